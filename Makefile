@@ -1,0 +1,114 @@
+# Sluice. `make help` lists what can be made; docs/architecture.md draws the tree.
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+B       ?= build
+PREFIX  ?= /usr/local
+VERSION := 0.1.0
+
+# What the program is linked with; iniparser ships no .pc file in Debian 12.
+PKGS    := libuv hiredis json-c fcgi
+LIBS    := $(shell pkg-config --libs $(PKGS)) -liniparser
+WARN    := -std=gnu11 -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion \
+           -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla \
+           -Wpointer-arith -Wcast-align -Wwrite-strings -Werror
+CFLAGS  ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
+LDFLAGS ?= -Wl,-z,relro,-z,now
+override CPPFLAGS += -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' -Iinclude -Iapp \
+           $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS))) \
+           -isystem /usr/include/iniparser
+
+SRC     := $(wildcard app/*.c app/*/*.c handlers/*.c)
+LIBOBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out app/main.c,$(SRC)))
+UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+C_FILES := $(SRC) $(wildcard tests/*/*.c)
+H_FILES := $(wildcard include/sluice/*.h app/*.h app/*/*.h tests/*/*.h)
+
+.PHONY: all
+all: $(B)/sluice
+
+$(B)/sluice: $(B)/app/main.o $(B)/libsluice.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/libsluice.a: $(LIBOBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libsluice.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# Variants, each in a folder of its own.
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
+.PHONY: asan clang
+asan:
+	$(MAKE) B=$(B)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer $(SAN)' LDFLAGS='$(SAN)' all unit-programs
+clang:
+	$(MAKE) B=$(B)/clang CC=clang all unit-programs
+
+.PHONY: deps deps-run
+deps:			# every package, for building, running and testing
+	packaging/deps all
+deps-run:
+	packaging/deps run
+
+.PHONY: run
+run: deps-run
+	@$(MAKE) --no-print-directory all
+	@conf/demo/run
+
+# Tests. Each group prints its own runner's closing line, and the last line sums them up.
+.PHONY: test test-all unit-programs
+test: deps
+	@$(MAKE) --no-print-directory test-all
+test-all: all unit-programs
+	@$(MAKE) --no-print-directory asan
+	@$(MAKE) --no-print-directory clang
+	tests/run
+
+unit-programs: $(UNIT)
+
+.PHONY: lint format
+lint:
+	packaging/lint-includes
+	clang-format --dry-run --Werror $(C_FILES) $(H_FILES)
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --library=posix \
+	  --enable=warning,performance,portability -Iinclude -Iapp \
+	  --suppress=missingIncludeSystem -j2 app handlers include
+	@$(MAKE) --no-print-directory clang
+	clang-tidy --quiet $(SRC) -- -std=gnu11 $(CPPFLAGS)
+format:
+	clang-format -i $(C_FILES) $(H_FILES)
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/include/sluice \
+	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8 \
+	  $(DESTDIR)$(PREFIX)/share/doc/sluice $(DESTDIR)$(PREFIX)/share/sluice
+	install -m 755 $(B)/sluice $(DESTDIR)$(PREFIX)/sbin/
+	install -m 644 include/sluice/*.h $(DESTDIR)$(PREFIX)/include/sluice/
+	install -m 644 docs/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 docs/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/sluice/
+	cp -R conf www $(DESTDIR)$(PREFIX)/share/sluice/
+
+.PHONY: help clean
+help:
+	@echo 'make            builds build/sluice'
+	@echo 'make deps       installs the Debian packages that are missing'
+	@echo 'make run        a private Redis, lighttpd and Sluice with the demo page; Ctrl-C ends them'
+	@echo 'make test       every test: unit, integration, browser, sanitizers'
+	@echo 'make bench      the benchmarks, with a table at the end'
+	@echo 'make lint       includes, format, cppcheck, clang, clang-tidy'
+	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60)'
+	@echo 'make install    PREFIX=/usr/local DESTDIR='
+	@echo 'make clean      removes build/'
+clean:
+	rm -rf build
+
+-include tests/bench/bench.mk tests/fuzz/fuzz.mk

@@ -1,0 +1,41 @@
+#ifndef SLUICE_BASE_LOGGER_H
+#define SLUICE_BASE_LOGGER_H
+
+/*
+ * logger - what the program has to say to its operator. One line a call.
+ *
+ * Bytes outside printable ASCII are written as \xNN and a line is cut at 1 KiB,
+ * so that nothing that came from outside can forge a line. Writing never
+ * blocks: a line that the descriptor does not take is dropped and counted.
+ * ("log" alone is the feed's.)
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+enum logger_level { LOGGER_ERROR, LOGGER_WARN, LOGGER_INFO, LOGGER_DEBUG };
+enum logger_format { LOGGER_TEXT, LOGGER_JSON };
+
+/*
+ * logger_open - to is "stderr", "syslog" or a file's path (appended, made with mode 0640).
+ * On failure the logger stays as it was. Returns 0 or a negative errno of open(2).
+ */
+int logger_open(const char *to, enum logger_level level, enum logger_format format);
+int logger_reopen(void);	/* for SIGUSR1: the same path anew. 0 or a negative errno. */
+
+void logger_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void logger_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void logger_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void logger_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * logger_pause - rate of one kind of line: true if a line may be written now, at
+ * most one each period_ms; what was held back meanwhile is counted in
+ * pause->n_held, which the caller may print and which the next true resets.
+ */
+struct logger_pause {
+	uint64_t last_ms;
+	unsigned n_held, n_reported;	/* n_reported: held back before the line that may go now */
+};
+bool logger_may(struct logger_pause *pause, uint64_t now_ms, uint64_t period_ms);
+
+#endif

@@ -1,0 +1,199 @@
+/*
+ * cmd_emit.c - publish one event.
+ */
+#include <errno.h>
+#include <hiredis.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "cmd.h"
+#include "config.h"
+#include "redis/direct.h"
+
+#define EMIT_MAX ((size_t)64 << 20) /* far above what Redis would forward to anybody */
+
+static const char usage[] =
+    "usage: sluice emit [-c FILE] CHANNEL JSON|-\n"
+    "Publishes one event on a channel of the configured Redis, the configured prefix before it,\n"
+    "and prints how many subscriptions got it. \"-\" reads the JSON from standard input.\n";
+
+/* The length of true, false, null or a number's "e" at p; 0 for another word. */
+static size_t
+word_len(const char *p, size_t len, bool in_number)
+{
+	static const char *const words[] = {"true", "false", "null"};
+	size_t n = 0;
+
+	while (n < len && ((p[n] | 0x20) >= 'a' && (p[n] | 0x20) <= 'z'))
+		n++;
+	for (size_t i = 0; i < 3; i++) {
+		if (n == strlen(words[i]) && memcmp(p, words[i], n) == 0)
+			return n;
+	}
+	return n == 1 && in_number && (*p == 'e' || *p == 'E') ? 1 : 0;
+}
+
+/*
+ * json-c lets pass what RFC 8259 does not: 'a', NaN, comments, TRUE, [1,], control bytes in a
+ * string. Its strict mode refuses bytes above 127 in some versions. So these are looked for here.
+ */
+static const char *
+refuse_leniency(const char *text, size_t len, size_t *at)
+{
+	bool in_string = false;
+	char last = '\0'; /* the one before, blanks left out */
+
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+		size_t n = 1;
+
+		*at = i;
+		if (in_string) {
+			if ((unsigned char)c < 0x20)
+				return "a control byte stands in a string";
+			i += c == '\\';
+			in_string = c != '"';
+			continue;
+		}
+		in_string = c == '"';
+		if (strchr("}]", c) != NULL && last == ',')
+			return "a comma stands before the end";
+		if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
+			n = word_len(text + i, len - i, last >= '0' && last <= '9');
+		else if (c == '\0' || strchr("{}[]:,\" \t\r\n+-.0123456789", c) == NULL)
+			n = 0;
+		if (n == 0 || (c == '+' && last != 'e' && last != 'E'))
+			return "no JSON value looks like this";
+		i += n - 1;
+		if (strchr(" \t\r\n", c) == NULL)
+			last = text[i];
+	}
+	return NULL;
+}
+
+const char *
+cmd_refuse_json(const char *text, size_t len, size_t *at)
+{
+	struct json_tokener *tok;
+	struct json_object *value;
+	enum json_tokener_error error;
+	const char *why;
+
+	*at = 0;
+	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
+		len--;
+	if (len == 0)
+		return "there is nothing";
+	if (len > EMIT_MAX)
+		return "too large";
+	if ((why = refuse_leniency(text, len, at)) != NULL)
+		return why;
+	if ((tok = json_tokener_new_ex(512)) == NULL)
+		return "out of memory";
+	json_tokener_set_flags(tok, JSON_TOKENER_VALIDATE_UTF8);
+	value = json_tokener_parse_ex(tok, text, (int)len);
+	error = json_tokener_get_error(tok);
+	*at = json_tokener_get_parse_end(tok);
+	if (error == json_tokener_continue) { /* a bare number may go on */
+		json_object_put(value);
+		value = json_tokener_parse_ex(tok, "", 1);
+		error = json_tokener_get_error(tok);
+	}
+	json_object_put(value);
+	json_tokener_free(tok);
+	if (error == json_tokener_continue)
+		return "it ends too early";
+	if (error != json_tokener_success)
+		return json_tokener_error_desc(error);
+	return *at < len ? "something stands behind the value" : NULL;
+}
+
+/* All of standard input. Returns 0, -1 having told why. */
+static int
+read_input(struct buf *b)
+{
+	ssize_t n;
+	int rc;
+
+	for (;;) {
+		if ((rc = buf_reserve(b, 65536)) < 0) {
+			fprintf(stderr, "sluice emit: %s\n",
+				rc == -EMSGSIZE ? "more than 64 MiB" : "out of memory");
+			return -1;
+		}
+		if ((n = read(STDIN_FILENO, b->p + b->len, 65536)) == 0)
+			return 0;
+		if (n > 0) {
+			b->len += (size_t)n;
+		} else if (errno != EINTR) {
+			perror("sluice emit: standard input");
+			return -1;
+		}
+	}
+}
+
+static int
+publish(const struct redis_settings *rs, const char *channel, const char *text, size_t len)
+{
+	const char *argv[3] = {"PUBLISH", NULL, text};
+	size_t lens[3] = {strlen("PUBLISH"), 0, len};
+	struct redisReply *reply = NULL;
+	char *full, why[512] = "";
+	int n, status = 1;
+
+	if ((n = asprintf(&full, "%s%s", rs->prefix, channel)) < 0) {
+		fputs("sluice emit: out of memory\n", stderr);
+		return 1;
+	}
+	argv[1] = full;
+	lens[1] = (size_t)n;
+	if (redis_direct(rs, 3, argv, lens, &reply, why, sizeof(why)) < 0) {
+		fprintf(stderr, "sluice emit: %s\n", why);
+	} else if (reply->type != REDIS_REPLY_INTEGER) {
+		fprintf(stderr, "sluice emit: Redis says: %s\n",
+			reply->type == REDIS_REPLY_ERROR ? reply->str : "something unexpected");
+	} else {
+		printf("%lld receiver%s\n", reply->integer, reply->integer == 1 ? "" : "s");
+		status = 0;
+	}
+	freeReplyObject(reply);
+	free(full);
+	return status;
+}
+
+int
+cmd_emit(int argc, char **argv)
+{
+	struct cmd_options opt = {.usage = usage, .n_args = 2};
+	struct config *cfg = NULL;
+	struct buf json;
+	const char *why;
+	size_t at;
+	int status = cmd_options(&opt, argc, argv);
+
+	if (status >= 0)
+		return status;
+	status = 1;
+	buf_init(&json, EMIT_MAX + 65536);
+	if (config_load(&cfg, opt.config, stderr) < 0)
+		goto out;
+	if (strcmp(argv[optind + 1], "-") == 0) {
+		if (read_input(&json) < 0)
+			goto out;
+	} else if (buf_puts(&json, argv[optind + 1]) < 0) {
+		fputs("sluice emit: out of memory\n", stderr);
+		goto out;
+	}
+	if ((why = cmd_refuse_json(json.p, json.len, &at)) != NULL)
+		fprintf(stderr, "sluice emit: not JSON: %s, at byte %zu\n", why, at + 1);
+	else
+		status = publish(&cfg->redis, argv[optind], json.p, json.len);
+out:
+	buf_fini(&json);
+	config_free(cfg);
+	return status;
+}

@@ -1,0 +1,192 @@
+/*
+ * cmd_routes.c - the routes as the program understands them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "config.h"
+#include "config_keys.h"
+
+static const char usage[] =
+    "usage: sluice routes [-c FILE]\n"
+    "Prints each route: its path, its handler, what it follows in Redis, which subscribers share\n"
+    "one feed, and every setting that is not as it would be without the configuration.\n";
+
+enum column { COLUMN_NAME, COLUMN_PATH, COLUMN_HANDLER, COLUMN_FROM, COLUMN_SHARED, N_COLUMNS };
+
+struct row {
+	char *cells[N_COLUMNS];
+};
+
+/* Append text to the cell, which grows. Returns 0, -1. */
+static int
+add(char **cell, const char *text)
+{
+	char *longer;
+
+	if (asprintf(&longer, "%s%s", *cell != NULL ? *cell : "", text) < 0)
+		return -1;
+	free(*cell);
+	*cell = longer;
+	return 0;
+}
+
+/* "key = value" lines of the source: the value of one, for the caller to free; NULL. */
+static char *
+source_value(const struct route *rt, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (const char *line = rt->source; *line != '\0'; line += strcspn(line, "\n") + 1) {
+		if (strncmp(line, key, len) == 0 && strncmp(line + len, " = ", 3) == 0)
+			return strndup(line + len + 3, strcspn(line + len + 3, "\n"));
+	}
+	return NULL;
+}
+
+static int
+add_from(char **cell, const struct route *rt)
+{
+	static const char *const keys[] = {"channels", "patterns"};
+	int rc = 0;
+
+	for (size_t i = 0; i < 2 && rc == 0; i++) {
+		char *value = source_value(rt, keys[i]);
+
+		if (value == NULL || strcmp(value, "\"\"") == 0) {
+			free(value);
+			continue;
+		}
+		if ((*cell != NULL && (rc = add(cell, "; ")) < 0) ||
+		    (rc = add(cell, keys[i])) < 0 || (rc = add(cell, " ")) < 0)
+			rc = -1;
+		else
+			rc = add(cell, value);
+		free(value);
+	}
+	return *cell == NULL && rc == 0 ? add(cell, "-") : rc;
+}
+
+static int
+add_shared(char **cell, const struct route *rt)
+{
+	const char *name;
+
+	if (rt->handler->answer != NULL)
+		return add(cell, "-");
+	if (route_key_param(rt, 0) == NULL)
+		return add(cell, "all");
+	for (size_t n = 0; (name = route_key_param(rt, n)) != NULL; n++) {
+		if (add(cell, n == 0 ? "those with the same " : ", ") < 0 || add(cell, name) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+fill_row(struct row *row, const struct route *rt, const char *base)
+{
+	char **c = row->cells;
+
+	if (add(&c[COLUMN_NAME], rt->name) < 0 || add(&c[COLUMN_PATH], base) < 0 ||
+	    add(&c[COLUMN_PATH], path_text(rt->path)) < 0 ||
+	    add(&c[COLUMN_HANDLER], rt->handler->name) < 0 || add_from(&c[COLUMN_FROM], rt) < 0 ||
+	    add_shared(&c[COLUMN_SHARED], rt) < 0)
+		return -1;
+	return 0;
+}
+
+static void
+print_row(const char *const *cells, const size_t *widths)
+{
+	for (int c = 0; c < N_COLUMNS - 1; c++)
+		printf("%-*s  ", (int)widths[c], cells[c]);
+	printf("%s\n", cells[N_COLUMNS - 1]);
+}
+
+/* Is this line of the source what would hold without it? */
+static bool
+is_plain(const char *line, size_t len)
+{
+	static const char *const in_table[] = {"path", "handler", "channels", "patterns"};
+	size_t key_len = strcspn(line, " ");
+	const char *value = line + key_len + 3;
+	const struct config_key *key;
+	char name[128];
+
+	snprintf(name, sizeof(name), "%.*s", (int)key_len, line);
+	for (size_t i = 0; i < 4; i++) {
+		if (strcmp(name, in_table[i]) == 0)
+			return true;
+	}
+	key = config_key_find(CONFIG_ROUTE, name);
+	return key != NULL && key->fallback != NULL && strlen(key->fallback) == len - key_len - 3 &&
+	       memcmp(value, key->fallback, strlen(key->fallback)) == 0;
+}
+
+static void
+print_settings(const struct route *rt)
+{
+	size_t len;
+
+	for (const char *line = rt->source; *line != '\0'; line += len + 1) {
+		len = strcspn(line, "\n");
+		if (!is_plain(line, len))
+			printf("    %.*s\n", (int)len, line);
+	}
+}
+
+static int
+print_routes(const struct config *cfg)
+{
+	static const char *const titles[N_COLUMNS] = {"ROUTE", "PATH", "HANDLER", "FROM",
+						      "SHARED BY"};
+	struct row *rows = calloc(cfg->n_routes, sizeof(*rows));
+	size_t widths[N_COLUMNS];
+	int rc = rows != NULL ? 0 : -1;
+
+	for (int c = 0; c < N_COLUMNS; c++)
+		widths[c] = strlen(titles[c]);
+	for (size_t i = 0; i < cfg->n_routes && rc == 0; i++) {
+		rc = fill_row(&rows[i], cfg->routes[i], cfg->server.base);
+		for (int c = 0; c < N_COLUMNS && rc == 0; c++) {
+			if (strlen(rows[i].cells[c]) > widths[c])
+				widths[c] = strlen(rows[i].cells[c]);
+		}
+	}
+	if (rc == 0) {
+		print_row(titles, widths);
+		for (size_t i = 0; i < cfg->n_routes; i++) {
+			print_row((const char *const *)rows[i].cells, widths);
+			print_settings(cfg->routes[i]);
+		}
+	}
+	for (size_t i = 0; rows != NULL && i < cfg->n_routes; i++) {
+		for (int c = 0; c < N_COLUMNS; c++)
+			free(rows[i].cells[c]);
+	}
+	free(rows);
+	return rc;
+}
+
+int
+cmd_routes(int argc, char **argv)
+{
+	struct cmd_options opt = {.usage = usage};
+	struct config *cfg;
+	int status = cmd_options(&opt, argc, argv);
+
+	if (status >= 0)
+		return status;
+	if (config_load(&cfg, opt.config, stderr) < 0)
+		return 1;
+	status = 0;
+	if (print_routes(cfg) < 0) {
+		fputs("sluice routes: out of memory\n", stderr);
+		status = 1;
+	}
+	config_free(cfg);
+	return status;
+}

@@ -1,0 +1,473 @@
+#include "config.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/buf.h"
+#include "config_keys.h"
+#include "config_route.h"
+#include "config_values.h"
+#include "ini.h"
+#include "suggest.h"
+
+#define CONFIG_DEFAULT_PATH "/etc/sluice/sluice.ini"
+#define FILES_MAX           1000
+#define ROUTE_NAME_MAX      64
+#define WHY_LEN             512
+
+extern char **environ;
+
+/* Of the two sections that it overrides, in the order of enum config_section. */
+static const char *const env_prefixes[] = {"SLUICE_SERVER_", "SLUICE_REDIS_"};
+
+struct loader {
+	struct config *cfg;
+	struct ini ini;
+	struct ini env; /* one section for each of env_prefixes, named like it */
+	struct faults faults;
+	size_t sections[2]; /* [server] and [redis] in ini, or CONFIG_NO_SECTION */
+	size_t defaults;
+	size_t *route_sections; /* of cfg->routes, one each */
+};
+
+const char *
+config_path(const char *option)
+{
+	const char *env = getenv("SLUICE_CONFIG");
+
+	if (option != NULL)
+		return option;
+	return env != NULL && *env != '\0' ? env : CONFIG_DEFAULT_PATH;
+}
+
+void
+config_free(struct config *cfg)
+{
+	if (cfg == NULL)
+		return;
+	for (size_t i = 0; i < cfg->n_routes; i++)
+		route_free(cfg->routes[i]);
+	free(cfg->routes);
+	free(cfg->server.listen);
+	free(cfg->server.socket_user);
+	free(cfg->server.socket_group);
+	free(cfg->server.base);
+	free(cfg->server.user);
+	free(cfg->server.group);
+	free(cfg->server.log);
+	redis_settings_fini(&cfg->redis);
+	free(cfg);
+}
+
+/* Sections */
+
+/* What stands behind "route" and blanks; NULL if the section is no route's. */
+static const char *
+route_name(const char *section)
+{
+	if (strncasecmp(section, "route", 5) != 0 || strchr(" \t", section[5]) == NULL)
+		return NULL;
+	return section + 5 + strspn(section + 5, " \t");
+}
+
+static bool
+is_route_name_ok(const char *name)
+{
+	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789_.-");
+
+	return len > 0 && len <= ROUTE_NAME_MAX && name[len] == '\0';
+}
+
+/* A section whose name begins with "route" and a blank. */
+static void
+fault_route_name(struct loader *ld, const struct ini_section *s, const char *name)
+{
+	if (*name == '\0')
+		faults_add(&ld->faults, s->file, s->line, "[%s] has no name: [route NAME]",
+			   s->name);
+	else
+		faults_add(
+		    &ld->faults, s->file, s->line,
+		    "[%s]: a route's name has at most %d letters, digits, \"_\", \".\", \"-\"",
+		    s->name, ROUTE_NAME_MAX);
+}
+
+/* What [rout x], [routex] and [routes/x] were meant to be, in text; NULL for another section. */
+static const char *
+suggest_route(const char *section, char *text, size_t text_len)
+{
+	size_t len = strcspn(section, " \t");
+
+	if (strcasecmp(section, "route") == 0)
+		return "route NAME";
+	if (strncasecmp(section, "route", 5) == 0) {
+		snprintf(text, text_len, "route %s", section + 5 + strspn(section + 5, "s.-_/ \t"));
+		return text;
+	}
+	snprintf(text, text_len, "%.*s", (int)len, section);
+	if (section[len] == '\0' || suggest_distance(text, "route") > 2)
+		return NULL;
+	snprintf(text, text_len, "route%s", section + len);
+	return text;
+}
+
+static void
+fault_section(struct loader *ld, const struct ini_section *s)
+{
+	const char *name = route_name(s->name), *best;
+	struct suggest sg;
+	char text[256];
+
+	if (name != NULL) {
+		fault_route_name(ld, s, name);
+		return;
+	}
+	if ((best = suggest_route(s->name, text, sizeof(text))) == NULL) {
+		suggest_init(&sg, s->name);
+		suggest_try(&sg, "server");
+		suggest_try(&sg, "redis");
+		suggest_try(&sg, "defaults");
+		best = suggest_best(&sg);
+	}
+	faults_add(&ld->faults, s->file, s->line,
+		   best != NULL ? "unknown section [%s]; did you mean [%s]?"
+				: "unknown section [%s]; there are [server], [redis], [defaults] "
+				  "and [route NAME]",
+		   s->name, best);
+}
+
+static int
+add_route_section(struct loader *ld, size_t section, const char *name)
+{
+	const struct config_source src = {&ld->ini, ld->defaults, &ld->faults};
+	struct config *cfg = ld->cfg;
+	struct route **routes;
+	size_t *sections;
+	int rc;
+
+	routes = reallocarray(cfg->routes, cfg->n_routes + 1, sizeof(struct route *));
+	if (routes != NULL)
+		cfg->routes = routes;
+	sections = reallocarray(ld->route_sections, cfg->n_routes + 1, sizeof(*sections));
+	if (sections != NULL)
+		ld->route_sections = sections;
+	if (routes == NULL || sections == NULL)
+		return -ENOMEM;
+	if ((rc = config_route_build(&routes[cfg->n_routes], &src, section, name)) < 0)
+		return rc;
+	sections[cfg->n_routes++] = section;
+	return 0;
+}
+
+static void
+find_sections(struct loader *ld)
+{
+	for (size_t i = 0; i < ld->ini.n_sections; i++) {
+		const struct ini_section *s = &ld->ini.sections[i];
+		const char *name = route_name(s->name);
+
+		if (strcasecmp(s->name, "server") == 0)
+			ld->sections[CONFIG_SERVER] = i;
+		else if (strcasecmp(s->name, "redis") == 0)
+			ld->sections[CONFIG_REDIS] = i;
+		else if (strcasecmp(s->name, "defaults") == 0)
+			ld->defaults = i;
+		else if (name == NULL || !is_route_name_ok(name))
+			fault_section(ld, s);
+	}
+}
+
+/* Keys */
+
+/* Which keys stand in the section of this number: true and *out, or false if the section is a fault
+ * itself. */
+static bool
+section_keys(const struct loader *ld, size_t section, enum config_section *out)
+{
+	const char *name = route_name(ld->ini.sections[section].name);
+
+	if (section == ld->sections[CONFIG_SERVER])
+		*out = CONFIG_SERVER;
+	else if (section == ld->sections[CONFIG_REDIS])
+		*out = CONFIG_REDIS;
+	else if (section == ld->defaults || (name != NULL && is_route_name_ok(name)))
+		*out = CONFIG_ROUTE;
+	else
+		return false;
+	return true;
+}
+
+static void
+fault_unknown_key(struct loader *ld, const struct ini_entry *e, enum config_section section)
+{
+	const char *in = ld->ini.sections[e->section].name, *best;
+	char text[256];
+
+	for (int other = CONFIG_SERVER; other <= CONFIG_ROUTE; other++) {
+		if (config_key_find((enum config_section)other, e->key) == NULL)
+			continue;
+		faults_add(&ld->faults, e->file, e->line,
+			   "[%s] unknown key \"%s\"; it belongs in [%s]", in, e->key,
+			   other == CONFIG_ROUTE ? "route NAME"
+						 : config_section_name((enum config_section)other));
+		return;
+	}
+	best = config_key_suggest(section, e->key, text, sizeof(text));
+	faults_add(&ld->faults, e->file, e->line,
+		   best != NULL ? "[%s] unknown key \"%s\"; did you mean \"%s\"?"
+				: "[%s] unknown key \"%s\"; sluice.ini(5) lists them all",
+		   in, e->key, best);
+}
+
+static void
+check_keys(struct loader *ld)
+{
+	for (size_t i = 0; i < ld->ini.n_entries; i++) {
+		const struct ini_entry *e = &ld->ini.entries[i];
+		enum config_section section;
+
+		if (!section_keys(ld, e->section, &section))
+			continue;
+		if (config_key_find(section, e->key) == NULL)
+			fault_unknown_key(ld, e, section);
+		else if (e->section == ld->defaults && strcasecmp(e->key, "path") == 0)
+			faults_add(&ld->faults, e->file, e->line,
+				   "[defaults] path: each route has a path of its own");
+	}
+}
+
+/* Other sources */
+
+/* A relative pattern starts at the folder of the file that names it. Returns 0, -ENOMEM. */
+static int
+read_pattern(struct loader *ld, const char *path, const char *pattern, size_t len,
+	     const struct ini_entry *where)
+{
+	const char *slash = strrchr(path, '/');
+	char *full;
+	glob_t g = {0};
+	int rc = 0, found;
+
+	if (*pattern == '/' || slash == NULL)
+		full = strndup(pattern, len);
+	else if (asprintf(&full, "%.*s%.*s", (int)(slash + 1 - path), path, (int)len, pattern) < 0)
+		full = NULL;
+	if (full == NULL)
+		return -ENOMEM;
+	found = glob(full, 0, NULL, &g);
+	if (found == GLOB_NOSPACE)
+		rc = -ENOMEM;
+	else if (found == GLOB_NOMATCH && strpbrk(full, "*?[") == NULL)
+		faults_add(&ld->faults, where->file, where->line,
+			   "[server] include: there is no %s", full);
+	else if (found == GLOB_ABORTED || g.gl_pathc > FILES_MAX)
+		faults_add(&ld->faults, where->file, where->line,
+			   "[server] include: %s cannot be read, or is more than %d files", full,
+			   FILES_MAX);
+	else
+		for (size_t i = 0; i < g.gl_pathc && rc == 0; i++)
+			rc = ini_read(&ld->ini, g.gl_pathv[i], &ld->faults);
+	globfree(&g);
+	free(full);
+	return rc;
+}
+
+static int
+read_includes(struct loader *ld, const char *path)
+{
+	const char *list = getenv("SLUICE_SERVER_INCLUDE"), *one;
+	struct ini_entry where = {0};
+	size_t first_other, len;
+	char *text = NULL;
+	int rc = 0;
+
+	first_other = ld->ini.n_entries;
+	for (size_t i = 0; i < ld->ini.n_entries; i++) {
+		const struct ini_entry *e = &ld->ini.entries[i];
+
+		if (strcasecmp(ld->ini.sections[e->section].name, "server") == 0 &&
+		    strcasecmp(e->key, "include") == 0) {
+			where = *e;
+			if (list == NULL)
+				list = e->value;
+		}
+	}
+	/* A copy, for what it is part of moves when more is read. */
+	if (list == NULL)
+		return 0;
+	if ((text = strdup(list)) == NULL)
+		return -ENOMEM;
+	list = text;
+	while (rc == 0 && (one = config_list_next(&list, &len)) != NULL)
+		rc = read_pattern(ld, path, one, len, &where);
+	for (size_t i = first_other; i < ld->ini.n_entries; i++) {
+		const struct ini_entry *e = &ld->ini.entries[i];
+
+		if (strcasecmp(e->key, "include") == 0 &&
+		    strcasecmp(ld->ini.sections[e->section].name, "server") == 0)
+			faults_add(&ld->faults, e->file, e->line,
+				   "[server] include: an included file includes no others");
+	}
+	free(text);
+	return rc;
+}
+
+/* SLUICE_SERVER_WORKERS=2 and the like: known keys become entries of ld->env. */
+static int
+read_variable(struct loader *ld, enum config_section section, const char *name, unsigned file)
+{
+	const struct ini_entry where = {.section = section, .file = file};
+	const char *eq = strchr(name, '=');
+	char key[128], text[256], *best;
+
+	snprintf(key, sizeof(key), "%.*s", eq != NULL ? (int)(eq - name) : 0, name);
+	if (eq == NULL)
+		return 0;
+	if (config_key_find(section, key) != NULL)
+		return ini_add_entry(&ld->env, &where, key, strlen(key), eq + 1, strlen(eq + 1));
+	if (config_key_suggest(section, key, text, sizeof(text)) == NULL) {
+		faults_add(&ld->faults, file, 0, "%s%s: there is no such key",
+			   env_prefixes[section], key);
+		return 0;
+	}
+	for (best = text; *best != '\0'; best++) {
+		if (*best >= 'a' && *best <= 'z')
+			*best = (char)(*best - 'a' + 'A');
+	}
+	faults_add(&ld->faults, file, 0, "%s%s: there is no such key; did you mean %s%s?",
+		   env_prefixes[section], key, env_prefixes[section], text);
+	return 0;
+}
+
+static int
+read_environment(struct loader *ld)
+{
+	unsigned file = faults_file(&ld->faults, "environment");
+	int rc = 0;
+
+	for (int s = CONFIG_SERVER; s <= CONFIG_REDIS && rc == 0; s++)
+		rc = ini_add_section(&ld->env, env_prefixes[s], strlen(env_prefixes[s]), file, 0);
+	for (char **v = environ; *v != NULL && rc == 0; v++) {
+		for (int s = CONFIG_SERVER; s <= CONFIG_REDIS && rc == 0; s++) {
+			size_t len = strlen(env_prefixes[s]);
+
+			if (strncmp(*v, env_prefixes[s], len) == 0)
+				rc = read_variable(ld, (enum config_section)s, *v + len, file);
+		}
+	}
+	return rc;
+}
+
+/* Values */
+
+static int
+set_key(struct loader *ld, const struct config_key *key)
+{
+	const struct ini_entry *env = ini_find(&ld->env, key->section, key->name), *e = NULL;
+	char why[WHY_LEN] = "";
+	const char *text;
+	int rc;
+
+	if (env == NULL && ld->sections[key->section] != CONFIG_NO_SECTION)
+		e = ini_find(&ld->ini, ld->sections[key->section], key->name);
+	text = env != NULL ? env->value : e != NULL ? e->value : key->fallback;
+	if (text == NULL)
+		return 0;
+	rc = key->set(key, (char *)ld->cfg + key->offset, text, why, sizeof(why));
+	if (rc != -EINVAL)
+		return rc;
+	if (env != NULL)
+		faults_add(&ld->faults, env->file, 0, "%s%s: %s", env_prefixes[key->section],
+			   env->key, why);
+	else if (e != NULL)
+		faults_add(&ld->faults, e->file, e->line, "[%s] %s: %s",
+			   config_section_name(key->section), key->name, why);
+	return 0;
+}
+
+static int
+set_settings(struct loader *ld)
+{
+	const struct config_key *key;
+	int rc = 0;
+
+	for (size_t n = 0; rc == 0 && (key = config_key_nth(n)) != NULL; n++) {
+		if (key->section != CONFIG_ROUTE && key->set != NULL)
+			rc = set_key(ld, key);
+	}
+	return rc;
+}
+
+static int
+set_routes(struct loader *ld)
+{
+	const struct config_source src = {&ld->ini, ld->defaults, &ld->faults};
+	const struct config *cfg = ld->cfg;
+	int rc = 0;
+
+	for (size_t i = 0; i < ld->ini.n_sections && rc == 0; i++) {
+		const char *name = route_name(ld->ini.sections[i].name);
+
+		if (name != NULL && is_route_name_ok(name))
+			rc = add_route_section(ld, i, name);
+	}
+	for (size_t later = 1; later < cfg->n_routes; later++) {
+		for (size_t earlier = 0; earlier < later; earlier++)
+			config_route_check_reach(
+			    &src, cfg->routes[earlier], cfg->routes[later],
+			    ini_find(&ld->ini, ld->route_sections[later], "path"));
+	}
+	if (rc == 0)
+		rc = config_route_check_defaults(&src, cfg->routes, cfg->n_routes);
+	return rc;
+}
+
+static int
+load(struct loader *ld, const char *path)
+{
+	int rc;
+
+	if ((rc = ini_read(&ld->ini, path, &ld->faults)) < 0 ||
+	    (rc = read_includes(ld, path)) < 0 || (rc = read_environment(ld)) < 0)
+		return rc;
+	find_sections(ld);
+	check_keys(ld);
+	if ((rc = set_settings(ld)) < 0 || (rc = set_routes(ld)) < 0)
+		return rc;
+	if (ld->cfg->n_routes == 0 && ld->faults.n == 0)
+		faults_add(&ld->faults, 0, 0,
+			   "there is no [route NAME] section, so nothing to serve");
+	if (ld->faults.is_out_of_memory)
+		return -ENOMEM;
+	return ld->faults.n > 0 ? -EINVAL : 0;
+}
+
+int
+config_load(struct config **out, const char *path, FILE *faults)
+{
+	struct loader ld = {.sections = {CONFIG_NO_SECTION, CONFIG_NO_SECTION},
+			    .defaults = CONFIG_NO_SECTION};
+	int rc = -ENOMEM;
+
+	ini_init(&ld.ini);
+	ini_init(&ld.env);
+	faults_init(&ld.faults);
+	if ((ld.cfg = calloc(1, sizeof(*ld.cfg))) != NULL)
+		rc = load(&ld, path);
+	faults_print(&ld.faults, faults);
+	if (rc == -ENOMEM)
+		fprintf(faults, "%s: out of memory\n", path);
+	if (rc < 0)
+		config_free(ld.cfg);
+	else
+		*out = ld.cfg;
+	ini_fini(&ld.ini);
+	ini_fini(&ld.env);
+	faults_fini(&ld.faults);
+	free(ld.route_sections);
+	return rc;
+}

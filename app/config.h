@@ -1,0 +1,46 @@
+#ifndef SLUICE_CONFIG_H
+#define SLUICE_CONFIG_H
+
+/*
+ * config - the INI file, checked and compiled.
+ *
+ * iniparser reads the values; a scan of our own finds what it keeps to itself: lines, duplicates,
+ * cut values. Every fault is reported, not only the first.
+ */
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "base/logger.h"
+#include "redis/link.h"
+#include "route/route.h"
+
+struct config {
+	struct {
+		char *listen;			/* NULL: inherited */
+		mode_t socket_mode;
+		char *socket_user, *socket_group;
+		char *base;			/* "" or "/prefix" */
+		unsigned workers;
+		char *user, *group;		/* NULL: stay */
+		unsigned drain_ms;
+		char *log;
+		enum logger_level log_level;
+		enum logger_format log_format;
+	} server;
+	struct redis_settings redis;
+	struct route **routes;
+	size_t n_routes;
+};
+
+/*
+ * config_load - read path and what it includes. Each fault is one line in faults, "FILE:LINE: what is wrong and
+ * what is allowed". Returns 0 and *out, the caller's; or -EINVAL if there were faults, -ENOMEM.
+ */
+int config_load(struct config **out, const char *path, FILE *faults);
+void config_free(struct config *cfg);	/* takes NULL; routes that were taken over are NULL in it */
+
+/* config_path - the file that -c names, or $SLUICE_CONFIG, or /etc/sluice/sluice.ini. Borrowed. */
+const char *config_path(const char *option);
+
+#endif

@@ -1,0 +1,167 @@
+#include "config_keys.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "config.h"
+#include "config_values.h"
+#include "suggest.h"
+
+#define AT(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)NULL)->field)
+#define SERVER(field)   .section = CONFIG_SERVER, AT(struct config, server.field)
+#define REDIS(field)    .section = CONFIG_REDIS, AT(struct config, redis.field)
+#define ROUTE(field)    .section = CONFIG_ROUTE, AT(struct route, field)
+#define STREAM(field)   ROUTE(stream.field), .is_stream = true
+
+#define SECOND          ((uint64_t)1000)
+#define HOUR            (3600 * SECOND)
+#define KIB             ((uint64_t)1024)
+
+#define ANY             (TEMPLATE_PARAMS | TEMPLATE_CHANNEL | TEMPLATE_NOW | TEMPLATE_FIELD)
+
+/* clang-format off: one key, one paragraph */
+static const struct config_key keys[] = {
+    {SERVER(listen), .name = "listen", .set = config_set_listen,
+     .help = "where web servers connect: unix:PATH, HOST:PORT or inherit"},
+    {SERVER(socket_mode), .name = "socket_mode", .set = config_set_mode, .fallback = "0660",
+     .help = "the mode of a Unix socket, octal"},
+    {SERVER(socket_user), .name = "socket_user", .set = config_set_user,
+     .help = "the owner of a Unix socket"},
+    {SERVER(socket_group), .name = "socket_group", .set = config_set_group,
+     .help = "the group of a Unix socket"},
+    {SERVER(base), .name = "base", .set = config_set_base, .fallback = "",
+     .help = "a path prefix that is taken off first"},
+    {SERVER(workers), .name = "workers", .set = config_set_workers, .fallback = "auto", .min = 1,
+     .max = 256, .help = "how many processes serve; auto: one per processor core"},
+    {SERVER(user), .name = "user", .set = config_set_user,
+     .help = "whom to become once the socket is open"},
+    {SERVER(group), .name = "group", .set = config_set_group, .help = "the group to become"},
+    {SERVER(drain_ms), .name = "drain", .set = config_set_duration, .fallback = "10s", .min = 1,
+     .max = HOUR, .or_zero = true, .help = "over how long the subscribers are ended at TERM"},
+    {SERVER(log), .name = "log", .set = config_set_log, .fallback = "stderr",
+     .help = "stderr, syslog or a file"},
+    {SERVER(log_level), .name = "log_level", .set = config_set_word, .fallback = "info",
+     .words = "error warn info debug", .help = "the least that is logged"},
+    {SERVER(log_format), .name = "log_format", .set = config_set_word, .fallback = "text",
+     .words = "text json", .help = "how a line is written"},
+    {.section = CONFIG_SERVER, .name = "include", .help = "more files to read: DIR/*.ini"},
+
+    {.section = CONFIG_REDIS,
+     .offset = offsetof(struct config, redis),
+     .name = "url",
+     .set = config_set_urls,
+     .fallback = "redis://127.0.0.1:6379",
+     .is_secret = true,
+     .help = "one server or several, tried in turn"},
+    {REDIS(password_file), .name = "password_file", .set = config_set_password_file,
+     .help = "holds the password of every url that has none"},
+    {REDIS(prefix), .name = "prefix", .set = config_set_text, .fallback = "",
+     .help = "put before every channel and pattern"},
+    {REDIS(connect_timeout_ms), .name = "connect_timeout", .set = config_set_duration,
+     .fallback = "2s", .min = 10, .max = 60 * SECOND,
+     .help = "how long one server may take to let us in"},
+
+    {ROUTE(path), .name = "path", .set = config_set_path,
+     .help = "literal segments and {parameters}"},
+    {ROUTE(handler), .name = "handler", .set = config_set_handler, .fallback = "relay",
+     .help = "what serves the route"},
+    {ROUTE(channels), .name = "channels", .set = config_set_templates, .allow = TEMPLATE_PARAMS,
+     .is_stream = true, .help = "Redis channels to follow"},
+    {ROUTE(patterns), .name = "patterns", .set = config_set_templates, .allow = TEMPLATE_PARAMS,
+     .is_stream = true, .help = "Redis patterns to follow"},
+    {.section = CONFIG_ROUTE,
+     .name = "param.NAME",
+     .help = "what a parameter's whole value must match"},
+    {STREAM(event), .name = "event", .set = config_set_event, .allow = ANY,
+     .help = "the name of each event"},
+    {STREAM(heartbeat_ms), .name = "heartbeat", .set = config_set_duration, .fallback = "15s",
+     .min = 10, .max = HOUR, .or_zero = true, .help = "sent after so long without an event"},
+    {STREAM(heartbeat_event), .name = "heartbeat_event", .set = config_set_event_name,
+     .fallback = "keep-alive", .help = "the heartbeat's name; empty: a comment"},
+    {STREAM(heartbeat_data), .name = "heartbeat_data", .set = config_set_template,
+     .allow = TEMPLATE_PARAMS | TEMPLATE_NOW, .help = "the heartbeat's data"},
+    {STREAM(lifetime_ms), .name = "lifetime", .set = config_set_duration, .fallback = "0",
+     .min = 10, .max = 8760 * HOUR, .or_zero = true, .help = "end a subscriber after so long"},
+    {STREAM(idle_ms), .name = "idle", .set = config_set_duration, .fallback = "0", .min = 10,
+     .max = 8760 * HOUR, .or_zero = true,
+     .help = "end a subscriber after so long without a message"},
+    {STREAM(max_events), .name = "max_events", .set = config_set_number, .fallback = "0", .min = 0,
+     .max = UINT32_MAX, .help = "end a subscriber for good after so many events"},
+    {STREAM(retry_ms), .name = "retry", .set = config_set_duration, .fallback = "3s", .min = 10,
+     .max = HOUR, .help = "how long a browser waits before it reconnects"},
+    {STREAM(open_wait_ms), .name = "open_wait", .set = config_set_duration, .fallback = "2s",
+     .min = 1, .max = 60 * SECOND, .or_zero = true,
+     .help = "how long the head waits for Redis's confirmation"},
+    {STREAM(announce), .name = "announce", .set = config_set_yes_no, .fallback = "yes",
+     .help = "send stream-open, stream-reset and stream-end"},
+    {STREAM(queue), .name = "queue", .set = config_set_size, .fallback = "256k", .min = KIB,
+     .max = 1024 * KIB * KIB, .help = "bytes that may wait for a slow client"},
+    {STREAM(overflow), .name = "overflow", .set = config_set_word, .fallback = "disconnect",
+     .words = "disconnect drop_oldest latest", .help = "what becomes of a slower one"},
+    {ROUTE(cors_origins), .name = "cors_origins", .set = config_set_origins,
+     .help = "other sites whose pages may read the route"},
+    {ROUTE(cors_credentials), .name = "cors_credentials", .set = config_set_yes_no,
+     .fallback = "no", .help = "whether they may do so with cookies"},
+};
+/* clang-format on */
+
+const struct config_key *
+config_key_nth(size_t n)
+{
+	return n < sizeof(keys) / sizeof(keys[0]) ? &keys[n] : NULL;
+}
+
+const char *
+config_section_name(enum config_section section)
+{
+	static const char *const names[] = {"server", "redis", "route"};
+
+	return names[section];
+}
+
+static bool
+is_param(const char *name)
+{
+	return strncasecmp(name, "param.", strlen("param.")) == 0;
+}
+
+const struct config_key *
+config_key_find(enum config_section section, const char *name)
+{
+	const struct config_key *key;
+
+	if (section == CONFIG_ROUTE && is_param(name))
+		name = "param.NAME";
+	for (size_t n = 0; (key = config_key_nth(n)) != NULL; n++) {
+		if (key->section == section && strcasecmp(key->name, name) == 0)
+			return key;
+	}
+	return NULL;
+}
+
+const char *
+config_key_suggest(enum config_section section, const char *name, char *text, size_t text_len)
+{
+	const struct config_key *key;
+	const char *dot = strchr(name, '.');
+	struct suggest s;
+
+	/* "parm.id": of "param.NAME" only the first part can be misspelt. */
+	if (section == CONFIG_ROUTE && dot != NULL) {
+		snprintf(text, text_len, "%.*s", (int)(dot - name), name);
+		if (suggest_distance(text, "param") <= 2) {
+			snprintf(text, text_len, "param%s", dot);
+			return text;
+		}
+	}
+	suggest_init(&s, name);
+	for (size_t n = 0; (key = config_key_nth(n)) != NULL; n++) {
+		if (key->section == section && !is_param(key->name))
+			suggest_try(&s, key->name);
+	}
+	if (suggest_best(&s) == NULL)
+		return NULL;
+	snprintf(text, text_len, "%s", suggest_best(&s));
+	return text;
+}

@@ -1,0 +1,536 @@
+#include "config_route.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/buf.h"
+#include "config_keys.h"
+#include "config_values.h"
+#include "rule.h"
+#include "suggest.h"
+
+#define PARAM_PREFIX "param."
+#define PARAM_RULE   "[A-Za-z0-9_.-]{1,128}" /* of a parameter without one of its own */
+#define WHY_LEN      512
+
+/* A line of the configuration, with its quotes; far below the source's cap of all keys. */
+#define SOURCE_CAP ((size_t)1 << 20)
+
+static void
+fault(const struct config_source *src, const struct ini_entry *e, const char *why)
+{
+	faults_add(src->faults, e->file, e->line, "[%s] %s: %s",
+		   src->ini->sections[e->section].name, e->key, why);
+}
+
+static void
+fault_section(const struct config_source *src, size_t section, const char *why)
+{
+	const struct ini_section *s = &src->ini->sections[section];
+
+	faults_add(src->faults, s->file, s->line, "[%s] %s", s->name, why);
+}
+
+/* What the route says about a key, else what [defaults] says, else NULL. */
+static const struct ini_entry *
+find_entry(const struct config_source *src, size_t section, const struct config_key *key)
+{
+	const struct ini_entry *e = ini_find(src->ini, section, key->name);
+
+	if (e == NULL && src->defaults != CONFIG_NO_SECTION && strcmp(key->name, "path") != 0)
+		e = ini_find(src->ini, src->defaults, key->name);
+	return e;
+}
+
+static int
+set_entry(const struct config_source *src, const struct config_key *key, struct route *rt,
+	  const struct ini_entry *e)
+{
+	char why[WHY_LEN] = "";
+	int rc = key->set(key, (char *)rt + key->offset, e->value, why, sizeof(why));
+
+	if (rc == -EINVAL) {
+		fault(src, e, why);
+		return 0;
+	}
+	return rc;
+}
+
+static int
+set_fallback(const struct config_key *key, struct route *rt)
+{
+	char why[WHY_LEN];
+
+	if (key->fallback == NULL)
+		return 0;
+	return key->set(key, (char *)rt + key->offset, key->fallback, why, sizeof(why));
+}
+
+/* Parameters */
+
+/* The n-th name of a parameter in the path and the templates, NULL past the last; names may come
+ * again. */
+static const char *
+named_param(const struct route *rt, size_t n)
+{
+	struct template *const *lists[] = {rt->channels, rt->patterns};
+	const struct template *const singles[] = {rt->stream.event, rt->stream.heartbeat_data};
+	const char *name;
+
+	for (size_t i = 0; rt->path != NULL && (name = path_param(rt->path, i)) != NULL; i++) {
+		if (n-- == 0)
+			return name;
+	}
+	for (size_t l = 0; l < 2; l++) {
+		for (size_t t = 0; lists[l] != NULL && lists[l][t] != NULL; t++) {
+			for (size_t i = 0; (name = template_param(lists[l][t], i)) != NULL; i++) {
+				if (n-- == 0)
+					return name;
+			}
+		}
+	}
+	for (size_t s = 0; s < 2; s++) {
+		for (size_t i = 0;
+		     singles[s] != NULL && (name = template_param(singles[s], i)) != NULL; i++) {
+			if (n-- == 0)
+				return name;
+		}
+	}
+	return NULL;
+}
+
+static bool
+names_param(const struct route *rt, const char *param)
+{
+	const char *name;
+
+	for (size_t n = 0; (name = named_param(rt, n)) != NULL; n++) {
+		if (strcasecmp(name, param) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const struct param_rule *
+find_rule(const struct route *rt, const char *name, size_t len)
+{
+	for (size_t i = 0; i < rt->n_rules; i++) {
+		if (strlen(rt->rules[i].name) == len && memcmp(rt->rules[i].name, name, len) == 0)
+			return &rt->rules[i];
+	}
+	return NULL;
+}
+
+static int
+add_rule(struct route *rt, const char *name, const char *text, char *why)
+{
+	struct param_rule *v, *rule;
+	int rc;
+
+	if ((v = reallocarray(rt->rules, rt->n_rules + 1, sizeof(*v))) == NULL)
+		return -ENOMEM;
+	rt->rules = v;
+	rule = &v[rt->n_rules];
+	if ((rc = rule_compile(&rule->regex, text, why, WHY_LEN)) < 0)
+		return rc;
+	rule->name = strdup(name);
+	rule->text = strdup(text);
+	rt->n_rules++; /* the route's now, complete or not */
+	return rule->name == NULL || rule->text == NULL ? -ENOMEM : 0;
+}
+
+/*
+ * The rule of one entry, for each parameter of its name: keys are the same in upper and lower
+ * case, parameters are not. Returns 0, -EINVAL with why, -ENOMEM.
+ */
+static int
+add_rules(struct route *rt, const struct ini_entry *e, char *why)
+{
+	const char *wanted = e->key + strlen(PARAM_PREFIX), *name;
+	struct rule_bytes bytes;
+	int rc = rule_check(e->value, &bytes, why, WHY_LEN);
+
+	for (size_t n = 0; rc == 0 && (name = named_param(rt, n)) != NULL; n++) {
+		if (strcasecmp(name, wanted) == 0 && find_rule(rt, name, strlen(name)) == NULL)
+			rc = add_rule(rt, name, e->value, why);
+	}
+	return rc;
+}
+
+static void
+fault_unused_rule(const struct config_source *src, const struct route *rt,
+		  const struct ini_entry *e)
+{
+	const char *name;
+	char why[WHY_LEN];
+	struct suggest s;
+
+	suggest_init(&s, e->key + strlen(PARAM_PREFIX));
+	for (size_t n = 0; (name = named_param(rt, n)) != NULL; n++)
+		suggest_try(&s, name);
+	if (suggest_best(&s) != NULL)
+		snprintf(why, sizeof(why),
+			 "no path and no template names {%s}; did you mean \"" PARAM_PREFIX "%s\"?",
+			 s.word, suggest_best(&s));
+	else
+		snprintf(why, sizeof(why), "no path and no template names {%s}", s.word);
+	fault(src, e, why);
+}
+
+static bool
+is_rule(const struct ini_entry *e)
+{
+	return strncasecmp(e->key, PARAM_PREFIX, strlen(PARAM_PREFIX)) == 0;
+}
+
+/* The rules of a section; of the route's own every one must be of use. */
+static int
+set_rules(const struct config_source *src, struct route *rt, size_t section, bool is_own)
+{
+	char why[WHY_LEN];
+	int rc;
+
+	for (size_t i = 0; i < src->ini->n_entries; i++) {
+		const struct ini_entry *e = &src->ini->entries[i];
+
+		if (e->section != section || !is_rule(e))
+			continue;
+		if (is_own && !names_param(rt, e->key + strlen(PARAM_PREFIX)))
+			fault_unused_rule(src, rt, e);
+		if ((rc = add_rules(rt, e, why)) == -EINVAL)
+			fault(src, e, why);
+		else if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Templates that name subjects */
+
+struct subject_walk {
+	const struct config_source *src;
+	const struct route *rt;
+	const struct ini_entry *entry;
+	bool is_pattern;
+	const char *param; /* the one before, NULL at first */
+	size_t param_len;
+	struct rule_bytes param_bytes;
+	struct rule_bytes between; /* the literal bytes since then */
+	bool has_between;
+};
+
+static void
+rule_bytes_of(const struct route *rt, const char *name, size_t len, struct rule_bytes *bytes)
+{
+	const struct param_rule *rule = find_rule(rt, name, len);
+	char why[WHY_LEN];
+
+	(void)rule_check(rule != NULL ? rule->text : PARAM_RULE, bytes, why, sizeof(why));
+}
+
+/*
+ * Can the text be taken apart again? Only if some byte between two parameters cannot stand in the
+ * first of them: from "a:b:c" nobody could tell {x}:{y} with x = "a:b" from x = "a".
+ */
+static bool
+is_ambiguous(const struct subject_walk *w)
+{
+	for (int c = 0; c < 256; c++) {
+		if (w->between.has[c] && !w->param_bytes.has[c])
+			return false;
+	}
+	return true;
+}
+
+static void
+visit_param(struct subject_walk *w, const char *name, size_t len)
+{
+	char why[WHY_LEN];
+
+	if (w->param != NULL && is_ambiguous(w)) {
+		snprintf(
+		    why, sizeof(why),
+		    w->has_between
+			? "the rule of {%.*s} allows what stands between it and {%.*s}, so "
+			  "that two pairs give one name; set another separator or " PARAM_PREFIX
+			  "%.*s"
+			: "nothing stands between {%.*s} and {%.*s}: two pairs give one name",
+		    (int)w->param_len, w->param, (int)len, name, (int)w->param_len, w->param);
+		fault(w->src, w->entry, why);
+	}
+	rule_bytes_of(w->rt, name, len, &w->param_bytes);
+	if (w->is_pattern && (w->param_bytes.has['*'] || w->param_bytes.has['?'] ||
+			      w->param_bytes.has['['] || w->param_bytes.has['\\'])) {
+		snprintf(
+		    why, sizeof(why),
+		    "the rule of {%.*s} allows *, ?, [ or \\, with which a client would choose "
+		    "the pattern",
+		    (int)len, name);
+		fault(w->src, w->entry, why);
+	}
+	w->param = name;
+	w->param_len = len;
+	w->between = (struct rule_bytes){0};
+	w->has_between = false;
+}
+
+/* One template of the list; it has been compiled, so its braces are in order. */
+static void
+check_subject(struct subject_walk w, const char *p, size_t len)
+{
+	const char *end = p + len, *close;
+
+	while (p < end) {
+		if (*p == '{' && p + 1 < end && p[1] != '{' &&
+		    (close = memchr(p, '}', (size_t)(end - p))) != NULL) {
+			visit_param(&w, p + 1, (size_t)(close - p - 1));
+			p = close + 1;
+			continue;
+		}
+		w.between.has[(unsigned char)*p] = true;
+		w.has_between = true;
+		p += *p == '{' ? 2 : 1;
+	}
+}
+
+static void
+check_subjects(const struct config_source *src, const struct route *rt, size_t section,
+	       const char *key_name, struct template *const *compiled)
+{
+	const struct config_key *key = config_key_find(CONFIG_ROUTE, key_name);
+	const struct ini_entry *e = find_entry(src, section, key);
+	const char *p, *one;
+	size_t len;
+
+	if (e == NULL || compiled == NULL)
+		return;
+	p = e->value;
+	for (size_t i = 0; compiled[i] != NULL && (one = config_list_next(&p, &len)) != NULL; i++) {
+		struct subject_walk w = {.src = src, .rt = rt, .entry = e};
+
+		w.is_pattern = strcmp(key_name, "patterns") == 0;
+		check_subject(w, one, len);
+	}
+}
+
+/* The route as a whole */
+
+static void
+check_whole(const struct config_source *src, const struct route *rt, size_t section)
+{
+	const struct ini_entry *e;
+	bool has_subject = find_entry(src, section, config_key_find(CONFIG_ROUTE, "channels")) ||
+			   find_entry(src, section, config_key_find(CONFIG_ROUTE, "patterns"));
+
+	if (ini_find(src->ini, section, "path") == NULL)
+		fault_section(src, section, "has no path: path = /events/{id}");
+	if (rt->handler != NULL && strcmp(rt->handler->name, "relay") == 0 &&
+	    rt->channels == NULL && rt->patterns == NULL)
+		fault_section(src, section,
+			      has_subject ? "has an empty list of channels and patterns"
+					  : "has neither channels nor patterns to relay");
+	if (rt->cors_credentials && rt->cors_origins != NULL &&
+	    strcmp(rt->cors_origins[0], "*") == 0) {
+		e = ini_find(src->ini, section, "cors_origins");
+		if (e == NULL)
+			e = ini_find(src->ini, section, "cors_credentials");
+		if (e != NULL)
+			fault(src, e,
+			      "any site (*) with credentials would read what is the "
+			      "user's own; name the sites");
+		else
+			fault_section(src, section,
+				      "takes cors_origins = * and cors_credentials = yes from "
+				      "[defaults]; name the sites");
+	}
+}
+
+/* value as it would stand in a file: in quotes only if it must. */
+static int
+put_value(struct buf *b, const char *key, const char *value)
+{
+	size_t len = strlen(value);
+	const char *quote = "";
+
+	if (len == 0 || strpbrk(value, ";#") != NULL || *value == '"' || *value == '\'' ||
+	    strchr(" \t", *value) != NULL || strchr(" \t", value[len - 1]) != NULL)
+		quote = strchr(value, '"') == NULL ? "\"" : "'";
+	return buf_printf(b, "%s = %s%s%s\n", key, quote, value, quote);
+}
+
+static int
+compare_rules(const void *a, const void *b)
+{
+	return strcmp(((const struct param_rule *)a)->name, ((const struct param_rule *)b)->name);
+}
+
+static bool
+applies(const struct route *rt, const struct config_key *key)
+{
+	return !key->is_stream || rt->handler == NULL || rt->handler->answer == NULL;
+}
+
+static int
+put_source(const struct config_source *src, const struct route *rt, size_t section, struct buf *b)
+{
+	const struct config_key *key;
+	char name[128];
+	int rc = 0;
+
+	for (size_t n = 0; rc == 0 && (key = config_key_nth(n)) != NULL; n++) {
+		const struct ini_entry *e;
+
+		if (key->section != CONFIG_ROUTE || key->set == NULL || !applies(rt, key))
+			continue;
+		e = find_entry(src, section, key);
+		if (e != NULL || key->fallback != NULL)
+			rc = put_value(b, key->name, e != NULL ? e->value : key->fallback);
+	}
+	for (size_t i = 0; rc == 0 && i < rt->n_rules; i++) {
+		snprintf(name, sizeof(name), PARAM_PREFIX "%s", rt->rules[i].name);
+		rc = put_value(b, name, rt->rules[i].text);
+	}
+	return rc < 0 ? rc : buf_putc(b, '\0');
+}
+
+static int
+set_source(const struct config_source *src, struct route *rt, size_t section)
+{
+	struct buf b;
+	int rc;
+
+	if (rt->n_rules > 0)
+		qsort(rt->rules, rt->n_rules, sizeof(*rt->rules), compare_rules);
+	buf_init(&b, SOURCE_CAP);
+	if ((rc = put_source(src, rt, section, &b)) < 0) {
+		buf_fini(&b);
+		return rc;
+	}
+	rt->source = b.p;
+	return 0;
+}
+
+/* One key: the handler's comes first in the table, so it is known whether a stream's keys apply. */
+static int
+set_key(const struct config_source *src, const struct config_key *key, struct route *rt,
+	size_t section)
+{
+	const struct ini_entry *e;
+	char why[WHY_LEN];
+
+	if (applies(rt, key)) {
+		e = find_entry(src, section, key);
+		return e != NULL ? set_entry(src, key, rt, e) : set_fallback(key, rt);
+	}
+	if ((e = ini_find(src->ini, section, key->name)) != NULL) {
+		snprintf(why, sizeof(why),
+			 "handler \"%s\" gives a short answer: it has no stream to which this "
+			 "could apply",
+			 rt->handler->name);
+		fault(src, e, why);
+	}
+	return set_fallback(key, rt);
+}
+
+int
+config_route_build(struct route **out, const struct config_source *src, size_t section,
+		   const char *name)
+{
+	struct route *rt = calloc(1, sizeof(*rt));
+	const struct config_key *key;
+	int rc = -ENOMEM;
+
+	if (rt == NULL || (rt->name = strdup(name)) == NULL)
+		goto fail;
+	for (size_t n = 0; (key = config_key_nth(n)) != NULL; n++) {
+		if (key->section == CONFIG_ROUTE && key->set != NULL &&
+		    (rc = set_key(src, key, rt, section)) < 0)
+			goto fail;
+	}
+	if ((rc = set_rules(src, rt, section, true)) < 0 ||
+	    (src->defaults != CONFIG_NO_SECTION &&
+	     (rc = set_rules(src, rt, src->defaults, false)) < 0))
+		goto fail;
+	check_subjects(src, rt, section, "channels", rt->channels);
+	check_subjects(src, rt, section, "patterns", rt->patterns);
+	check_whole(src, rt, section);
+	if ((rc = set_source(src, rt, section)) < 0)
+		goto fail;
+	*out = rt;
+	return 0;
+fail:
+	route_free(rt);
+	return rc;
+}
+
+int
+config_route_check_defaults(const struct config_source *src, struct route *const *routes,
+			    size_t n_routes)
+{
+	const struct ini *ini = src->ini;
+	const struct config_key *key;
+	struct rule_bytes bytes;
+	struct route *scratch;
+	char why[WHY_LEN];
+	int rc = 0;
+
+	if ((scratch = calloc(1, sizeof(*scratch))) == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; rc == 0 && i < ini->n_entries; i++) {
+		const struct ini_entry *e = &ini->entries[i];
+		bool is_used = false;
+
+		if (e->section != src->defaults)
+			continue;
+		if (!is_rule(e)) {
+			key = config_key_find(CONFIG_ROUTE, e->key);
+			if (key != NULL && strcmp(key->name, "path") != 0)
+				rc = set_entry(src, key, scratch, e);
+			continue;
+		}
+		for (size_t r = 0; r < n_routes; r++)
+			is_used = is_used || names_param(routes[r], e->key + strlen(PARAM_PREFIX));
+		if (rule_check(e->value, &bytes, why, sizeof(why)) < 0)
+			fault(src, e, why);
+		else if (!is_used)
+			fault(src, e, "no path and no template of any route names this parameter");
+	}
+	route_free(scratch);
+	return rc;
+}
+
+/* Does every request path of b match a? Segment for segment the same, or a parameter in a. */
+static bool
+covers(const char *a, const char *b)
+{
+	while (*a != '\0' && *b != '\0') {
+		size_t a_len = strcspn(a + 1, "/") + 1, b_len = strcspn(b + 1, "/") + 1;
+
+		if (a_len > 1 && a[1] == '{') {
+			if (b_len == 1)
+				return false; /* an empty segment matches no parameter */
+		} else if (a_len != b_len || memcmp(a, b, a_len) != 0) {
+			return false;
+		}
+		a += a_len;
+		b += b_len;
+	}
+	return *a == *b;
+}
+
+void
+config_route_check_reach(const struct config_source *src, const struct route *earlier,
+			 const struct route *later, const struct ini_entry *path_entry)
+{
+	char why[WHY_LEN];
+
+	if (earlier->path == NULL || later->path == NULL || path_entry == NULL ||
+	    !covers(path_text(earlier->path), path_text(later->path)))
+		return;
+	snprintf(why, sizeof(why), "%s is never reached: [route %s] serves %s and stands before it",
+		 path_text(later->path), earlier->name, path_text(earlier->path));
+	fault(src, path_entry, why);
+}

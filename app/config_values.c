@@ -1,0 +1,462 @@
+#include "config_values.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "handlers.h"
+#include "suggest.h"
+#include "units.h"
+
+/* What the sentences about wrong values quote of them. */
+#define QUOTED_MAX  80
+
+#define REFUSE(...) (snprintf(why, why_len, __VA_ARGS__), -EINVAL)
+
+const char *
+config_list_next(const char **p, size_t *len)
+{
+	const char *start = *p + strspn(*p, " \t,");
+
+	*len = strcspn(start, " \t,");
+	*p = start + *len;
+	return *len > 0 ? start : NULL;
+}
+
+static size_t
+list_len(const char *text)
+{
+	size_t len, n = 0;
+
+	while (config_list_next(&text, &len) != NULL)
+		n++;
+	return n;
+}
+
+/* Numbers */
+
+static void
+store(void *field, size_t size, uint64_t value)
+{
+	switch (size) {
+	case sizeof(uint32_t):
+		*(uint32_t *)field = (uint32_t)value;
+		return;
+	case sizeof(uint64_t):
+		*(uint64_t *)field = value;
+		return;
+	}
+	abort(); /* a field of another size in the table */
+}
+
+static bool
+is_in_range(const struct config_key *key, uint64_t n)
+{
+	return (n >= key->min && n <= key->max) || (n == 0 && key->or_zero);
+}
+
+CONFIG_SETTER(config_set_number)
+{
+	uint64_t n;
+
+	if (units_number(&n, text) < 0 || !is_in_range(key, n))
+		return REFUSE("\"%.*s\" is no number from %llu to %llu", QUOTED_MAX, text,
+			      (unsigned long long)key->min, (unsigned long long)key->max);
+	store(field, key->size, n);
+	return 0;
+}
+
+CONFIG_SETTER(config_set_duration)
+{
+	char low[UNITS_TEXT], high[UNITS_TEXT];
+	uint64_t n;
+
+	if (units_duration(&n, text) < 0 || !is_in_range(key, n))
+		return REFUSE("\"%.*s\" is no duration %sfrom %s to %s, as in 250ms, 5s, 30m, 2h",
+			      QUOTED_MAX, text, key->or_zero ? "of 0, or " : "",
+			      units_duration_text(low, key->min),
+			      units_duration_text(high, key->max));
+	store(field, key->size, n);
+	return 0;
+}
+
+CONFIG_SETTER(config_set_size)
+{
+	char low[UNITS_TEXT], high[UNITS_TEXT];
+	uint64_t n;
+
+	if (units_size(&n, text) < 0 || !is_in_range(key, n))
+		return REFUSE("\"%.*s\" is no size from %s to %s, as in 65536, 64k, 1m", QUOTED_MAX,
+			      text, units_size_text(low, key->min),
+			      units_size_text(high, key->max));
+	store(field, key->size, n);
+	return 0;
+}
+
+CONFIG_SETTER(config_set_workers)
+{
+	long cores;
+
+	if (strcmp(text, "auto") != 0) {
+		if (config_set_number(key, field, text, why, why_len) == 0)
+			return 0;
+		return REFUSE("\"%.*s\" is neither auto nor a number from %llu to %llu", QUOTED_MAX,
+			      text, (unsigned long long)key->min, (unsigned long long)key->max);
+	}
+	cores = sysconf(_SC_NPROCESSORS_ONLN);
+	if (cores < 1)
+		cores = 1;
+	store(field, key->size, (uint64_t)cores > key->max ? key->max : (uint64_t)cores);
+	return 0;
+}
+
+CONFIG_SETTER(config_set_mode)
+{
+	char *end;
+	unsigned long mode = strtoul(text, &end, 8);
+
+	(void)key;
+	if (*text < '0' || *text > '7' || *end != '\0' || mode > 0777)
+		return REFUSE("\"%.*s\" is no octal mode from 0 to 0777, as in 0660", QUOTED_MAX,
+			      text);
+	*(mode_t *)field = (mode_t)mode;
+	return 0;
+}
+
+/* Words */
+
+/* The number of text among words, or -1; s learns them for a suggestion. */
+static int
+find_word(const char *words, const char *text)
+{
+	size_t len;
+	const char *word;
+
+	for (int i = 0; (word = config_list_next(&words, &len)) != NULL; i++) {
+		if (strlen(text) == len && memcmp(word, text, len) == 0)
+			return i;
+	}
+	return -1;
+}
+
+CONFIG_SETTER(config_set_word)
+{
+	int i = find_word(key->words, text);
+
+	if (i < 0)
+		return REFUSE("\"%.*s\" is none of: %s", QUOTED_MAX, text, key->words);
+	store(field, key->size, (uint64_t)i);
+	return 0;
+}
+
+CONFIG_SETTER(config_set_yes_no)
+{
+	int i = find_word("no yes", text);
+
+	(void)key;
+	if (i < 0)
+		return REFUSE("\"%.*s\" is neither yes nor no", QUOTED_MAX, text);
+	*(bool *)field = i == 1;
+	return 0;
+}
+
+/* Text */
+
+static int
+copy(void *field, const char *text)
+{
+	return (*(char **)field = strdup(text)) == NULL ? -ENOMEM : 0;
+}
+
+CONFIG_SETTER(config_set_text)
+{
+	(void)key;
+	(void)why;
+	(void)why_len;
+	return copy(field, text);
+}
+
+CONFIG_SETTER(config_set_user)
+{
+	(void)key;
+	if (getpwnam(text) == NULL)
+		return REFUSE("there is no user \"%.*s\"", QUOTED_MAX, text);
+	return copy(field, text);
+}
+
+CONFIG_SETTER(config_set_group)
+{
+	(void)key;
+	if (getgrnam(text) == NULL)
+		return REFUSE("there is no group \"%.*s\"", QUOTED_MAX, text);
+	return copy(field, text);
+}
+
+CONFIG_SETTER(config_set_base)
+{
+	size_t len = strlen(text);
+
+	(void)key;
+	if (len > 0 && (text[0] != '/' || text[len - 1] == '/' || strstr(text, "//") != NULL ||
+			strpbrk(text, "?#{} \t") != NULL))
+		return REFUSE("\"%.*s\" is no path prefix, as in /events: it begins with \"/\" and "
+			      "does not end with one",
+			      QUOTED_MAX, text);
+	return copy(field, text);
+}
+
+CONFIG_SETTER(config_set_log)
+{
+	(void)key;
+	if (strcmp(text, "stderr") != 0 && strcmp(text, "syslog") != 0 && strchr(text, '/') == NULL)
+		return REFUSE("\"%.*s\" is neither stderr, syslog nor a path with a \"/\" in it",
+			      QUOTED_MAX, text);
+	return copy(field, text);
+}
+
+CONFIG_SETTER(config_set_password_file)
+{
+	struct stat st;
+
+	(void)key;
+	if (stat(text, &st) < 0 || access(text, R_OK) < 0)
+		return REFUSE("%.*s: %s", QUOTED_MAX, text, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return REFUSE("%.*s is no regular file", QUOTED_MAX, text);
+	return copy(field, text);
+}
+
+/* Addresses */
+
+/* HOST:PORT, where HOST is "localhost", an IPv4 address or an IPv6 address in brackets. */
+static bool
+is_host_port(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	unsigned char addr[sizeof(struct in6_addr)];
+	char host[INET6_ADDRSTRLEN + 2];
+	uint64_t port;
+	size_t len;
+
+	if (colon == NULL || units_number(&port, colon + 1) < 0 || port < 1 || port > 65535)
+		return false;
+	len = (size_t)(colon - text);
+	if (len == 0 || len >= sizeof(host))
+		return false;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	if (host[0] == '[' && host[len - 1] == ']') {
+		host[len - 1] = '\0';
+		return inet_pton(AF_INET6, host + 1, addr) == 1;
+	}
+	return strcmp(host, "localhost") == 0 || inet_pton(AF_INET, host, addr) == 1;
+}
+
+CONFIG_SETTER(config_set_listen)
+{
+	const size_t path_max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+	(void)key;
+	if (strncmp(text, "unix:", 5) == 0) {
+		if (text[5] == '\0')
+			return REFUSE("unix: needs a path, as in unix:/run/sluice/sluice.sock");
+		if (strlen(text + 5) > path_max)
+			return REFUSE("the path of a Unix socket has at most %zu bytes; "
+				      "that of unix:%.*s... has %zu",
+				      path_max, QUOTED_MAX, text + 5, strlen(text + 5));
+	} else if (strcmp(text, "inherit") != 0 && !is_host_port(text)) {
+		return REFUSE("\"%.*s\" is neither unix:PATH, HOST:PORT (localhost, an IPv4 "
+			      "address or an IPv6 address in [], and 1 to 65535) nor inherit",
+			      QUOTED_MAX, text);
+	}
+	return copy(field, text);
+}
+
+/* One member of the list; the whole is never quoted in a sentence, for it holds passwords. */
+static int
+parse_url(struct redis_url *out, const char *text, size_t len, char *why, size_t why_len)
+{
+	const char *reason = "";
+	char *one = strndup(text, len);
+	int rc;
+
+	if (one == NULL)
+		return -ENOMEM;
+	rc = redis_url_parse(out, one, &reason);
+	free(one);
+	if (rc == -EINVAL)
+		snprintf(why, why_len, "%s", reason);
+	return rc;
+}
+
+CONFIG_SETTER(config_set_urls)
+{
+	struct redis_settings *rs = field;
+	size_t n = list_len(text), len;
+	const char *one;
+	int rc;
+
+	(void)key;
+	if (n == 0)
+		return REFUSE("no URL: redis://HOST:PORT or unix:///PATH, one or several");
+	if ((rs->urls = calloc(n, sizeof(*rs->urls))) == NULL)
+		return -ENOMEM;
+	while ((one = config_list_next(&text, &len)) != NULL) {
+		if ((rc = parse_url(&rs->urls[rs->n_urls], one, len, why, why_len)) < 0)
+			return rc;
+		rs->n_urls++;
+	}
+	return 0;
+}
+
+/* Routes */
+
+CONFIG_SETTER(config_set_path)
+{
+	(void)key;
+	return path_compile(field, text, why, why_len);
+}
+
+CONFIG_SETTER(config_set_handler)
+{
+	const struct handler **out = field, *h;
+	struct suggest s;
+	char all[256] = "";
+	size_t len = 0;
+
+	(void)key;
+	if ((*out = handlers_find(text)) != NULL)
+		return 0;
+	suggest_init(&s, text);
+	for (size_t n = 0; (h = handlers_nth(n)) != NULL; n++) {
+		suggest_try(&s, h->name);
+		if (len < sizeof(all))
+			len += (size_t)snprintf(all + len, sizeof(all) - len, " %s", h->name);
+	}
+	if (suggest_best(&s) != NULL)
+		return REFUSE("there is no handler \"%.*s\"; did you mean \"%s\"?", QUOTED_MAX,
+			      text, suggest_best(&s));
+	return REFUSE("there is no handler \"%.*s\"; there are:%s", QUOTED_MAX, text, all);
+}
+
+CONFIG_SETTER(config_set_template)
+{
+	if (*text == '\0') {
+		*(struct template **)field = NULL;
+		return 0;
+	}
+	return template_compile(field, text, key->allow, why, why_len);
+}
+
+CONFIG_SETTER(config_set_templates)
+{
+	size_t n = list_len(text), len;
+	struct template **list;
+	const char *one;
+	int rc = 0;
+
+	if (n == 0)
+		return 0;
+	if ((list = calloc(n + 1, sizeof(*list))) == NULL)
+		return -ENOMEM;
+	*(struct template ***)field = list; /* the route's from here on, half-built too */
+	for (n = 0; rc == 0 && (one = config_list_next(&text, &len)) != NULL; n++) {
+		char *copied = strndup(one, len);
+
+		if (copied == NULL)
+			return -ENOMEM;
+		rc = template_compile(&list[n], copied, key->allow, why, why_len);
+		free(copied);
+	}
+	return rc;
+}
+
+/* A name that cannot be sent as it is, or that is ours. */
+static int
+refuse_event(const char *text, char *why, size_t why_len)
+{
+	if (strncmp(text, "stream-", strlen("stream-")) == 0)
+		return REFUSE("\"%.*s\": names that begin with \"stream-\" are Sluice's own",
+			      QUOTED_MAX, text);
+	for (const char *p = text; *p != '\0'; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return REFUSE("a control byte stands in the name of an event");
+	}
+	return 0;
+}
+
+CONFIG_SETTER(config_set_event)
+{
+	int rc = refuse_event(text, why, why_len);
+
+	return rc < 0 ? rc : config_set_template(key, field, text, why, why_len);
+}
+
+CONFIG_SETTER(config_set_event_name)
+{
+	int rc = refuse_event(text, why, why_len);
+
+	(void)key;
+	return rc < 0 ? rc : copy(field, text);
+}
+
+/*
+ * What a browser says in Origin: scheme://host[:port], in lower case, no path, and no port that is
+ * the scheme's own (RFC 6454, section 6.1). Anything else would never match.
+ */
+static const char *
+refuse_origin(const char *text)
+{
+	const char *host = strstr(text, "://"), *end;
+	uint64_t port;
+
+	if (host == NULL || strspn(text, "abcdefghijklmnopqrstuvwxyz") != (size_t)(host - text) ||
+	    host == text)
+		return "is not scheme://host[:port], as in https://example.org";
+	host += 3;
+	end = host + (*host == '[' ? strcspn(host, "]") + 1
+				   : strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.-_"));
+	if (end == host || (*host == '[' && strchr(host, ']') == NULL))
+		return "is not scheme://host[:port] in lower case";
+	if (*end == '\0')
+		return NULL;
+	if (*end != ':' || units_number(&port, end + 1) < 0 || port < 1 || port > 65535)
+		return "is not scheme://host[:port]: nothing stands behind the host or port";
+	if ((strncmp(text, "https:", 6) == 0 && port == 443) ||
+	    (strncmp(text, "http:", 5) == 0 && port == 80))
+		return "names the scheme's own port, which browsers leave out";
+	return NULL;
+}
+
+CONFIG_SETTER(config_set_origins)
+{
+	size_t n = list_len(text), len;
+	const char *one, *reason;
+	char **list;
+
+	(void)key;
+	if (n == 0)
+		return 0;
+	if ((list = calloc(n + 1, sizeof(*list))) == NULL)
+		return -ENOMEM;
+	*(char ***)field = list; /* the route's from here on */
+	for (size_t i = 0; (one = config_list_next(&text, &len)) != NULL; i++) {
+		if ((list[i] = strndup(one, len)) == NULL)
+			return -ENOMEM;
+		if (strcmp(list[i], "*") == 0) {
+			if (n > 1)
+				return REFUSE("\"*\" stands alone");
+		} else if ((reason = refuse_origin(list[i])) != NULL) {
+			return REFUSE("\"%.*s\" %s", QUOTED_MAX, list[i], reason);
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,45 @@
+#ifndef SLUICE_CONFIG_VALUES_H
+#define SLUICE_CONFIG_VALUES_H
+
+/*
+ * config_values - the text of a value into its field: the `set` functions of the table of keys.
+ */
+#include "config_keys.h"
+
+#define CONFIG_SETTER(name) \
+	int name(const struct config_key *key, void *field, const char *text, char *why, \
+		 size_t why_len)
+
+CONFIG_SETTER(config_set_text);     /* char * */
+CONFIG_SETTER(config_set_number);   /* any unsigned type */
+CONFIG_SETTER(config_set_duration); /* the same, in ms */
+CONFIG_SETTER(config_set_size);     /* the same, in bytes */
+CONFIG_SETTER(config_set_word);     /* an enum */
+CONFIG_SETTER(config_set_yes_no);   /* bool */
+
+CONFIG_SETTER(config_set_listen);
+CONFIG_SETTER(config_set_mode);
+CONFIG_SETTER(config_set_user);
+CONFIG_SETTER(config_set_group);
+CONFIG_SETTER(config_set_base);
+CONFIG_SETTER(config_set_workers);
+CONFIG_SETTER(config_set_log);
+
+CONFIG_SETTER(config_set_urls); /* field is the struct redis_settings */
+CONFIG_SETTER(config_set_password_file);
+
+CONFIG_SETTER(config_set_path);
+CONFIG_SETTER(config_set_handler);
+CONFIG_SETTER(config_set_template);  /* struct template *; NULL for an empty text */
+CONFIG_SETTER(config_set_templates); /* struct template **; NULL for an empty list */
+CONFIG_SETTER(config_set_event);     /* as config_set_template(), for the name of an event */
+CONFIG_SETTER(config_set_event_name);
+CONFIG_SETTER(config_set_origins);
+
+/*
+ * config_list_next - the next member of a list, which blanks or commas separate: its start, and its
+ * length in *len; NULL at the end. *p moves behind it.
+ */
+const char *config_list_next(const char **p, size_t *len);
+
+#endif

@@ -1,0 +1,43 @@
+#ifndef SLUICE_FAULTS_H
+#define SLUICE_FAULTS_H
+
+/*
+ * faults - what is wrong with a configuration: collected, then told in the order of the
+ * files and their lines, each once.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct fault {
+	unsigned file, line;
+	char *text;
+};
+
+struct faults {
+	char **files;
+	size_t n_files;
+	struct fault *v;
+	size_t n;
+	bool is_out_of_memory; /* one fault at least could not be kept */
+};
+
+void faults_init(struct faults *fs);
+void faults_fini(struct faults *fs);
+
+/* faults_file - a name under which faults are told. Returns its number, in the order of the calls.
+ */
+unsigned faults_file(struct faults *fs, const char *name);
+const char *faults_file_name(const struct faults *fs, unsigned file);
+
+/*
+ * faults_add - line 0 stands for the file as a whole. Control bytes of the text are
+ * written as \xNN, and it ends at 700 bytes, so that a fault is one line whatever the file holds.
+ */
+void faults_add(struct faults *fs, unsigned file, unsigned line, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* faults_print - "FILE:LINE: text", a line each; two that say the same are told once. */
+void faults_print(struct faults *fs, FILE *out);
+
+#endif

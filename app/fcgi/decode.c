@@ -1,0 +1,190 @@
+#include "fcgi/decode.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct decoder {
+	int fd; /* a memfd, of which map is the content */
+	char *map, *body;
+	size_t map_len, body_max;
+	FCGX_Request request;
+};
+
+/*
+ * FCGX_Init takes SIGPIPE, SIGUSR1 and SIGTERM, even from where they are ignored, and
+ * then TERM would only set a flag that nobody reads.
+ */
+static int
+begin_libfcgi(void)
+{
+	static const int signals[] = {SIGPIPE, SIGUSR1, SIGTERM};
+	struct sigaction old[3];
+	int i, rc;
+
+	for (i = 0; i < 3; i++)
+		sigaction(signals[i], NULL, &old[i]);
+	rc = FCGX_Init();
+	for (i = 0; i < 3; i++)
+		sigaction(signals[i], &old[i], NULL);
+	return rc == 0 ? 0 : -EIO;
+}
+
+/* What one stream of a request takes as records, at most: headers and padding are 16 bytes each. */
+static size_t
+space_for(size_t len)
+{
+	return len + 16 * (len / RECORD_CONTENT_MAX + 2);
+}
+
+static int
+open_file(struct decoder *d)
+{
+	void *map;
+
+	if ((d->fd = memfd_create("request", MFD_CLOEXEC)) < 0)
+		return -errno;
+	if (ftruncate(d->fd, (off_t)d->map_len) < 0)
+		return -errno;
+	map = mmap(NULL, d->map_len, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	d->map = map;
+	return 0;
+}
+
+static void
+close_file(struct decoder *d)
+{
+	if (d->map != NULL)
+		munmap(d->map, d->map_len);
+	if (d->fd >= 0)
+		close(d->fd);
+	d->map = NULL;
+	d->fd = -1;
+}
+
+int
+decode_open(struct decoder **out, const struct record_limits *limits)
+{
+	struct decoder *d = calloc(1, sizeof(*d));
+	int rc = -ENOMEM;
+
+	if (d == NULL)
+		return rc;
+	d->fd = -1;
+	d->body_max = limits->body_max;
+	d->map_len = sizeof(FCGI_BeginRequestRecord) + space_for(limits->params_max) +
+		     space_for(limits->body_max);
+	if ((d->body = malloc(limits->body_max + 1)) == NULL || (rc = begin_libfcgi()) < 0 ||
+	    (rc = open_file(d)) < 0)
+		goto fail;
+	*out = d;
+	return 0;
+fail:
+	decode_close(d);
+	return rc;
+}
+
+void
+decode_close(struct decoder *d)
+{
+	if (d == NULL)
+		return;
+	close_file(d);
+	free(d->body);
+	free(d);
+}
+
+static char *
+put_record(char *at, unsigned char type, const char *p, size_t len)
+{
+	FCGI_Header head;
+
+	record_head(&head, type, 1, len);
+	memcpy(at, &head, sizeof(head));
+	if (len > 0)
+		memcpy(at + sizeof(head), p, len);
+	return at + sizeof(head) + len + head.paddingLength;
+}
+
+static char *
+put_stream(char *at, unsigned char type, const struct buf *b)
+{
+	size_t done, len;
+
+	for (done = 0; done < b->len; done += len) {
+		len = b->len - done < RECORD_CONTENT_MAX ? b->len - done : RECORD_CONTENT_MAX;
+		at = put_record(at, type, b->p + done, len);
+	}
+	return put_record(at, type, NULL, 0);
+}
+
+/* KEEP_CONN, so that libfcgi leaves the descriptor open. Bytes behind the last record are never
+ * interpreted: it is the end of STDIN. */
+static void
+write_request(struct decoder *d, const struct record_request *rq)
+{
+	static const FCGI_BeginRequestBody begin = {.roleB0 = FCGI_RESPONDER,
+						    .flags = FCGI_KEEP_CONN};
+	char *at = d->map;
+
+	at = put_record(at, FCGI_BEGIN_REQUEST, (const char *)&begin, sizeof(begin));
+	at = put_stream(at, FCGI_PARAMS, &rq->params);
+	put_stream(at, FCGI_STDIN, &rq->body);
+}
+
+/*
+ * The descriptor is set in the request, so that libfcgi does not accept() one. That, and
+ * keepConnection, are fields of the public struct that its header asks to leave alone: they are
+ * the same in all versions from 2.4.2 to 2.4.7.
+ */
+static int
+accept_request(struct decoder *d)
+{
+	FCGX_InitRequest(&d->request, -1, 0);
+	d->request.ipcFd = d->fd;
+	d->request.keepConnection = 1;
+	FCGX_Detach(&d->request); /* if it must close, let it not wait for a peer */
+	if (FCGX_Accept_r(&d->request) == 0)
+		return 0;
+	d->fd = -1; /* libfcgi has closed it */
+	close_file(d);
+	return -EIO;
+}
+
+int
+decode_request(struct decoder *d, const struct record_request *rq, struct params *params,
+	       const char **body, size_t *body_len)
+{
+	int n;
+
+	if (d->fd < 0) {
+		if (open_file(d) < 0) {
+			close_file(d);
+			return -EIO;
+		}
+	}
+	write_request(d, rq);
+	if (lseek(d->fd, 0, SEEK_SET) < 0 || accept_request(d) < 0)
+		return -EIO;
+	n = FCGX_GetStr(d->body, (int)d->body_max + 1, d->request.in);
+	if (n < 0 || (size_t)n != rq->body.len || FCGX_GetError(d->request.in) != 0) {
+		decode_done(d);
+		return -EIO;
+	}
+	params->envp = d->request.envp;
+	*body = d->body;
+	*body_len = (size_t)n;
+	return 0;
+}
+
+void
+decode_done(struct decoder *d)
+{
+	FCGX_Free(&d->request, 0);
+}

@@ -1,0 +1,352 @@
+#include "fcgi/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { SYSTEMD_FD = 3 };
+
+/* Write the line for the operator, and hand the error through. */
+__attribute__((format(printf, 4, 5))) static int
+fault(char *why, size_t why_len, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, why_len, fmt, ap);
+	va_end(ap);
+	return rc;
+}
+
+static bool
+is_listening(int fd)
+{
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on != 0;
+}
+
+/* sd_listen_fds(3): the variables are for the process whose id they name. */
+static bool
+has_systemd_socket(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	char self[24];
+
+	if (pid == NULL || fds == NULL)
+		return false;
+	snprintf(self, sizeof(self), "%ld", (long)getpid());
+	return strcmp(pid, self) == 0 && strcmp(fds, "0") != 0 && is_listening(SYSTEMD_FD);
+}
+
+bool
+listen_is_inherited(void)
+{
+	return is_listening(STDIN_FILENO) || has_systemd_socket();
+}
+
+static int
+set_flags(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
+static int
+inherit(struct listener *out, char *why, size_t why_len)
+{
+	const char *fds = getenv("LISTEN_FDS");
+	int rc;
+
+	if (is_listening(STDIN_FILENO))
+		out->fd = STDIN_FILENO;
+	else if (has_systemd_socket() && strcmp(fds, "1") != 0)
+		return fault(why, why_len, -EINVAL,
+			     "LISTEN_FDS is %s: one socket is taken, not more", fds);
+	else if (has_systemd_socket())
+		out->fd = SYSTEMD_FD;
+	else
+		return fault(why, why_len, -ENOTSOCK,
+			     "no address to listen on, and neither descriptor 0 nor LISTEN_FDS is "
+			     "a listening socket");
+	if ((rc = set_flags(out->fd)) < 0)
+		return fault(why, why_len, rc, "inherited descriptor %d: %s", out->fd,
+			     strerror(-rc));
+	return 0;
+}
+
+/* Does anybody answer there? */
+static bool
+is_answered(const struct sockaddr_un *sa)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool is_up;
+
+	if (fd < 0)
+		return true; /* who cannot look, must not take it away */
+	/* EAGAIN is a full backlog; EACCES and the like are somebody else's. */
+	is_up = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 ||
+		(errno != ECONNREFUSED && errno != ENOENT);
+	close(fd);
+	return is_up;
+}
+
+/* Only a socket that nobody answers on is removed. */
+static int
+clear_path(const struct sockaddr_un *sa, char *why, size_t why_len)
+{
+	const char *path = sa->sun_path;
+	struct stat st;
+
+	if (lstat(path, &st) < 0) {
+		if (errno == ENOENT)
+			return 0;
+		return fault(why, why_len, -errno, "unix:%s: %s", path, strerror(errno));
+	}
+	if (!S_ISSOCK(st.st_mode))
+		return fault(why, why_len, -EEXIST,
+			     "unix:%s: there is a file of that name, and it is no socket", path);
+	if (is_answered(sa))
+		return fault(why, why_len, -EADDRINUSE, "unix:%s: already in use", path);
+	if (unlink(path) < 0)
+		return fault(why, why_len, -errno, "unix:%s: cannot remove the stale socket: %s",
+			     path, strerror(errno));
+	return 0;
+}
+
+static int
+parse_id(const char *text, unsigned *out)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (errno != 0 || *text < '0' || *text > '9' || *end != '\0' || n >= UINT32_MAX)
+		return -EINVAL;
+	*out = (unsigned)n;
+	return 0;
+}
+
+/* Names or numbers; (uid_t)-1 leaves it. */
+static int
+find_owner(uid_t *uid, gid_t *gid, const struct listen_settings *ls, char *why, size_t why_len)
+{
+	const struct passwd *pw;
+	const struct group *gr;
+
+	*uid = (uid_t)-1;
+	*gid = (gid_t)-1;
+	if (ls->user != NULL && parse_id(ls->user, uid) < 0) {
+		if ((pw = getpwnam(ls->user)) == NULL)
+			return fault(why, why_len, -EINVAL, "socket_user: there is no user %s",
+				     ls->user);
+		*uid = pw->pw_uid;
+	}
+	if (ls->group != NULL && parse_id(ls->group, gid) < 0) {
+		if ((gr = getgrnam(ls->group)) == NULL)
+			return fault(why, why_len, -EINVAL, "socket_group: there is no group %s",
+				     ls->group);
+		*gid = gr->gr_gid;
+	}
+	return 0;
+}
+
+/*
+ * The socket appears with no more than the wanted mode. If it is to be another's, it is nobody
+ * else's until it is: chown before chmod.
+ */
+static int
+bind_unix(int fd, const struct sockaddr_un *sa, const struct listen_settings *ls, uid_t uid,
+	  gid_t gid)
+{
+	mode_t mode = ls->mode & 0777;
+	bool has_owner = uid != (uid_t)-1 || gid != (gid_t)-1;
+	mode_t old = umask(has_owner ? 0777 : ~mode & 0777);
+	int rc = bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : 0;
+
+	umask(old);
+	if (rc < 0)
+		return rc;
+	if ((has_owner && lchown(sa->sun_path, uid, gid) < 0) || chmod(sa->sun_path, mode) < 0) {
+		rc = -errno;
+		unlink(sa->sun_path);
+	}
+	return rc;
+}
+
+static int
+start_listening(struct listener *out, int fd)
+{
+	/* The kernel cuts it to net.core.somaxconn. */
+	if (listen(fd, INT32_MAX) < 0)
+		return -errno;
+	out->fd = fd;
+	return 0;
+}
+
+static int
+open_unix(struct listener *out, const struct listen_settings *ls, const char *path, char *why,
+	  size_t why_len)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	uid_t uid;
+	gid_t gid;
+	int rc, fd;
+
+	if (*path == '\0')
+		return fault(why, why_len, -EINVAL, "unix: wants the path of a socket behind it");
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return fault(why, why_len, -ENAMETOOLONG,
+			     "unix:%.40s...: the path is longer than the %zu bytes that a socket's "
+			     "can have",
+			     path, sizeof(sa.sun_path) - 1);
+	strcpy(sa.sun_path, path);
+	if ((rc = find_owner(&uid, &gid, ls, why, why_len)) < 0 ||
+	    (rc = clear_path(&sa, why, why_len)) < 0)
+		return rc;
+	if ((out->unlink_path = strdup(path)) == NULL)
+		return fault(why, why_len, -ENOMEM, "unix:%s: out of memory", path);
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0) {
+		rc = -errno;
+		goto fail;
+	}
+	if ((rc = bind_unix(fd, &sa, ls, uid, gid)) < 0)
+		goto fail;
+	if ((rc = start_listening(out, fd)) == 0)
+		return 0;
+	unlink(path);
+fail:
+	if (fd >= 0)
+		close(fd);
+	free(out->unlink_path);
+	out->unlink_path = NULL;
+	return fault(why, why_len, rc, "unix:%s: %s", path, strerror(-rc));
+}
+
+union address {
+	struct sockaddr sa;
+	struct sockaddr_in four;
+	struct sockaddr_in6 six;
+};
+
+static int
+parse_port(const char *text, in_port_t *out)
+{
+	unsigned n;
+
+	if (parse_id(text, &n) < 0 || n < 1 || n > 65535)
+		return -ERANGE;
+	*out = htons((in_port_t)n);
+	return 0;
+}
+
+/* "127.0.0.1:9000", "localhost:9000", "[::1]:9000". */
+static int
+parse_tcp(union address *out, socklen_t *len, const char *text, char *why, size_t why_len)
+{
+	const char *colon = strrchr(text, ':');
+	char host[64];
+	in_port_t port;
+	size_t n;
+
+	if (colon == NULL || colon == text)
+		return fault(why, why_len, -EINVAL,
+			     "\"%s\" is no address: unix:PATH, HOST:PORT or inherit", text);
+	if (parse_port(colon + 1, &port) < 0)
+		return fault(why, why_len, -ERANGE, "%s: the port must be from 1 to 65535", text);
+	n = (size_t)(colon - text);
+	if (text[0] == '[' && n >= 2 && text[n - 1] == ']') {
+		text++;
+		n -= 2;
+	}
+	snprintf(host, sizeof(host), "%.*s", (int)(n < sizeof(host) ? n : sizeof(host) - 1), text);
+	memset(out, 0, sizeof(*out));
+	if (inet_pton(AF_INET6, host, &out->six.sin6_addr) == 1) {
+		out->six.sin6_family = AF_INET6;
+		out->six.sin6_port = port;
+		*len = sizeof(out->six);
+		return 0;
+	}
+	if (inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host,
+		      &out->four.sin_addr) != 1)
+		return fault(why, why_len, -EINVAL,
+			     "%s: the host must be a literal address or localhost", host);
+	out->four.sin_family = AF_INET;
+	out->four.sin_port = port;
+	*len = sizeof(out->four);
+	return 0;
+}
+
+static int
+open_tcp(struct listener *out, const char *text, char *why, size_t why_len)
+{
+	union address addr;
+	socklen_t len = 0;
+	int on = 1, fd, rc;
+
+	if ((rc = parse_tcp(&addr, &len, text, why, why_len)) < 0)
+		return rc;
+	fd = socket(addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fault(why, why_len, -errno, "%s: %s", text, strerror(errno));
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    bind(fd, &addr.sa, len) < 0) {
+		rc = -errno;
+		goto fail;
+	}
+	if ((rc = start_listening(out, fd)) == 0)
+		return 0;
+fail:
+	close(fd);
+	if (rc == -EADDRINUSE)
+		return fault(why, why_len, rc, "%s: already in use", text);
+	return fault(why, why_len, rc, "%s: %s", text, strerror(-rc));
+}
+
+int
+listen_open(struct listener *out, const struct listen_settings *ls, char *why, size_t why_len)
+{
+	out->fd = -1;
+	out->unlink_path = NULL;
+	if (ls->address == NULL || strcmp(ls->address, "inherit") == 0)
+		return inherit(out, why, why_len);
+	if (strncmp(ls->address, "unix:", 5) == 0)
+		return open_unix(out, ls, ls->address + 5, why, why_len);
+	return open_tcp(out, ls->address, why, why_len);
+}
+
+void
+listen_forget(struct listener *l)
+{
+	free(l->unlink_path);
+	l->unlink_path = NULL;
+}
+
+void
+listen_close(struct listener *l)
+{
+	if (l->fd >= 0)
+		close(l->fd);
+	if (l->unlink_path != NULL)
+		unlink(l->unlink_path);
+	l->fd = -1;
+	listen_forget(l);
+}

@@ -1,0 +1,48 @@
+#ifndef SLUICE_FCGI_LISTEN_H
+#define SLUICE_FCGI_LISTEN_H
+
+/*
+ * listen - the socket that web servers connect to. Made before the workers are
+ * forked, so that they share it and it outlives each of them.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct listen_settings {
+	const char *address;	/* "unix:PATH", "HOST:PORT", "[::1]:PORT", "inherit", or NULL: what was inherited */
+	mode_t mode;		/* of a Unix socket */
+	const char *user;	/* owner of a Unix socket; NULL: as the process */
+	const char *group;
+};
+
+struct listener {
+	int fd;
+	char *unlink_path;	/* the socket that we made, to be removed at the end; NULL if inherited */
+};
+
+/*
+ * listen_open - a listening socket, non-blocking and close-on-exec, with the
+ * largest backlog that the kernel takes (a burst of reconnections is refused by
+ * the web server otherwise).
+ *
+ * Inherited: descriptor 0 if it is a listening socket (the FastCGI convention),
+ * or descriptor 3 by systemd's LISTEN_FDS and LISTEN_PID. A stale Unix socket is
+ * replaced only if nobody answers on it. No name service is asked: HOST is a
+ * literal address or "localhost".
+ *
+ * Returns 0 or a negative errno, and in why, of why_len bytes, one line for the
+ * operator: what and where.
+ */
+int listen_open(struct listener *out, const struct listen_settings *ls, char *why, size_t why_len);
+
+/* listen_is_inherited - is there a socket to inherit? false: nobody gave us one. */
+bool listen_is_inherited(void);
+
+/* listen_close - in the process that opened it: also removes the socket's path. */
+void listen_close(struct listener *l);
+
+/* listen_forget - in a process that only inherited it: frees what l holds, leaves the socket. */
+void listen_forget(struct listener *l);
+
+#endif

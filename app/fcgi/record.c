@@ -1,0 +1,404 @@
+#include "fcgi/record.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fcgi/pairs.h"
+
+enum { CONTENT_MAX = FCGI_MAX_LENGTH };
+
+void
+record_request_init(struct record_request *rq, const struct record_limits *limits)
+{
+	buf_init(&rq->params, limits->params_max);
+	buf_init(&rq->body, limits->body_max);
+	buf_init(&rq->content, CONTENT_MAX);
+}
+
+void
+record_request_fini(struct record_request *rq)
+{
+	buf_fini(&rq->params);
+	buf_fini(&rq->body);
+	buf_fini(&rq->content);
+}
+
+void
+record_request_clear(struct record_request *rq)
+{
+	buf_truncate(&rq->params, 0);
+	buf_truncate(&rq->body, 0);
+	buf_truncate(&rq->content, 0);
+}
+
+bool
+record_request_is_empty(const struct record_request *rq)
+{
+	return rq->params.len == 0 && rq->body.len == 0 && rq->content.len == 0;
+}
+
+void
+record_walk_init(struct record_walk *w)
+{
+	memset(w, 0, sizeof(*w));
+}
+
+void
+record_next(struct record_walk *w)
+{
+	w->phase = RECORD_IDLE;
+	w->keep = false;
+	w->excess = 0;
+	w->body_len = 0;
+}
+
+unsigned char
+record_padding(size_t content_len)
+{
+	return (unsigned char)(-content_len & 7);
+}
+
+void
+record_head(FCGI_Header *out, unsigned char type, uint16_t id, size_t content_len)
+{
+	out->version = FCGI_VERSION_1;
+	out->type = type;
+	out->requestIdB1 = (unsigned char)(id >> 8);
+	out->requestIdB0 = (unsigned char)id;
+	out->contentLengthB1 = (unsigned char)(content_len >> 8);
+	out->contentLengthB0 = (unsigned char)content_len;
+	out->paddingLength = record_padding(content_len);
+	out->reserved = 0;
+}
+
+static void
+end_request(FCGI_EndRequestRecord *out, uint16_t id, unsigned char protocol_status)
+{
+	memset(out, 0, sizeof(*out));
+	record_head(&out->header, FCGI_END_REQUEST, id, sizeof(out->body));
+	out->body.protocolStatus = protocol_status;
+}
+
+void
+record_trailer(struct record_trailer *out, uint16_t id)
+{
+	record_head(&out->stdout_end, FCGI_STDOUT, id, 0);
+	end_request(&out->end, id, FCGI_REQUEST_COMPLETE);
+}
+
+static uint16_t
+id_of(const FCGI_Header *h)
+{
+	return (uint16_t)(h->requestIdB1 << 8 | h->requestIdB0);
+}
+
+static uint16_t
+content_length_of(const FCGI_Header *h)
+{
+	return (uint16_t)(h->contentLengthB1 << 8 | h->contentLengthB0);
+}
+
+static enum record_verdict
+broken(struct record_walk *w, enum record_verdict verdict)
+{
+	w->phase = RECORD_BROKEN;
+	return verdict;
+}
+
+/* -EMSGSIZE is a peer that asks and asks, and does not read what it is told. */
+static enum record_verdict
+verdict_of(struct record_walk *w, int rc)
+{
+	if (rc == 0)
+		return RECORD_MORE;
+	return broken(w, rc == -ENOMEM ? RECORD_NO_MEMORY : RECORD_FAULT);
+}
+
+static enum record_verdict
+refuse(struct record_walk *w, int status, enum record_phase phase)
+{
+	w->status = (uint16_t)status;
+	w->phase = (unsigned char)phase;
+	return RECORD_REFUSE;
+}
+
+static int
+put_end_request(struct buf *replies, uint16_t id, unsigned char protocol_status)
+{
+	FCGI_EndRequestRecord end;
+
+	end_request(&end, id, protocol_status);
+	return buf_put(replies, &end, sizeof(end));
+}
+
+static int
+put_unknown_type(struct buf *replies, unsigned char type)
+{
+	FCGI_UnknownTypeRecord unknown;
+
+	memset(&unknown, 0, sizeof(unknown));
+	record_head(&unknown.header, FCGI_UNKNOWN_TYPE, FCGI_NULL_REQUEST_ID, sizeof(unknown.body));
+	unknown.body.type = type;
+	return buf_put(replies, &unknown, sizeof(unknown));
+}
+
+/* FCGI_GET_VALUES (4.1): each variable that we know, once, however often it was named. */
+static int
+put_values(struct buf *replies, const struct buf *asked, unsigned max_conns)
+{
+	static const char *const names[] = {FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS};
+	bool is_asked[3] = {false, false, false};
+	const char *at = asked->p, *end = asked->len > 0 ? asked->p + asked->len : at;
+	char value[16], zero[8] = {0};
+	FCGI_Header head;
+	struct buf out;
+	struct pair pr;
+	int i, n, rc;
+
+	while ((rc = pairs_next(&pr, &at, end)) > 0) {
+		for (i = 0; i < 3; i++)
+			is_asked[i] |= pr.name_len == strlen(names[i]) &&
+				       memcmp(pr.name, names[i], pr.name_len) == 0;
+	}
+	if (rc < 0)
+		return rc;
+	buf_init(&out, 128);
+	for (i = 0; i < 3 && rc == 0; i++) {
+		n = snprintf(value, sizeof(value), "%u", i == 2 ? 0 : max_conns);
+		if (is_asked[i])
+			rc = pairs_put(&out, names[i], strlen(names[i]), value, (size_t)n);
+	}
+	record_head(&head, FCGI_GET_VALUES_RESULT, FCGI_NULL_REQUEST_ID, out.len);
+	if (rc == 0 && (rc = buf_put(replies, &head, sizeof(head))) == 0 &&
+	    (rc = buf_put(replies, out.p, out.len)) == 0)
+		rc = buf_put(replies, zero, head.paddingLength);
+	buf_fini(&out);
+	return rc;
+}
+
+static bool
+is_ours(const struct record_walk *w)
+{
+	return w->phase != RECORD_IDLE && id_of(&w->head) == w->id;
+}
+
+/* May a record of this type and id stand here at all? */
+static bool
+is_expected(const struct record_walk *w)
+{
+	switch (w->head.type) {
+	case FCGI_BEGIN_REQUEST:
+		return !is_ours(w) && content_length_of(&w->head) == sizeof(FCGI_BeginRequestBody);
+	case FCGI_ABORT_REQUEST: /* may cross our END_REQUEST on its way */
+		return true;
+	case FCGI_PARAMS:
+		return w->phase != RECORD_IDLE && (!is_ours(w) || w->phase == RECORD_PARAMS);
+	case FCGI_STDIN:
+		return w->phase != RECORD_IDLE && (!is_ours(w) || w->phase >= RECORD_STDIN);
+	default:
+		return false;
+	}
+}
+
+/* STDIN beyond CONTENT_LENGTH, or after its end, is never stored; of a little no fuss is made. */
+static enum record_verdict
+count_excess(struct record_walk *w, const struct record_request *rq, size_t max)
+{
+	size_t len = content_length_of(&w->head);
+	size_t room = w->phase == RECORD_STDIN ? w->body_len - rq->body.len : 0;
+
+	if (len > room)
+		w->excess += (uint32_t)(len - room);
+	return w->excess > max ? broken(w, RECORD_FAULT) : RECORD_MORE;
+}
+
+/* The header is there: what can be said before the content has come. */
+static enum record_verdict
+begin_record(struct record_walk *w, const struct record_request *rq,
+	     const struct record_limits *limits)
+{
+	unsigned char type = w->head.type;
+
+	w->content_left = content_length_of(&w->head);
+	w->padding_left = w->head.paddingLength;
+	if (w->head.version != FCGI_VERSION_1)
+		return broken(w, RECORD_FAULT);
+	if (id_of(&w->head) == FCGI_NULL_REQUEST_ID) {
+		if (type == FCGI_GET_VALUES || type == 0 || type > FCGI_MAXTYPE)
+			return RECORD_MORE;
+		return broken(w, RECORD_FAULT);
+	}
+	if (!is_expected(w))
+		return broken(w, RECORD_FAULT);
+	if (type == FCGI_PARAMS && is_ours(w) &&
+	    rq->params.len + w->content_left > limits->params_max)
+		return refuse(w, 431, RECORD_BROKEN);
+	if (type == FCGI_STDIN && is_ours(w))
+		return count_excess(w, rq, limits->body_max);
+	return RECORD_MORE;
+}
+
+static int
+put_body(const struct record_walk *w, struct record_request *rq, const char *p, size_t len)
+{
+	size_t room = w->body_len - rq->body.len;
+
+	if (w->phase != RECORD_STDIN)
+		return 0;
+	return buf_put(&rq->body, p, len < room ? len : room);
+}
+
+static int
+take_content(const struct record_walk *w, struct record_request *rq, const char *p, size_t len)
+{
+	switch (w->head.type) {
+	case FCGI_BEGIN_REQUEST:
+		return w->phase == RECORD_IDLE ? buf_put(&rq->content, p, len) : 0;
+	case FCGI_GET_VALUES:
+		return buf_put(&rq->content, p, len);
+	case FCGI_PARAMS:
+		return is_ours(w) ? buf_put(&rq->params, p, len) : 0;
+	case FCGI_STDIN:
+		return is_ours(w) ? put_body(w, rq, p, len) : 0;
+	default:
+		return 0;
+	}
+}
+
+static enum record_verdict
+end_begin(struct record_walk *w, struct record_request *rq, struct buf *replies)
+{
+	FCGI_BeginRequestBody body;
+	bool is_whole;
+
+	/* Less, if the response before it ended while this record came in. */
+	is_whole = w->phase == RECORD_IDLE && rq->content.len == sizeof(body);
+	if (is_whole)
+		memcpy(&body, rq->content.p, sizeof(body));
+	buf_truncate(&rq->content, 0);
+	if (!is_whole)
+		return verdict_of(w, put_end_request(replies, id_of(&w->head), FCGI_CANT_MPX_CONN));
+	w->id = id_of(&w->head);
+	w->keep = (body.flags & FCGI_KEEP_CONN) != 0;
+	if (body.roleB1 != 0 || body.roleB0 != FCGI_RESPONDER) {
+		put_end_request(replies, w->id, FCGI_UNKNOWN_ROLE);
+		return broken(w, RECORD_END);
+	}
+	w->phase = RECORD_PARAMS;
+	return RECORD_MORE;
+}
+
+static enum record_verdict
+end_params(struct record_walk *w, struct record_request *rq, const struct record_limits *limits)
+{
+	int rc;
+
+	if (!is_ours(w) || content_length_of(&w->head) > 0)
+		return RECORD_MORE;
+	rc = pairs_check(rq->params.p, rq->params.len, limits->body_max, &w->body_len);
+	if (rc < 0)
+		return broken(w, RECORD_FAULT);
+	if (rc > 0)
+		return refuse(w, rc, RECORD_BROKEN);
+	w->phase = RECORD_STDIN;
+	return RECORD_MORE;
+}
+
+static enum record_verdict
+end_stdin(struct record_walk *w, const struct record_request *rq)
+{
+	if (!is_ours(w) || content_length_of(&w->head) > 0 || w->phase != RECORD_STDIN)
+		return RECORD_MORE;
+	if (rq->body.len < w->body_len)
+		return refuse(w, 400, RECORD_WHOLE);
+	w->phase = RECORD_WHOLE;
+	return RECORD_REQUEST;
+}
+
+static enum record_verdict
+end_abort(struct record_walk *w, struct buf *replies)
+{
+	if (!is_ours(w))
+		return RECORD_MORE;
+	if (w->phase == RECORD_WHOLE)
+		return broken(w, RECORD_ABORT);
+	put_end_request(replies, w->id, FCGI_REQUEST_COMPLETE);
+	return broken(w, RECORD_END);
+}
+
+/* The record has come as a whole, its padding too. */
+static enum record_verdict
+end_record(struct record_walk *w, struct record_request *rq, const struct record_limits *limits,
+	   struct buf *replies)
+{
+	int rc;
+
+	switch (w->head.type) {
+	case FCGI_BEGIN_REQUEST:
+		return end_begin(w, rq, replies);
+	case FCGI_ABORT_REQUEST:
+		return end_abort(w, replies);
+	case FCGI_PARAMS:
+		return end_params(w, rq, limits);
+	case FCGI_STDIN:
+		return end_stdin(w, rq);
+	case FCGI_GET_VALUES:
+		rc = put_values(replies, &rq->content, limits->max_conns);
+		buf_truncate(&rq->content, 0);
+		return verdict_of(w, rc);
+	default:
+		return verdict_of(w, put_unknown_type(replies, w->head.type));
+	}
+}
+
+static size_t
+min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Take what belongs to the record at hand, or to its header. */
+static enum record_verdict
+take(struct record_walk *w, struct record_request *rq, const struct record_limits *limits,
+     const char *p, size_t len, size_t *taken)
+{
+	size_t n;
+	int rc;
+
+	if (w->head_len < FCGI_HEADER_LEN) {
+		*taken = n = min_size(len, (size_t)FCGI_HEADER_LEN - w->head_len);
+		memcpy((char *)&w->head + w->head_len, p, n);
+		w->head_len = (unsigned char)(w->head_len + n);
+		return w->head_len == FCGI_HEADER_LEN ? begin_record(w, rq, limits) : RECORD_MORE;
+	}
+	if (w->content_left > 0) {
+		*taken = n = min_size(len, w->content_left);
+		w->content_left = (uint16_t)(w->content_left - n);
+		rc = take_content(w, rq, p, n);
+		return verdict_of(w, rc);
+	}
+	*taken = n = min_size(len, w->padding_left);
+	w->padding_left = (unsigned char)(w->padding_left - n);
+	return RECORD_MORE;
+}
+
+enum record_verdict
+record_walk(struct record_walk *w, struct record_request *rq, const struct record_limits *limits,
+	    const char *p, size_t len, size_t *used, struct buf *replies)
+{
+	enum record_verdict verdict = RECORD_MORE;
+	size_t taken;
+
+	*used = 0;
+	while (verdict == RECORD_MORE && *used < len) {
+		verdict = take(w, rq, limits, p + *used, len - *used, &taken);
+		*used += taken;
+		if (verdict == RECORD_MORE && w->head_len == FCGI_HEADER_LEN &&
+		    w->content_left == 0 && w->padding_left == 0) {
+			w->head_len = 0;
+			verdict = end_record(w, rq, limits, replies);
+		}
+	}
+	return verdict;
+}

@@ -1,0 +1,286 @@
+#include "fcgi/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fcgi/connection.h"
+
+enum {
+	ACCEPTS_MAX = 64, /* in a row; others want a turn too */
+	PAUSE_MS = 100,
+	LINGER_MS = 1000
+};
+
+/* FCGI_WEB_SERVER_ADDRS (FastCGI 1.0, 3.2), IPv4 as mapped addresses. */
+struct peers {
+	size_t n;
+	struct in6_addr of[];
+};
+
+static void
+map_ipv4(struct in6_addr *out, const struct in_addr *in)
+{
+	memset(out, 0, sizeof(*out));
+	out->s6_addr[10] = out->s6_addr[11] = 0xff;
+	memcpy(&out->s6_addr[12], in, sizeof(*in));
+}
+
+static int
+parse_address(struct in6_addr *out, const char *text)
+{
+	struct in_addr four;
+
+	if (inet_pton(AF_INET, text, &four) == 1) {
+		map_ipv4(out, &four);
+		return 0;
+	}
+	return inet_pton(AF_INET6, text, out) == 1 ? 0 : -EINVAL;
+}
+
+/* An entry that cannot be read admits nobody. Returns 0, with NULL for "anybody", or -ENOMEM. */
+static int
+peers_new(struct peers **out, const char *list)
+{
+	char *copy, *word, *rest;
+	struct peers *peers;
+
+	*out = NULL;
+	if (list == NULL || *list == '\0')
+		return 0;
+	copy = strdup(list);
+	peers = calloc(1, sizeof(*peers) + (strlen(list) / 2 + 1) * sizeof(peers->of[0]));
+	if (copy == NULL || peers == NULL) {
+		free(copy);
+		free(peers);
+		return -ENOMEM;
+	}
+	for (word = strtok_r(copy, ", ", &rest); word != NULL; word = strtok_r(NULL, ", ", &rest)) {
+		if (parse_address(&peers->of[peers->n], word) == 0)
+			peers->n++;
+		else
+			logger_warn("FCGI_WEB_SERVER_ADDRS: %s is no address", word);
+	}
+	free(copy);
+	*out = peers;
+	return 0;
+}
+
+static bool
+is_admitted(const struct peers *peers, const struct sockaddr_storage *from)
+{
+	struct in6_addr addr;
+	size_t i;
+
+	if (peers == NULL)
+		return true;
+	if (from->ss_family == AF_INET)
+		map_ipv4(&addr, &((const struct sockaddr_in *)(const void *)from)->sin_addr);
+	else if (from->ss_family == AF_INET6)
+		addr = ((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
+	else
+		return true; /* a Unix socket has a mode and an owner */
+	for (i = 0; i < peers->n; i++) {
+		if (memcmp(&addr, &peers->of[i], sizeof(addr)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+take_connection(struct server *srv, int fd, const struct sockaddr_storage *from)
+{
+	int on = 1;
+
+	if (!is_admitted(srv->peers, from)) {
+		if (logger_may(&srv->log_fault, uv_now(srv->loop), 60000))
+			logger_warn("a connection from an address that FCGI_WEB_SERVER_ADDRS does "
+				    "not name: closed");
+		close(fd);
+		return;
+	}
+	if (from->ss_family == AF_INET || from->ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	connection_new(srv, fd);
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events);
+
+static void
+on_pause_over(uv_timer_t *timer)
+{
+	struct server *srv = timer->data;
+
+	if (srv->is_accepting)
+		uv_poll_start(&srv->accepting, UV_READABLE, on_acceptable);
+}
+
+/* Out of descriptors or memory: the listening socket stays readable, so do not look at it. */
+static void
+pause_accepting(struct server *srv, int error)
+{
+	uv_poll_stop(&srv->accepting);
+	uv_timer_start(&srv->pause, on_pause_over, PAUSE_MS, 0);
+	if (logger_may(&srv->log_accept, uv_now(srv->loop), 1000))
+		logger_error("cannot accept, with %zu connections open: %s", srv->n_connections,
+			     strerror(error));
+}
+
+static void
+on_acceptable(uv_poll_t *poll, int status, int events)
+{
+	struct server *srv = poll->data;
+	struct sockaddr_storage from;
+	socklen_t len;
+	int i, fd;
+
+	(void)events;
+	if (status < 0) {
+		pause_accepting(srv, -status);
+		return;
+	}
+	for (i = 0; i < ACCEPTS_MAX && srv->is_accepting; i++) {
+		len = sizeof(from);
+		from.ss_family = AF_UNSPEC;
+		fd = accept4(srv->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0)
+			take_connection(srv, fd, &from);
+		else if (errno == EAGAIN)
+			return;
+		else if (errno != ECONNABORTED && errno != EINTR && errno != EPROTO) {
+			pause_accepting(srv, errno);
+			return;
+		}
+	}
+}
+
+static void
+on_handle_closed(uv_handle_t *handle)
+{
+	server_unref(handle->data);
+}
+
+static int
+begin_handles(struct server *srv)
+{
+	int rc = uv_poll_init(srv->loop, &srv->accepting, srv->fd);
+
+	if (rc < 0)
+		return rc;
+	srv->accepting.data = srv;
+	uv_timer_init(srv->loop, &srv->pause);
+	srv->pause.data = srv;
+	srv->n_handles = 5;
+	uv_poll_start(&srv->accepting, UV_READABLE, on_acceptable);
+	srv->is_accepting = true;
+	return 0;
+}
+
+static unsigned
+max_conns(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0 || rl.rlim_cur > 1000000)
+		return 1000000;
+	return (unsigned)rl.rlim_cur;
+}
+
+static void
+free_server(struct server *srv)
+{
+	if (srv->spare != NULL)
+		record_request_fini(srv->spare);
+	free(srv->spare);
+	decode_close(srv->decoder);
+	free(srv->peers);
+	free(srv);
+}
+
+int
+server_new(struct server **out, uv_loop_t *loop, int fd, const struct server_limits *limits,
+	   server_request_fn on_request, void *ctx)
+{
+	struct server *srv = calloc(1, sizeof(*srv));
+	int rc;
+
+	if (srv == NULL)
+		return -ENOMEM;
+	srv->loop = loop;
+	srv->fd = fd;
+	srv->limits.params_max = limits->params_max;
+	srv->limits.body_max = limits->body_max;
+	srv->limits.max_conns = max_conns();
+	srv->on_request = on_request;
+	srv->ctx = ctx;
+	list_init(&srv->connections);
+	if ((rc = decode_open(&srv->decoder, &srv->limits)) < 0 ||
+	    (rc = peers_new(&srv->peers, getenv("FCGI_WEB_SERVER_ADDRS"))) < 0 ||
+	    (rc = begin_handles(srv)) < 0)
+		goto fail;
+	fifo_init(&srv->reading, loop, limits->read_ms, connection_on_reading_due);
+	fifo_init(&srv->waiting, loop, limits->body_ms, connection_on_waiting_due);
+	fifo_init(&srv->lingering, loop, LINGER_MS, connection_on_lingering_due);
+	srv->reading.timer.data = srv->waiting.timer.data = srv->lingering.timer.data = srv;
+	*out = srv;
+	return 0;
+fail:
+	free_server(srv);
+	return rc;
+}
+
+void
+server_stop_accepting(struct server *srv)
+{
+	struct list *node, *tmp;
+
+	srv->is_accepting = false;
+	uv_poll_stop(&srv->accepting);
+	uv_timer_stop(&srv->pause);
+	LIST_FOREACH (node, tmp, &srv->connections)
+		connection_close_idle(node);
+}
+
+size_t
+server_n_connections(const struct server *srv)
+{
+	return srv->n_connections;
+}
+
+void
+server_unref(struct server *srv)
+{
+	void (*on_freed)(void *arg) = srv->on_freed;
+	void *arg = srv->freed_arg;
+
+	if (--srv->n_handles > 0)
+		return;
+	free_server(srv);
+	if (on_freed != NULL)
+		on_freed(arg);
+}
+
+void
+server_free(struct server *srv, void (*on_freed)(void *arg), void *arg)
+{
+	struct list *node, *tmp;
+
+	if (srv == NULL)
+		return;
+	server_stop_accepting(srv);
+	srv->on_freed = on_freed;
+	srv->freed_arg = arg;
+	LIST_FOREACH (node, tmp, &srv->connections)
+		connection_close_node(node);
+	uv_close((uv_handle_t *)&srv->accepting, on_handle_closed);
+	uv_close((uv_handle_t *)&srv->pause, on_handle_closed);
+	fifo_close(&srv->reading, on_handle_closed);
+	fifo_close(&srv->waiting, on_handle_closed);
+	fifo_close(&srv->lingering, on_handle_closed);
+}

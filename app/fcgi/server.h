@@ -1,0 +1,62 @@
+#ifndef SLUICE_FCGI_SERVER_H
+#define SLUICE_FCGI_SERVER_H
+
+/*
+ * server - accepts connections, reads requests, carries responses: FastCGI 1.0.
+ *
+ * The loop accepts, frames and writes; libfcgi only decodes a request that has
+ * arrived as a whole and was checked, so no peer can block, stall or crash it.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "fcgi/params.h"
+#include "hub/subscriber.h"
+
+struct server;
+
+struct server_limits {
+	size_t params_max;	/* bytes of PARAMS (65536); over it: 431 */
+	size_t body_max;	/* bytes of STDIN (65536); over it: 413 */
+	unsigned read_ms;	/* a request must be whole after so long (5000) */
+	unsigned body_ms;	/* or, once its PARAMS are, after so long (10000): 408 */
+};
+
+/*
+ * A whole request. All is borrowed until it returns; before it returns or later
+ * it answers by subscriber_answer() or feed_join() on sub, whose life then ends
+ * with subscriber_close() by the server: sub may be gone at any later turn.
+ */
+typedef void (*server_request_fn)(void *ctx, struct subscriber *sub, const struct params *params,
+				  const char *body, size_t body_len);
+
+/*
+ * server_new - serve what arrives on fd, a listening non-blocking socket that stays
+ * the caller's. Returns 0, -ENOMEM or a negative errno.
+ */
+int server_new(struct server **out, uv_loop_t *loop, int fd, const struct server_limits *limits,
+	       server_request_fn on_request, void *ctx);
+
+/* server_stop_accepting - no new connection, and none is kept open for another request. */
+void server_stop_accepting(struct server *srv);
+size_t server_n_connections(const struct server *srv);
+
+/* server_free - closes every connection at once, without an end record. Takes NULL. */
+void server_free(struct server *srv, void (*on_freed)(void *arg), void *arg);
+
+/*
+ * cgi_serve - plain CGI (RFC 3875): the one request that the environment and
+ * descriptor 0 hold, answered on descriptor 1. Stops loop when the response has ended,
+ * or the client is gone, or lifetime_ms has passed (nobody tells a CGI program
+ * that an idle client has left). Returns 0 or a negative errno; *out is freed by cgi_free().
+ */
+struct cgi;
+int cgi_serve(struct cgi **out, uv_loop_t *loop, const struct server_limits *limits,
+	      unsigned lifetime_ms, server_request_fn on_request, void *ctx);
+void cgi_free(struct cgi *cgi);
+
+/* cgi_is_plain - was the process started by a web server as plain CGI? */
+int cgi_is_plain(void);
+
+#endif

@@ -1,0 +1,12 @@
+#ifndef SLUICE_HANDLERS_H
+#define SLUICE_HANDLERS_H
+
+#include <stddef.h>
+
+#include <sluice/handler.h>
+
+/* handlers_find - the handler of this name, or NULL. handlers_nth - for lists; NULL past the last. */
+const struct handler *handlers_find(const char *name);
+const struct handler *handlers_nth(size_t n);
+
+#endif

@@ -1,0 +1,107 @@
+#include "hub/private.h"
+
+#include <string.h>
+
+static void
+on_beat_due(struct fifo *fifo, struct fifo_node *node)
+{
+	(void)fifo;
+	feed_beat(LIST_ENTRY(node, struct feed, beat));
+}
+
+static void
+on_lifetime_due(struct fifo *fifo, struct fifo_node *node)
+{
+	(void)fifo;
+	subscriber_end(LIST_ENTRY(node, struct subscriber, life), END_LIFETIME);
+}
+
+/* What its feed sent while it was blocked is not silence. */
+static void
+on_idle_due(struct fifo *fifo, struct fifo_node *node)
+{
+	struct subscriber *sub = LIST_ENTRY(node, struct subscriber, quiet);
+
+	if (sub->n_seen != sub->feed->n_events)
+		fifo_add(fifo, node);
+	else
+		subscriber_end(sub, END_IDLE);
+}
+
+/* Redis does not answer. The client must not be told 5xx, or it never comes back: it waits. */
+static void
+on_open_wait_due(struct fifo *fifo, struct fifo_node *node)
+{
+	(void)fifo;
+	subscriber_release(LIST_ENTRY(node, struct subscriber, quiet));
+}
+
+void
+feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *handler,
+		const struct feed_settings *settings, const void *route)
+{
+	memset(fc, 0, sizeof(*fc));
+	fc->hub = hub;
+	fc->handler = handler;
+	fc->settings = settings;
+	fc->route = route;
+	list_init(&fc->feeds);
+	map_init(&fc->by_key);
+	list_add_tail(&hub->classes, &fc->of_hub);
+	fifo_init(&fc->beats, hub->loop, settings->heartbeat_ms, on_beat_due);
+	fifo_init(&fc->lifetimes, hub->loop, settings->lifetime_ms, on_lifetime_due);
+	fifo_init(&fc->idles, hub->loop, settings->idle_ms, on_idle_due);
+	fifo_init(&fc->openings, hub->loop, settings->open_wait_ms, on_open_wait_due);
+	fc->beats.timer.data = fc->lifetimes.timer.data = fc;
+	fc->idles.timer.data = fc->openings.timer.data = fc;
+}
+
+static void
+on_timer_closed(uv_handle_t *timer)
+{
+	struct feed_class *fc = timer->data;
+
+	if (--fc->n_open_timers > 0)
+		return;
+	list_del(&fc->of_hub);
+	map_fini(&fc->by_key);
+	fc->on_closed(fc);
+}
+
+static void
+close_timers(struct feed_class *fc)
+{
+	fc->n_open_timers = 4;
+	fifo_close(&fc->beats, on_timer_closed);
+	fifo_close(&fc->lifetimes, on_timer_closed);
+	fifo_close(&fc->idles, on_timer_closed);
+	fifo_close(&fc->openings, on_timer_closed);
+}
+
+void
+class_feed_freed(struct feed_class *fc)
+{
+	if (fc->is_closing && list_is_empty(&fc->feeds))
+		close_timers(fc);
+}
+
+void
+feed_class_close(struct feed_class *fc, enum end_reason reason,
+		 void (*on_closed)(struct feed_class *fc))
+{
+	struct list *node, *tmp;
+
+	fc->is_closing = true;
+	fc->on_closed = on_closed;
+	if (list_is_empty(&fc->feeds)) {
+		close_timers(fc);
+		return;
+	}
+	LIST_FOREACH (node, tmp, &fc->feeds) {
+		struct feed *fd = LIST_ENTRY(node, struct feed, of_class);
+
+		feed_end_all(fd, reason);
+		if (fd->n_subs == 0)
+			feed_bury(fd);
+	}
+}

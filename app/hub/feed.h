@@ -1,0 +1,97 @@
+#ifndef SLUICE_HUB_FEED_H
+#define SLUICE_HUB_FEED_H
+
+/*
+ * feed - the work that subscribers of one route with the same parameters share.
+ *
+ * What is done to a message is done once per feed, and ends as bytes in the
+ * feed's log, which each subscriber reads from its own cursor. A feed outlives
+ * its last subscriber by some seconds, so that the reload of a page costs Redis
+ * nothing.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sluice/handler.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "hub/fifo.h"
+#include "hub/log.h"
+#include "hub/subscriber.h"
+#include "logic/template.h"
+
+struct hub;
+
+enum overflow { OVERFLOW_DISCONNECT, OVERFLOW_DROP_OLDEST, OVERFLOW_LATEST };
+
+/* What a route's section says about its streams. Borrowed by the class for its life. */
+struct feed_settings {
+	const struct template *event;		/* NULL: no event name */
+	char *heartbeat_event;			/* "" : a comment */
+	const struct template *heartbeat_data;	/* NULL: an empty data line */
+	uint64_t heartbeat_ms;			/* 0: none */
+	uint64_t lifetime_ms, idle_ms;		/* 0: no end */
+	uint64_t max_events;			/* 0: no end */
+	uint64_t open_wait_ms;
+	unsigned retry_ms;
+	size_t queue;				/* bytes that may wait for a client that is slow */
+	enum overflow overflow;
+	bool announce;
+};
+
+/*
+ * feed_class - the feeds of one route: they share settings, handler, and the lists in
+ * which things fall due.
+ */
+struct feed_class {
+	struct hub *hub;
+	const struct handler *handler;
+	const struct feed_settings *settings;
+	const void *route;		/* for feed_subjects(), which the route implements */
+	struct list of_hub;
+	struct list feeds;
+	struct map by_key;
+	struct fifo beats;		/* feeds, by when they last sent anything */
+	struct fifo lifetimes;		/* subscribers, by when they opened */
+	struct fifo idles;		/* subscribers, by when they were last sent a message */
+	struct fifo openings;		/* subscribers that wait for Redis to confirm */
+	bool is_closing;
+	unsigned n_open_timers;		/* until the class may be freed */
+	void (*on_closed)(struct feed_class *fc);
+};
+
+/* feed_class_init - settings, handler and route are borrowed until the class is closed. */
+void feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *handler,
+		     const struct feed_settings *settings, const void *route);
+
+/*
+ * feed_class_close - end its subscribers with the reason, let no new one in, and
+ * call on_closed once the last of its feeds is gone and its timers are closed.
+ */
+void feed_class_close(struct feed_class *fc, enum end_reason reason,
+		      void (*on_closed)(struct feed_class *fc));
+
+/*
+ * feed_get - the feed of the class for these parameters, opened by the handler if there is
+ * none. params are the values on which the feed depends, always the same names in the same
+ * order for one class; they end with a NULL name. Values are copied, names borrowed for the
+ * class's life. Returns 0 and *out, borrowed until control returns to the loop; the HTTP
+ * status that the handler refused with; or -ENOMEM.
+ */
+int feed_get(struct feed **out, struct feed_class *fc, const struct template_value *params,
+	     const struct request *req);
+
+/*
+ * feed_join - sub becomes an open event stream of fd. head is the CGI response head with
+ * its blank line, copied; it is sent once Redis has confirmed the feed's
+ * subscriptions, or open_wait is over. Returns 0; HTTP_FORBIDDEN if Redis refuses us a
+ * subject; -ENOMEM.
+ */
+int feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head_len);
+
+/* feed_class_of - for feed_subjects(), which knows the route. */
+const struct feed_class *feed_class_of(const struct feed *fd);
+
+#endif

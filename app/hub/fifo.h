@@ -1,0 +1,41 @@
+#ifndef SLUICE_HUB_FIFO_H
+#define SLUICE_HUB_FIFO_H
+
+/*
+ * fifo - things that are all due the same time after they were added.
+ *
+ * Since the period is the same for all, the order of adding is the order of
+ * falling due, and one timer serves any number of them. A period of 0 means
+ * never: the fifo takes nodes and nothing falls due.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/list.h"
+
+struct fifo_node {
+	struct list node;
+	uint64_t since_ms;
+};
+
+struct fifo {
+	struct list nodes;
+	uint64_t period_ms;
+	/* The node is out of the fifo; it may be added again, or freed. */
+	void (*on_due)(struct fifo *fifo, struct fifo_node *node);
+	uv_timer_t timer;
+};
+
+/* fifo_init - the loop's clock (uv_now) counts. */
+void fifo_init(struct fifo *fifo, uv_loop_t *loop, uint64_t period_ms,
+	       void (*on_due)(struct fifo *fifo, struct fifo_node *node));
+
+/* fifo_close - stop and begin to close the timer; on_closed as uv_close() tells. Nodes stay linked. */
+void fifo_close(struct fifo *fifo, uv_close_cb on_closed);
+
+void fifo_node_init(struct fifo_node *node);
+void fifo_add(struct fifo *fifo, struct fifo_node *node);	/* or move to the end: due a period from now */
+void fifo_del(struct fifo_node *node);				/* also if it is in none */
+
+#endif

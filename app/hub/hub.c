@@ -1,0 +1,428 @@
+#include "hub/private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/counters.h"
+#include "base/logger.h"
+#include "logic/message.h"
+
+enum {
+	/*
+	 * A fan-out is written in slices of so long, and the loop runs between two:
+	 * a connection or a heartbeat never waits for ten thousand writes. What
+	 * Redis sends meanwhile joins the writes that are still to come.
+	 */
+	SLICE_US = 2000,
+	SLICE_CHECK = 16, /* the clock is read once for so many writes */
+	DRAIN_TICK_MS = 20,
+	FRAME_MAX = 512 * 1024 * 1024, /* Redis's own limit of a message */
+	FRAME_KEPT = 1024 * 1024,      /* a larger buffer is given back */
+	NAME_MAX_LEN = 8192,
+};
+
+unsigned
+hub_random(unsigned n)
+{
+	static uint64_t state;
+
+	while (state == 0) {
+		if (getrandom(&state, sizeof(state), 0) != (ssize_t)sizeof(state))
+			state = uv_hrtime();
+	}
+	state ^= state << 13; /* xorshift64 (Marsaglia 2003): enough to spread reconnections */
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (unsigned)((state >> 32) * n >> 32);
+}
+
+static struct map *
+map_of(struct hub *hub, enum subject_kind kind)
+{
+	return kind == SUBJECT_CHANNEL ? &hub->channels : &hub->patterns;
+}
+
+static struct subscription *
+subscription_of(struct list *node)
+{
+	return LIST_ENTRY(node, struct subscription, of_subject);
+}
+
+static void
+on_message(void *owner, const struct pubsub_message *got)
+{
+	struct subject *subject = owner;
+	struct list *node, *tmp;
+	struct message msg;
+
+	message_init(&msg, got->channel, got->channel_len, got->data, got->data_len);
+	LIST_FOREACH (node, tmp, &subject->subscriptions)
+		feed_message(subscription_of(node)->feed, &msg);
+	message_fini(&msg);
+}
+
+static void
+on_confirmed(void *owner)
+{
+	struct subject *subject = owner;
+	struct list *node, *tmp;
+
+	if (subject->is_confirmed)
+		return;
+	subject->is_confirmed = true;
+	LIST_FOREACH (node, tmp, &subject->subscriptions)
+		feed_confirmed(subscription_of(node)->feed);
+}
+
+static void
+on_refused(void *owner, const char *why)
+{
+	static struct logger_pause pause;
+	struct subject *subject = owner;
+	struct list *node, *tmp;
+
+	if (logger_may(&pause, uv_now(subject->hub->loop), 60000))
+		logger_warn("Redis refuses a subscription to %s: %s", subject->name, why);
+	LIST_FOREACH (node, tmp, &subject->subscriptions)
+		feed_refused(subscription_of(node)->feed);
+}
+
+static void
+lose_subjects(struct map *map)
+{
+	struct map_node *node;
+
+	for (node = map_first(map); node != NULL; node = map_next(map, node))
+		MAP_ENTRY(node, struct subject, by_name)->is_confirmed = false;
+}
+
+static void
+on_lost(void *ctx)
+{
+	struct hub *hub = ctx;
+	struct list *class, *node;
+
+	lose_subjects(&hub->channels);
+	lose_subjects(&hub->patterns);
+	for (class = hub->classes.next; class != &hub->classes; class = class->next) {
+		struct feed_class *fc = LIST_ENTRY(class, struct feed_class, of_hub);
+
+		for (node = fc->feeds.next; node != &fc->feeds; node = node->next)
+			feed_lost(LIST_ENTRY(node, struct feed, of_class));
+	}
+}
+
+static const struct pubsub_ops pubsub_ops = {
+    .on_message = on_message,
+    .on_confirmed = on_confirmed,
+    .on_refused = on_refused,
+    .on_lost = on_lost,
+};
+
+static int
+subscribe_all(struct hub *hub, struct map *map)
+{
+	struct map_node *node;
+	int rc = 0;
+
+	for (node = map_first(map); node != NULL && rc == 0; node = map_next(map, node)) {
+		struct subject *subject = MAP_ENTRY(node, struct subject, by_name);
+
+		rc = pubsub_subscribe(hub->pubsub, &subject->remote, subject->kind, subject->name,
+		    node->len, subject);
+	}
+	return rc;
+}
+
+int
+hub_set_redis(struct hub *hub, const struct redis_settings *rs)
+{
+	int rc;
+
+	on_lost(hub);
+	pubsub_free(hub->pubsub);
+	if ((rc = pubsub_new(&hub->pubsub, hub->loop, rs, &pubsub_ops, hub)) < 0 ||
+	    (rc = subscribe_all(hub, &hub->channels)) < 0)
+		return rc;
+	return subscribe_all(hub, &hub->patterns);
+}
+
+static int
+subject_new(struct subject **out, struct hub *hub, enum subject_kind kind, const char *name)
+{
+	size_t len = strlen(name);
+	struct subject *subject = calloc(1, sizeof(*subject) + len + 1);
+	int rc;
+
+	if (subject == NULL)
+		return -ENOMEM;
+	subject->hub = hub;
+	subject->kind = kind;
+	list_init(&subject->subscriptions);
+	memcpy(subject->name, name, len);
+	if ((rc = map_add(map_of(hub, kind), &subject->by_name, subject->name, len)) < 0)
+		goto fail;
+	if ((rc = pubsub_subscribe(hub->pubsub, &subject->remote, kind, name, len, subject)) < 0) {
+		map_del(map_of(hub, kind), &subject->by_name);
+		goto fail;
+	}
+	*out = subject;
+	return 0;
+fail:
+	free(subject);
+	return rc;
+}
+
+static void
+subject_free(struct subject *subject)
+{
+	pubsub_unsubscribe(subject->hub->pubsub, subject->remote);
+	map_del(map_of(subject->hub, subject->kind), &subject->by_name);
+	free(subject);
+}
+
+int
+hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const char *name)
+{
+	struct map_node *node = map_find(map_of(hub, kind), name, strlen(name));
+	struct subject *subject = NULL;
+	struct subscription *sn;
+	int rc;
+
+	if ((sn = calloc(1, sizeof(*sn))) == NULL)
+		return -ENOMEM;
+	if (node != NULL) {
+		subject = MAP_ENTRY(node, struct subject, by_name);
+	} else if ((rc = subject_new(&subject, hub, kind, name)) < 0) {
+		free(sn);
+		return rc;
+	}
+	sn->feed = fd;
+	sn->subject = subject;
+	list_add_tail(&subject->subscriptions, &sn->of_subject);
+	list_add_tail(&fd->subscriptions, &sn->of_feed);
+	if (!subject->is_confirmed)
+		fd->n_unconfirmed++;
+	return 0;
+}
+
+void
+hub_unsubscribe(struct hub *hub, struct subscription *sn)
+{
+	struct subject *subject = sn->subject;
+
+	(void)hub;
+	list_del(&sn->of_subject);
+	list_del(&sn->of_feed);
+	if (list_is_empty(&subject->subscriptions))
+		subject_free(subject);
+	free(sn);
+}
+
+/* Write each subscriber that has something to send once, for as long as a slice lasts. */
+static void
+write_ready(struct hub *hub)
+{
+	uint64_t until = 0;
+	unsigned n = 0;
+
+	while (!list_is_empty(&hub->ready)) {
+		struct subscriber *sub = LIST_ENTRY(hub->ready.next, struct subscriber, node);
+		enum send_result result;
+
+		if (n++ % SLICE_CHECK == 0) {
+			uint64_t now = uv_hrtime() / 1000;
+
+			if (until == 0)
+				until = now + SLICE_US;
+			else if (now >= until)
+				return;
+		}
+		list_del(&sub->node);
+		result = sub->ops->send(sub);
+		if (result != SEND_GONE)
+			subscriber_flushed(sub, result);
+	}
+}
+
+static void
+free_dead(struct hub *hub)
+{
+	struct list *node, *tmp;
+
+	LIST_FOREACH (node, tmp, &hub->dead)
+		feed_free(LIST_ENTRY(node, struct feed, of_dead));
+}
+
+static void
+on_more(uv_idle_t *idle)
+{
+	(void)idle; /* its being active is all: the loop polls without waiting */
+}
+
+static void
+on_turn_end(uv_prepare_t *prepare)
+{
+	struct hub *hub = prepare->data;
+
+	write_ready(hub);
+	free_dead(hub);
+	if (hub->frame.alloc > FRAME_KEPT)
+		buf_fini(&hub->frame);
+	if (list_is_empty(&hub->ready))
+		uv_idle_stop(&hub->more);
+	else
+		uv_idle_start(&hub->more, on_more);
+}
+
+/* The client did not read its stream's end in time. */
+static void
+on_ending_due(struct fifo *fifo, struct fifo_node *node)
+{
+	struct subscriber *sub = LIST_ENTRY(node, struct subscriber, life);
+
+	(void)fifo;
+	sub->ops->abort(sub);
+}
+
+static void
+on_linger_due(struct fifo *fifo, struct fifo_node *node)
+{
+	(void)fifo;
+	feed_bury(LIST_ENTRY(node, struct feed, linger));
+}
+
+int
+hub_new(struct hub **out, uv_loop_t *loop, const struct redis_settings *rs)
+{
+	struct hub *hub = calloc(1, sizeof(*hub));
+	int rc;
+
+	if (hub == NULL)
+		return -ENOMEM;
+	hub->loop = loop;
+	map_init(&hub->channels);
+	map_init(&hub->patterns);
+	list_init(&hub->classes);
+	list_init(&hub->ready);
+	list_init(&hub->dead);
+	buf_init(&hub->frame, FRAME_MAX);
+	buf_init(&hub->type, NAME_MAX_LEN);
+	if ((rc = pubsub_new(&hub->pubsub, loop, rs, &pubsub_ops, hub)) < 0) {
+		free(hub);
+		return rc;
+	}
+	fifo_init(&hub->lingering, loop, FEED_LINGER_MS, on_linger_due);
+	fifo_init(&hub->endings, loop, END_LINGER_MS, on_ending_due);
+	uv_prepare_init(loop, &hub->turn_end);
+	uv_idle_init(loop, &hub->more);
+	uv_timer_init(loop, &hub->drain);
+	hub->lingering.timer.data = hub->endings.timer.data = hub;
+	hub->turn_end.data = hub->more.data = hub->drain.data = hub;
+	uv_prepare_start(&hub->turn_end, on_turn_end);
+	*out = hub;
+	return 0;
+}
+
+/* End up to n of those who have not ended. Returns how many it could not find. */
+static size_t
+end_some(struct hub *hub, size_t n)
+{
+	struct list *class, *node;
+
+	for (class = hub->classes.next; class != &hub->classes; class = class->next) {
+		struct feed_class *fc = LIST_ENTRY(class, struct feed_class, of_hub);
+
+		for (node = fc->feeds.next; node != &fc->feeds; node = node->next) {
+			struct feed *fd = LIST_ENTRY(node, struct feed, of_class);
+
+			while (!list_is_empty(&fd->joined)) {
+				if (n-- == 0)
+					return 0;
+				subscriber_end(
+				    LIST_ENTRY(fd->joined.next, struct subscriber, joined),
+				    hub->drain_reason);
+			}
+		}
+	}
+	return n;
+}
+
+static void
+on_drain_tick(uv_timer_t *timer)
+{
+	struct hub *hub = timer->data;
+	uint64_t now = uv_now(timer->loop);
+	uint64_t left = hub->drain_until_ms > now ? hub->drain_until_ms - now : 0;
+	size_t ticks = left / DRAIN_TICK_MS + 1;
+
+	end_some(hub, (hub->n_subs + ticks - 1) / ticks);
+	hub_subscriber_left(hub);
+}
+
+void
+hub_subscriber_left(struct hub *hub)
+{
+	void (*on_drained)(void *arg) = hub->on_drained;
+
+	if (hub->n_subs > 0 || on_drained == NULL)
+		return;
+	hub->on_drained = NULL;
+	uv_timer_stop(&hub->drain);
+	on_drained(hub->drained_arg);
+}
+
+void
+hub_drain(struct hub *hub, uint64_t ms, enum end_reason reason, void (*on_drained)(void *arg),
+	  void *arg)
+{
+	hub->drain_until_ms = uv_now(hub->loop) + ms;
+	hub->drain_reason = reason;
+	hub->on_drained = on_drained;
+	hub->drained_arg = arg;
+	uv_timer_start(&hub->drain, on_drain_tick, 0, DRAIN_TICK_MS);
+}
+
+bool
+hub_redis_is_up(const struct hub *hub)
+{
+	return pubsub_is_up(hub->pubsub);
+}
+
+size_t
+hub_n_subscribers(const struct hub *hub)
+{
+	return hub->n_subs;
+}
+
+static void
+on_handle_closed(uv_handle_t *handle)
+{
+	struct hub *hub = handle->data;
+
+	if (--hub->n_handles > 0)
+		return;
+	map_fini(&hub->channels);
+	map_fini(&hub->patterns);
+	buf_fini(&hub->frame);
+	buf_fini(&hub->type);
+	free(hub);
+}
+
+void
+hub_free(struct hub *hub)
+{
+	if (hub == NULL)
+		return;
+	assert(list_is_empty(&hub->classes));
+	pubsub_free(hub->pubsub);
+	hub->n_handles = 5;
+	fifo_close(&hub->lingering, on_handle_closed);
+	fifo_close(&hub->endings, on_handle_closed);
+	uv_close((uv_handle_t *)&hub->turn_end, on_handle_closed);
+	uv_close((uv_handle_t *)&hub->more, on_handle_closed);
+	uv_close((uv_handle_t *)&hub->drain, on_handle_closed);
+}

@@ -1,0 +1,39 @@
+#ifndef SLUICE_HUB_HUB_H
+#define SLUICE_HUB_HUB_H
+
+/*
+ * hub - channel or pattern → the feeds that want it, and the turn's end, at which
+ * every subscriber with something to send is written once.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+#include "hub/feed.h"
+#include "redis/pubsub.h"
+
+struct hub;
+
+/* hub_new - rs is borrowed for its life. Returns 0, -ENOMEM or what libuv said. */
+int hub_new(struct hub **out, uv_loop_t *loop, const struct redis_settings *rs);
+
+/*
+ * hub_set_redis - subscribe to all anew, there. Returns 0; or what hub_new() returns, and then the
+ * hub has no link any more and is only good for hub_free().
+ */
+int hub_set_redis(struct hub *hub, const struct redis_settings *rs);
+
+/*
+ * hub_drain - end every subscriber with the reason, spread evenly over ms, then call
+ * on_drained. Who joins meanwhile is ended in the same way.
+ */
+void hub_drain(struct hub *hub, uint64_t ms, enum end_reason reason, void (*on_drained)(void *arg),
+	       void *arg);
+
+bool hub_redis_is_up(const struct hub *hub);
+size_t hub_n_subscribers(const struct hub *hub);
+
+/* hub_free - all classes must be closed. Takes NULL. */
+void hub_free(struct hub *hub);
+
+#endif

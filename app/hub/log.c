@@ -1,0 +1,210 @@
+#include "hub/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The first chunk is small, for most feeds send one short frame a turn; under a flood they double.
+ */
+enum { CHUNK_MIN = 1024, CHUNK_MAX = 65536 };
+
+/* A frame never spans two chunks, so that log_boundary() finds its end within one. */
+struct chunk {
+	struct list node;
+	uint64_t base; /* offset of bytes[0] */
+	size_t len;
+	size_t cap;
+	size_t n_cursors; /* whose next byte is in this chunk */
+	char bytes[];
+};
+
+static struct chunk *
+chunk_of(struct list *node)
+{
+	return LIST_ENTRY(node, struct chunk, node);
+}
+
+static struct chunk *
+last_chunk(const struct log *lg)
+{
+	return list_is_empty(&lg->chunks) ? NULL : chunk_of(lg->chunks.prev);
+}
+
+/* The chunk that holds the byte at this offset; at < end, and a cursor stands there or before. */
+static struct chunk *
+chunk_at(const struct log *lg, uint64_t at)
+{
+	struct list *node, *tmp;
+
+	LIST_FOREACH (node, tmp, &lg->chunks) {
+		struct chunk *ck = chunk_of(node);
+
+		if (at < ck->base + ck->len) {
+			assert(at >= ck->base);
+			return ck;
+		}
+	}
+	assert(!"an offset that no chunk holds");
+	return NULL;
+}
+
+static struct chunk *
+chunk_new(struct log *lg, size_t len)
+{
+	const struct chunk *last = last_chunk(lg);
+	size_t cap = last == NULL ? CHUNK_MIN : last->cap * 2;
+	struct chunk *ck;
+
+	if (cap > CHUNK_MAX)
+		cap = CHUNK_MAX;
+	if (cap < len)
+		cap = len;
+	if ((ck = malloc(sizeof(*ck) + cap)) == NULL)
+		return NULL;
+	ck->base = lg->end;
+	ck->len = 0;
+	ck->cap = cap;
+	ck->n_cursors = 0;
+	list_add_tail(&lg->chunks, &ck->node);
+	return ck;
+}
+
+static void
+chunk_free(struct log *lg, struct chunk *ck)
+{
+	list_del(&ck->node);
+	lg->n_bytes -= ck->len;
+	free(ck);
+}
+
+static void
+free_passed(struct log *lg)
+{
+	while (!list_is_empty(&lg->chunks) && chunk_of(lg->chunks.next)->n_cursors == 0)
+		chunk_free(lg, chunk_of(lg->chunks.next));
+}
+
+void
+log_init(struct log *lg)
+{
+	memset(lg, 0, sizeof(*lg));
+	list_init(&lg->chunks);
+}
+
+void
+log_fini(struct log *lg)
+{
+	while (!list_is_empty(&lg->chunks))
+		chunk_free(lg, chunk_of(lg->chunks.next));
+}
+
+int
+log_append(struct log *lg, const char *p, size_t len)
+{
+	struct chunk *ck = last_chunk(lg);
+
+	if (ck == NULL && lg->n_at_end == 0) {
+		lg->end += len;
+		return 0;
+	}
+	if (ck == NULL || ck->cap - ck->len < len) {
+		if ((ck = chunk_new(lg, len)) == NULL)
+			return -ENOMEM;
+	}
+	memcpy(ck->bytes + ck->len, p, len);
+	ck->len += len;
+	ck->n_cursors += lg->n_at_end;
+	lg->n_at_end = 0;
+	lg->n_bytes += len;
+	lg->end += len;
+	return 0;
+}
+
+uint64_t
+log_enter(struct log *lg)
+{
+	lg->n_at_end++;
+	return lg->end;
+}
+
+void
+log_leave(struct log *lg, uint64_t at)
+{
+	if (at == lg->end) {
+		assert(lg->n_at_end > 0);
+		lg->n_at_end--;
+		return;
+	}
+	chunk_at(lg, at)->n_cursors--;
+	free_passed(lg);
+}
+
+void
+log_move(struct log *lg, uint64_t from, uint64_t to)
+{
+	struct chunk *old;
+
+	assert(from <= to && to <= lg->end);
+	if (from == to)
+		return;
+	old = chunk_at(lg, from);
+	if (to == lg->end) {
+		lg->n_at_end++;
+	} else if (to < old->base + old->len) {
+		return; /* still within its chunk, the common case of a short write */
+	} else {
+		chunk_at(lg, to)->n_cursors++;
+	}
+	old->n_cursors--;
+	free_passed(lg);
+}
+
+size_t
+log_gather(const struct log *lg, uint64_t from, uint64_t to, struct iovec *iov, int *n_iov)
+{
+	struct list *node;
+	size_t total = 0;
+	int n = 0;
+
+	if (from >= to || *n_iov == 0) {
+		*n_iov = 0;
+		return 0;
+	}
+	for (node = &chunk_at(lg, from)->node; node != &lg->chunks && n < *n_iov && from < to;
+	     node = node->next) {
+		struct chunk *ck = chunk_of(node);
+		uint64_t upto = to < ck->base + ck->len ? to : ck->base + ck->len;
+
+		iov[n].iov_base = ck->bytes + (from - ck->base);
+		iov[n].iov_len = (size_t)(upto - from);
+		total += iov[n++].iov_len;
+		from = upto;
+	}
+	*n_iov = n;
+	return total;
+}
+
+/*
+ * A frame's lines are ended by LF and none is empty but its last, so two LFs
+ * stand together at the end of each frame and nowhere else.
+ */
+uint64_t
+log_boundary(const struct log *lg, uint64_t at)
+{
+	const struct chunk *ck;
+	const char *from, *end, *hit;
+
+	if (at >= lg->end)
+		return lg->end;
+	ck = chunk_at(lg, at);
+	if (at == ck->base)
+		return at;
+	from = ck->bytes + (at - ck->base);
+	end = ck->bytes + ck->len;
+	if (at - ck->base >= 2 && from[-1] == '\n' && from[-2] == '\n')
+		return at;
+	hit = memmem(from - 1, (size_t)(end - from) + 1, "\n\n", 2);
+	assert(hit != NULL);
+	return ck->base + (uint64_t)(hit + 2 - ck->bytes);
+}

@@ -1,0 +1,45 @@
+#ifndef SLUICE_HUB_LOG_H
+#define SLUICE_HUB_LOG_H
+
+/*
+ * log - a feed's frames, append-only, read by any number of cursors.
+ *
+ * A cursor is an offset, counted from the feed's first byte and never reset.
+ * The log knows only how many cursors stand in each chunk: when the first
+ * chunks hold none any more they are freed, so an idle feed holds no bytes.
+ * Cursors at the end, which are most of them, are in no chunk and cost nothing.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/list.h"
+
+struct log {
+	struct list chunks;
+	uint64_t end;		/* offset behind the newest byte */
+	size_t n_at_end;	/* cursors that have read all */
+	size_t n_bytes;		/* held in chunks */
+};
+
+void log_init(struct log *lg);
+void log_fini(struct log *lg);
+
+/*
+ * log_append - one frame, which holds a blank line at its end and nowhere else. Where no
+ * cursor can read it, only end moves. Returns 0, -ENOMEM (then nothing changed).
+ */
+int log_append(struct log *lg, const char *p, size_t len);
+
+uint64_t log_enter(struct log *lg);			/* one more cursor, at the end: its offset */
+void log_move(struct log *lg, uint64_t from, uint64_t to);	/* a cursor goes on; frees what all have passed */
+void log_leave(struct log *lg, uint64_t at);		/* a cursor is gone */
+
+/* log_gather - the bytes [from, to) in at most *n_iov pieces; sets *n_iov. Returns their length. */
+size_t log_gather(const struct log *lg, uint64_t from, uint64_t to, struct iovec *iov, int *n_iov);
+
+/* log_boundary - the first offset at or after at where a frame begins, or the end. A cursor must
+ * stand at at or before it. */
+uint64_t log_boundary(const struct log *lg, uint64_t at);
+
+#endif

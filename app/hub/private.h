@@ -1,0 +1,120 @@
+#ifndef SLUICE_HUB_PRIVATE_H
+#define SLUICE_HUB_PRIVATE_H
+
+/*
+ * What hub.c, feed.c and subscriber.c know of each other, and nobody else.
+ *
+ * Nothing is freed while messages are delivered or subscribers are written:
+ * subscribers end by a state, feeds without a subscriber linger or are swept at
+ * the turn's end. So every walk in this folder may call anything.
+ */
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "hub/feed.h"
+#include "hub/fifo.h"
+#include "hub/hub.h"
+#include "hub/log.h"
+#include "hub/subscriber.h"
+
+/* How long a feed waits for the next subscriber, and an ended one for its client to read the end. */
+enum { FEED_LINGER_MS = 5000, END_LINGER_MS = 10000 };
+
+/* What can be subscribed to: one subscription in Redis, however many feeds want it. */
+struct subject {
+	struct map_node by_name;
+	struct hub *hub;
+	struct pubsub_subject *remote;
+	struct list subscriptions;
+	enum subject_kind kind;
+	bool is_confirmed;
+	char name[];
+};
+
+/* One feed's registration for one subject. */
+struct subscription {
+	struct list of_subject;
+	struct list of_feed;
+	struct feed *feed;
+	struct subject *subject;
+};
+
+struct feed {
+	struct feed_class *class;
+	struct map_node by_key;
+	void *data; /* the handler's */
+	struct log log;
+	struct list joined;    /* subscribers that have not ended, in the order of joining */
+	struct list caught_up; /* open subscribers that have read all of the log */
+	struct list blocked;   /* open ones whose descriptor takes no more */
+	size_t n_subs;
+	size_t n_waiting;
+	struct list subscriptions;
+	size_t n_unconfirmed;
+	uint64_t n_events;
+	uint64_t newest;	 /* offset of the newest event's frame */
+	uint64_t message_ms;	 /* when the last event was appended */
+	struct fifo_node beat;	 /* class->beats */
+	struct fifo_node linger; /* hub->lingering, when it has no subscriber */
+	bool was_confirmed;	 /* what happened since may have been missed */
+	bool is_refused;	 /* Redis does not let us subscribe */
+	bool is_dead;		 /* to be freed at the turn's end */
+	struct list of_dead;	 /* hub->dead */
+	struct list of_class;	 /* class->feeds */
+	struct template_value params[]; /* NULL-terminated; the values, which are the key, stand behind */
+};
+
+struct hub {
+	uv_loop_t *loop;
+	struct pubsub *pubsub;
+	struct map channels, patterns;
+	struct list classes;
+	struct list ready; /* subscribers to write at the turn's end */
+	struct list dead;  /* feeds to free at the turn's end */
+	struct fifo lingering;
+	struct fifo endings;
+	struct buf frame, type; /* what is being encoded */
+	size_t n_subs;
+	uv_prepare_t turn_end;
+	uv_idle_t more; /* keeps the loop from sleeping while subscribers are ready */
+	uv_timer_t drain;
+	uint64_t drain_until_ms;
+	enum end_reason drain_reason;
+	void (*on_drained)(void *arg);
+	void *drained_arg;
+	unsigned n_handles;
+};
+
+/* hub.c */
+int hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const char *name);
+void hub_unsubscribe(struct hub *hub, struct subscription *sn);
+void hub_subscriber_left(struct hub *hub);
+
+/* feed.c */
+void feed_message(struct feed *fd, struct message *msg);
+void feed_confirmed(struct feed *fd);	/* one subscription fewer to wait for */
+void feed_refused(struct feed *fd);
+void feed_lost(struct feed *fd);
+void feed_free(struct feed *fd);
+void feed_left(struct feed *fd);	/* one subscriber fewer */
+void feed_end_all(struct feed *fd, enum end_reason reason);
+void feed_beat(struct feed *fd);	/* send a heartbeat */
+void feed_bury(struct feed *fd);	/* it has no subscriber: free it at the turn's end */
+
+/* class.c */
+void class_feed_freed(struct feed_class *fc);
+
+/* subscriber.c */
+/* subscriber_open - Redis has confirmed: tell it, and let it read the log from its end. */
+void subscriber_open(struct subscriber *sub);
+void subscriber_release(struct subscriber *sub);	/* send the head now, confirmed or not */
+void subscriber_refuse(struct subscriber *sub);		/* the route's Redis user may not */
+void subscriber_overflow(struct subscriber *sub);	/* it waits for more than its queue: what the route says */
+void subscriber_flushed(struct subscriber *sub, enum send_result result);
+void subscriber_end_at(struct subscriber *sub, uint64_t at, enum end_reason reason);
+int subscriber_put_heartbeat(struct subscriber *sub, const char *frame, size_t len);
+
+/* unsigned random number below n; for jitter, not for secrets */
+unsigned hub_random(unsigned n);
+
+#endif

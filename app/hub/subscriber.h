@@ -1,0 +1,126 @@
+#ifndef SLUICE_HUB_SUBSCRIBER_H
+#define SLUICE_HUB_SUBSCRIBER_H
+
+/*
+ * subscriber - one client's response: an open event stream, or a short answer.
+ *
+ * Its bytes are first its own (the head, a heartbeat before the feed is ready,
+ * the end), then the feed's log from its cursor on. What carries them (a
+ * FastCGI connection, or standard output under plain CGI) embeds the struct,
+ * gathers the bytes that wait, and says how many the descriptor took. A
+ * subscriber without a feed has only bytes of its own: a short answer goes the
+ * same way as a stream.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "hub/fifo.h"
+
+struct feed;
+struct subscriber;
+
+enum subscriber_state {
+	SUBSCRIBER_NEW,		/* nothing was asked of it yet */
+	SUBSCRIBER_WAITING,	/* joined a feed that Redis has not confirmed; own bytes only */
+	SUBSCRIBER_OPEN,	/* reads the feed's log */
+	SUBSCRIBER_ENDING,	/* reads the log up to end_at, then its stream-end */
+	SUBSCRIBER_LAST,	/* nothing follows its own bytes */
+	SUBSCRIBER_GONE		/* in no list, belongs to no feed */
+};
+
+/* Why a stream ended: the "reason" of stream-end. */
+enum end_reason {
+	END_UNTIL,
+	END_MAX_EVENTS,
+	END_LIFETIME,
+	END_IDLE,
+	END_SLOW,
+	END_RELOAD,
+	END_DRAIN,
+	END_AUTH
+};
+
+enum send_result {
+	SEND_ALL,	/* all that waited was taken, or the subscriber is finished */
+	SEND_BLOCKED,	/* the descriptor takes no more: it will call subscriber_unblocked() */
+	SEND_GONE	/* the client is gone; the carrier has called subscriber_close() */
+};
+
+struct subscriber_ops {
+	/*
+	 * Write what waits. Called by the hub at the end of a turn, never from
+	 * within a call of the carrier's. When subscriber_is_finished() becomes
+	 * true by it, the carrier ends the response and calls subscriber_close();
+	 * it may free the struct before it returns SEND_GONE.
+	 */
+	enum send_result (*send)(struct subscriber *sub);
+	/* End the response now, whatever waits: the hub gives up on a client that does not read. */
+	void (*abort)(struct subscriber *sub);
+};
+
+struct subscriber {
+	const struct subscriber_ops *ops;
+	struct feed *feed;
+	struct list node;		/* one of: feed->caught_up, feed->blocked, hub->ready; or none */
+	struct list joined;		/* feed->subs, in the order of joining */
+	struct fifo_node life;		/* its route's lifetime; while it ends, the hub's linger */
+	struct fifo_node quiet;		/* its route's idle; while it waits, open_wait */
+	struct buf own;
+	uint64_t cursor;		/* offset in the feed's log of the next byte to send */
+	uint64_t end_at;		/* the log is read up to here */
+	uint64_t n_before;		/* events that the feed had encoded when it opened */
+	uint64_t n_seen;		/* and when it last had them all */
+	unsigned char state;		/* enum subscriber_state */
+	unsigned char reason;		/* enum end_reason, from ENDING on */
+	bool is_held;			/* WAITING, and its head is not to be sent yet */
+	bool is_blocked;		/* the descriptor takes no more */
+	bool is_told_slow;		/* by a stream-reset, since it last had all */
+};
+
+/* subscriber_init - for the carrier; sub is NEW. */
+void subscriber_init(struct subscriber *sub, const struct subscriber_ops *ops);
+
+/*
+ * subscriber_answer - make sub a short answer: head is the CGI response head with
+ * its blank line, body what follows. Copies both. The carrier sends it as soon
+ * as the call that handed it the request returns (it looks at
+ * subscriber_has_bytes()), or on its next send.
+ * Returns 0, -ENOMEM, -EMSGSIZE past 1 MiB; sub is LAST in any case.
+ */
+int subscriber_answer(struct subscriber *sub, const char *head, size_t head_len, const char *body,
+		      size_t body_len);
+
+/*
+ * subscriber_gather - what waits, at most max bytes, in at most *n_iov pieces.
+ * Sets *n_iov to the pieces used. Returns the bytes. The pieces stay valid until
+ * control returns to the loop or subscriber_sent() is called.
+ */
+size_t subscriber_gather(struct subscriber *sub, struct iovec *iov, int *n_iov, size_t max);
+
+/* subscriber_sent - the first len of the gathered bytes are on their way. */
+void subscriber_sent(struct subscriber *sub, size_t len);
+
+bool subscriber_has_bytes(struct subscriber *sub);	/* would gather give any? */
+bool subscriber_is_finished(struct subscriber *sub);	/* LAST, and all is sent */
+
+/*
+ * subscriber_unblocked - the descriptor takes bytes again: the hub calls send() at the turn's
+ * end. For a short answer it calls send() itself, after which sub may be gone.
+ */
+void subscriber_unblocked(struct subscriber *sub);
+
+/*
+ * subscriber_end - end it: what its feed has sent so far, then stream-end with the
+ * reason, then the end of the response. Safe in any callback and in any state;
+ * only the first call counts.
+ */
+void subscriber_end(struct subscriber *sub, enum end_reason reason);
+
+/* subscriber_close - the client is gone, or all is sent: leave the feed, free what sub holds. */
+void subscriber_close(struct subscriber *sub);
+
+#endif

@@ -1,0 +1,294 @@
+#include "logic/template.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "logic/message.h"
+
+enum { PARTS_MAX = 64, FIELD_DEPTH_MAX = 16 };
+
+enum part_kind { PART_TEXT, PART_PARAM, PART_CHANNEL, PART_NOW, PART_FIELD };
+
+struct part {
+	enum part_kind kind;
+	size_t len;
+	char *text; /* PART_TEXT: the bytes; PARAM: its name; FIELD: the names, each with its NUL */
+};
+
+struct template
+{
+	size_t n_parts;
+	struct part parts[PARTS_MAX];
+};
+
+static const struct {
+	const char *name;
+	enum part_kind kind;
+	unsigned allow;
+} reserved[] = {
+    {"channel", PART_CHANNEL, TEMPLATE_CHANNEL},
+    {"now", PART_NOW, TEMPLATE_NOW},
+};
+
+static int
+complain(char *why, size_t why_len, unsigned allow, const char *what, const char *name, size_t len)
+{
+	snprintf(why, why_len, "%s {%.*s}; allowed here: %s%s%s%s", what, (int)len, name,
+		 allow & TEMPLATE_PARAMS ? "{parameter}" : "no name at all",
+		 allow & TEMPLATE_CHANNEL ? " {channel}" : "", allow & TEMPLATE_NOW ? " {now}" : "",
+		 allow & TEMPLATE_FIELD ? " {.field}" : "");
+	return -EINVAL;
+}
+
+static int
+add_part(struct template *t, enum part_kind kind, const char *text, size_t len)
+{
+	struct part *part;
+
+	if (t->n_parts == PARTS_MAX)
+		return -E2BIG;
+	part = &t->parts[t->n_parts];
+	if ((part->text = strndup(text, len)) == NULL)
+		return -ENOMEM;
+	part->kind = kind;
+	part->len = len;
+	t->n_parts++;
+	return 0;
+}
+
+static bool
+is_name(const char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (!isalpha((unsigned char)p[i]) && p[i] != '_' &&
+		    (i == 0 || !isdigit((unsigned char)p[i])))
+			return false;
+	}
+	return len > 0;
+}
+
+/* ".user.id": the names, each ended by a NUL in place of the dot that follows it. */
+static int
+add_field(struct template *t, const char *p, size_t len)
+{
+	struct part *part;
+	size_t i, depth = 0;
+	int rc;
+
+	for (i = 0; i < len; i++) {
+		if (p[i] == '.' && (i + 1 == len || p[i + 1] == '.' || ++depth > FIELD_DEPTH_MAX))
+			return -EINVAL;
+	}
+	if ((rc = add_part(t, PART_FIELD, p + 1, len - 1)) < 0)
+		return rc;
+	part = &t->parts[t->n_parts - 1];
+	for (i = 0; i < part->len; i++) {
+		if (part->text[i] == '.')
+			part->text[i] = '\0';
+	}
+	return 0;
+}
+
+static int
+add_name(struct template *t, const char *p, size_t len, unsigned allow, char *why, size_t why_len)
+{
+	size_t i;
+	int rc;
+
+	if (len > 1 && p[0] == '.') {
+		if ((allow & TEMPLATE_FIELD) == 0 || (rc = add_field(t, p, len)) == -EINVAL)
+			return complain(why, why_len, allow, "no such name may stand here:", p,
+					len);
+		return rc;
+	}
+	for (i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+		if (strlen(reserved[i].name) != len || memcmp(reserved[i].name, p, len) != 0)
+			continue;
+		if ((allow & reserved[i].allow) == 0)
+			return complain(why, why_len, allow, "no such name may stand here:", p,
+					len);
+		return add_part(t, reserved[i].kind, p, len);
+	}
+	if ((allow & TEMPLATE_PARAMS) == 0 || !is_name(p, len))
+		return complain(why, why_len, allow, "no such name may stand here:", p, len);
+	return add_part(t, PART_PARAM, p, len);
+}
+
+/* A brace at p: "{{" or "}}" is one, "{name}" a name. *next is where to go on. */
+static int
+add_brace(struct template *t, const char *p, const char **next, unsigned allow, char *why,
+	  size_t why_len)
+{
+	const char *close;
+
+	if (p[1] == p[0]) {
+		*next = p + 2;
+		return add_part(t, PART_TEXT, p, 1);
+	}
+	if (p[0] == '}' || (close = strchr(p, '}')) == NULL) {
+		snprintf(why, why_len,
+			 "a lone %c; a name stands in {braces}, and %c%c is one brace", p[0], p[0],
+			 p[0]);
+		return -EINVAL;
+	}
+	*next = close + 1;
+	return add_name(t, p + 1, (size_t)(close - p - 1), allow, why, why_len);
+}
+
+int
+template_compile(struct template **out, const char *text, unsigned allow, char *why, size_t why_len)
+{
+	struct template *t = calloc(1, sizeof(*t));
+	int rc = 0;
+
+	snprintf(why, why_len, "out of memory");
+	if (t == NULL)
+		return -ENOMEM;
+	while (*text != '\0' && rc == 0) {
+		size_t len = strcspn(text, "{}");
+
+		if (len > 0) {
+			rc = add_part(t, PART_TEXT, text, len);
+			text += len;
+		} else {
+			rc = add_brace(t, text, &text, allow, why, why_len);
+		}
+	}
+	if (rc == 0) {
+		*out = t;
+		return 0;
+	}
+	if (rc == -E2BIG) {
+		snprintf(why, why_len, "more than %d parts", PARTS_MAX);
+		rc = -EINVAL;
+	}
+	template_free(t);
+	return rc;
+}
+
+void
+template_free(struct template *t)
+{
+	size_t i;
+
+	if (t == NULL)
+		return;
+	for (i = 0; i < t->n_parts; i++)
+		free(t->parts[i].text);
+	free(t);
+}
+
+static bool
+is_named_before(const struct template *t, size_t part)
+{
+	size_t i;
+
+	for (i = 0; i < part; i++) {
+		if (t->parts[i].kind == PART_PARAM &&
+		    strcmp(t->parts[i].text, t->parts[part].text) == 0)
+			return true;
+	}
+	return false;
+}
+
+const char *
+template_param(const struct template *t, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < t->n_parts; i++) {
+		if (t->parts[i].kind == PART_PARAM && !is_named_before(t, i) && n-- == 0)
+			return t->parts[i].text;
+	}
+	return NULL;
+}
+
+bool
+template_is_literal(const struct template *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->n_parts; i++) {
+		if (t->parts[i].kind != PART_TEXT)
+			return false;
+	}
+	return true;
+}
+
+static int
+put_param(struct buf *b, const char *name, const struct template_value *params)
+{
+	for (; params != NULL && params->name != NULL; params++) {
+		if (strcmp(params->name, name) == 0)
+			return buf_puts(b, params->value);
+	}
+	return -ENOENT;
+}
+
+static int
+put_json(struct buf *b, struct json_object *value)
+{
+	switch (json_object_get_type(value)) {
+	case json_type_string:
+		return buf_put(b, json_object_get_string(value),
+			       (size_t)json_object_get_string_len(value));
+	case json_type_int:
+	case json_type_double:
+	case json_type_boolean:
+		return buf_puts(b, json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
+	default:
+		return -ENOENT;
+	}
+}
+
+static int
+put_field(struct buf *b, const struct part *part, struct message *msg)
+{
+	struct json_object *value = msg != NULL ? message_json(msg) : NULL;
+	const char *name;
+
+	for (name = part->text; name < part->text + part->len; name += strlen(name) + 1) {
+		if (!json_object_is_type(value, json_type_object) ||
+		    !json_object_object_get_ex(value, name, &value))
+			return -ENOENT;
+	}
+	return put_json(b, value);
+}
+
+static int
+put_part(struct buf *b, const struct part *part, const struct template_scope *scope)
+{
+	switch (part->kind) {
+	case PART_TEXT:
+		return buf_put(b, part->text, part->len);
+	case PART_PARAM:
+		return put_param(b, part->text, scope->params);
+	case PART_CHANNEL:
+		return scope->channel == NULL ? -ENOENT
+					      : buf_put(b, scope->channel, scope->channel_len);
+	case PART_NOW:
+		return buf_printf(b, "%lld", scope->now);
+	case PART_FIELD:
+		return put_field(b, part, scope->msg);
+	}
+	return -EINVAL;
+}
+
+int
+template_expand(const struct template *t, const struct template_scope *scope, struct buf *b)
+{
+	size_t before = b->len, i;
+	int rc = 0;
+
+	for (i = 0; i < t->n_parts && rc == 0; i++)
+		rc = put_part(b, &t->parts[i], scope);
+	if (rc < 0)
+		buf_truncate(b, before);
+	return rc;
+}

@@ -1,0 +1,59 @@
+#ifndef SLUICE_LOGIC_TEMPLATE_H
+#define SLUICE_LOGIC_TEMPLATE_H
+
+/*
+ * template - text with {name}s in it, compiled once.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+
+struct message;
+struct template;
+
+/* What may stand in braces. */
+enum template_allow {
+	TEMPLATE_PARAMS = 1,	/* {name}: a parameter of the path or the query */
+	TEMPLATE_CHANNEL = 2,	/* {channel} */
+	TEMPLATE_NOW = 4,	/* {now}: Unix seconds */
+	TEMPLATE_FIELD = 8	/* {.field.sub}: of the JSON message */
+};
+
+struct template_value {
+	const char *name;
+	const char *value;
+};
+
+/* What the names stand for. Unused members are NULL. */
+struct template_scope {
+	const struct template_value *params;	/* ends with a NULL name */
+	struct message *msg;
+	const char *channel;
+	size_t channel_len;
+	long long now;
+};
+
+/*
+ * template_compile - "{{" stands for a brace. On failure why gets one line that says what is
+ * wrong and what is allowed. Returns 0, -EINVAL, -ENOMEM; *out is the caller's.
+ */
+int template_compile(struct template **out, const char *text, unsigned allow, char *why,
+		     size_t why_len);
+void template_free(struct template *t);		/* takes NULL */
+
+/*
+ * template_param - the n-th parameter that the template names, each once; NULL past the last.
+ * What a feed depends on.
+ */
+const char *template_param(const struct template *t, size_t n);
+bool template_is_literal(const struct template *t);
+
+/*
+ * template_expand - append the text to b. Returns 0, -ENOENT for a parameter or
+ * field that is not there (or a field that is neither text, number nor boolean), -EMSGSIZE, -ENOMEM;
+ * b is as it was then.
+ */
+int template_expand(const struct template *t, const struct template_scope *scope, struct buf *b);
+
+#endif

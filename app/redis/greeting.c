@@ -1,0 +1,96 @@
+#include "redis/greeting.h"
+
+#include <errno.h>
+#include <hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PASSWORD_MAX = 4096, WORDS_MAX = 3 };
+
+static const char set_name[] = "CLIENT";
+
+static int
+say(struct greeting *g, redisContext *rc, int argc, const char **argv)
+{
+	g->steps[g->n_steps++] = argv[0];
+	return redisAppendCommandArgv(rc, argc, argv, NULL) == REDIS_OK ? 0 : -ENOMEM;
+}
+
+/* Its first line, which an editor may have ended with CR LF. */
+static int
+read_password(const char *path, char *out, size_t max)
+{
+	FILE *f = fopen(path, "re");
+	int rc = 0;
+
+	if (f == NULL)
+		return -errno;
+	if (fgets(out, (int)max, f) == NULL)
+		rc = -ENODATA;
+	else
+		out[strcspn(out, "\r\n")] = '\0';
+	fclose(f);
+	return rc;
+}
+
+int
+greeting_send(struct greeting *g, redisContext *rc, const struct redis_settings *rs,
+	      const struct redis_url *url, const char **why)
+{
+	const char *argv[WORDS_MAX] = {"AUTH"}, *password = url->password;
+	char from_file[PASSWORD_MAX], db[16];
+	int ret = 0, argc = 1;
+
+	memset(g, 0, sizeof(*g));
+	*why = "out of memory";
+	if (password == NULL && rs->password_file != NULL) {
+		if ((ret = read_password(rs->password_file, from_file, sizeof(from_file))) < 0) {
+			*why = "password_file cannot be read";
+			return ret;
+		}
+		password = from_file;
+	}
+	if (password != NULL) {
+		if (url->user != NULL)
+			argv[argc++] = url->user;
+		argv[argc++] = password;
+		ret = say(g, rc, argc, argv);
+	}
+	if (ret == 0 && url->db > 0) {
+		snprintf(db, sizeof(db), "%d", url->db);
+		ret = say(g, rc, 2, (const char *[]){"SELECT", db});
+	}
+	if (ret == 0)
+		ret = say(g, rc, 3, (const char *[]){set_name, "SETNAME", "sluice"});
+	explicit_bzero(from_file, sizeof(from_file));
+	return ret;
+}
+
+/* A name is a courtesy to who reads CLIENT LIST, so an ACL may refuse it; NOAUTH refuses
+ * everything. */
+static bool
+is_refusal(const char *step, const struct redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_ERROR &&
+	       (step != set_name || strncmp(reply->str, "NOAUTH", 6) == 0);
+}
+
+enum greeting_result
+greeting_reply(struct greeting *g, const struct redisReply *reply, const char **why)
+{
+	const char *step;
+
+	if (g->at == g->n_steps ||
+	    (reply->type != REDIS_REPLY_STATUS && reply->type != REDIS_REPLY_ERROR)) {
+		*why = "it answered what nobody asked";
+		return GREETING_REFUSED;
+	}
+	step = g->steps[g->at++];
+	if (is_refusal(step, reply)) {
+		snprintf(g->why, sizeof(g->why), "%s is refused: %s", step, reply->str);
+		*why = g->why;
+		return GREETING_REFUSED;
+	}
+	return g->at == g->n_steps ? GREETING_DONE : GREETING_MORE;
+}

@@ -1,0 +1,54 @@
+#ifndef SLUICE_REDIS_PUBSUB_H
+#define SLUICE_REDIS_PUBSUB_H
+
+/*
+ * pubsub - the subscriptions of one worker, on one link, restored whenever it comes back.
+ *
+ * A message is delivered by the names that stand in it. A reply that makes no
+ * sense costs the link, never the process. The prefix of the settings is put
+ * before each name and taken off what arrives.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "redis/link.h"
+
+struct pubsub;
+struct pubsub_subject;
+
+enum subject_kind { SUBJECT_CHANNEL, SUBJECT_PATTERN };
+
+struct pubsub_message {		/* borrowed */
+	const char *channel;	/* the real channel, also for a pattern; NUL-terminated, may hold NULs */
+	size_t channel_len;
+	const char *data;
+	size_t data_len;
+};
+
+struct pubsub_ops {
+	void (*on_message)(void *owner, const struct pubsub_message *msg);
+	/* Redis has confirmed: what is published from now on arrives. Again after each on_lost. */
+	void (*on_confirmed)(void *owner);
+	/* Redis refuses this one (ACL). It is not tried again until the link is new. */
+	void (*on_refused)(void *owner, const char *why);
+	void (*on_lost)(void *ctx);	/* the link broke: no subject is confirmed any more */
+};
+
+/* pubsub_new - rs is borrowed for its life. Errors as link_new(). */
+int pubsub_new(struct pubsub **out, uv_loop_t *loop, const struct redis_settings *rs,
+	       const struct pubsub_ops *ops, void *ctx);
+void pubsub_free(struct pubsub *ps);	/* takes NULL; its subjects are freed too */
+bool pubsub_is_up(const struct pubsub *ps);
+
+/*
+ * pubsub_subscribe - one more subject, which must not be subscribed yet; owner is
+ * handed to the callbacks, none of which comes before it returns. Copies name.
+ * Returns 0 (also while the link is down), -ENOMEM.
+ */
+int pubsub_subscribe(struct pubsub *ps, struct pubsub_subject **out, enum subject_kind kind,
+		     const char *name, size_t len, void *owner);
+
+/* pubsub_unsubscribe - no callback with its owner comes any more; subject is gone. May be called in any callback. */
+void pubsub_unsubscribe(struct pubsub *ps, struct pubsub_subject *subject);
+
+#endif

@@ -1,0 +1,254 @@
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "redis/link.h"
+
+enum { DEFAULT_PORT = 6379, DB_MAX = 1000000 };
+
+static const char forms[] = "a Redis URL is redis://[user:password@]host[:port][/db] or "
+			    "unix://[user:password@]/path[?db=N]";
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)tolower((unsigned char)c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A copy of len bytes with each %XX replaced. Returns 0, -EINVAL, -ENOMEM. */
+static int
+percent_decode(char **out, const char *p, size_t len)
+{
+	char *to = malloc(len + 1);
+	size_t i, n = 0;
+
+	if (to == NULL)
+		return -ENOMEM;
+	for (i = 0; i < len; i++) {
+		if (p[i] != '%') {
+			to[n++] = p[i];
+			continue;
+		}
+		if (i + 2 >= len || hex_digit(p[i + 1]) < 0 || hex_digit(p[i + 2]) < 0 ||
+		    (to[n++] = (char)(hex_digit(p[i + 1]) << 4 | hex_digit(p[i + 2]))) == '\0') {
+			free(to);
+			return -EINVAL;
+		}
+		i += 2;
+	}
+	to[n] = '\0';
+	*out = to;
+	return 0;
+}
+
+/* Digits only, within [0, max]. */
+static int
+parse_number(const char *text, size_t len, long max, int *out)
+{
+	long n = 0;
+	size_t i;
+
+	if (len == 0 || len > 9)
+		return -EINVAL;
+	for (i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return -EINVAL;
+		n = n * 10 + (text[i] - '0');
+	}
+	if (n > max)
+		return -EINVAL;
+	*out = (int)n;
+	return 0;
+}
+
+/* "user:password@", "password@" is refused: it is the user in one client and the password in
+ * another. */
+static int
+parse_login(struct redis_url *url, const char *p, size_t len, const char **why)
+{
+	const char *colon = memchr(p, ':', len);
+	int rc;
+
+	if (colon == NULL) {
+		*why = "before the @ stands user:password, or :password";
+		return -EINVAL;
+	}
+	if (colon > p && (rc = percent_decode(&url->user, p, (size_t)(colon - p))) < 0) {
+		*why = "a % in the user or password stands before two hexadecimal digits";
+		return rc;
+	}
+	if ((rc = percent_decode(&url->password, colon + 1, (size_t)(p + len - colon - 1))) < 0)
+		*why = "a % in the user or password stands before two hexadecimal digits";
+	return rc;
+}
+
+static int
+parse_host(struct redis_url *url, const char *p, size_t len, const char **why)
+{
+	const char *end = p + len, *port;
+
+	if (len > 0 && p[0] == '[') {
+		const char *close = memchr(p, ']', len);
+
+		if (close == NULL || (close + 1 < end && close[1] != ':')) {
+			*why = "an IPv6 address stands in brackets, [::1]:6379";
+			return -EINVAL;
+		}
+		url->host = strndup(p + 1, (size_t)(close - p - 1));
+		port = close + 1 < end ? close + 2 : NULL;
+	} else {
+		const char *colon = memchr(p, ':', len);
+
+		url->host = strndup(p, colon != NULL ? (size_t)(colon - p) : len);
+		port = colon != NULL ? colon + 1 : NULL;
+	}
+	if (url->host == NULL)
+		return -ENOMEM;
+	if (url->host[0] == '\0') {
+		*why = forms;
+		return -EINVAL;
+	}
+	url->port = DEFAULT_PORT;
+	if (port != NULL &&
+	    (parse_number(port, (size_t)(end - port), 65535, &url->port) < 0 || url->port == 0)) {
+		*why = "a port is a number from 1 to 65535";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+parse_db(struct redis_url *url, const char *text, const char **why)
+{
+	if (parse_number(text, strlen(text), DB_MAX, &url->db) == 0)
+		return 0;
+	*why = "the database is a number";
+	return -EINVAL;
+}
+
+static int
+parse_tcp(struct redis_url *url, const char *rest, const char **why)
+{
+	const char *slash = strchr(rest, '/');
+	size_t len = slash != NULL ? (size_t)(slash - rest) : strlen(rest);
+	const char *at = memrchr(rest, '@', len);
+	int rc;
+
+	if (at != NULL) {
+		if ((rc = parse_login(url, rest, (size_t)(at - rest), why)) < 0)
+			return rc;
+		len -= (size_t)(at + 1 - rest);
+		rest = at + 1;
+	}
+	if ((rc = parse_host(url, rest, len, why)) < 0)
+		return rc;
+	return slash != NULL && slash[1] != '\0' ? parse_db(url, slash + 1, why) : 0;
+}
+
+static int
+parse_unix(struct redis_url *url, const char *rest, const char **why)
+{
+	const char *slash = strchr(rest, '/'), *query;
+	int rc;
+
+	if (slash == NULL) {
+		*why = "a Unix socket's path is absolute, unix:///run/redis/redis.sock";
+		return -EINVAL;
+	}
+	if (slash > rest) {
+		if (slash[-1] != '@') {
+			*why = "a Unix socket's path is absolute, unix:///run/redis/redis.sock";
+			return -EINVAL;
+		}
+		if ((rc = parse_login(url, rest, (size_t)(slash - 1 - rest), why)) < 0)
+			return rc;
+	}
+	query = strchr(slash, '?');
+	url->path = query != NULL ? strndup(slash, (size_t)(query - slash)) : strdup(slash);
+	if (url->path == NULL)
+		return -ENOMEM;
+	if (query == NULL)
+		return 0;
+	if (strncmp(query, "?db=", 4) != 0) {
+		*why = "behind a Unix socket's path only ?db=N may stand";
+		return -EINVAL;
+	}
+	return parse_db(url, query + 4, why);
+}
+
+int
+redis_url_parse(struct redis_url *out, const char *text, const char **why)
+{
+	int rc = -EINVAL;
+
+	memset(out, 0, sizeof(*out));
+	*why = forms;
+	if (strncmp(text, "redis://", 8) == 0) {
+		rc = parse_tcp(out, text + 8, why);
+	} else if (strncmp(text, "unix://", 7) == 0) {
+		rc = parse_unix(out, text + 7, why);
+	} else if (strncmp(text, "rediss://", 9) == 0) {
+		*why = "this build has no TLS: reach Redis by a Unix socket, or through stunnel";
+	}
+	if (rc == -ENOMEM)
+		*why = "out of memory";
+	if (rc < 0)
+		redis_url_fini(out);
+	return rc;
+}
+
+void
+redis_url_fini(struct redis_url *url)
+{
+	free(url->host);
+	free(url->path);
+	free(url->user);
+	free(url->password);
+	memset(url, 0, sizeof(*url));
+}
+
+void
+redis_settings_fini(struct redis_settings *rs)
+{
+	size_t i;
+
+	for (i = 0; i < rs->n_urls; i++)
+		redis_url_fini(&rs->urls[i]);
+	free(rs->urls);
+	free(rs->prefix);
+	free(rs->password_file);
+	memset(rs, 0, sizeof(*rs));
+}
+
+static bool
+same_url(const struct redis_url *a, const struct redis_url *b)
+{
+	return same_text(a->host, b->host) && same_text(a->path, b->path) && a->port == b->port &&
+	       same_text(a->user, b->user) && same_text(a->password, b->password) && a->db == b->db;
+}
+
+bool
+redis_settings_equal(const struct redis_settings *a, const struct redis_settings *b)
+{
+	size_t i;
+
+	if (a->n_urls != b->n_urls || !same_text(a->prefix, b->prefix) ||
+	    !same_text(a->password_file, b->password_file) ||
+	    a->connect_timeout_ms != b->connect_timeout_ms)
+		return false;
+	for (i = 0; i < a->n_urls; i++) {
+		if (!same_url(&a->urls[i], &b->urls[i]))
+			return false;
+	}
+	return true;
+}

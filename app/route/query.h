@@ -1,0 +1,39 @@
+#ifndef SLUICE_ROUTE_QUERY_H
+#define SLUICE_ROUTE_QUERY_H
+
+/*
+ * query - percent-decoding, and the name=value pairs of a query string. Pure.
+ * Source: WHATWG URL, "application/x-www-form-urlencoded parsing".
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { QUERY_PAIRS_MAX = 100, QUERY_LEN_MAX = 4096 };
+
+struct query {
+	size_t n;
+	struct {
+		const char *name, *value;
+	} pairs[QUERY_PAIRS_MAX];
+	char bytes[QUERY_LEN_MAX + 1];
+};
+
+/*
+ * percent_decode - decode len bytes exactly once into out, which has room for len + 1, and end
+ * them with a NUL. plus: what a '+' stands for. What comes out must be UTF-8 without control
+ * characters. Returns the length, or -EINVAL.
+ */
+int percent_decode(char *out, const char *p, size_t len, char plus);
+
+/* percent_is_clean - is what somebody else decoded fit to be a path: UTF-8, no control characters? */
+bool percent_is_clean(const char *p, size_t len);
+
+/*
+ * query_parse - text as it stands in QUERY_STRING. Returns 0; -EINVAL for a bad escape, control
+ * characters or a name that stands twice; -E2BIG past the limits.
+ */
+int query_parse(struct query *q, const char *text);
+
+const char *query_get(const struct query *q, const char *name); /* NULL if it is not there */
+
+#endif

@@ -1,0 +1,441 @@
+#include "route/site.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/counters.h"
+#include "base/logger.h"
+#include "route/cors.h"
+#include "route/problem.h"
+#include "route/request.h"
+#include "sse/event.h"
+
+enum { KEY_PARAMS_MAX = 64, HEAD_MAX = 16 * 1024, BODY_MAX = 1024 * 1024 };
+
+struct site {
+	struct hub *hub;
+	char *base;
+	struct route **routes;
+	size_t n_routes;
+	size_t n_closing;       /* removed, but their feeds are not gone yet */
+	struct request request; /* the one that is being served */
+	struct buf head, body;
+	void (*on_closed)(void *arg);
+	void *closed_arg;
+};
+
+struct reply {
+	const char *type;
+	struct buf *body;
+	bool is_broken;
+};
+
+void
+reply_type(struct reply *reply, const char *type)
+{
+	reply->type = type;
+}
+
+void
+reply_printf(struct reply *reply, const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (len < 0) {
+		reply->is_broken = true;
+		return;
+	}
+	if (buf_put(reply->body, text, (size_t)len) < 0)
+		reply->is_broken = true;
+	free(text);
+}
+
+static void
+send_answer(struct site *site, struct subscriber *sub, bool with_body)
+{
+	if (subscriber_answer(sub, site->head.p, site->head.len, site->body.p,
+			      with_body ? site->body.len : 0) < 0)
+		logger_error("out of memory: a request gets no answer");
+}
+
+/* The answer to a request that cannot be served. detail names the rule, and nothing of ours. */
+static void
+refuse(struct site *site, struct subscriber *sub, int status, const char *detail)
+{
+	counters_add(COUNTER_REQUESTS_REFUSED, 1);
+	buf_truncate(&site->head, 0);
+	buf_truncate(&site->body, 0);
+	if (problem_put_body(&site->body, status, detail) < 0 ||
+	    problem_put_head(&site->head, status) < 0 ||
+	    cors_put_headers(&site->head, &site->request) < 0 ||
+	    buf_printf(&site->head, "Content-Length: %zu\r\n\r\n", site->body.len) < 0)
+		logger_error("out of memory: a refusal is cut short");
+	send_answer(site, sub, site->request.method != METHOD_HEAD);
+}
+
+static void
+answer_empty(struct site *site, struct subscriber *sub)
+{
+	if (buf_puts(&site->head, "\r\n") < 0)
+		logger_error("out of memory: an answer is cut short");
+	send_answer(site, sub, false);
+}
+
+static void
+begin_head(struct site *site, const char *lines)
+{
+	buf_truncate(&site->head, 0);
+	if (buf_puts(&site->head, lines) < 0 || cors_put_headers(&site->head, &site->request) < 0)
+		logger_error("out of memory: an answer is cut short");
+}
+
+static void
+answer_options(struct site *site, struct subscriber *sub)
+{
+	begin_head(site, "Status: 204 No Content\r\n");
+	if (cors_put_preflight(&site->head, &site->request) < 0)
+		logger_error("out of memory: an answer is cut short");
+	answer_empty(site, sub);
+}
+
+/* A client whose stream was ended for good: at 204 an EventSource gives up (HTML 9.2.2). */
+static void
+answer_ended(struct site *site, struct subscriber *sub)
+{
+	begin_head(site, "Status: 204 No Content\r\nCache-Control: no-store\r\n");
+	answer_empty(site, sub);
+}
+
+static const char stream_head[] = "Status: 200 OK\r\n"
+				  "Content-Type: text/event-stream\r\n"
+				  "Cache-Control: no-store, no-transform\r\n"
+				  "X-Accel-Buffering: no\r\n"
+				  "Incremental: ?1\r\n"
+				  "X-Content-Type-Options: nosniff\r\n";
+
+/* A value that breaks its rule could name another's channel. Returns 0, or the status having
+ * refused. */
+static int
+check_param(struct site *site, struct subscriber *sub, const char *name, const char *value)
+{
+	const struct param_rule *rule;
+	char detail[1024];
+
+	if (value == NULL) {
+		snprintf(detail, sizeof(detail), "The parameter %s is missing.", name);
+	} else {
+		if (route_param_ok(site->request.route, name, value))
+			return 0;
+		rule = route_rule(site->request.route, name);
+		snprintf(detail, sizeof(detail), "The parameter %s must match %s.", name,
+			 rule != NULL ? rule->text : "[A-Za-z0-9_.-]{1,128}");
+	}
+	refuse(site, sub, HTTP_BAD_REQUEST, detail);
+	return HTTP_BAD_REQUEST;
+}
+
+/* The parameters of the path, and those on which the feed depends. As check_param(). */
+static int
+read_key(struct site *site, struct subscriber *sub, struct template_value *key)
+{
+	const struct request *req = &site->request;
+	const char *name;
+	size_t n;
+	int status;
+
+	for (n = 0; (name = path_param(req->route->path, n)) != NULL; n++) {
+		if ((status = check_param(site, sub, name, req->values[n])) != 0)
+			return status;
+	}
+	for (n = 0; (name = route_key_param(req->route, n)) != NULL && n < KEY_PARAMS_MAX; n++) {
+		key[n] = (struct template_value){name, request_raw_param(req, name)};
+		if ((status = check_param(site, sub, name, key[n].value)) != 0)
+			return status;
+	}
+	key[n].name = NULL;
+	return 0;
+}
+
+static void
+refuse_open(struct site *site, struct subscriber *sub, int rc)
+{
+	if (rc < 0)
+		refuse(site, sub, HTTP_UNAVAILABLE, "This server has no room for another stream.");
+	else if (rc == HTTP_FORBIDDEN)
+		refuse(site, sub, rc, "This route's messages may not be read.");
+	else
+		refuse(site, sub, rc, "The route's handler refuses this request.");
+}
+
+static void
+open_stream(struct site *site, struct subscriber *sub)
+{
+	struct template_value key[KEY_PARAMS_MAX + 1];
+	struct request *req = &site->request;
+	struct feed *fd;
+	int rc;
+
+	if (read_key(site, sub, key) != 0)
+		return;
+	if (req->last_event_id != NULL &&
+	    event_is_end_id(req->last_event_id, strlen(req->last_event_id))) {
+		answer_ended(site, sub);
+		return;
+	}
+	begin_head(site, stream_head);
+	if (req->method == METHOD_HEAD) {
+		answer_empty(site, sub);
+		return;
+	}
+	if ((rc = buf_puts(&site->head, "\r\n")) < 0 ||
+	    (rc = feed_get(&fd, (struct feed_class *)(uintptr_t)&req->route->feeds, key, req)) !=
+		0 ||
+	    (rc = feed_join(fd, sub, site->head.p, site->head.len)) != 0)
+		refuse_open(site, sub, rc);
+}
+
+static void
+answer_short(struct site *site, struct subscriber *sub)
+{
+	struct request *req = &site->request;
+	struct reply reply = {.type = "text/plain; charset=utf-8", .body = &site->body};
+	int status;
+
+	buf_truncate(&site->body, 0);
+	status = req->route->handler->answer(&reply, req);
+	if (reply.is_broken) {
+		refuse(site, sub, HTTP_INTERNAL_ERROR, "The answer could not be made.");
+		return;
+	}
+	buf_truncate(&site->head, 0);
+	if (buf_printf(&site->head,
+		       "Status: %d %s\r\n"
+		       "Content-Type: %s\r\n"
+		       "Cache-Control: no-store\r\n"
+		       "X-Content-Type-Options: nosniff\r\n",
+		       status, problem_title(status), reply.type) < 0 ||
+	    cors_put_headers(&site->head, req) < 0 ||
+	    buf_printf(&site->head, "Content-Length: %zu\r\n\r\n", site->body.len) < 0)
+		logger_error("out of memory: an answer is cut short");
+	send_answer(site, sub, req->method != METHOD_HEAD);
+}
+
+static const struct route *
+find_route(struct site *site)
+{
+	size_t i;
+
+	for (i = 0; i < site->n_routes; i++) {
+		if (request_match(&site->request, site->routes[i]))
+			return site->routes[i];
+	}
+	return NULL;
+}
+
+void
+site_serve(void *ctx, struct subscriber *sub, const struct params *params, const char *body,
+	   size_t body_len)
+{
+	struct site *site = ctx;
+	struct request *req = &site->request;
+	const char *why;
+	int status;
+
+	(void)body; /* of GET it means nothing (RFC 9110, 9.3.1), and nothing else is served */
+	(void)body_len;
+	if ((status = request_read(req, params, site->base, &why)) != 0) {
+		refuse(site, sub, status, why);
+		return;
+	}
+	if (find_route(site) == NULL)
+		refuse(site, sub, HTTP_NOT_FOUND, "There is nothing at this path.");
+	else if (req->method == METHOD_OTHER)
+		refuse(site, sub, 405, "This path answers GET, HEAD and OPTIONS.");
+	else if (req->method == METHOD_OPTIONS)
+		answer_options(site, sub);
+	else if (req->route->handler->answer != NULL)
+		answer_short(site, sub);
+	else
+		open_stream(site, sub);
+}
+
+int
+site_new(struct site **out, struct hub *hub)
+{
+	struct site *site = calloc(1, sizeof(*site));
+
+	if (site == NULL)
+		return -ENOMEM;
+	if ((site->base = strdup("")) == NULL) {
+		free(site);
+		return -ENOMEM;
+	}
+	site->hub = hub;
+	buf_init(&site->head, HEAD_MAX);
+	buf_init(&site->body, BODY_MAX);
+	*out = site;
+	return 0;
+}
+
+static void
+free_site_if_closed(struct site *site)
+{
+	void (*on_closed)(void *arg) = site->on_closed;
+	void *arg = site->closed_arg;
+
+	if (on_closed == NULL || site->n_closing > 0)
+		return;
+	buf_fini(&site->head);
+	buf_fini(&site->body);
+	free(site->base);
+	free(site);
+	on_closed(arg);
+}
+
+static void
+on_feeds_closed(struct feed_class *fc)
+{
+	struct route *rt = (struct route *)(void *)((char *)fc - offsetof(struct route, feeds));
+	struct site *site = rt->site;
+
+	route_free(rt);
+	site->n_closing--;
+	free_site_if_closed(site);
+}
+
+static void
+close_route(struct site *site, struct route *rt, enum end_reason reason)
+{
+	if (!rt->is_serving) {
+		route_free(rt);
+		return;
+	}
+	site->n_closing++;
+	feed_class_close(&rt->feeds, reason, on_feeds_closed);
+}
+
+/* The old route that the new one is the same as, taken out of the old table; or NULL. */
+static struct route *
+take_same(struct site *site, const struct route *rt)
+{
+	size_t i;
+
+	for (i = 0; i < site->n_routes; i++) {
+		struct route *old = site->routes[i];
+
+		if (old != NULL && strcmp(old->name, rt->name) == 0 &&
+		    strcmp(old->source, rt->source) == 0) {
+			site->routes[i] = NULL;
+			return old;
+		}
+	}
+	return NULL;
+}
+
+static struct route *
+begin_route(struct site *site, struct route *rt)
+{
+	struct route *old = take_same(site, rt);
+
+	if (old != NULL) {
+		route_free(rt);
+		return old;
+	}
+	rt->site = site;
+	if (rt->handler->answer == NULL) {
+		feed_class_init(&rt->feeds, site->hub, rt->handler, &rt->stream, rt);
+		rt->is_serving = true;
+	}
+	return rt;
+}
+
+static void
+close_routes(struct site *site, enum end_reason reason)
+{
+	size_t i;
+
+	for (i = 0; i < site->n_routes; i++) {
+		if (site->routes[i] != NULL)
+			close_route(site, site->routes[i], reason);
+	}
+	free(site->routes);
+	site->routes = NULL;
+	site->n_routes = 0;
+}
+
+int
+site_set_routes(struct site *site, struct route **routes, size_t n, const char *base)
+{
+	struct route **table = calloc(n + 1, sizeof(struct route *));
+	char *new_base = strdup(base);
+	size_t i;
+
+	if (table == NULL || new_base == NULL) {
+		free(table);
+		free(new_base);
+		for (i = 0; i < n; i++)
+			route_free(routes[i]);
+		return -ENOMEM;
+	}
+	for (i = 0; i < n; i++)
+		table[i] = begin_route(site, routes[i]);
+	close_routes(site, END_RELOAD);
+	site->routes = table;
+	site->n_routes = n;
+	free(site->base);
+	site->base = new_base;
+	return 0;
+}
+
+void
+site_close(struct site *site, void (*on_closed)(void *arg), void *arg)
+{
+	close_routes(site, END_DRAIN);
+	site->on_closed = on_closed;
+	site->closed_arg = arg;
+	free_site_if_closed(site);
+}
+
+/* What relay's open() is (sluice/handler.h): here, for the route knows its templates. */
+
+static int
+open_subjects(struct feed *feed, const struct request *req, struct template *const *list,
+	      int (*open)(struct feed *feed, const char *fmt, ...))
+{
+	struct template_value params[KEY_PARAMS_MAX + 1];
+	struct template_scope scope = {.params = params};
+	struct buf name;
+	const char *param;
+	size_t n;
+	int status = 0;
+
+	for (n = 0; (param = route_key_param(req->route, n)) != NULL && n < KEY_PARAMS_MAX; n++)
+		params[n] = (struct template_value){param, request_param(req, param)};
+	params[n].name = NULL;
+	buf_init(&name, HEAD_MAX);
+	for (; list != NULL && *list != NULL && status == 0; list++) {
+		buf_truncate(&name, 0);
+		if (template_expand(*list, &scope, &name) < 0 || buf_putc(&name, '\0') < 0)
+			status = HTTP_INTERNAL_ERROR;
+		else
+			status = open(feed, "%s", name.p);
+	}
+	buf_fini(&name);
+	return status;
+}
+
+int
+feed_subjects(struct feed *feed, const struct request *req)
+{
+	int status = open_subjects(feed, req, req->route->channels, feed_channel);
+
+	return status != 0 ? status : open_subjects(feed, req, req->route->patterns, feed_pattern);
+}

@@ -1,0 +1,33 @@
+#ifndef SLUICE_ROUTE_SITE_H
+#define SLUICE_ROUTE_SITE_H
+
+/*
+ * site - all routes of a worker: takes each request to the route that serves it,
+ * or answers what is wrong with it.
+ */
+#include <stddef.h>
+
+#include "fcgi/params.h"
+#include "hub/hub.h"
+#include "route/route.h"
+
+struct site;
+
+int site_new(struct site **out, struct hub *hub);
+
+/*
+ * site_set_routes - serve these from now on; base is the path prefix taken off first ("" or "/x"),
+ * copied. Takes the routes over, also on failure. A route that is there already with the same name and
+ * source goes on as it is, with its subscribers; the subscribers of one that is not there any more are ended
+ * with "reload". Returns 0, -ENOMEM (then the old routes go on).
+ */
+int site_set_routes(struct site *site, struct route **routes, size_t n, const char *base);
+
+/* site_serve - server_request_fn: ctx is the site. */
+void site_serve(void *ctx, struct subscriber *sub, const struct params *params, const char *body,
+		size_t body_len);
+
+/* site_close - end all routes; on_closed when the last is freed. */
+void site_close(struct site *site, void (*on_closed)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,153 @@
+#include "sse/event.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sse/utf8.h"
+
+static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
+
+/* May it stand in an id or event field? A NUL or line end there would end the field, or void it. */
+static bool
+is_name_ok(const char *p, size_t len, size_t max)
+{
+	return len <= max && memchr(p, '\0', len) == NULL && memchr(p, '\n', len) == NULL &&
+	    memchr(p, '\r', len) == NULL && utf8_valid_len(p, len) == len;
+}
+
+/* The first CR or LF, or end if there is none. */
+static const char *
+find_eol(const char *p, const char *end)
+{
+	const char *lf = memchr(p, '\n', (size_t)(end - p));
+	const char *cr = memchr(p, '\r', (size_t)((lf != NULL ? lf : end) - p));
+
+	if (cr != NULL)
+		return cr;
+	return lf != NULL ? lf : end;
+}
+
+static const char *
+skip_eol(const char *eol, const char *end)
+{
+	return eol[0] == '\r' && eol + 1 < end && eol[1] == '\n' ? eol + 2 : eol + 1;
+}
+
+/* Text that may hold bytes which are not UTF-8: a browser would replace them, each in its own way. */
+static int
+put_text(struct buf *b, const char *p, size_t len, size_t *n_replaced)
+{
+	size_t good, bad;
+	int rc;
+
+	while ((good = utf8_valid_len(p, len)) < len) {
+		bad = utf8_bad_len(p + good, len - good);
+		if ((rc = buf_put(b, p, good)) < 0 ||
+		    (rc = buf_put(b, replacement, sizeof(replacement) - 1)) < 0)
+			return rc;
+		p += good + bad;
+		len -= good + bad;
+		if (n_replaced != NULL)
+			++*n_replaced;
+	}
+	return buf_put(b, p, len);
+}
+
+/*
+ * One "data:" field per line. A line ends at CR, LF or CRLF (HTML 9.2.5), so
+ * a lone CR left in place would let a payload forge an "id:" or "event:".
+ */
+static int
+put_data(struct buf *b, const char *p, size_t len, size_t *n_replaced)
+{
+	const char *end = p + len, *eol;
+	int rc;
+
+	for (;;) {
+		eol = find_eol(p, end);
+		if ((rc = buf_puts(b, "data: ")) < 0 ||
+		    (rc = put_text(b, p, (size_t)(eol - p), n_replaced)) < 0 ||
+		    (rc = buf_putc(b, '\n')) < 0)
+			return rc;
+		if (eol == end)
+			return 0;
+		p = skip_eol(eol, end); /* after a line end there is another line, if only an empty one */
+	}
+}
+
+static int
+put_field(struct buf *b, const char *name, const char *p, size_t len)
+{
+	int rc;
+
+	if ((rc = buf_puts(b, name)) < 0 || (rc = buf_put(b, p, len)) < 0)
+		return rc;
+	return buf_putc(b, '\n');
+}
+
+int
+event_append(struct buf *b, const struct event *ev, size_t *n_replaced)
+{
+	size_t before = b->len, n_before = n_replaced != NULL ? *n_replaced : 0;
+	int rc;
+
+	if (ev->id != NULL && (ev->id_len == 0 || !is_name_ok(ev->id, ev->id_len, EVENT_ID_MAX)))
+		return -EINVAL;
+	if (ev->type_len > 0 && !is_name_ok(ev->type, ev->type_len, EVENT_TYPE_MAX))
+		return -EINVAL;
+	/* The usual frame has one line: one growth of the buffer for all of it. */
+	if ((rc = buf_reserve(b, ev->id_len + ev->type_len + ev->data_len + 32)) < 0)
+		return rc;
+	if ((ev->id != NULL && (rc = put_field(b, "id: ", ev->id, ev->id_len)) < 0) ||
+	    (ev->type_len > 0 && (rc = put_field(b, "event: ", ev->type, ev->type_len)) < 0) ||
+	    (rc = put_data(b, ev->data != NULL ? ev->data : "", ev->data_len, n_replaced)) < 0 ||
+	    (rc = buf_putc(b, '\n')) < 0) {
+		buf_truncate(b, before);
+		if (n_replaced != NULL)
+			*n_replaced = n_before;
+		return rc;
+	}
+	return 0;
+}
+
+int
+event_append_retry(struct buf *b, unsigned ms)
+{
+	return buf_printf(b, "retry: %u\n\n", ms);
+}
+
+int
+event_append_id(struct buf *b, const char *id, size_t len)
+{
+	size_t before = b->len;
+	int rc;
+
+	if (len == 0 || !is_name_ok(id, len, EVENT_ID_MAX))
+		return -EINVAL;
+	if ((rc = put_field(b, "id: ", id, len)) < 0 || (rc = buf_putc(b, '\n')) < 0)
+		buf_truncate(b, before);
+	return rc;
+}
+
+int
+event_append_comment(struct buf *b)
+{
+	return buf_puts(b, ":\n\n");
+}
+
+bool
+event_is_reserved(const char *type, size_t len)
+{
+	static const char prefix[] = "stream-";
+
+	return len >= sizeof(prefix) - 1 && memcmp(type, prefix, sizeof(prefix) - 1) == 0;
+}
+
+bool
+event_is_end_id(const char *id, size_t len)
+{
+	static const char suffix[] = ".end";
+
+	return len >= sizeof(suffix) - 1 &&
+	    memcmp(id + len - (sizeof(suffix) - 1), suffix, sizeof(suffix) - 1) == 0;
+}

@@ -1,0 +1,54 @@
+#ifndef SLUICE_SSE_EVENT_H
+#define SLUICE_SSE_EVENT_H
+
+/*
+ * event - frames of text/event-stream. Pure: bytes in, bytes out.
+ * Source: WHATWG HTML 9.2.5 "Parsing an event stream", 9.2.6 "Interpreting an event stream".
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+
+struct event {
+	const char *id;		/* NULL: no id field; "" is refused, for it would clear the client's */
+	size_t id_len;
+	const char *type;	/* NULL or empty: "message", which is not written */
+	size_t type_len;
+	const char *data;
+	size_t data_len;
+};
+
+enum { EVENT_ID_MAX = 128, EVENT_TYPE_MAX = 128 };
+
+/*
+ * event_append - append ev to b as one frame: id, event, data fields, blank line.
+ *
+ * data may hold any bytes; each CR, LF or CRLF ends a line, and empty data is
+ * one empty data line, so that the client does dispatch it. Bytes that are not
+ * UTF-8 become U+FFFD, one for each maximal subpart (Unicode 3.9, as the WHATWG
+ * Encoding standard decodes), and are added to *n_replaced if it is not NULL.
+ *
+ * Borrows ev. On failure b is as it was. Returns 0, -EINVAL for an id or type
+ * with CR, LF, NUL or that is not UTF-8 or too long, -EMSGSIZE past b's cap, -ENOMEM.
+ */
+int event_append(struct buf *b, const struct event *ev, size_t *n_replaced);
+
+/* event_append_retry - a "retry:" field as a frame of its own. ms > 0. */
+int event_append_retry(struct buf *b, unsigned ms);
+
+/*
+ * event_append_id - an id and nothing else: it sets the client's last event ID
+ * and dispatches nothing (9.2.6). Errors as event_append.
+ */
+int event_append_id(struct buf *b, const char *id, size_t len);
+
+int event_append_comment(struct buf *b);	/* ":" and a blank line */
+
+/* event_is_reserved - is the name one that only Sluice may send ("stream-…")? */
+bool event_is_reserved(const char *type, size_t len);
+
+/* event_is_end_id - does the id say that its stream was ended for good (".end")? */
+bool event_is_end_id(const char *id, size_t len);
+
+#endif

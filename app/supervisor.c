@@ -1,0 +1,285 @@
+#include "supervisor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/logger.h"
+#include "worker.h"
+
+enum {
+	YOUNG_MS = 1000,   /* a worker that dies younger than this is replaced after a pause */
+	PAUSE_MS = 500,    /* so that one which cannot live does not take the machine */
+	PATIENCE_MS = 1500 /* beyond the drain, then SIGKILL */
+};
+
+struct slot {
+	pid_t pid; /* 0: no worker */
+	uint64_t started_ms;
+	uint64_t restart_ms; /* not before */
+};
+
+struct supervisor {
+	struct config *cfg;
+	const char *config_path;
+	int listen_fd;
+	struct slot *slots;
+	unsigned n_slots;
+	sigset_t handled;
+	bool is_stopping;
+	uint64_t kill_ms; /* when patience ends */
+};
+
+static int
+be_worker(struct supervisor *s, unsigned n)
+{
+	struct config *cfg = s->cfg;
+	int status;
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* without its supervisor a worker drains and goes */
+	sigprocmask(SIG_UNBLOCK, &s->handled, NULL);
+	counters_use(n);
+	free(s->slots);
+	s->slots = NULL;
+	status = worker_run(cfg, s->config_path, s->listen_fd);
+	s->cfg = NULL;
+	return status;
+}
+
+/* Returns the exit status in the child, -1 in the supervisor. */
+static int
+start_worker(struct supervisor *s, unsigned n)
+{
+	struct slot *slot = &s->slots[n];
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid == 0) {
+		if (getppid() != parent)
+			_exit(0); /* the supervisor died before prctl() could tell */
+		return be_worker(s, n);
+	}
+	if (pid < 0) {
+		logger_error("cannot start a worker: %s", strerror(errno));
+		slot->restart_ms = clock_ms() + PAUSE_MS;
+		return -1;
+	}
+	slot->pid = pid;
+	slot->started_ms = clock_ms();
+	slot->restart_ms = 0;
+	return -1;
+}
+
+static void
+tell_workers(const struct supervisor *s, int signum)
+{
+	unsigned n;
+
+	for (n = 0; n < s->n_slots; n++) {
+		if (s->slots[n].pid > 0)
+			kill(s->slots[n].pid, signum);
+	}
+}
+
+static void
+log_death(pid_t pid, int status)
+{
+	if (WIFSIGNALED(status))
+		logger_error("worker %d was killed by signal %d (%s)", (int)pid, WTERMSIG(status),
+			     strsignal(WTERMSIG(status)));
+	else
+		logger_error("worker %d ended with status %d", (int)pid, WEXITSTATUS(status));
+}
+
+static void
+on_death(struct supervisor *s, pid_t pid, int status)
+{
+	uint64_t now = clock_ms();
+	unsigned n;
+
+	for (n = 0; n < s->n_slots && s->slots[n].pid != pid; n++)
+		;
+	if (n == s->n_slots)
+		return;
+	s->slots[n].pid = 0;
+	if (s->is_stopping)
+		return;
+	log_death(pid, status);
+	s->slots[n].restart_ms = now - s->slots[n].started_ms < YOUNG_MS ? now + PAUSE_MS : now;
+}
+
+static void
+reap(struct supervisor *s)
+{
+	pid_t pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		on_death(s, pid, status);
+}
+
+/* Fork whoever is due. Returns the exit status in a child, -1 in the supervisor. */
+static int
+start_due(struct supervisor *s)
+{
+	unsigned n;
+	int status;
+
+	for (n = 0; n < s->n_slots && !s->is_stopping; n++) {
+		if (s->slots[n].pid == 0 && clock_ms() >= s->slots[n].restart_ms &&
+		    (status = start_worker(s, n)) >= 0)
+			return status;
+	}
+	return -1;
+}
+
+static bool
+any_alive(const struct supervisor *s)
+{
+	unsigned n;
+
+	for (n = 0; n < s->n_slots; n++) {
+		if (s->slots[n].pid > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Checked here once, so that a faulty file is refused once and reaches no worker. */
+static void
+reload(struct supervisor *s)
+{
+	struct config *cfg = NULL;
+	char *faults = NULL, *line, *save = NULL;
+	size_t len;
+	FILE *f = open_memstream(&faults, &len);
+
+	if (f == NULL)
+		return;
+	if (config_load(&cfg, s->config_path, f) < 0)
+		cfg = NULL;
+	fclose(f);
+	if (cfg == NULL) {
+		for (line = strtok_r(faults, "\n", &save); line != NULL;
+		     line = strtok_r(NULL, "\n", &save))
+			logger_error("%s", line);
+		logger_error("%s is refused; the old configuration goes on", s->config_path);
+	} else {
+		if (cfg->server.workers != s->n_slots)
+			logger_warn("another number of workers takes effect at the next start");
+		if (logger_open(cfg->server.log, cfg->server.log_level, cfg->server.log_format) < 0)
+			logger_warn("cannot open the log %s: the old one goes on", cfg->server.log);
+		config_free(s->cfg);
+		s->cfg = cfg;
+		tell_workers(s, SIGHUP);
+	}
+	free(faults);
+}
+
+static void
+stop(struct supervisor *s)
+{
+	logger_info(s->is_stopping ? "stopping at once" : "stopping");
+	tell_workers(s, SIGTERM);
+	if (!s->is_stopping)
+		s->kill_ms = clock_ms() + s->cfg->server.drain_ms + PATIENCE_MS;
+	s->is_stopping = true;
+}
+
+static void
+on_signal(struct supervisor *s, int signum)
+{
+	switch (signum) {
+	case SIGHUP:
+		reload(s);
+		break;
+	case SIGUSR1:
+		if (logger_reopen() < 0)
+			logger_error("cannot reopen the log %s", s->cfg->server.log);
+		tell_workers(s, SIGUSR1);
+		break;
+	case SIGTERM:
+	case SIGINT:
+		stop(s);
+		break;
+	default:
+		break; /* SIGCHLD: reap() follows each wake-up */
+	}
+}
+
+/* How long nothing is due; -1 for ever. */
+static int64_t
+next_due_ms(const struct supervisor *s)
+{
+	uint64_t now = clock_ms(), due = UINT64_MAX;
+	unsigned n;
+
+	if (s->is_stopping)
+		due = s->kill_ms;
+	for (n = 0; n < s->n_slots && !s->is_stopping; n++) {
+		if (s->slots[n].pid == 0 && s->slots[n].restart_ms < due)
+			due = s->slots[n].restart_ms;
+	}
+	if (due == UINT64_MAX)
+		return -1;
+	return due > now ? (int64_t)(due - now) : 0;
+}
+
+static void
+wait_for_signal(struct supervisor *s)
+{
+	int64_t ms = next_due_ms(s);
+	struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	int signum = ms < 0 ? sigwaitinfo(&s->handled, NULL) : sigtimedwait(&s->handled, NULL, &ts);
+
+	if (signum > 0)
+		on_signal(s, signum);
+	if (s->is_stopping && clock_ms() >= s->kill_ms)
+		tell_workers(s, SIGKILL);
+}
+
+static void
+block_signals(struct supervisor *s)
+{
+	sigemptyset(&s->handled);
+	sigaddset(&s->handled, SIGTERM);
+	sigaddset(&s->handled, SIGINT);
+	sigaddset(&s->handled, SIGHUP);
+	sigaddset(&s->handled, SIGUSR1);
+	sigaddset(&s->handled, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &s->handled, NULL);
+}
+
+int
+supervisor_run(struct config *cfg, const char *config_path, int listen_fd)
+{
+	struct supervisor s = {.cfg = cfg,
+			       .config_path = config_path,
+			       .listen_fd = listen_fd,
+			       .n_slots = cfg->server.workers};
+	int status = -1;
+
+	if (counters_open(s.n_slots) < 0 ||
+	    (s.slots = calloc(s.n_slots, sizeof(*s.slots))) == NULL) {
+		logger_error("out of memory");
+		config_free(cfg);
+		return 1;
+	}
+	block_signals(&s);
+	while (status < 0 && (!s.is_stopping || any_alive(&s))) {
+		if ((status = start_due(&s)) >= 0)
+			break;
+		wait_for_signal(&s);
+		reap(&s);
+	}
+	free(s.slots);
+	config_free(s.cfg);
+	return status < 0 ? 0 : status;
+}

@@ -1,0 +1,296 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "base/counters.h"
+#include "base/logger.h"
+#include "fcgi/server.h"
+#include "hub/hub.h"
+#include "redis/command.h"
+#include "route/site.h"
+
+enum {
+	COMMAND_TIMEOUT_MS = 5000,
+	CGI_LIFETIME_MS = 3600 * 1000, /* nobody tells a CGI program that its client has left */
+	/* After the drain: short answers on their way, and clients that do not read their end. */
+	FLUSH_MS = 700,
+	FLUSH_TICK_MS = 20,
+	N_SIGNALS = 4,
+};
+
+static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
+struct worker {
+	uv_loop_t loop;
+	struct config *cfg;
+	const char *config_path;
+	struct hub *hub;
+	struct command *command;
+	struct site *site;
+	struct server *server;
+	struct cgi *cgi;
+	uv_signal_t on[N_SIGNALS];
+	uv_timer_t flush;
+	uint64_t flush_until_ms;
+	bool is_draining;
+};
+
+/* The process has one worker, and handlers ask for it without naming it (sluice/handler.h). */
+static struct worker *this_worker;
+
+bool
+worker_redis_is_up(void)
+{
+	return hub_redis_is_up(this_worker->hub) && command_is_up(this_worker->command);
+}
+
+bool
+worker_count(unsigned n, const char **name, unsigned long long *value)
+{
+	uint64_t sum[COUNTER_MAX];
+
+	if (n >= COUNTER_MAX)
+		return false;
+	counters_sum(sum);
+	*name = counter_names[n];
+	*value = sum[n];
+	return true;
+}
+
+static void
+log_lines(const char *text)
+{
+	const char *eol;
+
+	for (; (eol = strchr(text, '\n')) != NULL; text = eol + 1)
+		logger_error("%.*s", (int)(eol - text), text);
+}
+
+/* A faulty file is told, line by line, and changes nothing. */
+static struct config *
+load_again(struct worker *w)
+{
+	struct config *cfg = NULL;
+	char *faults = NULL;
+	size_t len;
+	FILE *f = open_memstream(&faults, &len);
+	int rc;
+
+	if (f == NULL)
+		return NULL;
+	rc = config_load(&cfg, w->config_path, f);
+	fclose(f);
+	if (rc < 0) {
+		log_lines(faults);
+		logger_error("%s is refused; the old configuration goes on", w->config_path);
+		cfg = NULL;
+	}
+	free(faults);
+	return cfg;
+}
+
+static void
+stop_loop(struct worker *w)
+{
+	uv_stop(&w->loop);
+}
+
+/* Both links anew. Subscribers stay; their feeds tell them of the interruption. */
+static void
+set_redis(struct worker *w, const struct redis_settings *rs)
+{
+	struct command *command;
+
+	if (hub_set_redis(w->hub, rs) < 0 ||
+	    command_new(&command, &w->loop, rs, COMMAND_TIMEOUT_MS) < 0) {
+		logger_error("out of memory: cannot connect to Redis anew");
+		stop_loop(w); /* the supervisor starts another */
+		return;
+	}
+	command_free(w->command);
+	w->command = command;
+}
+
+static void
+reload(struct worker *w)
+{
+	struct config *cfg = load_again(w);
+	struct config *old = w->cfg;
+
+	if (cfg == NULL)
+		return;
+	if (site_set_routes(w->site, cfg->routes, cfg->n_routes, cfg->server.base) < 0) {
+		cfg->n_routes = 0;
+		config_free(cfg);
+		logger_error("out of memory: the old configuration goes on");
+		return;
+	}
+	cfg->n_routes = 0;
+	if (logger_open(cfg->server.log, cfg->server.log_level, cfg->server.log_format) < 0)
+		logger_warn("cannot open the log %s: the old one goes on", cfg->server.log);
+	if (!redis_settings_equal(&cfg->redis, &old->redis)) {
+		set_redis(w, &cfg->redis);
+	} else {
+		struct redis_settings rs = cfg->redis; /* the links go on with what they borrow */
+
+		cfg->redis = old->redis;
+		old->redis = rs;
+	}
+	w->cfg = cfg;
+	config_free(old);
+	logger_info("configuration reloaded from %s", w->config_path);
+}
+
+static void
+on_flush_tick(uv_timer_t *timer)
+{
+	struct worker *w = timer->data;
+	bool is_idle = w->server == NULL || server_n_connections(w->server) == 0;
+
+	if ((hub_n_subscribers(w->hub) == 0 && is_idle) || uv_now(&w->loop) >= w->flush_until_ms)
+		stop_loop(w);
+}
+
+static void
+on_drained(void *arg)
+{
+	(void)arg; /* the next tick of the flush sees it */
+}
+
+static void
+drain(struct worker *w)
+{
+	if (w->is_draining) {
+		stop_loop(w); /* the second signal: at once */
+		return;
+	}
+	w->is_draining = true;
+	logger_info("draining %zu subscribers over %u ms", hub_n_subscribers(w->hub),
+		    w->cfg->server.drain_ms);
+	if (w->server != NULL)
+		server_stop_accepting(w->server);
+	hub_drain(w->hub, w->cfg->server.drain_ms, END_DRAIN, on_drained, w);
+	w->flush_until_ms = uv_now(&w->loop) + w->cfg->server.drain_ms + FLUSH_MS;
+	uv_timer_start(&w->flush, on_flush_tick, 0, FLUSH_TICK_MS);
+}
+
+static void
+on_signal(uv_signal_t *handle, int signum)
+{
+	struct worker *w = handle->data;
+
+	switch (signum) {
+	case SIGHUP:
+		reload(w);
+		break;
+	case SIGUSR1:
+		if (logger_reopen() < 0)
+			logger_error("cannot reopen the log %s", w->cfg->server.log);
+		break;
+	default:
+		drain(w);
+	}
+}
+
+static void
+watch_signals(struct worker *w)
+{
+	int i;
+
+	for (i = 0; i < N_SIGNALS; i++) {
+		uv_signal_init(&w->loop, &w->on[i]);
+		w->on[i].data = w;
+		uv_signal_start(&w->on[i], on_signal, signals[i]);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a full log file must not end the streams */
+}
+
+static int
+begin(struct worker *w, int listen_fd)
+{
+	static const struct server_limits limits = {
+	    .params_max = 65536, .body_max = 65536, .read_ms = 5000, .body_ms = 10000};
+	struct config *cfg = w->cfg;
+	int rc;
+
+	if ((rc = hub_new(&w->hub, &w->loop, &cfg->redis)) < 0 ||
+	    (rc = command_new(&w->command, &w->loop, &cfg->redis, COMMAND_TIMEOUT_MS)) < 0 ||
+	    (rc = site_new(&w->site, w->hub)) < 0)
+		return rc;
+	rc = site_set_routes(w->site, cfg->routes, cfg->n_routes, cfg->server.base);
+	cfg->n_routes = 0; /* the site has them, in any case */
+	if (rc < 0)
+		return rc;
+	if (listen_fd >= 0)
+		return server_new(&w->server, &w->loop, listen_fd, &limits, site_serve, w->site);
+	return cgi_serve(&w->cgi, &w->loop, &limits, CGI_LIFETIME_MS, site_serve, w->site);
+}
+
+static void
+on_site_closed(void *arg)
+{
+	struct worker *w = arg;
+
+	hub_free(w->hub);
+	w->hub = NULL;
+}
+
+static void
+close_site(void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->site != NULL)
+		site_close(w->site, on_site_closed, w);
+	else
+		on_site_closed(w);
+}
+
+/* All that was begun is ended, in reverse, and the loop runs until libuv has let go of it. */
+static void
+end(struct worker *w)
+{
+	int i;
+
+	command_free(w->command);
+	cgi_free(w->cgi);
+	if (w->server != NULL)
+		server_free(w->server, close_site, w);
+	else
+		close_site(w);
+	for (i = 0; i < N_SIGNALS; i++)
+		uv_close((uv_handle_t *)&w->on[i], NULL);
+	uv_close((uv_handle_t *)&w->flush, NULL);
+	uv_run(&w->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&w->loop);
+	config_free(w->cfg);
+}
+
+int
+worker_run(struct config *cfg, const char *config_path, int listen_fd)
+{
+	struct worker w = {.cfg = cfg, .config_path = config_path};
+	int rc;
+
+	this_worker = &w;
+	if ((rc = uv_loop_init(&w.loop)) < 0) {
+		logger_error("cannot begin: %s", uv_strerror(rc));
+		config_free(cfg);
+		return 1;
+	}
+	uv_timer_init(&w.loop, &w.flush);
+	w.flush.data = &w;
+	watch_signals(&w);
+	if ((rc = begin(&w, listen_fd)) < 0)
+		logger_error("cannot begin: %s", strerror(-rc));
+	else
+		uv_run(&w.loop, UV_RUN_DEFAULT);
+	end(&w);
+	return rc < 0 ? 1 : 0;
+}

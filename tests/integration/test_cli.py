@@ -1,0 +1,348 @@
+"""The subcommands, and what `check` says about a configuration."""
+
+import json
+import re
+import signal
+
+import pytest
+
+from sluice import Sluice, ini
+from processes import Child
+from waiting import wait_for
+
+ROUTE = {"path": "/x/{id}", "channels": "x:{id}"}
+GOOD = {"route x": ROUTE}
+
+
+@pytest.fixture
+def sluice(folder, redis):
+    """Only its configuration."""
+    instance = Sluice(folder, GOOD, redis)
+    yield instance
+    instance.reports.check()
+
+
+# General
+
+
+def test_version(sluice):
+    result = sluice.run("--version")
+    assert result.returncode == 0 and re.fullmatch(r"sluice \d+\.\d+\.\d+.*\n", result.out), result.out
+
+
+@pytest.mark.parametrize("args", [["--help"], ["-h"], ["serve", "--help"]])
+def test_help(sluice, args):
+    result = sluice.run(*args)
+    assert result.returncode == 0 and result.err == ""
+    for word in ("serve", "check", "routes", "emit", "tail", "-c"):
+        assert word in result.out
+
+
+@pytest.mark.parametrize("args", [["nonsense"], ["check", "--nonsense"], ["serve", "-w", "x"], ["serve", "-w", "0"],
+                                  ["emit"], ["tail"], ["serve", "-c"], ["check", "-c"]])
+def test_wrong_usage(sluice, args):
+    result = sluice.run(*args, env={"SLUICE_CONFIG": str(sluice.config)})
+    assert result.returncode == 2 and result.err and result.out == ""
+
+
+@pytest.mark.parametrize("command", [["serve"], ["check"], ["routes"], ["emit", "x", "{}"], ["tail", "/x/1"]])
+def test_no_configuration(sluice, command):
+    name, *rest = command
+    result = sluice.run(name, "-c", sluice.folder / "missing.ini", *rest)
+    assert result.returncode == 1 and "missing.ini" in result.err
+
+
+# check
+
+
+def check(sluice, text, **env):
+    """The exit code, and all that is said."""
+    sluice.write_config(text)
+    result = sluice.run("check", "-c", sluice.config, env=env)
+    assert result.returncode in (0, 1)
+    return result.returncode, result.out + result.err
+
+
+def test_check_of_a_good_one(sluice):
+    assert sluice.run("check", "-c", sluice.config).returncode == 0
+
+
+def with_line(section, line):
+    """A good configuration with one more line, and that line's number."""
+    text = ini({"server": {"listen": "unix:/tmp/sluice-check.sock"}, "redis": {"url": "redis://127.0.0.1"},
+                "route x": ROUTE})
+    lines = text.splitlines()
+    if f"[{section}]" not in lines:
+        lines.append(f"[{section}]")
+    at = lines.index(f"[{section}]") + 1
+    lines.insert(at, line)
+    return "\n".join(lines) + "\n", at + 1
+
+
+FAULTS = [
+    # section, line, what must be said
+    ("server", "lisen = unix:/x", "listen"),
+    ("server", "listen = nonsense", "unix:"),
+    ("server", "listen = 127.0.0.1:0", ""),
+    ("server", "listen = 127.0.0.1:70000", ""),
+    ("server", "listen = unix:" + "x" * 200, ""),
+    ("server", "socket_mode = 0999", ""),
+    ("server", "socket_mode = rw", ""),
+    ("server", "workers = 0", ""),
+    ("server", "workers = -1", ""),
+    ("server", "workers = 100000", ""),
+    ("server", "workers = many", "auto"),
+    ("server", "drain = 10", ""),
+    ("server", "drain = 5 m", ""),
+    ("server", "drain = -1s", ""),
+    ("server", "drain = 1e3ms", ""),
+    ("server", "drain = 99999999999h", ""),
+    ("server", "drain = 1.5s", ""),
+    ("server", "drain = 0x10s", ""),
+    ("server", "log_level = loud", "debug"),
+    ("server", "log_format = xml", "json"),
+    ("server", "base = events", "/"),
+    ("server", "user = nobody-of-that-name", "nobody-of-that-name"),
+    ("server", "socket_group = no-such-group", "no-such-group"),
+    ("redis", "url = http://127.0.0.1", "redis://"),
+    ("redis", "url = redis://127.0.0.1:99999", ""),
+    ("redis", "url = redis://127.0.0.1/x", ""),
+    ("redis", "urls = redis://127.0.0.1", "url"),
+    ("redis", "connect_timeout = 0", ""),
+    ("redis", "password_file = /nonexistent/password", "/nonexistent/password"),
+    ("defaults", "path = /y", "path"),
+    ("defaults", "hartbeat = 1s", "heartbeat"),
+    ("nonsense", "a = b", "nonsense"),
+    ("route x", "chanels = a", "channels"),
+    ("route x", "handler = reley", "relay"),
+    ("route x", "channels = a:{nothing}", "nothing"),
+    ("route x", "channels = a:{id", ""),
+    ("route x", "param.id = [", ""),
+    ("route x", "param.other = [a-z]+", "other"),
+    ("route x", "heartbeat = 15", ""),
+    ("route x", "heartbeat = soon", ""),
+    ("route x", "heartbeat_event = stream-end", "stream-"),
+    ("route x", "event = stream-open", "stream-"),
+    ("route x", "event = {nothing}", "nothing"),
+    ("route x", "max_events = -1", ""),
+    ("route x", "max_events = 1x", ""),
+    ("route x", "retry = 0", ""),
+    ("route x", "announce = maybe", "yes"),
+    ("route x", "queue = 64K1", ""),
+    ("route x", "queue = -1", ""),
+    ("route x", "queue = 1g1", ""),
+    ("route x", "overflow = drop_newest", "drop_oldest"),
+    ("route x", "cors_origins = https://site.example/", "https://site.example"),
+    ("route x", "cors_origins = site.example", ""),
+    ("route x", "cors_credentials = perhaps", "no"),
+    ("route x", "path = /again", ""),
+    ("route x", "id = 5", ""),  # a key that does not exist yet is unknown
+    ("route y", "path = x", "/"),
+    ("route y", "path = /{a}{b}", ""),
+    ("route y", "path = /{a}/{a}", "a"),
+    ("route y", "path = /{a", ""),
+    ("route y", "path = /x/{id}", "x"),
+    ("route", "path = /y", ""),
+    ("route a:b", "path = /y", ""),
+]
+
+
+@pytest.mark.parametrize("section, line, said", FAULTS, ids=[f"{s}-{l[:40]}" for s, l, _ in FAULTS])
+def test_fault(sluice, section, line, said):
+    """File, line, what is wrong, and the nearest valid name or what is allowed."""
+    text, number = with_line(section, line)
+    code, output = check(sluice, text)
+    assert code == 1, output
+    places = re.findall(rf"^{re.escape(str(sluice.config))}:(\d+): (.+)$", output, re.M)
+    assert places, output
+    # The section's own line, or that of the key it collides with, is as good.
+    assert any(abs(int(n) - number) <= 3 for n, _ in places), (number, output)
+    assert said in output
+
+
+def test_every_fault_is_told(sluice):
+    text = "[server]\nlisen = x\n[redis]\nurll = y\n[route x]\npath = z\n"
+    code, output = check(sluice, text)
+    assert code == 1
+    assert {2, 4, 6} <= {int(n) for n in re.findall(rf"^{re.escape(str(sluice.config))}:(\d+):", output, re.M)}
+
+
+@pytest.mark.parametrize("name, text", {
+    "duplicate key": "[route x]\npath = /x\nchannels = a\nchannels = b\n",
+    "duplicate section": "[route x]\npath = /x\nchannels = a\n[route x]\nchannels = b\n",
+    "unterminated quote": '[route x]\npath = "/x\nchannels = a\n',
+    "value cut at #": "[route x]\npath = /x\nchannels = a#b\n",
+    "value cut at ;": "[route x]\npath = /x\nchannels = a;b\n",
+    "key without a value": "[route x]\npath = /x\nchannels =\n",
+    "word alone": "[route x]\npath = /x\nchannels\n",
+    "value without a key": "[route x]\npath = /x\n= a\nchannels = a\n",
+    "empty section": "[]\n[route x]\npath = /x\nchannels = a\n",
+    "open section": "[route x\npath = /x\nchannels = a\n",
+    "key before any section": "path = /x\n[route x]\npath = /x\nchannels = a\n",
+    "NUL": "[route x]\npath = /x\0\nchannels = a\n",
+    "long line": "[route x]\npath = /x\nchannels = " + "a" * 1100 + "\n",
+    "no route": "[server]\nworkers = 1\n",
+    "empty": "",
+    "no channels": "[route x]\npath = /x\n",
+    "two routes with one path": "[route x]\npath = /x\nchannels = a\n[route y]\npath = /x\nchannels = a\n",
+    "credentials for anybody": "[route x]\npath = /x\nchannels = a\ncors_origins = *\ncors_credentials = yes\n",
+    "no path": "[route x]\nchannels = a\n",
+}.items())
+def test_fault_of_the_whole(sluice, name, text):
+    code, output = check(sluice, text)
+    assert code == 1, output
+    assert str(sluice.config) in output
+    assert sluice.run("serve", "-c", sluice.config).returncode == 1, "and serve refuses it"
+
+
+@pytest.mark.parametrize("name, text", {
+    "CRLF": "[route x]\r\npath = /x\r\nchannels = a\r\n",
+    "tabs": "[route x]\n\tpath\t=\t/x\n\tchannels = a\n",
+    "comments": "# a\n; b\n[route x] # c\npath = /x ; d\nchannels = a # e\n",
+    "quoted": '[route x]\npath = "/x"\nchannels = "a#b;c"\n',
+    "upper case keys": "[route x]\nPATH = /x\nChannels = a\n",
+    "no line end": "[route x]\npath = /x\nchannels = a",
+}.items())
+def test_good_text(sluice, name, text):
+    code, output = check(sluice, text)
+    assert code == 0, output
+
+
+@pytest.mark.parametrize("kind", ["folder", "null", "unreadable", "loop"])
+def test_configuration_that_is_no_file(sluice, kind):
+    path = sluice.folder / "odd.ini"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "loop":
+        path.symlink_to(path)
+    elif kind == "null":
+        path = "/dev/null"
+    result = sluice.run("check", "-c", path)
+    assert result.returncode == 1 and str(path) in result.err + result.out
+
+
+def test_include(sluice):
+    (sluice.folder / "routes.d").mkdir()
+    sluice.sections["server"]["include"] = f"{sluice.folder}/routes.d/*.ini"
+    sluice.write_config()
+    included = sluice.folder / "routes.d" / "y.ini"
+    included.write_text("[route y]\npath = /y\nchannels = y\n")
+    assert sluice.run("check", "-c", sluice.config).returncode == 0
+    assert "/y" in sluice.run("routes", "-c", sluice.config).out
+    included.write_text("[route y]\npath = /y\nchanels = y\n")
+    result = sluice.run("check", "-c", sluice.config)
+    assert result.returncode == 1 and f"{included}:3: " in result.out + result.err
+
+
+@pytest.mark.parametrize("name, value, code", [("SLUICE_SERVER_WORKERS", "2", 0), ("SLUICE_SERVER_WORKERS", "x", 1),
+                                               ("SLUICE_REDIS_PREFIX", "a:", 0)])
+def test_environment(sluice, name, value, code):
+    result = sluice.run("check", "-c", sluice.config, env={name: value})
+    assert result.returncode == code
+    if code:
+        assert name in result.out + result.err
+
+
+def test_password_is_never_shown(sluice):
+    sluice.sections["redis"]["url"] = "redis://user:topsecret@127.0.0.1:99999/"
+    sluice.write_config()
+    for command in ("check", "routes"):
+        result = sluice.run(command, "-c", sluice.config)
+        assert "topsecret" not in result.out + result.err
+
+
+# routes
+
+
+def test_routes(sluice):
+    sluice.sections["route health"] = {"path": "/health", "handler": "health"}
+    sluice.sections["server"]["base"] = "/events"
+    sluice.write_config()
+    result = sluice.run("routes", "-c", sluice.config)
+    assert result.returncode == 0
+    lines = result.out.splitlines()
+    assert any(re.search(r"/x/\{id\}", l) and "relay" in l for l in lines), result.out
+    assert any("/health" in l for l in lines)
+    assert "x:{id}" in result.out
+
+
+# emit
+
+
+@pytest.fixture
+def running(launch):
+    return launch(GOOD)
+
+
+def test_emit(running):
+    with running.open("/x/1") as stream:
+        result = running.run("emit", "-c", running.config, "x:1", '{"n":1}')
+        assert result.returncode == 0, result.err
+        assert stream.next_event().data == '{"n":1}'
+
+
+def test_emit_from_standard_input(running):
+    with running.open("/x/1") as stream:
+        result = running.run("emit", "-c", running.config, "x:1", "-", stdin=b'{"n":"Zo\xc3\xab"}')
+        assert result.returncode == 0, result.err
+        assert json.loads(stream.next_event().data) == {"n": "Zo\u00eb"}
+
+
+def test_emit_uses_the_prefix(launch):
+    running = launch(GOOD, **{"redis": {"prefix": "cli:"}})
+    with running.open("/x/1") as stream:
+        assert running.run("emit", "-c", running.config, "x:1", "1").returncode == 0
+        assert stream.next_event().data == "1"
+
+
+def test_emit_without_redis(folder, own_redis):
+    sluice = Sluice(folder, GOOD, own_redis())
+    result = sluice.run("emit", "-c", sluice.config, "x", "{}")
+    assert result.returncode == 1 and result.err
+
+
+# tail
+
+
+def test_tail(launch, redis, folder):
+    running = launch(GOOD)
+    tail = Child("tail", running.argv("tail", "-c", running.config, "/x/1"), folder, env=running.reports.environment())
+    try:
+        redis.wait_subscribed("x:1")
+        wait_for(lambda: redis.publish("x:1", "to the terminal") and "to the terminal" in tail.text(),
+                 lambda: f"the event in the terminal: {tail.text()!r}", every=0.05)
+    finally:
+        code = tail.end(signal.SIGINT)
+    assert code in (0, 130, -signal.SIGINT)
+
+
+def test_tail_of_nothing(launch):
+    running = launch(GOOD)
+    result = running.run("tail", "-c", running.config, "/nothing")
+    assert result.returncode == 1 and "404" in result.err
+
+
+def test_tail_without_a_server(sluice):
+    result = sluice.run("tail", "-c", sluice.config, "/x/1")
+    assert result.returncode == 1 and result.err
+
+
+# Start
+
+
+@pytest.mark.parametrize("keys", [{"socket_group": "no-such-group"}, {"user": "no-such-user"},
+                                  {"listen": "unix:/nonexistent/sluice.sock"}, {"log": "/nonexistent/sluice.log"}])
+def test_cannot_start(sluice, keys):
+    """One line that names the setting, and 1."""
+    sluice.sections["server"].update(keys)
+    sluice.write_config()
+    result = sluice.run("serve", "-c", sluice.config)
+    assert result.returncode == 1
+    assert list(keys.values())[0].removeprefix("unix:") in result.err
+
+
+def test_no_address(sluice):
+    del sluice.sections["server"]["listen"]
+    sluice.write_config()
+    result = sluice.run("serve", "-c", sluice.config)
+    assert result.returncode == 1 and "listen" in result.err
