@@ -21,6 +21,12 @@ static const char usage[] =
     "Publishes one event on a channel of the configured Redis, the configured prefix before it,\n"
     "and prints how many subscriptions got it. \"-\" reads the JSON from standard input.\n";
 
+static bool
+is_one_of(char c, const char *set)
+{
+	return c != '\0' && strchr(set, c) != NULL;
+}
+
 /* The length of true, false, null or a number's "e" at p; 0 for another word. */
 static size_t
 word_len(const char *p, size_t len, bool in_number)
@@ -60,16 +66,16 @@ refuse_leniency(const char *text, size_t len, size_t *at)
 			continue;
 		}
 		in_string = c == '"';
-		if (strchr("}]", c) != NULL && last == ',')
+		if (is_one_of(c, "}]") && last == ',')
 			return "a comma stands before the end";
 		if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
 			n = word_len(text + i, len - i, last >= '0' && last <= '9');
-		else if (c == '\0' || strchr("{}[]:,\" \t\r\n+-.0123456789", c) == NULL)
+		else if (!is_one_of(c, "{}[]:,\" \t\r\n+-.0123456789"))
 			n = 0;
 		if (n == 0 || (c == '+' && last != 'e' && last != 'E'))
 			return "no JSON value looks like this";
 		i += n - 1;
-		if (strchr(" \t\r\n", c) == NULL)
+		if (!is_one_of(c, " \t\r\n"))
 			last = text[i];
 	}
 	return NULL;
@@ -84,7 +90,7 @@ cmd_refuse_json(const char *text, size_t len, size_t *at)
 	const char *why;
 
 	*at = 0;
-	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
+	while (len > 0 && is_one_of(text[len - 1], " \t\r\n"))
 		len--;
 	if (len == 0)
 		return "there is nothing";

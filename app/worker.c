@@ -29,6 +29,7 @@ struct worker {
 	uv_loop_t loop;
 	struct config *cfg;
 	const char *config_path;
+	struct redis_settings *redis;
 	struct hub *hub;
 	struct command *command;
 	struct site *site;
@@ -100,20 +101,43 @@ stop_loop(struct worker *w)
 	uv_stop(&w->loop);
 }
 
+/* The links borrow the settings for longer than a configuration may live. */
+static struct redis_settings *
+take_redis_settings(struct config *cfg)
+{
+	struct redis_settings *rs = malloc(sizeof(*rs));
+
+	if (rs != NULL) {
+		*rs = cfg->redis;
+		memset(&cfg->redis, 0, sizeof(cfg->redis));
+	}
+	return rs;
+}
+
+static void
+free_redis_settings(struct redis_settings *rs)
+{
+	if (rs != NULL)
+		redis_settings_fini(rs);
+	free(rs);
+}
+
 /* Both links anew. Subscribers stay; their feeds tell them of the interruption. */
 static void
-set_redis(struct worker *w, const struct redis_settings *rs)
+set_redis(struct worker *w, struct config *cfg)
 {
-	struct command *command;
+	struct redis_settings *rs = take_redis_settings(cfg);
+	struct command *command = NULL;
 
-	if (hub_set_redis(w->hub, rs) < 0 ||
-	    command_new(&command, &w->loop, rs, COMMAND_TIMEOUT_MS) < 0) {
+	if (rs == NULL || command_new(&command, &w->loop, rs, COMMAND_TIMEOUT_MS) < 0 ||
+	    hub_set_redis(w->hub, rs) < 0) {
 		logger_error("out of memory: cannot connect to Redis anew");
-		stop_loop(w); /* the supervisor starts another */
-		return;
+		stop_loop(w); /* the supervisor starts another worker */
 	}
 	command_free(w->command);
 	w->command = command;
+	free_redis_settings(w->redis);
+	w->redis = rs;
 }
 
 static void
@@ -133,14 +157,8 @@ reload(struct worker *w)
 	cfg->n_routes = 0;
 	if (logger_open(cfg->server.log, cfg->server.log_level, cfg->server.log_format) < 0)
 		logger_warn("cannot open the log %s: the old one goes on", cfg->server.log);
-	if (!redis_settings_equal(&cfg->redis, &old->redis)) {
-		set_redis(w, &cfg->redis);
-	} else {
-		struct redis_settings rs = cfg->redis; /* the links go on with what they borrow */
-
-		cfg->redis = old->redis;
-		old->redis = rs;
-	}
+	if (!redis_settings_equal(&cfg->redis, w->redis))
+		set_redis(w, cfg);
 	w->cfg = cfg;
 	config_free(old);
 	logger_info("configuration reloaded from %s", w->config_path);
@@ -219,8 +237,10 @@ begin(struct worker *w, int listen_fd)
 	struct config *cfg = w->cfg;
 	int rc;
 
-	if ((rc = hub_new(&w->hub, &w->loop, &cfg->redis)) < 0 ||
-	    (rc = command_new(&w->command, &w->loop, &cfg->redis, COMMAND_TIMEOUT_MS)) < 0 ||
+	if ((w->redis = take_redis_settings(cfg)) == NULL)
+		return -ENOMEM;
+	if ((rc = hub_new(&w->hub, &w->loop, w->redis)) < 0 ||
+	    (rc = command_new(&w->command, &w->loop, w->redis, COMMAND_TIMEOUT_MS)) < 0 ||
 	    (rc = site_new(&w->site, w->hub)) < 0)
 		return rc;
 	rc = site_set_routes(w->site, cfg->routes, cfg->n_routes, cfg->server.base);
@@ -269,6 +289,7 @@ end(struct worker *w)
 	uv_close((uv_handle_t *)&w->flush, NULL);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&w->loop);
+	free_redis_settings(w->redis);
 	config_free(w->cfg);
 }
 

@@ -510,9 +510,8 @@ on_fault(struct connection *conn)
 
 	counters_add(COUNTER_RECORDS_REFUSED, 1);
 	if (logger_may(&srv->log_fault, uv_now(srv->loop), 60000))
-		logger_warn("a peer does not speak FastCGI as a web server does: closed "
-			    "(%u more before)",
-			    srv->log_fault.n_reported);
+		logger_warn(
+		    "closed a connection whose peer does not speak FastCGI as a web server does");
 	close_now(conn);
 }
 

@@ -132,7 +132,7 @@ subscribe_all(struct hub *hub, struct map *map)
 		struct subject *subject = MAP_ENTRY(node, struct subject, by_name);
 
 		rc = pubsub_subscribe(hub->pubsub, &subject->remote, subject->kind, subject->name,
-		    node->len, subject);
+				      node->len, subject);
 	}
 	return rc;
 }
@@ -184,6 +184,18 @@ subject_free(struct subject *subject)
 	free(subject);
 }
 
+static bool
+wants(const struct feed *fd, const struct subject *subject)
+{
+	struct list *node;
+
+	for (node = fd->subscriptions.next; node != &fd->subscriptions; node = node->next) {
+		if (LIST_ENTRY(node, struct subscription, of_feed)->subject == subject)
+			return true;
+	}
+	return false;
+}
+
 int
 hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const char *name)
 {
@@ -192,6 +204,8 @@ hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const ch
 	struct subscription *sn;
 	int rc;
 
+	if (node != NULL && wants(fd, MAP_ENTRY(node, struct subject, by_name)))
+		return 0; /* two templates that come to the same name are one source */
 	if ((sn = calloc(1, sizeof(*sn))) == NULL)
 		return -ENOMEM;
 	if (node != NULL) {
@@ -327,8 +341,8 @@ hub_new(struct hub **out, uv_loop_t *loop, const struct redis_settings *rs)
 	return 0;
 }
 
-/* End up to n of those who have not ended. Returns how many it could not find. */
-static size_t
+/* End up to n of those who have not ended. */
+static void
 end_some(struct hub *hub, size_t n)
 {
 	struct list *class, *node;
@@ -341,25 +355,29 @@ end_some(struct hub *hub, size_t n)
 
 			while (!list_is_empty(&fd->joined)) {
 				if (n-- == 0)
-					return 0;
+					return;
 				subscriber_end(
 				    LIST_ENTRY(fd->joined.next, struct subscriber, joined),
 				    hub->drain_reason);
 			}
 		}
 	}
-	return n;
 }
 
+/* By now as many should have ended as of the time has passed. */
 static void
 on_drain_tick(uv_timer_t *timer)
 {
 	struct hub *hub = timer->data;
-	uint64_t now = uv_now(timer->loop);
-	uint64_t left = hub->drain_until_ms > now ? hub->drain_until_ms - now : 0;
-	size_t ticks = left / DRAIN_TICK_MS + 1;
+	uint64_t passed = uv_now(timer->loop) - hub->drain_began_ms, due;
 
-	end_some(hub, (hub->n_subs + ticks - 1) / ticks);
+	if (passed < hub->drain_ms) {
+		due = hub->drain_total * passed / hub->drain_ms;
+		end_some(hub, due - hub->drain_done);
+		hub->drain_done = due;
+	} else {
+		end_some(hub, SIZE_MAX);
+	}
 	hub_subscriber_left(hub);
 }
 
@@ -379,7 +397,10 @@ void
 hub_drain(struct hub *hub, uint64_t ms, enum end_reason reason, void (*on_drained)(void *arg),
 	  void *arg)
 {
-	hub->drain_until_ms = uv_now(hub->loop) + ms;
+	hub->drain_began_ms = uv_now(hub->loop);
+	hub->drain_ms = ms;
+	hub->drain_total = hub->n_subs;
+	hub->drain_done = 0;
 	hub->drain_reason = reason;
 	hub->on_drained = on_drained;
 	hub->drained_arg = arg;

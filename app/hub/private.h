@@ -78,7 +78,8 @@ struct hub {
 	uv_prepare_t turn_end;
 	uv_idle_t more; /* keeps the loop from sleeping while subscribers are ready */
 	uv_timer_t drain;
-	uint64_t drain_until_ms;
+	uint64_t drain_began_ms, drain_ms;
+	uint64_t drain_total, drain_done; /* subscribers to end, and ended */
 	enum end_reason drain_reason;
 	void (*on_drained)(void *arg);
 	void *drained_arg;

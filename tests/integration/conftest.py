@@ -62,10 +62,13 @@ class Launcher:
     def __init__(self, folder, redis):
         self.folder, self.redis, self.started = folder, redis, []
 
-    def __call__(self, routes=None, redis=None, name="sluice", start=True, **sections):
-        """`routes` is {name: {key: value}}; other sections by name. A status route is always there."""
+    def __call__(self, routes=None, redis=None, name="sluice", start=True, link=None, **sections):
+        """`routes` is {name: {key: value}}, `link` the [redis] section, and others stand by their names.
+
+        A status route is always there.
+        """
         redis = redis or self.redis
-        all_sections = dict(sections)
+        all_sections = {"redis": link or {}, **sections}
         for route, keys in (routes or {}).items():
             all_sections[f"route {route}"] = keys
         all_sections.setdefault("route status", {"path": "/status", "handler": "status"})

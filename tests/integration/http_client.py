@@ -18,7 +18,9 @@ class HttpResponse(StreamReader):
         self._framed = False  # is the head through?
         self._crlf_due = False  # the one behind a chunk
         lines = [f"{method} {path} HTTP/{version}", f"Host: {address[0]}:{address[1]}",
-                 "Accept: text/event-stream", *(f"{n}: {v}" for n, v in _items(headers))]
+                 *(f"{n}: {v}" for n, v in _items(headers))]
+        if not any(n == "Accept" for n, _ in _items(headers)):
+            lines.append("Accept: text/event-stream")
         if body:
             lines.append(f"Content-Length: {len(body)}")
         try:

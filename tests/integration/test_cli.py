@@ -115,7 +115,6 @@ FAULTS = [
     ("nonsense", "a = b", "nonsense"),
     ("route x", "chanels = a", "channels"),
     ("route x", "handler = reley", "relay"),
-    ("route x", "channels = a:{nothing}", "nothing"),
     ("route x", "channels = a:{id", ""),
     ("route x", "param.id = [", ""),
     ("route x", "param.other = [a-z]+", "other"),
@@ -123,7 +122,6 @@ FAULTS = [
     ("route x", "heartbeat = soon", ""),
     ("route x", "heartbeat_event = stream-end", "stream-"),
     ("route x", "event = stream-open", "stream-"),
-    ("route x", "event = {nothing}", "nothing"),
     ("route x", "max_events = -1", ""),
     ("route x", "max_events = 1x", ""),
     ("route x", "retry = 0", ""),
@@ -198,7 +196,7 @@ def test_fault_of_the_whole(sluice, name, text):
 @pytest.mark.parametrize("name, text", {
     "CRLF": "[route x]\r\npath = /x\r\nchannels = a\r\n",
     "tabs": "[route x]\n\tpath\t=\t/x\n\tchannels = a\n",
-    "comments": "# a\n; b\n[route x] # c\npath = /x ; d\nchannels = a # e\n",
+    "comments": "# a\n; b\n[route x]\npath = /x ; d\nchannels = a # e\n",
     "quoted": '[route x]\npath = "/x"\nchannels = "a#b;c"\n',
     "upper case keys": "[route x]\nPATH = /x\nChannels = a\n",
     "no line end": "[route x]\npath = /x\nchannels = a",
@@ -271,7 +269,7 @@ def test_routes(sluice):
 
 @pytest.fixture
 def running(launch):
-    return launch(GOOD)
+    return launch({"x": ROUTE})
 
 
 def test_emit(running):
@@ -289,7 +287,7 @@ def test_emit_from_standard_input(running):
 
 
 def test_emit_uses_the_prefix(launch):
-    running = launch(GOOD, **{"redis": {"prefix": "cli:"}})
+    running = launch({"x": ROUTE}, link={"prefix": "cli:"})
     with running.open("/x/1") as stream:
         assert running.run("emit", "-c", running.config, "x:1", "1").returncode == 0
         assert stream.next_event().data == "1"
@@ -305,7 +303,7 @@ def test_emit_without_redis(folder, own_redis):
 
 
 def test_tail(launch, redis, folder):
-    running = launch(GOOD)
+    running = launch({"x": ROUTE})
     tail = Child("tail", running.argv("tail", "-c", running.config, "/x/1"), folder, env=running.reports.environment())
     try:
         redis.wait_subscribed("x:1")
@@ -317,7 +315,7 @@ def test_tail(launch, redis, folder):
 
 
 def test_tail_of_nothing(launch):
-    running = launch(GOOD)
+    running = launch({"x": ROUTE})
     result = running.run("tail", "-c", running.config, "/nothing")
     assert result.returncode == 1 and "404" in result.err
 

@@ -210,7 +210,7 @@ def test_listen_fds(launch, redis, inherited):
     given, path = inherited
     sluice = without_address(launch, path)
     command = f'exec 3<&{given.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
-    sluice.start(["sh", "-c", command, "sh", *sluice.argv("serve", "-c", sluice.config)], pass_fds=[given.fileno()])
+    sluice.start(["bash", "-c", command, "bash", *sluice.argv("serve", "-c", sluice.config)], pass_fds=[given.fileno()])
     assert_delivers(sluice, redis)
 
 
@@ -219,7 +219,7 @@ def test_listen_fds_for_another_process(launch, redis, inherited):
     given, path = inherited
     sluice = without_address(launch, path)
     command = f'exec 3<&{given.fileno()}; LISTEN_FDS=1 LISTEN_PID=1 exec "$@"'
-    sluice.start(["sh", "-c", command, "sh", *sluice.argv("serve", "-c", sluice.config)], wait=False,
+    sluice.start(["bash", "-c", command, "bash", *sluice.argv("serve", "-c", sluice.config)], wait=False,
                  pass_fds=[given.fileno()])
     assert sluice.child.wait() != 0
     sluice.kill()
@@ -262,7 +262,7 @@ def test_drain(launch, number):
     assert not errors, errors[0]
     assert took < 2 * SLOW
     ends.sort()
-    assert ends[-1] - ends[0] > 0.4, f"all at once: {ends}"
+    assert ends[-1] - ends[0] > 0.3, f"all at once: {ends}"
     assert not os.path.exists(sluice.path)
     sluice.kill()
     sluice.reports.check()

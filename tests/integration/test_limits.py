@@ -12,7 +12,7 @@ from waiting import SLOW, wait_for
 ROUTES = {
     "beat": {"path": "/beat", "channels": "beat", "heartbeat": "200ms"},
     "renamed": {"path": "/renamed", "channels": "renamed", "heartbeat": "200ms", "heartbeat_event": "ping",
-                "heartbeat_data": '{"now":{now}}'},
+                "heartbeat_data": '{{"now":{now}}}'},
     "comment": {"path": "/comment", "channels": "comment", "heartbeat": "200ms", "heartbeat_event": ""},
     "never": {"path": "/never", "channels": "never", "heartbeat": "0"},
     "lifetime": {"path": "/lifetime", "channels": "lifetime", "lifetime": "400ms", "heartbeat": "100ms"},
@@ -208,7 +208,6 @@ def read_what_waits(stream):
 def test_slow_client_is_disconnected(sluice, redis):
     with sluice.open("/disconnect") as slow, sluice.open("/disconnect") as fast:
         flood(redis, "disconnect", fast)
-        sluice.wait_subscribers(1)
         events = read_what_waits(slow)
         got = numbers(events)
         assert got == list(range(len(got))), "until its end it has no gap"
@@ -216,6 +215,14 @@ def test_slow_client_is_disconnected(sluice, redis):
         if events[-1].type != "message":
             assert reason_of(events[-1]) == "slow"
         assert slow.connection.is_closed(1)
+        sluice.wait_subscribers(1)
+
+
+def test_slow_client_that_never_reads_is_cut_off(sluice, redis):
+    """It is given some seconds to read its end, and no more."""
+    with sluice.open("/disconnect"), sluice.open("/disconnect") as fast:
+        flood(redis, "disconnect", fast)
+        sluice.wait_subscribers(1, 15)
 
 
 def test_slow_client_loses_the_oldest(sluice, redis):

@@ -37,24 +37,24 @@ def test_tcp(launch, redis):
 
 
 def test_unix_socket(launch, redis):
-    assert_delivers(launch(ROUTES, **{"redis": {"url": redis.unix_url}}), redis)
+    assert_delivers(launch(ROUTES, link={"url": redis.unix_url}), redis)
 
 
 def test_host_name(launch, redis):
-    assert_delivers(launch(ROUTES, **{"redis": {"url": f"redis://localhost:{redis.port}"}}), redis)
+    assert_delivers(launch(ROUTES, link={"url": f"redis://localhost:{redis.port}"}), redis)
 
 
 def test_password(launch, own_redis):
     redis = own_redis(options=["--requirepass", "p@ss:w/rd#;%"]).start()
     url = f"redis://:p%40ss%3Aw%2Frd%23%3B%25@127.0.0.1:{redis.port}/0"
-    assert_delivers(launch(ROUTES, redis, **{"redis": {"url": url}}), redis, password="p@ss:w/rd#;%")
+    assert_delivers(launch(ROUTES, redis, link={"url": url}), redis, password="p@ss:w/rd#;%")
 
 
 def test_password_file(launch, own_redis, folder):
     redis = own_redis(options=["--requirepass", "secret"]).start()
     (folder / "password").write_text("secret\n")
     (folder / "password").chmod(0o600)
-    sluice = launch(ROUTES, redis, **{"redis": {"password_file": folder / "password"}})
+    sluice = launch(ROUTES, redis, link={"password_file": folder / "password"})
     assert_delivers(sluice, redis, password="secret")
 
 
@@ -62,7 +62,7 @@ def test_acl_user(launch, own_redis):
     redis = own_redis().start()
     redis.client().execute_command("ACL", "SETUSER", "app", "on", ">secret", "&x:*", "+@all")
     url = f"redis://app:secret@127.0.0.1:{redis.port}"
-    sluice = launch(ROUTES, redis, **{"redis": {"url": url}})
+    sluice = launch(ROUTES, redis, link={"url": url})
     assert_delivers(sluice, redis)
     users = {c["user"] for c in redis.client().client_list(_type="pubsub")}
     assert users == {"app"}
@@ -70,7 +70,7 @@ def test_acl_user(launch, own_redis):
 
 def test_database(launch, redis):
     """Pub/sub knows no databases, but keys do."""
-    sluice = launch(ROUTES, **{"redis": {"url": f"redis://127.0.0.1:{redis.port}/3"}})
+    sluice = launch(ROUTES, link={"url": f"redis://127.0.0.1:{redis.port}/3"})
     assert_delivers(sluice, redis)
     wait_for(lambda: any(c["db"] == "3" for c in redis.client().client_list()), "a connection to database 3")
 
@@ -78,7 +78,7 @@ def test_database(launch, redis):
 def test_wrong_password(launch, own_redis):
     """The stream waits; nobody is told 5xx; when the password is right, it opens."""
     redis = own_redis(options=["--requirepass", "right"]).start()
-    sluice = launch(ROUTES, redis, **{"redis": {"url": f"redis://:wrong@127.0.0.1:{redis.port}"}})
+    sluice = launch(ROUTES, redis, link={"url": f"redis://:wrong@127.0.0.1:{redis.port}"})
     with sluice.get("/x/1") as stream:
         assert stream.status == 200
         assert health(sluice) == 503
@@ -91,7 +91,7 @@ def test_wrong_password(launch, own_redis):
 
 
 def test_prefix(launch, redis):
-    sluice = launch(ROUTES, **{"redis": {"prefix": "app1:"}})
+    sluice = launch(ROUTES, link={"prefix": "app1:"})
     with sluice.open("/x/1") as stream, sluice.open("/pattern") as pattern:
         redis.publish("x:1", "not this")
         redis.publish("app1:x:1", "this")
@@ -103,7 +103,7 @@ def test_prefix(launch, redis):
 
 def test_channel_without_its_prefix(launch, redis):
     """A route's {channel} is the channel as the route names it."""
-    sluice = launch(ROUTES, **{"redis": {"prefix": "app2:"}})
+    sluice = launch(ROUTES, link={"prefix": "app2:"})
     with sluice.open("/named") as stream:
         redis.publish("app2:n:a", "x")
         assert stream.next_event().type == "n:a"
@@ -114,25 +114,25 @@ def test_channel_without_its_prefix(launch, redis):
 
 def test_first_url_refuses(launch, redis):
     url = f"redis://127.0.0.1:{free_port()} {redis.url}"
-    assert_delivers(launch(ROUTES, **{"redis": {"url": url}}), redis)
+    assert_delivers(launch(ROUTES, link={"url": url}), redis)
 
 
 def test_first_url_has_no_socket(launch, redis, folder):
     url = f"unix://{folder}/nothing.sock, {redis.unix_url}"
-    assert_delivers(launch(ROUTES, **{"redis": {"url": url}}), redis)
+    assert_delivers(launch(ROUTES, link={"url": url}), redis)
 
 
 def test_first_url_never_answers(launch, redis):
     """It accepts, and says nothing."""
     with socket.create_server(("127.0.0.1", 0), backlog=16) as deaf:
         url = f"redis://127.0.0.1:{deaf.getsockname()[1]} {redis.url}"
-        sluice = launch(ROUTES, **{"redis": {"url": url, "connect_timeout": "300ms"}})
+        sluice = launch(ROUTES, link={"url": url, "connect_timeout": "300ms"})
         assert_delivers(sluice, redis)
 
 
 def test_fail_over(launch, own_redis):
     one, two = own_redis("one").start(), own_redis("two").start()
-    sluice = launch(ROUTES, one, **{"redis": {"url": f"{one.url} {two.url}"}})
+    sluice = launch(ROUTES, one, link={"url": f"{one.url} {two.url}"})
     with sluice.open("/x/1") as stream:
         one.publish("x:1", "from one")
         assert stream.next_event().data == "from one"
@@ -259,7 +259,7 @@ def test_hangs(launch, own_redis):
 
 
 def test_slow_answer_is_no_failure(launch, own_redis):
-    redis = own_redis().start()
+    redis = own_redis(options=["--enable-debug-command", "local"]).start()
     sluice = launch(ROUTES, redis)
     with sluice.open("/x/1") as stream:
         redis.client().execute_command("DEBUG", "SLEEP", "1")
@@ -327,7 +327,7 @@ def test_channel_that_the_acl_refuses(launch, own_redis):
     redis = own_redis().start()
     redis.client().execute_command("ACL", "SETUSER", "app", "on", ">secret", "resetchannels", "&x:good*",
                                    "+@all")
-    sluice = launch(ROUTES, redis, **{"redis": {"url": f"redis://app:secret@127.0.0.1:{redis.port}"}})
+    sluice = launch(ROUTES, redis, link={"url": f"redis://app:secret@127.0.0.1:{redis.port}"})
     with sluice.open("/x/good1") as good:
         with sluice.get("/x/bad") as bad:
             assert bad.status in (200, 403)
@@ -345,7 +345,7 @@ def test_false_redis(launch):
     with socket.create_server(("127.0.0.1", 0), backlog=64) as liar:
         liar.settimeout(0.1)
         port = liar.getsockname()[1]
-        sluice = launch({**ROUTES}, **{"redis": {"url": f"redis://127.0.0.1:{port}"}})
+        sluice = launch(ROUTES, link={"url": f"redis://127.0.0.1:{port}"})
         answers = [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"-ERR no\r\n", b"*1\r\n$1\r\nx\r\n", b"*0\r\n",
                    b"$9223372036854775807\r\n", b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n", b"\xff" * 100, b":1\r\n",
                    b"*3\r\n$9\r\nsubscribe\r\n$-1\r\n:1\r\n", b"*-1\r\n", b"+PONG\r\n"]
