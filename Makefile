@@ -60,7 +60,7 @@ deps-run:
 .PHONY: run
 run: deps-run
 	@$(MAKE) --no-print-directory all
-	@conf/demo/run
+	@conf/demo/run $(if $(PORT),--port $(PORT))
 
 # Tests. Each group prints its own runner's closing line, and the last line sums them up.
 .PHONY: test test-all unit-programs

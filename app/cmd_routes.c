@@ -59,11 +59,10 @@ add_from(char **cell, const struct route *rt)
 			free(value);
 			continue;
 		}
-		if ((*cell != NULL && (rc = add(cell, "; ")) < 0) ||
-		    (rc = add(cell, keys[i])) < 0 || (rc = add(cell, " ")) < 0)
+		if (*cell != NULL)
+			rc = add(cell, "; ");
+		if (rc < 0 || add(cell, keys[i]) < 0 || add(cell, " ") < 0 || add(cell, value) < 0)
 			rc = -1;
-		else
-			rc = add(cell, value);
 		free(value);
 	}
 	return *cell == NULL && rc == 0 ? add(cell, "-") : rc;

@@ -56,7 +56,7 @@ connect_unix(const char *path)
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, strlen(path));
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
@@ -241,7 +241,7 @@ take_head(struct tail *t)
 	t->status = 200;
 	if ((field = head_field(t->text.p, end + 2, "Status: ", &len)) != NULL) {
 		snprintf(t->reason, sizeof(t->reason), "%.*s", (int)len, field);
-		t->status = atoi(t->reason);
+		t->status = (int)strtol(t->reason, NULL, 10);
 	}
 	buf_consume(&t->text, (size_t)(end + 4 - t->text.p));
 	return 0;

@@ -8,6 +8,7 @@
 #include "config_values.h"
 #include "suggest.h"
 
+/* NOLINTNEXTLINE(bugprone-sizeof-expression): a field may well be a pointer */
 #define AT(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)NULL)->field)
 #define SERVER(field)   .section = CONFIG_SERVER, AT(struct config, server.field)
 #define REDIS(field)    .section = CONFIG_REDIS, AT(struct config, redis.field)
@@ -52,7 +53,6 @@ static const struct config_key keys[] = {
      .name = "url",
      .set = config_set_urls,
      .fallback = "redis://127.0.0.1:6379",
-     .is_secret = true,
      .help = "one server or several, tried in turn"},
     {REDIS(password_file), .name = "password_file", .set = config_set_password_file,
      .help = "holds the password of every url that has none"},

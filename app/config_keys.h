@@ -12,7 +12,6 @@
 enum config_section { CONFIG_SERVER, CONFIG_REDIS, CONFIG_ROUTE };
 
 struct config_key {
-	enum config_section section;
 	const char *name;
 	/*
 	 * Reads text into field, which is empty. On failure why gets one line: what is wrong
@@ -24,12 +23,12 @@ struct config_key {
 	const char
 	    *fallback;     /* what holds without the key, as it would be written; NULL: nothing */
 	uint64_t min, max; /* of a number, in ms or bytes if it is one of those */
-	bool or_zero;      /* 0 is allowed too */
 	const char *words; /* "error warn info debug": an enum's names, in its order */
-	unsigned allow;    /* what may stand in the braces of a template */
-	bool is_stream;    /* says nothing to a handler that gives a short answer */
-	bool is_secret;    /* its value is never shown */
 	const char *help;
+	enum config_section section;
+	unsigned allow; /* what may stand in the braces of a template */
+	bool or_zero;   /* 0 is allowed besides min to max */
+	bool is_stream; /* says nothing to a handler that gives a short answer */
 };
 
 /* config_key_nth - NULL past the last. */

@@ -127,19 +127,22 @@ find_rule(const struct route *rt, const char *name, size_t len)
 static int
 add_rule(struct route *rt, const char *name, const char *text, char *why)
 {
-	struct param_rule *v, *rule;
-	int rc;
+	struct param_rule *v, rule = {0};
+	int rc = -ENOMEM;
 
 	if ((v = reallocarray(rt->rules, rt->n_rules + 1, sizeof(*v))) == NULL)
 		return -ENOMEM;
 	rt->rules = v;
-	rule = &v[rt->n_rules];
-	if ((rc = rule_compile(&rule->regex, text, why, WHY_LEN)) < 0)
+	rule.name = strdup(name);
+	rule.text = strdup(text);
+	if (rule.name == NULL || rule.text == NULL ||
+	    (rc = rule_compile(&rule.regex, text, why, WHY_LEN)) < 0) {
+		free(rule.name);
+		free(rule.text);
 		return rc;
-	rule->name = strdup(name);
-	rule->text = strdup(text);
-	rt->n_rules++; /* the route's now, complete or not */
-	return rule->name == NULL || rule->text == NULL ? -ENOMEM : 0;
+	}
+	v[rt->n_rules++] = rule;
+	return 0;
 }
 
 /*

@@ -187,6 +187,7 @@ CONFIG_SETTER(config_set_text)
 CONFIG_SETTER(config_set_user)
 {
 	(void)key;
+	/* cppcheck-suppress getpwnamCalled; only the main thread asks */
 	if (getpwnam(text) == NULL)
 		return REFUSE("there is no user \"%.*s\"", QUOTED_MAX, text);
 	return copy(field, text);
@@ -195,6 +196,7 @@ CONFIG_SETTER(config_set_user)
 CONFIG_SETTER(config_set_group)
 {
 	(void)key;
+	/* cppcheck-suppress getgrnamCalled; only the main thread asks */
 	if (getgrnam(text) == NULL)
 		return REFUSE("there is no group \"%.*s\"", QUOTED_MAX, text);
 	return copy(field, text);
@@ -365,7 +367,7 @@ CONFIG_SETTER(config_set_templates)
 
 	if (n == 0)
 		return 0;
-	if ((list = calloc(n + 1, sizeof(*list))) == NULL)
+	if ((list = calloc(n + 1, sizeof(struct template *))) == NULL)
 		return -ENOMEM;
 	*(struct template ***)field = list; /* the route's from here on, half-built too */
 	for (n = 0; rc == 0 && (one = config_list_next(&text, &len)) != NULL; n++) {

@@ -81,6 +81,7 @@ faults_add(struct faults *fs, unsigned file, unsigned line, const char *fmt, ...
 	if (v != NULL)
 		fs->v = v;
 	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, by va_start() */
 	(void)vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
 	text = printable(raw);

@@ -34,10 +34,10 @@ suggest_best(const struct suggest *s)
 	return s->distance <= (len < 3 ? 1 : (len + 2) / 3) ? s->best : NULL;
 }
 
-static char
+static int
 lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 }
 
 static size_t

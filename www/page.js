@@ -271,10 +271,10 @@ class Chart {
 		Object.assign(this, { host, readout, keys, top, say, points: [], picked: null });
 		this.svg = svg("svg", { "aria-hidden": "true" }, host);
 		this.lines = [0, 0.5, 1].map(() => svg("line", { class: "grid" }, this.svg));
-		this.words = [0, 1, 2, 3].map(() => svg("text", {}, this.svg));
 		this.area = svg("path", { class: "area" }, this.svg);
 		this.paths = keys.map((_, i) => svg("path", { class: i ? "second" : "first" }, this.svg));
 		this.cross = svg("line", { class: "cross" }, this.svg);
+		this.words = [0, 1, 2, 3].map(() => svg("text", {}, this.svg));
 		new ResizeObserver(() => this.draw()).observe(host);
 		host.addEventListener("pointermove", (event) => {
 			const { left, width } = host.getBoundingClientRect();

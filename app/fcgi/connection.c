@@ -213,10 +213,13 @@ add_content(struct connection *conn, struct parcel *pc, size_t max)
 {
 	int n = N_PIECES;
 
-	/* The header goes before the pieces, which are gathered into place behind it. */
+	/* The header goes before the pieces: one place is left for it. */
 	pc->content = subscriber_gather(&conn->sub, pc->iov + pc->n_iov + 1, &n, max);
-	if (!is_mid_record(conn) && pc->content > 0)
+	if (!is_mid_record(conn)) {
+		if (pc->content == 0)
+			return;
 		begin_record(&conn->out, conn->walk.id, pc->content);
+	}
 	pc->iov[pc->n_iov].iov_base =
 	    (char *)&conn->out.head + FCGI_HEADER_LEN - conn->out.head_left;
 	pc->iov[pc->n_iov].iov_len = conn->out.head_left;
@@ -251,7 +254,7 @@ compose(struct connection *conn, struct parcel *pc)
 
 	pc->n_iov = 0;
 	pc->total = pc->replies = pc->content = pc->filler = 0;
-	pc->has_trailer = false;
+	pc->has_trailer = pc->is_cut = false;
 	if (is_new) {
 		pc->replies = conn->replies.len;
 		add(pc, conn->replies.p, conn->replies.len);
@@ -744,6 +747,7 @@ connection_new(struct server *srv, int fd)
 	srv->n_handles++;
 	counters_add(COUNTER_CONNECTIONS, 1);
 	fifo_add(&srv->reading, &conn->due);
-	watch(conn, UV_READABLE);
 	read_more(conn); /* most web servers have written by now */
+	if (conn->events == 0)
+		watch(conn, UV_READABLE);
 }

@@ -83,7 +83,6 @@ emit(struct feed *fd, const struct event *ev)
 	counters_add(COUNTER_EVENTS, 1);
 	fd->newest = at;
 	fd->n_events++;
-	fd->message_ms = uv_now(hub->loop);
 	end_those_who_had_all(fd);
 	check_slow(fd);
 	return 0;
@@ -222,10 +221,10 @@ feed_confirmed(struct feed *fd)
 void
 feed_lost(struct feed *fd)
 {
-	struct list *node;
+	struct subscription *sn;
 
 	fd->n_unconfirmed = 0;
-	for (node = fd->subscriptions.next; node != &fd->subscriptions; node = node->next)
+	for (sn = fd->subscriptions; sn != NULL; sn = sn->next)
 		fd->n_unconfirmed++;
 }
 
@@ -281,8 +280,6 @@ feed_alloc(struct feed_class *fc, const struct template_value *params, size_t n,
 	list_init(&fd->joined);
 	list_init(&fd->caught_up);
 	list_init(&fd->blocked);
-	list_init(&fd->subscriptions);
-	list_init(&fd->of_dead);
 	fifo_node_init(&fd->beat);
 	fifo_node_init(&fd->linger);
 	list_add_tail(&fc->feeds, &fd->of_class);
@@ -294,17 +291,18 @@ void
 feed_free(struct feed *fd)
 {
 	struct feed_class *fc = fd->class;
-	struct list *node, *tmp;
+	struct subscription *sn;
 
 	assert(fd->n_subs == 0);
 	if (fc->handler->close != NULL)
 		fc->handler->close(fd);
-	LIST_FOREACH (node, tmp, &fd->subscriptions)
-		hub_unsubscribe(fc->hub, LIST_ENTRY(node, struct subscription, of_feed));
+	while ((sn = fd->subscriptions) != NULL) {
+		fd->subscriptions = sn->next;
+		hub_unsubscribe(sn);
+	}
 	if (!fd->is_dead)
 		map_del(&fc->by_key, &fd->by_key);
 	list_del(&fd->of_class);
-	list_del(&fd->of_dead);
 	fifo_del(&fd->beat);
 	fifo_del(&fd->linger);
 	log_fini(&fd->log);
@@ -321,8 +319,7 @@ feed_bury(struct feed *fd)
 		return;
 	fd->is_dead = true;
 	map_del(&fd->class->by_key, &fd->by_key);
-	list_add_tail(&fd->class->hub->dead, &fd->of_dead);
-	fifo_del(&fd->linger);
+	list_move_tail(&fd->class->hub->dead, &fd->linger.node);
 }
 
 void

@@ -39,10 +39,10 @@ hub_random(unsigned n)
 	return (unsigned)((state >> 32) * n >> 32);
 }
 
-static struct map *
-map_of(struct hub *hub, enum subject_kind kind)
+static struct subject *
+subject_of(struct pubsub_subject *remote)
 {
-	return kind == SUBJECT_CHANNEL ? &hub->channels : &hub->patterns;
+	return LIST_ENTRY(remote, struct subject, remote);
 }
 
 static struct subscription *
@@ -52,9 +52,9 @@ subscription_of(struct list *node)
 }
 
 static void
-on_message(void *owner, const struct pubsub_message *got)
+on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
 {
-	struct subject *subject = owner;
+	struct subject *subject = subject_of(remote);
 	struct list *node, *tmp;
 	struct message msg;
 
@@ -65,9 +65,9 @@ on_message(void *owner, const struct pubsub_message *got)
 }
 
 static void
-on_confirmed(void *owner)
+on_confirmed(struct pubsub_subject *remote)
 {
-	struct subject *subject = owner;
+	struct subject *subject = subject_of(remote);
 	struct list *node, *tmp;
 
 	if (subject->is_confirmed)
@@ -78,10 +78,10 @@ on_confirmed(void *owner)
 }
 
 static void
-on_refused(void *owner, const char *why)
+on_refused(struct pubsub_subject *remote, const char *why)
 {
 	static struct logger_pause pause;
-	struct subject *subject = owner;
+	struct subject *subject = subject_of(remote);
 	struct list *node, *tmp;
 
 	if (logger_may(&pause, uv_now(subject->hub->loop), 60000))
@@ -91,12 +91,13 @@ on_refused(void *owner, const char *why)
 }
 
 static void
-lose_subjects(struct map *map)
+lose(struct feed *fd)
 {
-	struct map_node *node;
+	struct subscription *sn;
 
-	for (node = map_first(map); node != NULL; node = map_next(map, node))
-		MAP_ENTRY(node, struct subject, by_name)->is_confirmed = false;
+	for (sn = fd->subscriptions; sn != NULL; sn = sn->next)
+		sn->subject->is_confirmed = false;
+	feed_lost(fd);
 }
 
 static void
@@ -105,13 +106,11 @@ on_lost(void *ctx)
 	struct hub *hub = ctx;
 	struct list *class, *node;
 
-	lose_subjects(&hub->channels);
-	lose_subjects(&hub->patterns);
 	for (class = hub->classes.next; class != &hub->classes; class = class->next) {
 		struct feed_class *fc = LIST_ENTRY(class, struct feed_class, of_hub);
 
 		for (node = fc->feeds.next; node != &fc->feeds; node = node->next)
-			feed_lost(LIST_ENTRY(node, struct feed, of_class));
+			lose(LIST_ENTRY(node, struct feed, of_class));
 	}
 }
 
@@ -122,75 +121,65 @@ static const struct pubsub_ops pubsub_ops = {
     .on_lost = on_lost,
 };
 
-static int
-subscribe_all(struct hub *hub, struct map *map)
-{
-	struct map_node *node;
-	int rc = 0;
-
-	for (node = map_first(map); node != NULL && rc == 0; node = map_next(map, node)) {
-		struct subject *subject = MAP_ENTRY(node, struct subject, by_name);
-
-		rc = pubsub_subscribe(hub->pubsub, &subject->remote, subject->kind, subject->name,
-				      node->len, subject);
-	}
-	return rc;
-}
-
 int
 hub_set_redis(struct hub *hub, const struct redis_settings *rs)
 {
+	struct pubsub *pubsub;
 	int rc;
 
-	on_lost(hub);
-	pubsub_free(hub->pubsub);
-	if ((rc = pubsub_new(&hub->pubsub, hub->loop, rs, &pubsub_ops, hub)) < 0 ||
-	    (rc = subscribe_all(hub, &hub->channels)) < 0)
+	if ((rc = pubsub_new(&pubsub, hub->loop, rs, &pubsub_ops, hub)) < 0)
 		return rc;
-	return subscribe_all(hub, &hub->patterns);
+	on_lost(hub);
+	pubsub_adopt(pubsub, hub->pubsub);
+	pubsub_free(hub->pubsub);
+	hub->pubsub = pubsub;
+	hub->redis = rs;
+	return 0;
 }
 
+/* The one that is subscribed already, or a new one. Returns 0, -ENOMEM. */
 static int
-subject_new(struct subject **out, struct hub *hub, enum subject_kind kind, const char *name)
+get_subject(struct subject **out, struct hub *hub, enum subject_kind kind, const char *name)
 {
-	size_t len = strlen(name);
-	struct subject *subject = calloc(1, sizeof(*subject) + len + 1);
+	size_t prefix = strlen(hub->redis->prefix), len = strlen(name);
+	struct subject *subject = calloc(1, sizeof(*subject) + prefix + len + 1);
+	struct pubsub_subject *remote;
 	int rc;
 
 	if (subject == NULL)
 		return -ENOMEM;
+	memcpy(subject->name, hub->redis->prefix, prefix);
+	memcpy(subject->name + prefix, name, len);
+	if ((remote = pubsub_find(hub->pubsub, kind, subject->name, prefix + len)) != NULL) {
+		free(subject);
+		*out = subject_of(remote);
+		return 0;
+	}
 	subject->hub = hub;
-	subject->kind = kind;
 	list_init(&subject->subscriptions);
-	memcpy(subject->name, name, len);
-	if ((rc = map_add(map_of(hub, kind), &subject->by_name, subject->name, len)) < 0)
-		goto fail;
-	if ((rc = pubsub_subscribe(hub->pubsub, &subject->remote, kind, name, len, subject)) < 0) {
-		map_del(map_of(hub, kind), &subject->by_name);
-		goto fail;
+	if ((rc = pubsub_subscribe(hub->pubsub, &subject->remote, kind, subject->name,
+				   prefix + len)) < 0) {
+		free(subject);
+		return rc;
 	}
 	*out = subject;
 	return 0;
-fail:
-	free(subject);
-	return rc;
 }
 
 static void
 subject_free(struct subject *subject)
 {
-	pubsub_unsubscribe(subject->hub->pubsub, subject->remote);
-	map_del(map_of(subject->hub, subject->kind), &subject->by_name);
+	pubsub_unsubscribe(subject->hub->pubsub, &subject->remote);
 	free(subject);
 }
 
 static bool
 wants(const struct feed *fd, const struct subject *subject)
 {
-	struct list *node;
+	const struct subscription *sn;
 
-	for (node = fd->subscriptions.next; node != &fd->subscriptions; node = node->next) {
-		if (LIST_ENTRY(node, struct subscription, of_feed)->subject == subject)
+	for (sn = fd->subscriptions; sn != NULL; sn = sn->next) {
+		if (sn->subject == subject)
 			return true;
 	}
 	return false;
@@ -199,38 +188,32 @@ wants(const struct feed *fd, const struct subject *subject)
 int
 hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const char *name)
 {
-	struct map_node *node = map_find(map_of(hub, kind), name, strlen(name));
-	struct subject *subject = NULL;
-	struct subscription *sn;
+	struct subscription *sn = calloc(1, sizeof(*sn));
+	struct subject *subject;
 	int rc;
 
-	if (node != NULL && wants(fd, MAP_ENTRY(node, struct subject, by_name)))
-		return 0; /* two templates that come to the same name are one source */
-	if ((sn = calloc(1, sizeof(*sn))) == NULL)
+	if (sn == NULL)
 		return -ENOMEM;
-	if (node != NULL) {
-		subject = MAP_ENTRY(node, struct subject, by_name);
-	} else if ((rc = subject_new(&subject, hub, kind, name)) < 0) {
-		free(sn);
+	if ((rc = get_subject(&subject, hub, kind, name)) < 0 || wants(fd, subject)) {
+		free(sn); /* two templates that come to the same name are one source */
 		return rc;
 	}
 	sn->feed = fd;
 	sn->subject = subject;
 	list_add_tail(&subject->subscriptions, &sn->of_subject);
-	list_add_tail(&fd->subscriptions, &sn->of_feed);
+	sn->next = fd->subscriptions;
+	fd->subscriptions = sn;
 	if (!subject->is_confirmed)
 		fd->n_unconfirmed++;
 	return 0;
 }
 
 void
-hub_unsubscribe(struct hub *hub, struct subscription *sn)
+hub_unsubscribe(struct subscription *sn)
 {
 	struct subject *subject = sn->subject;
 
-	(void)hub;
 	list_del(&sn->of_subject);
-	list_del(&sn->of_feed);
 	if (list_is_empty(&subject->subscriptions))
 		subject_free(subject);
 	free(sn);
@@ -268,7 +251,7 @@ free_dead(struct hub *hub)
 	struct list *node, *tmp;
 
 	LIST_FOREACH (node, tmp, &hub->dead)
-		feed_free(LIST_ENTRY(node, struct feed, of_dead));
+		feed_free(LIST_ENTRY(node, struct feed, linger.node));
 }
 
 static void
@@ -318,8 +301,7 @@ hub_new(struct hub **out, uv_loop_t *loop, const struct redis_settings *rs)
 	if (hub == NULL)
 		return -ENOMEM;
 	hub->loop = loop;
-	map_init(&hub->channels);
-	map_init(&hub->patterns);
+	hub->redis = rs;
 	list_init(&hub->classes);
 	list_init(&hub->ready);
 	list_init(&hub->dead);
@@ -426,8 +408,6 @@ on_handle_closed(uv_handle_t *handle)
 
 	if (--hub->n_handles > 0)
 		return;
-	map_fini(&hub->channels);
-	map_fini(&hub->patterns);
 	buf_fini(&hub->frame);
 	buf_fini(&hub->type);
 	free(hub);

@@ -17,10 +17,7 @@ struct hub;
 /* hub_new - rs is borrowed for its life. Returns 0, -ENOMEM or what libuv said. */
 int hub_new(struct hub **out, uv_loop_t *loop, const struct redis_settings *rs);
 
-/*
- * hub_set_redis - subscribe to all anew, there. Returns 0; or what hub_new() returns, and then the
- * hub has no link any more and is only good for hub_free().
- */
+/* hub_set_redis - subscribe to all anew, there. Errors as hub_new(); then the old link goes on. */
 int hub_set_redis(struct hub *hub, const struct redis_settings *rs);
 
 /*

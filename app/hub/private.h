@@ -22,19 +22,17 @@ enum { FEED_LINGER_MS = 5000, END_LINGER_MS = 10000 };
 
 /* What can be subscribed to: one subscription in Redis, however many feeds want it. */
 struct subject {
-	struct map_node by_name;
-	struct hub *hub;
-	struct pubsub_subject *remote;
-	struct list subscriptions;
-	enum subject_kind kind;
+	struct pubsub_subject remote;
 	bool is_confirmed;
-	char name[];
+	struct hub *hub;
+	struct list subscriptions;
+	char name[]; /* with the prefix */
 };
 
 /* One feed's registration for one subject. */
 struct subscription {
 	struct list of_subject;
-	struct list of_feed;
+	struct subscription *next; /* of the same feed */
 	struct feed *feed;
 	struct subject *subject;
 };
@@ -42,32 +40,30 @@ struct subscription {
 struct feed {
 	struct feed_class *class;
 	struct map_node by_key;
-	void *data; /* the handler's */
+	struct list of_class; /* class->feeds */
 	struct log log;
 	struct list joined;    /* subscribers that have not ended, in the order of joining */
 	struct list caught_up; /* open subscribers that have read all of the log */
 	struct list blocked;   /* open ones whose descriptor takes no more */
-	size_t n_subs;
-	size_t n_waiting;
-	struct list subscriptions;
-	size_t n_unconfirmed;
+	struct subscription *subscriptions;
+	void *data; /* the handler's */
 	uint64_t n_events;
 	uint64_t newest;	 /* offset of the newest event's frame */
-	uint64_t message_ms;	 /* when the last event was appended */
 	struct fifo_node beat;	 /* class->beats */
-	struct fifo_node linger; /* hub->lingering, when it has no subscriber */
-	bool was_confirmed;	 /* what happened since may have been missed */
-	bool is_refused;	 /* Redis does not let us subscribe */
-	bool is_dead;		 /* to be freed at the turn's end */
-	struct list of_dead;	 /* hub->dead */
-	struct list of_class;	 /* class->feeds */
-	struct template_value params[]; /* NULL-terminated; the values, which are the key, stand behind */
+	struct fifo_node linger; /* without a subscriber: hub->lingering, at last hub->dead */
+	unsigned n_subs;
+	unsigned n_waiting;
+	unsigned n_unconfirmed;
+	bool was_confirmed; /* what happened since may have been missed */
+	bool is_refused;    /* Redis does not let us subscribe */
+	bool is_dead;	    /* to be freed at the turn's end */
+	struct template_value params[]; /* ends with a NULL name; their values, the key, stand behind */
 };
 
 struct hub {
 	uv_loop_t *loop;
 	struct pubsub *pubsub;
-	struct map channels, patterns;
+	const struct redis_settings *redis;
 	struct list classes;
 	struct list ready; /* subscribers to write at the turn's end */
 	struct list dead;  /* feeds to free at the turn's end */
@@ -88,7 +84,7 @@ struct hub {
 
 /* hub.c */
 int hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const char *name);
-void hub_unsubscribe(struct hub *hub, struct subscription *sn);
+void hub_unsubscribe(struct subscription *sn);
 void hub_subscriber_left(struct hub *hub);
 
 /* feed.c */

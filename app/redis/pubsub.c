@@ -19,15 +19,6 @@ struct sent {
 	struct pubsub_subject *subject; /* of SUBSCRIBE; NULL: it was unsubscribed since */
 };
 
-struct pubsub_subject {
-	struct map_node by_name;
-	enum subject_kind kind;
-	void *owner;
-	struct sent *awaited; /* its SUBSCRIBE, until that is answered */
-	size_t len;
-	char name[]; /* with the prefix, as Redis knows it */
-};
-
 struct pubsub {
 	struct link *link;
 	const struct redis_settings *rs;
@@ -64,8 +55,8 @@ send_one(struct pubsub *ps, enum sent_kind kind, struct pubsub_subject *subject)
 	argv[0] = verbs[kind][subject != NULL && subject->kind == SUBJECT_PATTERN];
 	lens[0] = strlen(argv[0]);
 	if (subject != NULL) {
-		argv[1] = subject->name;
-		lens[1] = subject->len;
+		argv[1] = subject->by_name.key;
+		lens[1] = subject->by_name.len;
 	}
 	if ((rc = link_send(ps->link, subject != NULL ? 2 : 1, argv, lens)) < 0) {
 		free(sent);
@@ -161,7 +152,7 @@ deliver(struct pubsub *ps, enum subject_kind kind, const redisReply *name,
 	msg.channel_len = channel->len - prefix;
 	msg.data = data->str;
 	msg.data_len = data->len;
-	ps->ops->on_message(MAP_ENTRY(node, struct pubsub_subject, by_name)->owner, &msg);
+	ps->ops->on_message(MAP_ENTRY(node, struct pubsub_subject, by_name), &msg);
 }
 
 /* The answer to the oldest of what was sent, which must be of this kind. Returns its subject, or
@@ -192,11 +183,11 @@ on_answer(struct pubsub *ps, enum sent_kind kind, const redisReply *name)
 
 	if (subject == NULL)
 		return;
-	if (name == NULL || name->type != REDIS_REPLY_STRING || name->len != subject->len ||
-	    memcmp(name->str, subject->name, subject->len) != 0)
+	if (name == NULL || name->type != REDIS_REPLY_STRING || name->len != subject->by_name.len ||
+	    memcmp(name->str, subject->by_name.key, name->len) != 0)
 		link_fail(ps->link, "it confirmed another name than the one asked for");
 	else
-		ps->ops->on_confirmed(subject->owner);
+		ps->ops->on_confirmed(subject);
 }
 
 /* Only of the oldest command: an ACL refuses one name, and Redis that is loading or busy all of
@@ -218,7 +209,7 @@ on_error(struct pubsub *ps, const redisReply *reply)
 	}
 	subject = take_sent(ps, sent->kind, &is_right);
 	if (subject != NULL)
-		ps->ops->on_refused(subject->owner, reply->str);
+		ps->ops->on_refused(subject, reply->str);
 }
 
 static void
@@ -294,19 +285,6 @@ pubsub_new(struct pubsub **out, uv_loop_t *loop, const struct redis_settings *rs
 	return 0;
 }
 
-static void
-free_subjects(struct map *map)
-{
-	struct map_node *node;
-
-	while ((node = map_first(map)) != NULL) {
-		map_del(map, node);
-		counters_add(COUNTER_SUBJECTS, -1);
-		free(MAP_ENTRY(node, struct pubsub_subject, by_name));
-	}
-	map_fini(map);
-}
-
 void
 pubsub_free(struct pubsub *ps)
 {
@@ -314,8 +292,9 @@ pubsub_free(struct pubsub *ps)
 		return;
 	link_free(ps->link);
 	forget_sent(ps);
-	free_subjects(&ps->channels);
-	free_subjects(&ps->patterns);
+	counters_add(COUNTER_SUBJECTS, -(int64_t)(ps->channels.n + ps->patterns.n));
+	map_fini(&ps->channels);
+	map_fini(&ps->patterns);
 	free(ps);
 }
 
@@ -326,31 +305,20 @@ pubsub_is_up(const struct pubsub *ps)
 }
 
 int
-pubsub_subscribe(struct pubsub *ps, struct pubsub_subject **out, enum subject_kind kind,
-		 const char *name, size_t len, void *owner)
+pubsub_subscribe(struct pubsub *ps, struct pubsub_subject *subject, enum subject_kind kind,
+		 const char *name, size_t len)
 {
-	size_t prefix = strlen(ps->rs->prefix);
-	struct pubsub_subject *subject = calloc(1, sizeof(*subject) + prefix + len + 1);
 	int rc;
 
-	if (subject == NULL)
-		return -ENOMEM;
-	subject->kind = kind;
-	subject->owner = owner;
-	subject->len = prefix + len;
-	memcpy(subject->name, ps->rs->prefix, prefix);
-	memcpy(subject->name + prefix, name, len);
-	if ((rc = map_add(map_of(ps, kind), &subject->by_name, subject->name, subject->len)) < 0) {
-		free(subject);
+	subject->kind = (unsigned char)kind;
+	subject->awaited = NULL;
+	if ((rc = map_add(map_of(ps, kind), &subject->by_name, name, len)) < 0)
 		return rc;
-	}
 	if (send_one(ps, SENT_SUBSCRIBE, subject) == -ENOMEM) {
 		map_del(map_of(ps, kind), &subject->by_name);
-		free(subject);
 		return -ENOMEM;
 	}
 	counters_add(COUNTER_SUBJECTS, 1);
-	*out = subject;
 	return 0;
 }
 
@@ -363,5 +331,27 @@ pubsub_unsubscribe(struct pubsub *ps, struct pubsub_subject *subject)
 	send_one(ps, SENT_UNSUBSCRIBE, subject);
 	map_del(map_of(ps, subject->kind), &subject->by_name);
 	counters_add(COUNTER_SUBJECTS, -1);
-	free(subject);
+}
+
+struct pubsub_subject *
+pubsub_find(const struct pubsub *ps, enum subject_kind kind, const char *name, size_t len)
+{
+	struct map_node *node =
+	    map_find(kind == SUBJECT_CHANNEL ? &ps->channels : &ps->patterns, name, len);
+
+	return node == NULL ? NULL : MAP_ENTRY(node, struct pubsub_subject, by_name);
+}
+
+/* What was sent by the other is forgotten with it; here all is sent when the link comes up. */
+void
+pubsub_adopt(struct pubsub *ps, struct pubsub *from)
+{
+	struct map none;
+
+	forget_sent(from);
+	map_init(&none);
+	ps->channels = from->channels;
+	ps->patterns = from->patterns;
+	from->channels = from->patterns = none;
+	counters_add(COUNTER_SUBJECTS, (int64_t)(ps->channels.n + ps->patterns.n));
 }
