@@ -122,6 +122,21 @@ free_redis_settings(struct redis_settings *rs)
 	free(rs);
 }
 
+/* What is subscribed stays so under its name, so another prefix needs another start. */
+static void
+keep_prefix(struct worker *w, struct config *cfg)
+{
+	char *prefix;
+
+	if (strcmp(cfg->redis.prefix, w->redis->prefix) == 0)
+		return;
+	logger_warn("[redis] prefix: another one takes effect at the next start");
+	if ((prefix = strdup(w->redis->prefix)) != NULL) {
+		free(cfg->redis.prefix);
+		cfg->redis.prefix = prefix;
+	}
+}
+
 /* Both links anew. Subscribers stay; their feeds tell them of the interruption. */
 static void
 set_redis(struct worker *w, struct config *cfg)
@@ -157,6 +172,7 @@ reload(struct worker *w)
 	cfg->n_routes = 0;
 	if (logger_open(cfg->server.log, cfg->server.log_level, cfg->server.log_format) < 0)
 		logger_warn("cannot open the log %s: the old one goes on", cfg->server.log);
+	keep_prefix(w, cfg);
 	if (!redis_settings_equal(&cfg->redis, w->redis))
 		set_redis(w, cfg);
 	w->cfg = cfg;

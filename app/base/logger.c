@@ -162,7 +162,7 @@ write_line(const char *line, size_t len)
 		logger.n_lost++;
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 say(enum logger_level level, const char *fmt, va_list ap)
 {
 	char raw[LINE_MAX_LEN], text[LINE_MAX_LEN * 3], line[OUT_MAX];

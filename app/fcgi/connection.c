@@ -255,9 +255,10 @@ compose(struct connection *conn, struct parcel *pc)
 	pc->n_iov = 0;
 	pc->total = pc->replies = pc->content = pc->filler = 0;
 	pc->has_trailer = pc->is_cut = false;
-	if (is_new) {
+	if (is_new && conn->replies.len > 0) { /* alone: a record is begun only to be sent */
 		pc->replies = conn->replies.len;
 		add(pc, conn->replies.p, conn->replies.len);
+		return;
 	}
 	if (conn->state != CONNECTION_RUNNING && is_new)
 		return;

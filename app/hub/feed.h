@@ -28,15 +28,15 @@ enum overflow { OVERFLOW_DISCONNECT, OVERFLOW_DROP_OLDEST, OVERFLOW_LATEST };
 
 /* What a route's section says about its streams. Borrowed by the class for its life. */
 struct feed_settings {
-	const struct template *event;		/* NULL: no event name */
-	char *heartbeat_event;			/* "" : a comment */
-	const struct template *heartbeat_data;	/* NULL: an empty data line */
-	uint64_t heartbeat_ms;			/* 0: none */
-	uint64_t lifetime_ms, idle_ms;		/* 0: no end */
-	uint64_t max_events;			/* 0: no end */
+	const struct template *event;          /* NULL: no event name */
+	char *heartbeat_event;                 /* "" : a comment */
+	const struct template *heartbeat_data; /* NULL: an empty data line */
+	uint64_t heartbeat_ms;                 /* 0: none */
+	uint64_t lifetime_ms, idle_ms;         /* 0: no end */
+	uint64_t max_events;                   /* 0: no end */
 	uint64_t open_wait_ms;
 	unsigned retry_ms;
-	size_t queue;				/* bytes that may wait for a client that is slow */
+	size_t queue; /* bytes that may wait for a client that is slow */
 	enum overflow overflow;
 	bool announce;
 };
@@ -49,16 +49,16 @@ struct feed_class {
 	struct hub *hub;
 	const struct handler *handler;
 	const struct feed_settings *settings;
-	const void *route;		/* for feed_subjects(), which the route implements */
+	const void *route; /* for feed_subjects(), which the route implements */
 	struct list of_hub;
 	struct list feeds;
 	struct map by_key;
-	struct fifo beats;		/* feeds, by when they last sent anything */
-	struct fifo lifetimes;		/* subscribers, by when they opened */
-	struct fifo idles;		/* subscribers, by when they were last sent a message */
-	struct fifo openings;		/* subscribers that wait for Redis to confirm */
+	struct fifo beats;     /* feeds, by when they last sent anything */
+	struct fifo lifetimes; /* subscribers, by when they opened */
+	struct fifo idles;     /* subscribers, by when they were last sent a message */
+	struct fifo openings;  /* subscribers that wait for Redis to confirm */
 	bool is_closing;
-	unsigned n_open_timers;		/* until the class may be freed */
+	unsigned n_open_timers; /* until the class may be freed */
 	void (*on_closed)(struct feed_class *fc);
 };
 

@@ -31,11 +31,13 @@ struct fifo {
 void fifo_init(struct fifo *fifo, uv_loop_t *loop, uint64_t period_ms,
 	       void (*on_due)(struct fifo *fifo, struct fifo_node *node));
 
-/* fifo_close - stop and begin to close the timer; on_closed as uv_close() tells. Nodes stay linked. */
+/* fifo_close - stop and begin to close the timer; on_closed as uv_close() tells. Nodes stay linked.
+ */
 void fifo_close(struct fifo *fifo, uv_close_cb on_closed);
 
 void fifo_node_init(struct fifo_node *node);
-void fifo_add(struct fifo *fifo, struct fifo_node *node);	/* or move to the end: due a period from now */
-void fifo_del(struct fifo_node *node);				/* also if it is in none */
+void
+fifo_add(struct fifo *fifo, struct fifo_node *node); /* or move to the end: due a period from now */
+void fifo_del(struct fifo_node *node);               /* also if it is in none */
 
 #endif

@@ -17,9 +17,9 @@
 
 struct log {
 	struct list chunks;
-	uint64_t end;		/* offset behind the newest byte */
-	size_t n_at_end;	/* cursors that have read all */
-	size_t n_bytes;		/* held in chunks */
+	uint64_t end;    /* offset behind the newest byte */
+	size_t n_at_end; /* cursors that have read all */
+	size_t n_bytes;  /* held in chunks */
 };
 
 void log_init(struct log *lg);
@@ -31,9 +31,10 @@ void log_fini(struct log *lg);
  */
 int log_append(struct log *lg, const char *p, size_t len);
 
-uint64_t log_enter(struct log *lg);			/* one more cursor, at the end: its offset */
-void log_move(struct log *lg, uint64_t from, uint64_t to);	/* a cursor goes on; frees what all have passed */
-void log_leave(struct log *lg, uint64_t at);		/* a cursor is gone */
+uint64_t log_enter(struct log *lg); /* one more cursor, at the end: its offset */
+void log_move(struct log *lg, uint64_t from,
+	      uint64_t to);                  /* a cursor goes on; frees what all have passed */
+void log_leave(struct log *lg, uint64_t at); /* a cursor is gone */
 
 /* log_gather - the bytes [from, to) in at most *n_iov pieces; sets *n_iov. Returns their length. */
 size_t log_gather(const struct log *lg, uint64_t from, uint64_t to, struct iovec *iov, int *n_iov);

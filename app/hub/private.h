@@ -17,7 +17,8 @@
 #include "hub/log.h"
 #include "hub/subscriber.h"
 
-/* How long a feed waits for the next subscriber, and an ended one for its client to read the end. */
+/* How long a feed waits for the next subscriber, and an ended one for its client to read the end.
+ */
 enum { FEED_LINGER_MS = 5000, END_LINGER_MS = 10000 };
 
 /* What can be subscribed to: one subscription in Redis, however many feeds want it. */
@@ -46,18 +47,19 @@ struct feed {
 	struct list caught_up; /* open subscribers that have read all of the log */
 	struct list blocked;   /* open ones whose descriptor takes no more */
 	struct subscription *subscriptions;
-	void *data; /* the handler's */
-	uint64_t n_events;
-	uint64_t newest;	 /* offset of the newest event's frame */
-	struct fifo_node beat;	 /* class->beats */
+	void *data;              /* the handler's */
+	uint32_t n_events;       /* encoded; it wraps, and only differences count */
+	uint64_t newest;         /* offset of the newest event's frame */
+	struct fifo_node beat;   /* class->beats */
 	struct fifo_node linger; /* without a subscriber: hub->lingering, at last hub->dead */
 	unsigned n_subs;
 	unsigned n_waiting;
 	unsigned n_unconfirmed;
 	bool was_confirmed; /* what happened since may have been missed */
 	bool is_refused;    /* Redis does not let us subscribe */
-	bool is_dead;	    /* to be freed at the turn's end */
-	struct template_value params[]; /* ends with a NULL name; their values, the key, stand behind */
+	bool is_dead;       /* to be freed at the turn's end */
+	struct template_value
+	    params[]; /* ends with a NULL name; their values, the key, stand behind */
 };
 
 struct hub {
@@ -89,14 +91,14 @@ void hub_subscriber_left(struct hub *hub);
 
 /* feed.c */
 void feed_message(struct feed *fd, struct message *msg);
-void feed_confirmed(struct feed *fd);	/* one subscription fewer to wait for */
+void feed_confirmed(struct feed *fd); /* one subscription fewer to wait for */
 void feed_refused(struct feed *fd);
 void feed_lost(struct feed *fd);
 void feed_free(struct feed *fd);
-void feed_left(struct feed *fd);	/* one subscriber fewer */
+void feed_left(struct feed *fd); /* one subscriber fewer */
 void feed_end_all(struct feed *fd, enum end_reason reason);
-void feed_beat(struct feed *fd);	/* send a heartbeat */
-void feed_bury(struct feed *fd);	/* it has no subscriber: free it at the turn's end */
+void feed_beat(struct feed *fd); /* send a heartbeat */
+void feed_bury(struct feed *fd); /* it has no subscriber: free it at the turn's end */
 
 /* class.c */
 void class_feed_freed(struct feed_class *fc);
@@ -104,9 +106,10 @@ void class_feed_freed(struct feed_class *fc);
 /* subscriber.c */
 /* subscriber_open - Redis has confirmed: tell it, and let it read the log from its end. */
 void subscriber_open(struct subscriber *sub);
-void subscriber_release(struct subscriber *sub);	/* send the head now, confirmed or not */
-void subscriber_refuse(struct subscriber *sub);		/* the route's Redis user may not */
-void subscriber_overflow(struct subscriber *sub);	/* it waits for more than its queue: what the route says */
+void subscriber_release(struct subscriber *sub); /* send the head now, confirmed or not */
+void subscriber_refuse(struct subscriber *sub);  /* the route's Redis user may not */
+void subscriber_overflow(
+    struct subscriber *sub); /* it waits for more than its queue: what the route says */
 void subscriber_flushed(struct subscriber *sub, enum send_result result);
 void subscriber_end_at(struct subscriber *sub, uint64_t at, enum end_reason reason);
 int subscriber_put_heartbeat(struct subscriber *sub, const char *frame, size_t len);

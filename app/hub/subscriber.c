@@ -215,7 +215,7 @@ subscriber_flushed(struct subscriber *sub, enum send_result result)
 	list_move_tail(&fd->caught_up, &sub->node);
 	sub->is_told_slow = false;
 	if (sub->n_seen != fd->n_events) {
-		counters_add(COUNTER_DELIVERIES, (int64_t)(fd->n_events - sub->n_seen));
+		counters_add(COUNTER_DELIVERIES, fd->n_events - sub->n_seen);
 		sub->n_seen = fd->n_events;
 		if (settings_of(sub)->idle_ms > 0)
 			fifo_add(&fd->class->idles, &sub->quiet);

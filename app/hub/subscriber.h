@@ -24,12 +24,12 @@ struct feed;
 struct subscriber;
 
 enum subscriber_state {
-	SUBSCRIBER_NEW,		/* nothing was asked of it yet */
-	SUBSCRIBER_WAITING,	/* joined a feed that Redis has not confirmed; own bytes only */
-	SUBSCRIBER_OPEN,	/* reads the feed's log */
-	SUBSCRIBER_ENDING,	/* reads the log up to end_at, then its stream-end */
-	SUBSCRIBER_LAST,	/* nothing follows its own bytes */
-	SUBSCRIBER_GONE		/* in no list, belongs to no feed */
+	SUBSCRIBER_NEW,     /* nothing was asked of it yet */
+	SUBSCRIBER_WAITING, /* joined a feed that Redis has not confirmed; own bytes only */
+	SUBSCRIBER_OPEN,    /* reads the feed's log */
+	SUBSCRIBER_ENDING,  /* reads the log up to end_at, then its stream-end */
+	SUBSCRIBER_LAST,    /* nothing follows its own bytes */
+	SUBSCRIBER_GONE     /* in no list, belongs to no feed */
 };
 
 /* Why a stream ended: the "reason" of stream-end. */
@@ -45,9 +45,9 @@ enum end_reason {
 };
 
 enum send_result {
-	SEND_ALL,	/* all that waited was taken, or the subscriber is finished */
-	SEND_BLOCKED,	/* the descriptor takes no more: it will call subscriber_unblocked() */
-	SEND_GONE	/* the client is gone; the carrier has called subscriber_close() */
+	SEND_ALL,     /* all that waited was taken, or the subscriber is finished */
+	SEND_BLOCKED, /* the descriptor takes no more: it will call subscriber_unblocked() */
+	SEND_GONE     /* the client is gone; the carrier has called subscriber_close() */
 };
 
 struct subscriber_ops {
@@ -65,20 +65,20 @@ struct subscriber_ops {
 struct subscriber {
 	const struct subscriber_ops *ops;
 	struct feed *feed;
-	struct list node;		/* one of: feed->caught_up, feed->blocked, hub->ready; or none */
-	struct list joined;		/* feed->subs, in the order of joining */
-	struct fifo_node life;		/* its route's lifetime; while it ends, the hub's linger */
-	struct fifo_node quiet;		/* its route's idle; while it waits, open_wait */
+	struct list node;       /* one of: feed->caught_up, feed->blocked, hub->ready; or none */
+	struct list joined;     /* feed->subs, in the order of joining */
+	struct fifo_node life;  /* its route's lifetime; while it ends, the hub's linger */
+	struct fifo_node quiet; /* its route's idle; while it waits, open_wait */
 	struct buf own;
-	uint64_t cursor;		/* offset in the feed's log of the next byte to send */
-	uint64_t end_at;		/* the log is read up to here */
-	uint64_t n_before;		/* events that the feed had encoded when it opened */
-	uint64_t n_seen;		/* and when it last had them all */
-	unsigned char state;		/* enum subscriber_state */
-	unsigned char reason;		/* enum end_reason, from ENDING on */
-	bool is_held;			/* WAITING, and its head is not to be sent yet */
-	bool is_blocked;		/* the descriptor takes no more */
-	bool is_told_slow;		/* by a stream-reset, since it last had all */
+	uint64_t cursor;      /* offset in the feed's log of the next byte to send */
+	uint64_t end_at;      /* the log is read up to here */
+	uint32_t n_before;    /* feed->n_events when it opened */
+	uint32_t n_seen;      /* and when it last had them all */
+	unsigned char state;  /* enum subscriber_state */
+	unsigned char reason; /* enum end_reason, from ENDING on */
+	bool is_held;         /* WAITING, and its head is not to be sent yet */
+	bool is_blocked;      /* the descriptor takes no more */
+	bool is_told_slow;    /* by a stream-reset, since it last had all */
 };
 
 /* subscriber_init - for the carrier; sub is NEW. */
@@ -104,8 +104,8 @@ size_t subscriber_gather(struct subscriber *sub, struct iovec *iov, int *n_iov, 
 /* subscriber_sent - the first len of the gathered bytes are on their way. */
 void subscriber_sent(struct subscriber *sub, size_t len);
 
-bool subscriber_has_bytes(struct subscriber *sub);	/* would gather give any? */
-bool subscriber_is_finished(struct subscriber *sub);	/* LAST, and all is sent */
+bool subscriber_has_bytes(struct subscriber *sub);   /* would gather give any? */
+bool subscriber_is_finished(struct subscriber *sub); /* LAST, and all is sent */
 
 /*
  * subscriber_unblocked - the descriptor takes bytes again: the hub calls send() at the turn's
