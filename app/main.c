@@ -134,7 +134,9 @@ drop_privileges(const struct config *cfg)
 		logger_error("[server] group: there is no group %s", cfg->server.group);
 		return -1;
 	}
-	gid = gr != NULL ? gr->gr_gid : pw->pw_gid;
+	gid = pw != NULL ? pw->pw_gid : getegid();
+	if (gr != NULL)
+		gid = gr->gr_gid;
 	if (geteuid() != 0 && (pw == NULL || pw->pw_uid == geteuid()) && gid == getegid())
 		return 0; /* we are who we are to be */
 	if (setgid(gid) < 0 || (pw != NULL && initgroups(pw->pw_name, gid) < 0) ||

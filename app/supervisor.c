@@ -35,27 +35,26 @@ struct supervisor {
 	unsigned n_slots;
 	sigset_t handled;
 	bool is_stopping;
+	bool is_worker; /* this is the child, and its work is done */
+	int status;
 	uint64_t kill_ms; /* when patience ends */
 };
 
-static int
+static void
 be_worker(struct supervisor *s, unsigned n)
 {
 	struct config *cfg = s->cfg;
-	int status;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM); /* without its supervisor a worker drains and goes */
 	sigprocmask(SIG_UNBLOCK, &s->handled, NULL);
 	counters_use(n);
-	free(s->slots);
-	s->slots = NULL;
-	status = worker_run(cfg, s->config_path, s->listen_fd);
-	s->cfg = NULL;
-	return status;
+	s->cfg = NULL; /* the worker takes it */
+	s->is_worker = true;
+	s->status = worker_run(cfg, s->config_path, s->listen_fd);
 }
 
-/* Returns the exit status in the child, -1 in the supervisor. */
-static int
+/* Returns in the supervisor; and in the child when that has served, is_worker. */
+static void
 start_worker(struct supervisor *s, unsigned n)
 {
 	struct slot *slot = &s->slots[n];
@@ -64,17 +63,17 @@ start_worker(struct supervisor *s, unsigned n)
 	if (pid == 0) {
 		if (getppid() != parent)
 			_exit(0); /* the supervisor died before prctl() could tell */
-		return be_worker(s, n);
+		be_worker(s, n);
+		return;
 	}
 	if (pid < 0) {
 		logger_error("cannot start a worker: %s", strerror(errno));
 		slot->restart_ms = clock_ms() + PAUSE_MS;
-		return -1;
+		return;
 	}
 	slot->pid = pid;
 	slot->started_ms = clock_ms();
 	slot->restart_ms = 0;
-	return -1;
 }
 
 static void
@@ -125,19 +124,16 @@ reap(struct supervisor *s)
 		on_death(s, pid, status);
 }
 
-/* Fork whoever is due. Returns the exit status in a child, -1 in the supervisor. */
-static int
+/* Fork whoever is due. In a child it returns at once. */
+static void
 start_due(struct supervisor *s)
 {
 	unsigned n;
-	int status;
 
-	for (n = 0; n < s->n_slots && !s->is_stopping; n++) {
-		if (s->slots[n].pid == 0 && clock_ms() >= s->slots[n].restart_ms &&
-		    (status = start_worker(s, n)) >= 0)
-			return status;
+	for (n = 0; n < s->n_slots && !s->is_stopping && !s->is_worker; n++) {
+		if (s->slots[n].pid == 0 && clock_ms() >= s->slots[n].restart_ms)
+			start_worker(s, n);
 	}
-	return -1;
 }
 
 static bool
@@ -264,7 +260,6 @@ supervisor_run(struct config *cfg, const char *config_path, int listen_fd)
 			       .config_path = config_path,
 			       .listen_fd = listen_fd,
 			       .n_slots = cfg->server.workers};
-	int status = -1;
 
 	if (counters_open(s.n_slots) < 0 ||
 	    (s.slots = calloc(s.n_slots, sizeof(*s.slots))) == NULL) {
@@ -273,13 +268,14 @@ supervisor_run(struct config *cfg, const char *config_path, int listen_fd)
 		return 1;
 	}
 	block_signals(&s);
-	while (status < 0 && (!s.is_stopping || any_alive(&s))) {
-		if ((status = start_due(&s)) >= 0)
+	for (;;) {
+		start_due(&s);
+		if (s.is_worker || (s.is_stopping && !any_alive(&s)))
 			break;
 		wait_for_signal(&s);
 		reap(&s);
 	}
 	free(s.slots);
 	config_free(s.cfg);
-	return status < 0 ? 0 : status;
+	return s.status;
 }

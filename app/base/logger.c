@@ -36,7 +36,7 @@ is_journal(int fd)
 	char *end;
 	struct stat st;
 
-	if (stream == NULL || fstat(fd, &st) < 0)
+	if (stream == NULL || fd < 0 || fstat(fd, &st) < 0)
 		return false;
 	dev = strtoull(stream, &end, 10);
 	if (*end != ':')
@@ -50,7 +50,9 @@ open_path(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	return fd;
 }
 
 static void
@@ -173,7 +175,7 @@ say(enum logger_level level, const char *fmt, va_list ap)
 	if (vsnprintf(raw, sizeof(raw), fmt, ap) < 0)
 		return;
 	if (logger.n_lost > 0 && logger.fd >= 0) {
-		len = snprintf(text, sizeof(text), "%u lines of this log could not be written",
+		snprintf(text, sizeof(text), "%u lines of this log could not be written",
 		    logger.n_lost);
 		logger.n_lost = 0;
 		len = format_line(line, sizeof(line), LOGGER_WARN, text);

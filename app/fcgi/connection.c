@@ -191,11 +191,11 @@ struct parcel {
 };
 
 static void
-add(struct parcel *pc, const void *p, size_t len)
+add(struct parcel *pc, void *p, size_t len)
 {
 	if (len == 0)
 		return;
-	pc->iov[pc->n_iov].iov_base = (void *)(uintptr_t)p; /* sendmsg only reads */
+	pc->iov[pc->n_iov].iov_base = p;
 	pc->iov[pc->n_iov++].iov_len = len;
 	pc->total += len;
 }
@@ -249,7 +249,7 @@ add_filler(struct connection *conn, struct parcel *pc)
 static void
 compose(struct connection *conn, struct parcel *pc)
 {
-	static const char padding[8];
+	static char padding[8];
 	bool is_new = !is_mid_record(conn);
 
 	pc->n_iov = 0;
@@ -267,7 +267,8 @@ compose(struct connection *conn, struct parcel *pc)
 	if (pc->content + pc->filler < conn->out.content_left)
 		return;
 	add(pc, padding, conn->out.padding_left);
-	if (conn->state == CONNECTION_RUNNING && is_over_after(&conn->sub, pc->content)) {
+	if (conn->state == CONNECTION_RUNNING && conn->replies.len == 0 &&
+	    is_over_after(&conn->sub, pc->content)) {
 		record_trailer(&pc->trailer, conn->walk.id);
 		add(pc, &pc->trailer, sizeof(pc->trailer));
 		pc->has_trailer = true;

@@ -39,23 +39,25 @@ is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on != 0;
 }
 
-/* sd_listen_fds(3): the variables are for the process whose id they name. */
-static bool
-has_systemd_socket(void)
+/* sd_listen_fds(3): LISTEN_FDS, if it is for the process with our id; else NULL. */
+static const char *
+systemd_sockets(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
 	char self[24];
 
 	if (pid == NULL || fds == NULL)
-		return false;
+		return NULL;
 	snprintf(self, sizeof(self), "%ld", (long)getpid());
-	return strcmp(pid, self) == 0 && strcmp(fds, "0") != 0 && is_listening(SYSTEMD_FD);
+	if (strcmp(pid, self) != 0 || strcmp(fds, "0") == 0 || !is_listening(SYSTEMD_FD))
+		return NULL;
+	return fds;
 }
 
 bool
 listen_is_inherited(void)
 {
-	return is_listening(STDIN_FILENO) || has_systemd_socket();
+	return is_listening(STDIN_FILENO) || systemd_sockets() != NULL;
 }
 
 static int
@@ -72,20 +74,20 @@ set_flags(int fd)
 static int
 inherit(struct listener *out, char *why, size_t why_len)
 {
-	const char *fds = getenv("LISTEN_FDS");
+	const char *fds = systemd_sockets();
 	int rc;
 
 	if (is_listening(STDIN_FILENO))
 		out->fd = STDIN_FILENO;
-	else if (has_systemd_socket() && strcmp(fds, "1") != 0)
-		return fault(why, why_len, -EINVAL,
-			     "LISTEN_FDS is %s: one socket is taken, not more", fds);
-	else if (has_systemd_socket())
-		out->fd = SYSTEMD_FD;
-	else
+	else if (fds == NULL)
 		return fault(why, why_len, -ENOTSOCK,
 			     "no address to listen on, and neither descriptor 0 nor LISTEN_FDS is "
 			     "a listening socket");
+	else if (strcmp(fds, "1") != 0)
+		return fault(why, why_len, -EINVAL,
+			     "LISTEN_FDS is %s: one socket is taken, not more", fds);
+	else
+		out->fd = SYSTEMD_FD;
 	if ((rc = set_flags(out->fd)) < 0)
 		return fault(why, why_len, rc, "inherited descriptor %d: %s", out->fd,
 			     strerror(-rc));
@@ -155,12 +157,14 @@ find_owner(uid_t *uid, gid_t *gid, const struct listen_settings *ls, char *why, 
 	*uid = (uid_t)-1;
 	*gid = (gid_t)-1;
 	if (ls->user != NULL && parse_id(ls->user, uid) < 0) {
+		/* cppcheck-suppress getpwnamCalled ; there is one thread yet */
 		if ((pw = getpwnam(ls->user)) == NULL)
 			return fault(why, why_len, -EINVAL, "socket_user: there is no user %s",
 				     ls->user);
 		*uid = pw->pw_uid;
 	}
 	if (ls->group != NULL && parse_id(ls->group, gid) < 0) {
+		/* cppcheck-suppress getgrnamCalled */
 		if ((gr = getgrnam(ls->group)) == NULL)
 			return fault(why, why_len, -EINVAL, "socket_group: there is no group %s",
 				     ls->group);
@@ -218,7 +222,7 @@ open_unix(struct listener *out, const struct listen_settings *ls, const char *pa
 			     "unix:%.40s...: the path is longer than the %zu bytes that a socket's "
 			     "can have",
 			     path, sizeof(sa.sun_path) - 1);
-	strcpy(sa.sun_path, path);
+	memcpy(sa.sun_path, path, strlen(path) + 1);
 	if ((rc = find_owner(&uid, &gid, ls, why, why_len)) < 0 ||
 	    (rc = clear_path(&sa, why, why_len)) < 0)
 		return rc;
@@ -298,7 +302,7 @@ parse_tcp(union address *out, socklen_t *len, const char *text, char *why, size_
 static int
 open_tcp(struct listener *out, const char *text, char *why, size_t why_len)
 {
-	union address addr;
+	union address addr = {.six = {.sin6_family = AF_UNSPEC}};
 	socklen_t len = 0;
 	int on = 1, fd, rc;
 

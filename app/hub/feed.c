@@ -433,7 +433,7 @@ feed_data(const struct feed *fd)
 	return fd->data;
 }
 
-static int
+__attribute__((format(printf, 3, 0))) static int
 subscribe(struct feed *fd, enum subject_kind kind, const char *fmt, va_list ap)
 {
 	char name[SUBJECT_NAME_MAX + 1];

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,9 +27,9 @@ chunk_of(struct list *node)
 }
 
 static struct chunk *
-last_chunk(const struct log *lg)
+last_chunk(const struct log *lg) /* of a log that holds any */
 {
-	return list_is_empty(&lg->chunks) ? NULL : chunk_of(lg->chunks.prev);
+	return chunk_of(lg->chunks.prev);
 }
 
 /* The chunk that holds the byte at this offset; at < end, and a cursor stands there or before. */
@@ -45,15 +46,14 @@ chunk_at(const struct log *lg, uint64_t at)
 			return ck;
 		}
 	}
-	assert(!"an offset that no chunk holds");
-	return NULL;
+	assert(false && "an offset that no chunk holds");
+	abort();
 }
 
 static struct chunk *
 chunk_new(struct log *lg, size_t len)
 {
-	const struct chunk *last = last_chunk(lg);
-	size_t cap = last == NULL ? CHUNK_MIN : last->cap * 2;
+	size_t cap = list_is_empty(&lg->chunks) ? CHUNK_MIN : last_chunk(lg)->cap * 2;
 	struct chunk *ck;
 
 	if (cap > CHUNK_MAX)
@@ -102,16 +102,18 @@ log_fini(struct log *lg)
 int
 log_append(struct log *lg, const char *p, size_t len)
 {
-	struct chunk *ck = last_chunk(lg);
+	struct chunk *ck = NULL;
 
-	if (ck == NULL && lg->n_at_end == 0) {
+	if (!list_is_empty(&lg->chunks)) {
+		ck = last_chunk(lg);
+		if (ck->cap - ck->len < len)
+			ck = NULL;
+	} else if (lg->n_at_end == 0) {
 		lg->end += len;
 		return 0;
 	}
-	if (ck == NULL || ck->cap - ck->len < len) {
-		if ((ck = chunk_new(lg, len)) == NULL)
-			return -ENOMEM;
-	}
+	if (ck == NULL && (ck = chunk_new(lg, len)) == NULL)
+		return -ENOMEM;
 	memcpy(ck->bytes + ck->len, p, len);
 	ck->len += len;
 	ck->n_cursors += lg->n_at_end;

@@ -68,7 +68,7 @@ try_url(const struct redis_settings *rs, const struct redis_url *url, int argc,
 		add_why(why, why_len, url, rc == NULL ? text : rc->errstr);
 	else if (greet(rc, rs, url, &g, &text) < 0)
 		add_why(why, why_len, url, text);
-	else if ((reply = redisCommandArgv(rc, argc, (const char **)(uintptr_t)argv, lens)) == NULL)
+	else if ((reply = redisCommandArgv(rc, argc, (const char **)argv, lens)) == NULL)
 		add_why(why, why_len, url, rc->errstr);
 	if (rc != NULL)
 		redisFree(rc);

@@ -317,7 +317,7 @@ link_send(struct link *ln, int argc, const char *const *argv, const size_t *lens
 {
 	if (ln->state != LINK_UP)
 		return -ENOTCONN;
-	if (redisAppendCommandArgv(ln->rc, argc, (const char **)(uintptr_t)argv, lens) != REDIS_OK)
+	if (redisAppendCommandArgv(ln->rc, argc, (const char **)argv, lens) != REDIS_OK)
 		return -ENOMEM;
 	if (!ln->wants_write) {
 		ln->wants_write = true;

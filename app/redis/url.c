@@ -1,8 +1,8 @@
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/percent.h"
 #include "redis/link.h"
 
 enum { DEFAULT_PORT = 6379, DB_MAX = 1000000 };
@@ -16,37 +16,19 @@ same_text(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+/* A copy of len bytes, decoded. Returns 0, -EINVAL, -ENOMEM. */
 static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* A copy of len bytes with each %XX replaced. Returns 0, -EINVAL, -ENOMEM. */
-static int
-percent_decode(char **out, const char *p, size_t len)
+decoded_copy(char **out, const char *p, size_t len)
 {
 	char *to = malloc(len + 1);
-	size_t i, n = 0;
+	int n;
 
 	if (to == NULL)
 		return -ENOMEM;
-	for (i = 0; i < len; i++) {
-		if (p[i] != '%') {
-			to[n++] = p[i];
-			continue;
-		}
-		if (i + 2 >= len || hex_digit(p[i + 1]) < 0 || hex_digit(p[i + 2]) < 0 ||
-		    (to[n++] = (char)(hex_digit(p[i + 1]) << 4 | hex_digit(p[i + 2]))) == '\0') {
-			free(to);
-			return -EINVAL;
-		}
-		i += 2;
+	if ((n = percent_decode(to, p, len, '+')) < 0 || strlen(to) != (size_t)n) {
+		free(to);
+		return -EINVAL;
 	}
-	to[n] = '\0';
 	*out = to;
 	return 0;
 }
@@ -83,11 +65,11 @@ parse_login(struct redis_url *url, const char *p, size_t len, const char **why)
 		*why = "before the @ stands user:password, or :password";
 		return -EINVAL;
 	}
-	if (colon > p && (rc = percent_decode(&url->user, p, (size_t)(colon - p))) < 0) {
+	if (colon > p && (rc = decoded_copy(&url->user, p, (size_t)(colon - p))) < 0) {
 		*why = "a % in the user or password stands before two hexadecimal digits";
 		return rc;
 	}
-	if ((rc = percent_decode(&url->password, colon + 1, (size_t)(p + len - colon - 1))) < 0)
+	if ((rc = decoded_copy(&url->password, colon + 1, (size_t)(p + len - colon - 1))) < 0)
 		*why = "a % in the user or password stands before two hexadecimal digits";
 	return rc;
 }

@@ -3,20 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/percent.h"
 #include "sse/utf8.h"
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool
-percent_is_clean(const char *p, size_t len)
+query_is_clean(const char *p, size_t len)
 {
 	size_t i;
 
@@ -28,25 +19,11 @@ percent_is_clean(const char *p, size_t len)
 }
 
 int
-percent_decode(char *out, const char *p, size_t len, char plus)
+query_decode(char *out, const char *p, size_t len, char plus)
 {
-	size_t i, n = 0;
+	int n = percent_decode(out, p, len, plus);
 
-	for (i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)p[i];
-
-		if (c == '%') {
-			if (len - i < 3 || hex_digit(p[i + 1]) < 0 || hex_digit(p[i + 2]) < 0)
-				return -EINVAL;
-			c = (unsigned char)(hex_digit(p[i + 1]) << 4 | hex_digit(p[i + 2]));
-			i += 2;
-		} else if (c == '+') {
-			c = (unsigned char)plus;
-		}
-		out[n++] = (char)c;
-	}
-	out[n] = '\0';
-	return percent_is_clean(out, n) ? (int)n : -EINVAL;
+	return n >= 0 && query_is_clean(out, (size_t)n) ? n : -EINVAL;
 }
 
 /* One pair of len bytes, decoded to *to, which moves on behind it. */
@@ -61,7 +38,7 @@ add_pair(struct query *q, const char *p, size_t len, char **to)
 		return 0; /* "&&" and "=x" name nothing */
 	if (q->n == QUERY_PAIRS_MAX)
 		return -E2BIG;
-	if ((n = percent_decode(*to, p, name_len, ' ')) < 0)
+	if ((n = query_decode(*to, p, name_len, ' ')) < 0)
 		return n;
 	*to += n + 1;
 	if (query_get(q, name) != NULL)
@@ -69,7 +46,7 @@ add_pair(struct query *q, const char *p, size_t len, char **to)
 	q->pairs[q->n].name = name;
 	q->pairs[q->n].value = *to;
 	p += name_len + (eq != NULL);
-	if ((n = percent_decode(*to, p, len - name_len - (eq != NULL), ' ')) < 0)
+	if ((n = query_decode(*to, p, len - name_len - (eq != NULL), ' ')) < 0)
 		return n;
 	*to += n + 1;
 	q->n++;

@@ -19,14 +19,12 @@ struct query {
 };
 
 /*
- * percent_decode - decode len bytes exactly once into out, which has room for len + 1, and end
- * them with a NUL. plus: what a '+' stands for. What comes out must be UTF-8 without control
- * characters. Returns the length, or -EINVAL.
+ * query_decode - as percent_decode(); and what comes out must be clean, too. Returns the length, or -EINVAL.
  */
-int percent_decode(char *out, const char *p, size_t len, char plus);
+int query_decode(char *out, const char *p, size_t len, char plus);
 
-/* percent_is_clean - is what somebody else decoded fit to be a path: UTF-8, no control characters? */
-bool percent_is_clean(const char *p, size_t len);
+/* query_is_clean - may it stand in a path or parameter: UTF-8, no control characters? */
+bool query_is_clean(const char *p, size_t len);
 
 /*
  * query_parse - text as it stands in QUERY_STRING. Returns 0; -EINVAL for a bad escape, control

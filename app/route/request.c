@@ -44,12 +44,12 @@ add_segment(struct request *req, const char *p, size_t len, bool is_raw, char **
 	if (req->path.n == PATH_SEGMENTS_MAX)
 		return HTTP_NOT_FOUND;
 	if (is_raw) {
-		n = percent_decode(*to, p, len, '+');
+		n = query_decode(*to, p, len, '+');
 	} else {
 		memcpy(*to, p, len);
 		(*to)[len] = '\0';
 		/* The web server has decoded it; that must not happen twice. */
-		n = percent_is_clean(p, len) ? (int)len : -1;
+		n = query_is_clean(p, len) ? (int)len : -1;
 	}
 	if (n < 0) {
 		*why = "The path holds a malformed escape, a control character, or is not UTF-8.";
@@ -173,7 +173,7 @@ request_read(struct request *req, const struct params *vars, const char *base, c
 }
 
 bool
-request_match(struct request *req, const struct route *rt)
+request_match(struct request *req, struct route *rt)
 {
 	if (!path_match(rt->path, &req->path, req->values))
 		return false;
@@ -213,7 +213,10 @@ request_header(const struct request *req, const char *name)
 	for (i = 0; name[i] != '\0'; i++) {
 		if (len + 1 == sizeof(cgi))
 			return NULL;
-		cgi[len++] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
+		cgi[len] = '_';
+		if (name[i] != '-')
+			cgi[len] = (char)toupper((unsigned char)name[i]);
+		len++;
 	}
 	cgi[len] = '\0';
 	return var(req, cgi);

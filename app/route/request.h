@@ -24,7 +24,7 @@ struct request {
 	char bytes[REQUEST_PATH_MAX + 1];	/* its segments */
 	struct query query;
 	/* once matched: */
-	const struct route *route;
+	struct route *route;
 	const char *values[PATH_SEGMENTS_MAX];	/* of the path's parameters */
 };
 
@@ -35,7 +35,7 @@ struct request {
 int request_read(struct request *req, const struct params *vars, const char *base, const char **why);
 
 /* request_match - is it for this route? Then its parameters are known from now on. */
-bool request_match(struct request *req, const struct route *rt);
+bool request_match(struct request *req, struct route *rt);
 
 /* request_raw_param - as request_param(), whether or not the value keeps its rule. */
 const char *request_raw_param(const struct request *req, const char *name);

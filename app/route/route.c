@@ -41,8 +41,8 @@ route_free(struct route *rt)
 	free_templates(rt->channels);
 	free_templates(rt->patterns);
 	free_rules(rt->rules, rt->n_rules);
-	template_free((struct template *)(uintptr_t)rt->stream.event);
-	template_free((struct template *)(uintptr_t)rt->stream.heartbeat_data);
+	template_free(rt->stream.event);
+	template_free(rt->stream.heartbeat_data);
 	free(rt->stream.heartbeat_event);
 	for (i = 0; rt->cors_origins != NULL && rt->cors_origins[i] != NULL; i++)
 		free(rt->cors_origins[i]);
@@ -101,8 +101,8 @@ named_by(struct template *const *list, size_t *n)
 static const char *
 named(const struct route *rt, size_t n)
 {
-	struct template *const event[] = {(struct template *)(uintptr_t)rt->stream.event, NULL};
-	struct template *const data[] = {(struct template *)(uintptr_t)rt->stream.heartbeat_data,
+	struct template *const event[] = {rt->stream.event, NULL};
+	struct template *const data[] = {rt->stream.heartbeat_data,
 					 NULL};
 	const char *name = path_param(rt->path, n);
 	size_t n_path;

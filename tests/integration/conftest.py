@@ -18,9 +18,9 @@ def pytest_report_header(config):
 
 
 def _folder():
-    # A short path, for those of Unix sockets are short; open to the users that web servers run as.
+    # A short path, for those of Unix sockets are short; open to the users that web servers and Sluice run as.
     folder = Path(tempfile.mkdtemp(prefix="sluice-", dir="/tmp"))
-    folder.chmod(0o755)
+    folder.chmod(0o777)
     return folder
 
 

@@ -320,9 +320,9 @@ replies_go_between_records(void **state)
 	assert_int_equal(h.n_ends, 1);
 }
 
-/* All that a peer reads, if the kernel takes cap bytes at a time. Returns the length. */
-static size_t
-hear_exchange(char *out, size_t cap)
+/* Two requests, replies among them, and a kernel that takes cap bytes at a time. */
+static void
+exchange(size_t cap)
 {
 	send_cap = cap;
 	fx.n_requests = 0;
@@ -338,27 +338,25 @@ hear_exchange(char *out, size_t cap)
 	tell(get, sizeof(get) - 1);
 	hear_all(1000);
 	send_cap = 0;
-	memcpy(out, fx.out, fx.n_out);
-	return fx.n_out;
 }
 
 static void
 every_split_of_a_response(void **state)
 {
-	char want[512], got[512];
-	size_t n, cap;
+	struct heard h;
+	size_t cap;
 
 	(void)state;
 	fx.answer_len = 43;
-	n = hear_exchange(want, 0);
-	assert_int_equal(n, 2 * (8 + 18 + 6) + 2 * (8 + 43 + 5 + 24));
-	for (cap = 1; cap <= 200; cap++) {
-		assert_int_equal(hear_exchange(got, cap), n);
-		assert_int_equal(parse().n_values, 2);
-		assert_int_equal(parse().stdout_len, 43 * 2);
-		assert_int_equal(parse().n_ends, 2);
+	for (cap = 0; cap <= 200; cap++) {
+		exchange(cap);
+		assert_int_equal(fx.n_out, 2 * (8 + 18 + 6) + 2 * (8 + 43 + 5 + 24));
+		h = parse(); /* a reply may stand before or behind the end of a response */
+		assert_int_equal(h.n_values, 2);
+		assert_int_equal(h.stdout_len, 43 * 2);
+		assert_int_equal(h.n_stdout_ends, 2);
+		assert_int_equal(h.n_ends, 2);
 	}
-	assert_memory_equal(want, got, n);
 }
 
 /* As when a slow client is moved forward in its log: the record at hand is filled up. */
