@@ -45,7 +45,11 @@ be_worker(struct supervisor *s, unsigned n)
 {
 	struct config *cfg = s->cfg;
 
-	prctl(PR_SET_PDEATHSIG, SIGTERM); /* without its supervisor a worker drains and goes */
+	/*
+	 * Without its supervisor a worker must not go on: nobody would end it, and a web server that
+	 * looks whether it has to start us again would find the socket served.
+	 */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigprocmask(SIG_UNBLOCK, &s->handled, NULL);
 	counters_use(n);
 	s->cfg = NULL; /* the worker takes it */

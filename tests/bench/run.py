@@ -37,6 +37,7 @@ url = unix://{folder}/redis.sock
 [defaults]
 announce = no
 heartbeat = 30m
+queue = 4m
 
 [route bench]
 path = /bench

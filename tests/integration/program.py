@@ -7,11 +7,14 @@ SLUICE_SLOW  by how much every upper bound of time is stretched (known for the a
 
 import os
 import shlex
+import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = str(Path(os.environ.get("SLUICE", ROOT / "build" / "sluice")).resolve())
 WRAP = shlex.split(os.environ.get("SLUICE_WRAP", ""))
+if WRAP:
+    WRAP[0] = shutil.which(WRAP[0]) or WRAP[0]  # a web server that spawns it has no PATH
 IS_ROOT = os.geteuid() == 0
 IS_VALGRIND = bool(WRAP) and Path(WRAP[0]).name == "valgrind"
 IS_SANITIZED = os.path.exists(BINARY) and b"__asan_init" in Path(BINARY).read_bytes()

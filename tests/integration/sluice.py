@@ -39,7 +39,8 @@ class Reports:
 
     def wrap(self):
         if IS_VALGRIND:
-            return [*WRAP, "-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
+            return [*WRAP, "-q", "--vgdb=no", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite",
+                    "--errors-for-leak-kinds=definite",
                     f"--log-file={self.folder}/report-valgrind.%p"]
         return WRAP
 

@@ -221,27 +221,3 @@ def test_killed_worker_of_a_spawned_program(launch, redis, folder):
     finally:
         web.stop()
 
-
-@pytest.mark.xfail(strict=True, reason="its worker holds the inherited socket a moment longer, so lighttpd believes "
-                                       "that somebody else serves on it, and starts nothing")
-def test_killed_and_spawned_again_by_lighttpd(launch, redis, folder):
-    """What a killed program leaves behind must not look like one that serves."""
-    sluice = launch(ROUTES, start=False, server={"base": "/events", "log": folder / "spawned.log"})
-    del sluice.sections["server"]["listen"]
-    sluice.write_config()
-    web = LighttpdSpawns(folder, sluice).start()
-    try:
-        with web.open("/events/x/1"):
-            [spawned] = children_of(web.child.pid)
-            os.kill(spawned, signal.SIGKILL)
-            wait_for(lambda: not is_alive(spawned), "it is gone")
-
-        def is_served():
-            with web.get("/events/x/1") as response:
-                return response.status == 200
-        try:
-            wait_for(is_served, "lighttpd has started it again", 5)
-        except Timeout as e:
-            raise Timeout(f"{e}\n{web.errors()}") from None
-    finally:
-        web.stop()

@@ -230,6 +230,9 @@ def test_closed_standard_descriptors(launch, redis):
     sluice = launch(ROUTES, start=False)
     sluice.start(["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh", *sluice.argv("serve", "-c", sluice.config)])
     assert_delivers(sluice, redis)
+    for pid in (sluice.child.pid, sluice.worker()):
+        for fd in (0, 1, 2):
+            assert os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/null"
 
 
 # The end: TERM, INT
