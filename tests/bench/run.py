@@ -37,7 +37,6 @@ url = unix://{folder}/redis.sock
 [defaults]
 announce = no
 heartbeat = 30m
-queue = 4m
 
 [route bench]
 path = /bench
