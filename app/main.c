@@ -2,6 +2,7 @@
  * main.c - the command line: which subcommand, and the way to begin serving.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
@@ -170,6 +171,7 @@ serve_fastcgi(struct config *cfg, const char *path, const char *address)
 	pid_t self = getpid();
 	int status;
 
+	supervisor_block_signals();
 	if (listen_open(&listener, &ls, why, sizeof(why)) < 0) {
 		fprintf(stderr, "sluice: %s\n", why);
 		config_free(cfg);
@@ -214,10 +216,24 @@ cmd_serve(int argc, char **argv)
 	return serve_fastcgi(cfg, path, opt.address);
 }
 
+/* A socket that took the place of a closed descriptor 2 would be sent the log. */
+static void
+fill_standard_descriptors(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+			abort();
+	}
+}
+
 int
 main(int argc, char **argv)
 {
 	size_t i;
+
+	fill_standard_descriptors();
 
 	if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
 		puts("sluice " SLUICE_VERSION);

@@ -46,11 +46,10 @@ be_worker(struct supervisor *s, unsigned n)
 	struct config *cfg = s->cfg;
 
 	/*
-	 * Without its supervisor a worker must not go on: nobody would end it, and a web server that
-	 * looks whether it has to start us again would find the socket served.
+	 * Without its supervisor a worker must not go on: nobody would end it, and a web server
+	 * that looks whether it has to start us again would find the socket served.
 	 */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	sigprocmask(SIG_UNBLOCK, &s->handled, NULL);
 	counters_use(n);
 	s->cfg = NULL; /* the worker takes it */
 	s->is_worker = true;
@@ -246,15 +245,23 @@ wait_for_signal(struct supervisor *s)
 }
 
 static void
-block_signals(struct supervisor *s)
+list_signals(sigset_t *set)
 {
-	sigemptyset(&s->handled);
-	sigaddset(&s->handled, SIGTERM);
-	sigaddset(&s->handled, SIGINT);
-	sigaddset(&s->handled, SIGHUP);
-	sigaddset(&s->handled, SIGUSR1);
-	sigaddset(&s->handled, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &s->handled, NULL);
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGCHLD);
+}
+
+void
+supervisor_block_signals(void)
+{
+	sigset_t set;
+
+	list_signals(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 int
@@ -271,7 +278,7 @@ supervisor_run(struct config *cfg, const char *config_path, int listen_fd)
 		config_free(cfg);
 		return 1;
 	}
-	block_signals(&s);
+	list_signals(&s.handled);
 	for (;;) {
 		start_due(&s);
 		if (s.is_worker || (s.is_stopping && !any_alive(&s)))

@@ -8,8 +8,15 @@
 #include "config.h"
 
 /*
+ * supervisor_block_signals - hold back what the supervisor or its workers handle. Call it before anything
+ * is made that must be taken away at the end: a signal that comes meanwhile then waits.
+ */
+void supervisor_block_signals(void);
+
+/*
  * supervisor_run - fork the workers and stay until SIGTERM or SIGINT. cfg is taken over.
- * Returns the exit status of the process: in a worker the worker's, here 0.
+ * Signals must be blocked. Returns the exit status of the process:
+ * in a worker the worker's, here 0.
  */
 int supervisor_run(struct config *cfg, const char *config_path, int listen_fd);
 

@@ -234,6 +234,7 @@ on_signal(uv_signal_t *handle, int signum)
 static void
 watch_signals(struct worker *w)
 {
+	sigset_t set;
 	int i;
 
 	for (i = 0; i < N_SIGNALS; i++) {
@@ -241,6 +242,11 @@ watch_signals(struct worker *w)
 		w->on[i].data = w;
 		uv_signal_start(&w->on[i], on_signal, signals[i]);
 	}
+	sigemptyset(&set);
+	for (i = 0; i < N_SIGNALS; i++)
+		sigaddset(&set, signals[i]);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_UNBLOCK, &set, NULL); /* the supervisor had them blocked until now */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a full log file must not end the streams */
 }

@@ -69,8 +69,8 @@ on_down(void *ctx, const char *why)
 	size_t n = cmd->n_pending;
 
 	(void)why;
-	while (n-- > 0)
-		answer_oldest(cmd, NULL);
+	while (n-- > 0 && !list_is_empty(&cmd->pending))
+		answer_oldest(cmd, NULL); /* which may free cmd: then all were answered */
 }
 
 static void

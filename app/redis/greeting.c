@@ -51,6 +51,10 @@ greeting_send(struct greeting *g, redisContext *rc, const struct redis_settings 
 		}
 		password = from_file;
 	}
+	if (password == NULL && url->user != NULL) {
+		*why = "its URL names a user, but neither it nor password_file a password";
+		return -EINVAL;
+	}
 	if (password != NULL) {
 		if (url->user != NULL)
 			argv[argc++] = url->user;
@@ -67,13 +71,22 @@ greeting_send(struct greeting *g, redisContext *rc, const struct redis_settings 
 	return ret;
 }
 
-/* A name is a courtesy to who reads CLIENT LIST, so an ACL may refuse it; NOAUTH refuses
- * everything. */
+/* A name is a courtesy to who reads CLIENT LIST, so an ACL may refuse it; but some errors are about
+ * the connection and not the command. */
 static bool
 is_refusal(const char *step, const struct redisReply *reply)
 {
-	return reply->type == REDIS_REPLY_ERROR &&
-	       (step != set_name || strncmp(reply->str, "NOAUTH", 6) == 0);
+	static const char *const of_connection[] = {"NOAUTH ", "DENIED ",
+						    "ERR max number of clients"};
+	size_t i;
+
+	if (reply->type != REDIS_REPLY_ERROR)
+		return false;
+	for (i = 0; i < sizeof(of_connection) / sizeof(of_connection[0]); i++) {
+		if (strncmp(reply->str, of_connection[i], strlen(of_connection[i])) == 0)
+			return true;
+	}
+	return step != set_name;
 }
 
 enum greeting_result

@@ -17,14 +17,28 @@
 enum {
 	PAUSE_MIN_MS = 100,
 	PAUSE_MAX_MS = 5000,
-	STEADY_MS = 5000,  /* up for so long, the next trouble begins with the shortest pause */
-	WATCH_MS = 500,    /* how often a link that is up is looked after */
-	QUIET_MS = 2000,   /* heard nothing for so long: on_quiet */
-	DEAD_MS = 7000,    /* and for so long: the link is broken, whatever TCP believes */
 	READS_A_TURN = 16, /* of 16 KiB each, so that other descriptors have their turn */
 	READ_SIZE = 16384, /* what redisBufferRead() asks for */
 	ADDRESSES_MAX = 8,
-	UNPARSED_MAX = 64 * 1024 * 1024, /* of one reply; a false Redis may announce any length */
+};
+
+/*
+ * A link that is up is looked after by ticks, not by the clock: a process that was stopped for a
+ * minute finds one tick gone, and then what Redis sent meanwhile.
+ */
+enum {
+	TICK_MS = 500,
+	QUIET_TICKS = 4,   /* heard nothing for so long: on_quiet */
+	DEAD_TICKS = 14,   /* and for so long: the link is broken, whatever TCP believes */
+	STEADY_TICKS = 10, /* up for so long, the next trouble begins with the shortest pause */
+};
+
+/* Of one reply. A false Redis may announce and send anything. */
+enum {
+	REPLY_MAX = 64 * 1024 * 1024, /* bytes */
+	ELEMENTS_MAX = 1024 * 1024,   /* of all its arrays */
+	LINE_MAX_LEN = 64 * 1024,     /* hiredis looks for its end from the beginning each time */
+	HEAD_MAX_LEN = 32,            /* "9223372036854775807\r\n" */
 };
 
 enum link_state {
@@ -52,8 +66,7 @@ struct link {
 	size_t url;      /* the one in use, or to be tried next */
 	size_t n_failed; /* URLs that failed since one was up */
 	unsigned pause_ms;
-	uint64_t up_ms, heard_ms;
-	bool has_asked; /* on_quiet was called since something was heard */
+	unsigned n_ticks, n_silent; /* since it is up, and since something was heard */
 	struct lookup *lookup;
 	char addresses[ADDRESSES_MAX][64];
 	size_t n_addresses, address;
@@ -63,10 +76,18 @@ struct link {
 	struct greeting greeting;
 	uv_timer_t timer;
 	struct logger_pause complaints;
-	bool
-	    is_reading; /* replies are being handed out: what is dropped meanwhile is freed after */
+	size_t n_bytes, n_elements; /* of the reply that is not whole yet */
+	bool is_reading; /* replies are handed out: what is dropped meanwhile is freed after */
 	redisContext *doomed;
 };
+
+static unsigned haste = 1;
+
+void
+link_hasten(unsigned times)
+{
+	haste = times;
+}
 
 static void connect_next(struct link *ln);
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -152,21 +173,24 @@ begin_pause(struct link *ln)
 		ln->pause_ms = ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : ms * 2;
 	}
 	ms = jitter(ln, ms);
-	uv_timer_start(&ln->timer, on_pause_over, ms < PAUSE_MIN_MS ? PAUSE_MIN_MS : ms, 0);
+	if (ms < PAUSE_MIN_MS)
+		ms = PAUSE_MIN_MS;
+	uv_timer_start(&ln->timer, on_pause_over, ms / haste, 0);
 }
 
 static void
-fail(struct link *ln, const char *why)
+fail(struct link *ln, const char *reason)
 {
 	bool was_up = ln->state == LINK_UP;
-	char where[256];
+	char where[256], why[256];
 
 	if (ln->state == LINK_PAUSING || ln->state == LINK_FREED)
 		return;
+	snprintf(why, sizeof(why), "%s", reason); /* which may lie in what is dropped */
 	if (logger_may(&ln->complaints, uv_now(ln->loop), was_up ? 1000 : 60000))
 		logger_warn("Redis (%s, %s): %s", ln->name, place(ln, where, sizeof(where)), why);
 	drop_connection(ln);
-	if (was_up && uv_now(ln->loop) - ln->up_ms >= STEADY_MS) {
+	if (was_up && ln->n_ticks >= STEADY_TICKS) {
 		ln->pause_ms = PAUSE_MIN_MS;
 		ln->n_failed = 0;
 		/* The same URL first: a Redis that was restarted is back in a moment. */
@@ -193,17 +217,16 @@ link_is_up(const struct link *ln)
 }
 
 static void
-on_watch(uv_timer_t *timer)
+on_tick(uv_timer_t *timer)
 {
 	struct link *ln = timer->data;
-	uint64_t silence = uv_now(ln->loop) - ln->heard_ms;
 
-	if (silence >= DEAD_MS) {
+	ln->n_ticks++;
+	ln->n_silent++;
+	if (ln->n_silent >= DEAD_TICKS)
 		fail(ln, "no answer");
-	} else if (silence >= QUIET_MS && !ln->has_asked) {
-		ln->has_asked = true;
+	else if (ln->n_silent == QUIET_TICKS)
 		ln->ops->on_quiet(ln->ctx);
-	}
 }
 
 static void
@@ -212,9 +235,8 @@ become_up(struct link *ln)
 	char where[256];
 
 	ln->state = LINK_UP;
-	ln->up_ms = ln->heard_ms = uv_now(ln->loop);
-	ln->has_asked = false;
-	uv_timer_start(&ln->timer, on_watch, WATCH_MS, WATCH_MS);
+	ln->n_ticks = ln->n_silent = 0;
+	uv_timer_start(&ln->timer, on_tick, TICK_MS / haste, TICK_MS / haste);
 	counters_add(COUNTER_REDIS_UP, 1);
 	logger_info("Redis (%s, %s): connected", ln->name, place(ln, where, sizeof(where)));
 	ln->complaints = (struct logger_pause){0};
@@ -242,8 +264,15 @@ take_reply(struct link *ln, const redisReply *reply)
 	}
 }
 
-/* All replies that are whole. Each may end the link, or free it: rc tells whether it is still ours.
- */
+/* What hiredis left in its buffer ends in a string that is not whole, or in a line without end. */
+static bool
+is_endless_line(const redisReader *reader)
+{
+	return reader->len - reader->pos > LINE_MAX_LEN &&
+	       memmem(reader->buf + reader->pos, HEAD_MAX_LEN, "\r\n", 2) == NULL;
+}
+
+/* Each reply may end the link, or free it: rc tells whether it is still ours. */
 static void
 take_replies(struct link *ln)
 {
@@ -252,16 +281,21 @@ take_replies(struct link *ln)
 
 	while (ln->rc == rc) {
 		if (redisReaderGetReply(rc->reader, &reply) != REDIS_OK) {
-			fail(ln, "what it sent is no Redis protocol");
+			fail(ln, ln->n_elements > ELEMENTS_MAX
+				     ? "it sends a reply of more than 1 Mi elements"
+				     : "what it sent is no Redis protocol");
 			return;
 		}
 		if (reply == NULL)
 			break;
+		ln->n_bytes = ln->n_elements = 0;
 		take_reply(ln, reply);
 		freeReplyObject(reply);
 	}
-	if (ln->rc == rc && rc->reader->len - rc->reader->pos > UNPARSED_MAX)
+	if (ln->rc == rc && ln->n_bytes > REPLY_MAX)
 		fail(ln, "it sends a reply of more than 64 MiB");
+	else if (ln->rc == rc && is_endless_line(rc->reader))
+		fail(ln, "it sends a line without end");
 }
 
 static void
@@ -272,15 +306,16 @@ on_readable(struct link *ln)
 
 	ln->is_reading = true;
 	for (i = 0; i < READS_A_TURN && ln->rc == rc; i++) {
-		size_t before = rc->reader->len;
+		size_t before = rc->reader->len, n;
 
 		if (redisBufferRead(rc) != REDIS_OK) {
 			fail(ln, rc->errstr);
 			break;
 		}
-		ln->heard_ms = uv_now(ln->loop);
-		ln->has_asked = false;
-		if (rc->reader->len - before < READ_SIZE)
+		n = rc->reader->len - before;
+		ln->n_silent = 0;
+		ln->n_bytes += n;
+		if (n < READ_SIZE)
 			i = READS_A_TURN; /* a short read: there is no more */
 		take_replies(ln);
 	}
@@ -387,25 +422,72 @@ on_connect_timeout(uv_timer_t *timer)
 	fail(timer->data, "no connection within connect_timeout");
 }
 
+#if HIREDIS_MAJOR >= 1
+#define N_ELEMENTS size_t
+#else
+#define N_ELEMENTS int
+#endif
+static void *(*create_array)(const redisReadTask *task, N_ELEMENTS n);
+
+/* hiredis would make an array of any length that is announced. */
+static void *
+create_bounded_array(const redisReadTask *task, N_ELEMENTS n)
+{
+	struct link *ln = task->privdata;
+
+	ln->n_elements += (size_t)n;
+	return ln->n_elements > ELEMENTS_MAX ? NULL : create_array(task, n);
+}
+
+static void
+bound_replies(struct link *ln)
+{
+	static redisReplyObjectFunctions bounded;
+
+	if (create_array == NULL) {
+		bounded = *ln->rc->reader->fn;
+		create_array = bounded.createArray;
+		bounded.createArray = create_bounded_array;
+	}
+	ln->rc->reader->fn = &bounded;
+	ln->rc->reader->privdata = ln;
+	ln->n_bytes = ln->n_elements = 0;
+}
+
+static int
+start_poll(struct link *ln)
+{
+	uv_poll_t *poll = malloc(sizeof(*poll));
+	int ret;
+
+	if (poll == NULL)
+		return -ENOMEM;
+	if ((ret = uv_poll_init(ln->loop, poll, ln->rc->fd)) < 0) {
+		free(poll);
+		return ret;
+	}
+	poll->data = ln;
+	ln->poll = poll;
+	return uv_poll_start(poll, UV_WRITABLE, on_poll);
+}
+
 /* rc is new and connecting; the link owns it from here on. */
 static void
 watch_connection(struct link *ln, redisContext *rc)
 {
+	int ret;
+
 	ln->rc = rc;
 	if (rc == NULL || rc->err != 0) {
 		fail(ln, rc == NULL ? "out of memory" : rc->errstr);
 		return;
 	}
-	if ((ln->poll = malloc(sizeof(*ln->poll))) == NULL ||
-	    uv_poll_init(ln->loop, ln->poll, rc->fd) < 0) {
-		free(ln->poll);
-		ln->poll = NULL;
-		fail(ln, "out of memory");
+	bound_replies(ln);
+	if ((ret = start_poll(ln)) < 0) {
+		fail(ln, uv_strerror(ret));
 		return;
 	}
-	ln->poll->data = ln;
 	ln->state = LINK_CONNECTING;
-	uv_poll_start(ln->poll, UV_WRITABLE, on_poll);
 }
 
 static void

@@ -72,6 +72,9 @@ bool link_is_up(const struct link *ln);
 /* link_fail - what it said makes no sense: log why, drop the connection, connect anew after the pause. */
 void link_fail(struct link *ln, const char *why);
 
+/* link_hasten - for tests: pauses and the watch over silence pass so many times as fast, in every link. */
+void link_hasten(unsigned times);
+
 /* link_free - takes NULL. No callback comes after it; the memory goes when libuv has let go of it. */
 void link_free(struct link *ln);
 

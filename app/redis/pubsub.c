@@ -10,6 +10,8 @@
 #include "base/list.h"
 #include "base/map.h"
 
+enum { RETRY_MS = 500 };
+
 /* What was sent and is not answered yet. Redis answers in order; messages come in between. */
 enum sent_kind { SENT_SUBSCRIBE, SENT_UNSUBSCRIBE, SENT_PING };
 
@@ -17,6 +19,9 @@ struct sent {
 	struct list node;
 	enum sent_kind kind;
 	struct pubsub_subject *subject; /* of SUBSCRIBE; NULL: it was unsubscribed since */
+	unsigned char subject_kind;
+	uint32_t len;
+	char name[]; /* of UNSUBSCRIBE, whose subject is gone */
 };
 
 struct pubsub {
@@ -26,6 +31,8 @@ struct pubsub {
 	void *ctx;
 	struct map channels, patterns;
 	struct list sent;
+	struct list postponed; /* what a busy Redis refused */
+	uv_timer_t retry;
 };
 
 static struct map *
@@ -34,41 +41,71 @@ map_of(struct pubsub *ps, enum subject_kind kind)
 	return kind == SUBJECT_CHANNEL ? &ps->channels : &ps->patterns;
 }
 
-/* Returns 0, or < 0 while the link is down: then all is sent when it comes up. */
+static struct sent *
+sent_new(enum sent_kind kind, struct pubsub_subject *subject)
+{
+	size_t len = kind == SENT_UNSUBSCRIBE ? subject->by_name.len : 0;
+	struct sent *sent = calloc(1, sizeof(*sent) + len);
+
+	if (sent == NULL)
+		return NULL;
+	list_init(&sent->node);
+	sent->kind = kind;
+	sent->len = (uint32_t)len;
+	if (kind == SENT_SUBSCRIBE)
+		sent->subject = subject;
+	if (kind == SENT_UNSUBSCRIBE)
+		memcpy(sent->name, subject->by_name.key, len);
+	if (subject != NULL)
+		sent->subject_kind = subject->kind;
+	return sent;
+}
+
+static void
+sent_free(struct sent *sent)
+{
+	if (sent->subject != NULL)
+		sent->subject->awaited = NULL;
+	list_del(&sent->node);
+	free(sent);
+}
+
+/* Takes sent, which is in no list. Returns 0; or < 0, and sent is freed. */
 static int
-send_one(struct pubsub *ps, enum sent_kind kind, struct pubsub_subject *subject)
+say(struct pubsub *ps, struct sent *sent)
 {
 	static const char *const verbs[][2] = {
 	    [SENT_SUBSCRIBE] = {"SUBSCRIBE", "PSUBSCRIBE"},
 	    [SENT_UNSUBSCRIBE] = {"UNSUBSCRIBE", "PUNSUBSCRIBE"},
 	    [SENT_PING] = {"PING", "PING"},
 	};
-	const char *argv[2];
-	size_t lens[2];
-	struct sent *sent;
+	const char *argv[2] = {verbs[sent->kind][sent->subject_kind], sent->name};
+	size_t lens[2] = {strlen(argv[0]), sent->len};
 	int rc;
+
+	if (sent->subject != NULL) {
+		argv[1] = sent->subject->by_name.key;
+		lens[1] = sent->subject->by_name.len;
+		sent->subject->awaited = sent;
+	}
+	if ((rc = link_send(ps->link, sent->kind == SENT_PING ? 1 : 2, argv, lens)) < 0)
+		sent_free(sent);
+	else
+		list_add_tail(&ps->sent, &sent->node);
+	return rc;
+}
+
+/* Returns 0, or < 0 while the link is down: then all is sent when it comes up. */
+static int
+send_one(struct pubsub *ps, enum sent_kind kind, struct pubsub_subject *subject)
+{
+	struct sent *sent;
 
 	if (!link_is_up(ps->link))
 		return -ENOTCONN;
-	if ((sent = calloc(1, sizeof(*sent))) == NULL)
+	if ((sent = sent_new(kind, subject)) == NULL)
 		return -ENOMEM;
-	argv[0] = verbs[kind][subject != NULL && subject->kind == SUBJECT_PATTERN];
-	lens[0] = strlen(argv[0]);
-	if (subject != NULL) {
-		argv[1] = subject->by_name.key;
-		lens[1] = subject->by_name.len;
-	}
-	if ((rc = link_send(ps->link, subject != NULL ? 2 : 1, argv, lens)) < 0) {
-		free(sent);
-		return rc;
-	}
-	sent->kind = kind;
-	if (kind == SENT_SUBSCRIBE) {
-		sent->subject = subject;
-		subject->awaited = sent;
-	}
-	list_add_tail(&ps->sent, &sent->node);
-	return 0;
+	return say(ps, sent);
 }
 
 static void
@@ -97,14 +134,47 @@ on_up(void *ctx)
 static void
 forget_sent(struct pubsub *ps)
 {
-	while (!list_is_empty(&ps->sent)) {
-		struct sent *sent = LIST_ENTRY(ps->sent.next, struct sent, node);
+	list_splice_tail(&ps->sent, &ps->postponed);
+	while (!list_is_empty(&ps->sent))
+		sent_free(LIST_ENTRY(ps->sent.next, struct sent, node));
+	uv_timer_stop(&ps->retry);
+}
 
-		if (sent->subject != NULL)
-			sent->subject->awaited = NULL;
+/* Is what it asked for still wanted? The names that are subscribed tell, whatever the order was. */
+static bool
+is_wanted(const struct pubsub *ps, const struct sent *sent)
+{
+	if (sent->kind == SENT_SUBSCRIBE)
+		return sent->subject != NULL;
+	return pubsub_find(ps, sent->subject_kind, sent->name, sent->len) == NULL;
+}
+
+static void
+on_retry(uv_timer_t *timer)
+{
+	struct pubsub *ps = timer->data;
+
+	while (!list_is_empty(&ps->postponed)) {
+		struct sent *sent = LIST_ENTRY(ps->postponed.next, struct sent, node);
+
+		if (!is_wanted(ps, sent)) {
+			sent_free(sent);
+			continue;
+		}
 		list_del(&sent->node);
-		free(sent);
+		if (say(ps, sent) < 0) {
+			link_fail(ps->link, "out of memory");
+			return;
+		}
 	}
+}
+
+static void
+postpone(struct pubsub *ps, struct sent *sent)
+{
+	list_move_tail(&ps->postponed, &sent->node);
+	if (!uv_is_active((uv_handle_t *)&ps->retry))
+		uv_timer_start(&ps->retry, on_retry, RETRY_MS, 0);
 }
 
 static void
@@ -168,10 +238,8 @@ take_sent(struct pubsub *ps, enum sent_kind kind, bool *is_right)
 		link_fail(ps->link, "it answered what nobody asked");
 		return NULL;
 	}
-	if ((subject = sent->subject) != NULL)
-		subject->awaited = NULL;
-	list_del(&sent->node);
-	free(sent);
+	subject = sent->subject;
+	sent_free(sent);
 	return subject;
 }
 
@@ -190,26 +258,33 @@ on_answer(struct pubsub *ps, enum sent_kind kind, const redisReply *name)
 		ps->ops->on_confirmed(subject);
 }
 
-/* Only of the oldest command: an ACL refuses one name, and Redis that is loading or busy all of
- * them. */
+/* BUSY: a script runs for too long. It passes, and nobody's subscription is lost by it. */
+static bool
+is_passing(const redisReply *error)
+{
+	return strncmp(error->str, "BUSY ", 5) == 0 || strncmp(error->str, "LOADING ", 8) == 0;
+}
+
+/* It is about the oldest command alone, and that names one channel: an ACL refuses nobody else's.
+ */
 static void
 on_error(struct pubsub *ps, const redisReply *reply)
 {
 	struct sent *sent = LIST_ENTRY(ps->sent.next, struct sent, node);
 	struct pubsub_subject *subject;
-	bool is_right;
 
 	if (list_is_empty(&ps->sent)) {
 		link_fail(ps->link, reply->str);
-		return;
-	}
-	if (sent->kind == SENT_SUBSCRIBE && strncmp(reply->str, "NOPERM", 6) != 0) {
+	} else if (sent->kind != SENT_PING && is_passing(reply)) {
+		postpone(ps, sent);
+	} else if (sent->kind == SENT_SUBSCRIBE && strncmp(reply->str, "NOPERM ", 7) != 0) {
 		link_fail(ps->link, reply->str);
-		return;
+	} else {
+		subject = sent->subject;
+		sent_free(sent);
+		if (subject != NULL)
+			ps->ops->on_refused(subject, reply->str);
 	}
-	subject = take_sent(ps, sent->kind, &is_right);
-	if (subject != NULL)
-		ps->ops->on_refused(subject, reply->str);
 }
 
 static void
@@ -277,12 +352,21 @@ pubsub_new(struct pubsub **out, uv_loop_t *loop, const struct redis_settings *rs
 	map_init(&ps->channels);
 	map_init(&ps->patterns);
 	list_init(&ps->sent);
+	list_init(&ps->postponed);
 	if ((rc = link_new(&ps->link, loop, "pub/sub", rs, &link_ops, ps)) < 0) {
 		free(ps);
 		return rc;
 	}
+	uv_timer_init(loop, &ps->retry);
+	ps->retry.data = ps;
 	*out = ps;
 	return 0;
+}
+
+static void
+on_retry_closed(uv_handle_t *retry)
+{
+	free(retry->data);
 }
 
 void
@@ -295,7 +379,7 @@ pubsub_free(struct pubsub *ps)
 	counters_add(COUNTER_SUBJECTS, -(int64_t)(ps->channels.n + ps->patterns.n));
 	map_fini(&ps->channels);
 	map_fini(&ps->patterns);
-	free(ps);
+	uv_close((uv_handle_t *)&ps->retry, on_retry_closed);
 }
 
 bool
@@ -353,5 +437,4 @@ pubsub_adopt(struct pubsub *ps, struct pubsub *from)
 	ps->channels = from->channels;
 	ps->patterns = from->patterns;
 	from->channels = from->patterns = none;
-	counters_add(COUNTER_SUBJECTS, (int64_t)(ps->channels.n + ps->patterns.n));
 }

@@ -1,14 +1,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/percent.h"
 #include "redis/link.h"
 
 enum { DEFAULT_PORT = 6379, DB_MAX = 1000000 };
 
-static const char forms[] = "a Redis URL is redis://[user:password@]host[:port][/db] or "
-			    "unix://[user:password@]/path[?db=N]";
+static const char forms[] = "a Redis URL is redis://[user[:password]@]host[:port][/db] or "
+			    "unix://[user[:password]@]/path[?db=N]";
 
 static bool
 same_text(const char *a, const char *b)
@@ -53,24 +54,24 @@ parse_number(const char *text, size_t len, long max, int *out)
 	return 0;
 }
 
-/* "user:password@", "password@" is refused: it is the user in one client and the password in
- * another. */
+/* "user:password", ":password", or "user", whose password stands in password_file. */
 static int
 parse_login(struct redis_url *url, const char *p, size_t len, const char **why)
 {
-	const char *colon = memchr(p, ':', len);
-	int rc;
+	const char *colon = memchr(p, ':', len), *end = p + len;
+	const char *user_end = colon != NULL ? colon : end;
+	int rc = 0;
 
-	if (colon == NULL) {
-		*why = "before the @ stands user:password, or :password";
+	if (len == 0) {
+		*why = "before the @ stands user:password, :password, or a user";
 		return -EINVAL;
 	}
-	if (colon > p && (rc = decoded_copy(&url->user, p, (size_t)(colon - p))) < 0) {
-		*why = "a % in the user or password stands before two hexadecimal digits";
-		return rc;
-	}
-	if ((rc = decoded_copy(&url->password, colon + 1, (size_t)(p + len - colon - 1))) < 0)
-		*why = "a % in the user or password stands before two hexadecimal digits";
+	if (user_end > p)
+		rc = decoded_copy(&url->user, p, (size_t)(user_end - p));
+	if (rc == 0 && colon != NULL)
+		rc = decoded_copy(&url->password, colon + 1, (size_t)(end - colon - 1));
+	if (rc < 0)
+		*why = "a % in the user or password stands before two hexadecimal digits, not 00";
 	return rc;
 }
 
@@ -159,6 +160,10 @@ parse_unix(struct redis_url *url, const char *rest, const char **why)
 	url->path = query != NULL ? strndup(slash, (size_t)(query - slash)) : strdup(slash);
 	if (url->path == NULL)
 		return -ENOMEM;
+	if (strlen(url->path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+		*why = "a Unix socket's path has at most 107 bytes";
+		return -EINVAL;
+	}
 	if (query == NULL)
 		return 0;
 	if (strncmp(query, "?db=", 4) != 0) {

@@ -103,9 +103,10 @@ def children_of(pid):
 
 
 def is_alive(pid):
-    """Is there such a process, and is it more than a zombie?"""
+    """Is there such a process, and is it more than a zombie? (One with threads left still holds its sockets.)"""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
     except (FileNotFoundError, ProcessLookupError):
         return False
 
