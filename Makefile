@@ -24,21 +24,36 @@ UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/tes
 C_FILES := $(SRC) $(wildcard tests/*/*.c)
 H_FILES := $(wildcard include/sluice/*.h app/*.h app/*/*.h tests/*/*.h)
 
+# Short lines; V=1 shows the commands.
+ifndef V
+.SILENT:
+SHOW := @printf '  %-4s %s\n'
+else
+SHOW := @:
+endif
+
+# Objects stay, so that make's last line is the tests' last line.
+.SECONDARY:
+
 .PHONY: all
 all: $(B)/sluice
 
 $(B)/sluice: $(B)/app/main.o $(B)/libsluice.a
+	$(SHOW) LINK $@
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/libsluice.a: $(LIBOBJ)
+	$(SHOW) AR $@
 	@rm -f $@
 	$(AR) rcs $@ $^
 
 $(B)/%.o: %.c
+	$(SHOW) CC $@
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libsluice.a
+	$(SHOW) LINK $@
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

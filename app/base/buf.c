@@ -30,10 +30,10 @@ buf_reserve(struct buf *b, size_t len)
 
 	if (len > b->cap - b->len)
 		return -EMSGSIZE;
-	need = b->len + len;
-	if (need <= b->alloc)
+	need = b->len + len + 1; /* vsnprintf() ends its text with a NUL, which is not counted */
+	if (need <= b->alloc || len == 0)
 		return 0;
-	alloc = b->alloc > b->cap / 2 ? b->cap : b->alloc * 2;
+	alloc = b->alloc > b->cap / 2 ? b->cap + 1 : b->alloc * 2;
 	if (alloc < need)
 		alloc = need;
 	if (alloc < FIRST_ALLOC && FIRST_ALLOC <= b->cap)
@@ -80,10 +80,9 @@ buf_printf(struct buf *b, const char *fmt, ...)
 	va_start(ap, fmt);
 	len = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
-	if (len < 0)
-		return -EMSGSIZE;
-	/* vsnprintf() writes a NUL behind the text; it is not part of the buffer. */
-	if ((rc = buf_reserve(b, (size_t)len + 1)) < 0)
+	if (len <= 0)
+		return len < 0 ? -EMSGSIZE : 0;
+	if ((rc = buf_reserve(b, (size_t)len)) < 0)
 		return rc;
 	va_start(ap, fmt);
 	vsnprintf(b->p + b->len, (size_t)len + 1, fmt, ap);

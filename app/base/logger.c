@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +89,9 @@ logger_open(const char *to, enum logger_level level, enum logger_format format)
 	}
 	logger.level = level;
 	logger.format = format;
+	/* A reader of the log that has gone, or a full file, costs lines and no process. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	return 0;
 }
 
@@ -154,40 +158,46 @@ format_line(char *out, size_t max, enum logger_level level, const char *text)
  * A pipe or terminal that nobody reads must not stop the loop. A pipe that polls
  * writable takes a line of up to PIPE_BUF (4096) bytes whole (pipe(7)).
  */
-static void
-write_line(const char *line, size_t len)
+static bool
+write_line(enum logger_level level, const char *text)
 {
 	struct pollfd pfd = { .fd = logger.fd, .events = POLLOUT };
+	char line[OUT_MAX];
+	int len = format_line(line, sizeof(line), level, text);
 
-	if (poll(&pfd, 1, 0) != 1 || (pfd.revents & POLLOUT) == 0 ||
-	    write(logger.fd, line, len) != (ssize_t)len)
-		logger.n_lost++;
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLOUT) != 0 &&
+	    write(logger.fd, line, (size_t)len) == len;
+}
+
+/* The count stays until a line that tells it has been written. */
+static void
+tell_lost(void)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%u lines of this log could not be written", logger.n_lost);
+	if (write_line(LOGGER_WARN, text))
+		logger.n_lost = 0;
 }
 
 __attribute__((format(printf, 2, 0))) static void
 say(enum logger_level level, const char *fmt, va_list ap)
 {
-	char raw[LINE_MAX_LEN], text[LINE_MAX_LEN * 3], line[OUT_MAX];
-	int len;
+	char raw[LINE_MAX_LEN], text[LINE_MAX_LEN * 3];
 
 	if (level > logger.level)
 		return;
 	if (vsnprintf(raw, sizeof(raw), fmt, ap) < 0)
 		return;
-	if (logger.n_lost > 0 && logger.fd >= 0) {
-		snprintf(text, sizeof(text), "%u lines of this log could not be written",
-		    logger.n_lost);
-		logger.n_lost = 0;
-		len = format_line(line, sizeof(line), LOGGER_WARN, text);
-		write_line(line, (size_t)len);
-	}
 	escape(text, sizeof(text), raw, logger.format == LOGGER_JSON && logger.fd >= 0);
 	if (logger.fd < 0) {
 		syslog(priorities[level], "%s", text);
 		return;
 	}
-	len = format_line(line, sizeof(line), level, text);
-	write_line(line, (size_t)len);
+	if (logger.n_lost > 0)
+		tell_lost();
+	if (logger.n_lost > 0 || !write_line(level, text))
+		logger.n_lost++;
 }
 
 #define DEFINE_LOGGER(name, level)                                                                 \

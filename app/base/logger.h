@@ -17,7 +17,9 @@ enum logger_format { LOGGER_TEXT, LOGGER_JSON };
 
 /*
  * logger_open - to is "stderr", "syslog" or a file's path (appended, made with mode 0640).
- * On failure the logger stays as it was. Returns 0 or a negative errno of open(2).
+ * On failure the logger stays as it was. From the first success on, SIGPIPE and SIGXFSZ are
+ * ignored in this process: neither a reader that has gone nor a full file may end it.
+ * Returns 0 or a negative errno of open(2).
  */
 int logger_open(const char *to, enum logger_level level, enum logger_format format);
 int logger_reopen(void);	/* for SIGUSR1: the same path anew. 0 or a negative errno. */

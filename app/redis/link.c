@@ -20,6 +20,7 @@ enum {
 	READS_A_TURN = 16, /* of 16 KiB each, so that other descriptors have their turn */
 	READ_SIZE = 16384, /* what redisBufferRead() asks for */
 	ADDRESSES_MAX = 8,
+	COMPLAIN_MS = 60000,
 };
 
 /*
@@ -56,6 +57,12 @@ struct lookup {
 	struct link *link; /* NULL: nobody waits any more */
 };
 
+/* What was last said of one URL: the same is said once a minute, another reason at once. */
+struct complaint {
+	struct logger_pause pause;
+	char why[80];
+};
+
 struct link {
 	uv_loop_t *loop;
 	const char *name;
@@ -75,10 +82,8 @@ struct link {
 	bool wants_write;
 	struct greeting greeting;
 	uv_timer_t timer;
-	struct logger_pause complaints;
-	size_t n_bytes, n_elements; /* of the reply that is not whole yet */
-	bool is_reading; /* replies are handed out: what is dropped meanwhile is freed after */
-	redisContext *doomed;
+	size_t n_bytes, n_elements;    /* of the reply that is not whole yet */
+	struct complaint complaints[]; /* one for each URL, since a link was up */
 };
 
 static unsigned haste = 1;
@@ -131,10 +136,7 @@ drop_connection(struct link *ln)
 		ln->poll = NULL;
 	}
 	if (ln->rc != NULL) {
-		if (ln->is_reading)
-			ln->doomed = ln->rc; /* its reader is still on the stack below us */
-		else
-			redisFree(ln->rc);
+		redisFree(ln->rc);
 		ln->rc = NULL;
 	}
 	ln->wants_write = false;
@@ -179,16 +181,35 @@ begin_pause(struct link *ln)
 }
 
 static void
+forget_complaints(struct link *ln)
+{
+	memset(ln->complaints, 0, ln->rs->n_urls * sizeof(ln->complaints[0]));
+}
+
+static void
+complain(struct link *ln, const char *why)
+{
+	struct complaint *c = &ln->complaints[ln->url];
+	char where[256];
+
+	if (strncmp(c->why, why, sizeof(c->why) - 1) != 0)
+		c->pause = (struct logger_pause){0};
+	if (!logger_may(&c->pause, uv_now(ln->loop), COMPLAIN_MS))
+		return;
+	snprintf(c->why, sizeof(c->why), "%.*s", (int)sizeof(c->why) - 1, why);
+	logger_warn("Redis (%s, %s): %s", ln->name, place(ln, where, sizeof(where)), why);
+}
+
+static void
 fail(struct link *ln, const char *reason)
 {
 	bool was_up = ln->state == LINK_UP;
-	char where[256], why[256];
+	char why[256];
 
 	if (ln->state == LINK_PAUSING || ln->state == LINK_FREED)
 		return;
 	snprintf(why, sizeof(why), "%s", reason); /* which may lie in what is dropped */
-	if (logger_may(&ln->complaints, uv_now(ln->loop), was_up ? 1000 : 60000))
-		logger_warn("Redis (%s, %s): %s", ln->name, place(ln, where, sizeof(where)), why);
+	complain(ln, why);
 	drop_connection(ln);
 	if (was_up && ln->n_ticks >= STEADY_TICKS) {
 		ln->pause_ms = PAUSE_MIN_MS;
@@ -239,7 +260,7 @@ become_up(struct link *ln)
 	uv_timer_start(&ln->timer, on_tick, TICK_MS / haste, TICK_MS / haste);
 	counters_add(COUNTER_REDIS_UP, 1);
 	logger_info("Redis (%s, %s): connected", ln->name, place(ln, where, sizeof(where)));
-	ln->complaints = (struct logger_pause){0};
+	forget_complaints(ln);
 	ln->ops->on_up(ln->ctx);
 }
 
@@ -272,7 +293,10 @@ is_endless_line(const redisReader *reader)
 	       memmem(reader->buf + reader->pos, HEAD_MAX_LEN, "\r\n", 2) == NULL;
 }
 
-/* Each reply may end the link, or free it: rc tells whether it is still ours. */
+/*
+ * Each reply may end the link, or free it: rc is gone then, and not looked into, for another one
+ * only comes from a timer. ln itself stays until libuv has closed its handles.
+ */
 static void
 take_replies(struct link *ln)
 {
@@ -304,7 +328,6 @@ on_readable(struct link *ln)
 	redisContext *rc = ln->rc;
 	int i;
 
-	ln->is_reading = true;
 	for (i = 0; i < READS_A_TURN && ln->rc == rc; i++) {
 		size_t before = rc->reader->len, n;
 
@@ -318,11 +341,6 @@ on_readable(struct link *ln)
 		if (n < READ_SIZE)
 			i = READS_A_TURN; /* a short read: there is no more */
 		take_replies(ln);
-	}
-	ln->is_reading = false;
-	if (ln->doomed != NULL) {
-		redisFree(ln->doomed);
-		ln->doomed = NULL;
 	}
 }
 
@@ -565,7 +583,7 @@ int
 link_new(struct link **out, uv_loop_t *loop, const char *name, const struct redis_settings *rs,
 	 const struct link_ops *ops, void *ctx)
 {
-	struct link *ln = calloc(1, sizeof(*ln));
+	struct link *ln = calloc(1, sizeof(*ln) + rs->n_urls * sizeof(ln->complaints[0]));
 	int rc;
 
 	if (ln == NULL)

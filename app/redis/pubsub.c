@@ -265,20 +265,25 @@ is_passing(const redisReply *error)
 	return strncmp(error->str, "BUSY ", 5) == 0 || strncmp(error->str, "LOADING ", 8) == 0;
 }
 
-/* It is about the oldest command alone, and that names one channel: an ACL refuses nobody else's.
- */
+/* An ACL refuses this name; anything else is the link's trouble. */
+static bool
+is_fatal(const struct sent *sent, const redisReply *error)
+{
+	return sent->kind == SENT_SUBSCRIBE && !is_passing(error) &&
+	       strncmp(error->str, "NOPERM ", 7) != 0;
+}
+
+/* It is about the oldest command alone, which names one channel: nobody else's is refused by it. */
 static void
 on_error(struct pubsub *ps, const redisReply *reply)
 {
 	struct sent *sent = LIST_ENTRY(ps->sent.next, struct sent, node);
 	struct pubsub_subject *subject;
 
-	if (list_is_empty(&ps->sent)) {
+	if (list_is_empty(&ps->sent) || is_fatal(sent, reply)) {
 		link_fail(ps->link, reply->str);
 	} else if (sent->kind != SENT_PING && is_passing(reply)) {
 		postpone(ps, sent);
-	} else if (sent->kind == SENT_SUBSCRIBE && strncmp(reply->str, "NOPERM ", 7) != 0) {
-		link_fail(ps->link, reply->str);
 	} else {
 		subject = sent->subject;
 		sent_free(sent);

@@ -15,16 +15,32 @@ is_name_ok(const char *p, size_t len, size_t max)
 	    memchr(p, '\r', len) == NULL && utf8_valid_len(p, len) == len;
 }
 
-/* The first CR or LF, or end if there is none. */
-static const char *
-find_eol(const char *p, const char *end)
-{
-	const char *lf = memchr(p, '\n', (size_t)(end - p));
-	const char *cr = memchr(p, '\r', (size_t)((lf != NULL ? lf : end) - p));
+/* The next CR and the next LF of a payload, each end if there is none. */
+struct eols {
+	const char *cr, *lf;
+	const char *end;
+};
 
-	if (cr != NULL)
-		return cr;
-	return lf != NULL ? lf : end;
+static const char *
+find(const char *p, char c, const char *end)
+{
+	const char *at = memchr(p, c, (size_t)(end - p));
+
+	return at != NULL ? at : end;
+}
+
+/*
+ * The first CR or LF from p on, or end. What was found is kept until p has passed it: a search
+ * of its own for each line would scan the whole rest for the LF that a payload of lone CRs lacks.
+ */
+static const char *
+find_eol(struct eols *next, const char *p)
+{
+	if (next->cr < p)
+		next->cr = find(p, '\r', next->end);
+	if (next->lf < p)
+		next->lf = find(p, '\n', next->end);
+	return next->cr < next->lf ? next->cr : next->lf;
 }
 
 static const char *
@@ -61,10 +77,11 @@ static int
 put_data(struct buf *b, const char *p, size_t len, size_t *n_replaced)
 {
 	const char *end = p + len, *eol;
+	struct eols next = { find(p, '\r', end), find(p, '\n', end), end };
 	int rc;
 
 	for (;;) {
-		eol = find_eol(p, end);
+		eol = find_eol(&next, p);
 		if ((rc = buf_puts(b, "data: ")) < 0 ||
 		    (rc = put_text(b, p, (size_t)(eol - p), n_replaced)) < 0 ||
 		    (rc = buf_putc(b, '\n')) < 0)
@@ -85,6 +102,19 @@ put_field(struct buf *b, const char *name, const char *p, size_t len)
 	return buf_putc(b, '\n');
 }
 
+/* No frame of ev is shorter: a line end becomes "\ndata: ", and no ill-formed subpart is over 3 bytes. */
+static size_t
+least_len(const struct event *ev)
+{
+	size_t len = sizeof("data: \n\n") - 1 + ev->data_len;
+
+	if (ev->id != NULL)
+		len += sizeof("id: \n") - 1 + ev->id_len;
+	if (ev->type_len > 0)
+		len += sizeof("event: \n") - 1 + ev->type_len;
+	return len;
+}
+
 int
 event_append(struct buf *b, const struct event *ev, size_t *n_replaced)
 {
@@ -96,7 +126,7 @@ event_append(struct buf *b, const struct event *ev, size_t *n_replaced)
 	if (ev->type_len > 0 && !is_name_ok(ev->type, ev->type_len, EVENT_TYPE_MAX))
 		return -EINVAL;
 	/* The usual frame has one line: one growth of the buffer for all of it. */
-	if ((rc = buf_reserve(b, ev->id_len + ev->type_len + ev->data_len + 32)) < 0)
+	if ((rc = buf_reserve(b, least_len(ev))) < 0)
 		return rc;
 	if ((ev->id != NULL && (rc = put_field(b, "id: ", ev->id, ev->id_len)) < 0) ||
 	    (ev->type_len > 0 && (rc = put_field(b, "event: ", ev->type, ev->type_len)) < 0) ||

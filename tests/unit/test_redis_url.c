@@ -134,7 +134,7 @@ test_refused(void **state)
 static void
 test_longest_path(void **state)
 {
-	char text[sizeof("unix://") + 108] = "unix://";
+	char text[sizeof("unix://") + 108] = "unix://"; /* zeros behind it */
 	struct redis_url url;
 	const char *why;
 
@@ -142,7 +142,7 @@ test_longest_path(void **state)
 	memset(text + strlen(text), '/', 107);
 	assert_int_equal(redis_url_parse(&url, text, &why), 0);
 	redis_url_fini(&url);
-	strcat(text, "/");
+	text[sizeof("unix://") - 1 + 107] = '/';
 	assert_int_not_equal(redis_url_parse(&url, text, &why), 0);
 	assert_non_null(strstr(why, "107"));
 }

@@ -1,0 +1,228 @@
+/* The module is taken in as source, so that each of its allocations can be made to fail. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static unsigned fail_at; /* the allocation that fails; 0: none */
+static unsigned n_allocs;
+
+static void *
+failing_realloc(void *p, size_t size)
+{
+	n_allocs++;
+	if (fail_at > 0 && --fail_at == 0)
+		return NULL;
+	return realloc(p, size);
+}
+
+#define realloc failing_realloc
+#include "base/buf.c" /* NOLINT(bugprone-suspicious-include) */
+#undef realloc
+
+static void
+assert_bytes(const struct buf *b, const char *want)
+{
+	assert_int_equal(b->len, strlen(want));
+	if (b->len > 0)
+		assert_memory_equal(b->p, want, b->len);
+	assert_true(b->len <= b->cap);
+}
+
+static void
+appends(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 100);
+	assert_null(b.p);
+	assert_int_equal(buf_put(&b, "a\0b", 3), 0);
+	assert_int_equal(b.len, 3);
+	assert_memory_equal(b.p, "a\0b", 3);
+	buf_truncate(&b, 1);
+	assert_int_equal(buf_puts(&b, "bc"), 0);
+	assert_int_equal(buf_putc(&b, 'd'), 0);
+	assert_int_equal(buf_printf(&b, "%d-%s", 7, "x"), 0);
+	assert_bytes(&b, "abcd7-x");
+	buf_fini(&b);
+}
+
+static void
+nothing_holds_no_heap(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	n_allocs = 0;
+	buf_init(&b, 10);
+	assert_int_equal(buf_put(&b, NULL, 0), 0);
+	assert_int_equal(buf_puts(&b, ""), 0);
+	assert_int_equal(buf_printf(&b, "%s", ""), 0);
+	assert_int_equal(buf_reserve(&b, 0), 0);
+	buf_truncate(&b, 0);
+	buf_consume(&b, 0);
+	assert_int_equal(n_allocs, 0);
+	assert_null(b.p);
+
+	assert_int_equal(buf_puts(&b, "abc"), 0);
+	buf_consume(&b, 3);
+	assert_null(b.p);
+	assert_int_equal(b.alloc, 0);
+	assert_int_equal(buf_puts(&b, "again"), 0);
+	assert_bytes(&b, "again");
+	buf_fini(&b);
+	assert_null(b.p);
+	assert_int_equal(b.len, 0);
+	assert_int_equal(buf_puts(&b, "0123456789"), 0); /* the cap outlives buf_fini() */
+	assert_int_equal(buf_putc(&b, 'x'), -EMSGSIZE);
+	buf_fini(&b);
+}
+
+/* Up to the cap and not a byte further, by each way to append, for caps around the first
+ * allocation. */
+static void
+caps(void **state)
+{
+	static const size_t all[] = {0, 1, 2, 63, 64, 65, 66, 127, 128, 129, 1000};
+	char text[1002];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		size_t cap = all[i];
+		struct buf b;
+
+		memset(text, 'a', sizeof(text));
+		text[cap] = '\0';
+		buf_init(&b, cap);
+		assert_int_equal(buf_puts(&b, text), 0);
+		buf_fini(&b);
+		assert_int_equal(buf_printf(&b, "%s", text), 0);
+		assert_bytes(&b, text);
+		assert_int_equal(buf_putc(&b, 'b'), -EMSGSIZE);
+		assert_int_equal(buf_printf(&b, "b"), -EMSGSIZE);
+		assert_int_equal(buf_reserve(&b, SIZE_MAX), -EMSGSIZE);
+		assert_int_equal(buf_reserve(&b, 1), -EMSGSIZE);
+		assert_int_equal(buf_put(&b, "", 0), 0);
+		assert_bytes(&b, text);
+		buf_fini(&b);
+		for (size_t n = 0; n < cap; n++)
+			assert_int_equal(buf_putc(&b, 'a'), 0);
+		assert_int_equal(buf_putc(&b, 'b'), -EMSGSIZE);
+		assert_bytes(&b, text);
+		buf_fini(&b);
+		text[cap] = 'a';
+		assert_int_equal(buf_put(&b, text, cap + 1), -EMSGSIZE);
+		assert_null(b.p);
+	}
+}
+
+static void
+reserve(void **state)
+{
+	struct buf b;
+	char *p;
+
+	(void)state;
+	buf_init(&b, 1000);
+	assert_int_equal(buf_reserve(&b, 500), 0);
+	assert_int_equal(b.len, 0);
+	p = b.p;
+	memset(b.p, 'x', 500);
+	b.len = 500;
+	assert_int_equal(buf_reserve(&b, 0), 0);
+	assert_ptr_equal(b.p, p);
+	assert_int_equal(buf_reserve(&b, 501), -EMSGSIZE);
+	assert_int_equal(buf_reserve(&b, 500), 0);
+	memset(b.p + b.len, 'y', 500);
+	assert_int_equal(b.p[499], 'x');
+	buf_fini(&b);
+}
+
+/* A megabyte byte by byte takes a few growths, not a megabyte of them. */
+static void
+growth(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	n_allocs = 0;
+	buf_init(&b, (1 << 20) + 1);
+	for (int i = 0; i <= 1 << 20; i++)
+		assert_int_equal(buf_putc(&b, (char)('a' + i % 26)), 0);
+	for (int i = 0; i <= 1 << 20; i++)
+		assert_int_equal(b.p[i], 'a' + i % 26);
+	assert_in_range(n_allocs, 10, 20);
+	buf_fini(&b);
+}
+
+static void
+consume_and_truncate(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 100);
+	assert_int_equal(buf_puts(&b, "0123456789"), 0);
+	buf_consume(&b, 0);
+	assert_bytes(&b, "0123456789");
+	buf_consume(&b, 3);
+	assert_bytes(&b, "3456789");
+	buf_truncate(&b, 8);
+	assert_bytes(&b, "3456789");
+	buf_truncate(&b, 2);
+	assert_bytes(&b, "34");
+	assert_int_equal(buf_puts(&b, "x"), 0);
+	assert_bytes(&b, "34x");
+	buf_truncate(&b, 0);
+	assert_int_equal(b.len, 0);
+	assert_non_null(b.p);
+	buf_consume(&b, 50);
+	assert_null(b.p);
+}
+
+static void
+allocations(void **state)
+{
+	struct buf b;
+	unsigned nth;
+	int rc = -ENOMEM;
+
+	(void)state;
+	for (nth = 1; rc != 0; nth++) {
+		buf_init(&b, 10000);
+		fail_at = nth;
+		for (int i = 0; i < 300; i++) {
+			size_t before = b.len;
+
+			rc = i % 2 == 0 ? buf_puts(&b, "0123456789") : buf_printf(&b, "%010d", i);
+			if (rc == 0)
+				continue;
+			assert_int_equal(rc, -ENOMEM);
+			assert_int_equal(b.len, before);
+			if (before > 0)
+				assert_memory_equal(b.p, "0123456789", 10);
+			break;
+		}
+		buf_fini(&b);
+	}
+	fail_at = 0;
+	assert_true(nth > 5);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(appends),     cmocka_unit_test(nothing_holds_no_heap),
+	    cmocka_unit_test(caps),        cmocka_unit_test(reserve),
+	    cmocka_unit_test(growth),      cmocka_unit_test(consume_and_truncate),
+	    cmocka_unit_test(allocations),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
