@@ -10,26 +10,26 @@ struct row {
 };
 
 const char *const counter_names[COUNTER_MAX] = {
-	[COUNTER_SUBSCRIBERS] = "subscribers",
-	[COUNTER_CONNECTIONS] = "connections",
-	[COUNTER_FEEDS] = "feeds",
-	[COUNTER_SUBJECTS] = "subjects",
-	[COUNTER_REDIS_UP] = "redis_links",
-	[COUNTER_REQUESTS] = "requests",
-	[COUNTER_REQUESTS_REFUSED] = "requests_refused",
-	[COUNTER_RECORDS_REFUSED] = "records_refused",
-	[COUNTER_MESSAGES] = "messages",
-	[COUNTER_EVENTS] = "events",
-	[COUNTER_DELIVERIES] = "deliveries",
-	[COUNTER_BYTES] = "bytes",
-	[COUNTER_UTF8_REPLACED] = "utf8_replaced",
-	[COUNTER_DROPPED_RESERVED] = "dropped_reserved",
-	[COUNTER_DROPPED_INVALID] = "dropped_invalid",
-	[COUNTER_DROPPED_HANDLER] = "dropped_handler",
-	[COUNTER_DROPPED_MEMORY] = "dropped_memory",
-	[COUNTER_SLOW] = "slow",
-	[COUNTER_RESETS] = "resets",
-	[COUNTER_REDIS_LOST] = "redis_lost",
+    [COUNTER_SUBSCRIBERS] = "subscribers",
+    [COUNTER_CONNECTIONS] = "connections",
+    [COUNTER_FEEDS] = "feeds",
+    [COUNTER_SUBJECTS] = "subjects",
+    [COUNTER_REDIS_UP] = "redis_links",
+    [COUNTER_REQUESTS] = "requests",
+    [COUNTER_REQUESTS_REFUSED] = "requests_refused",
+    [COUNTER_RECORDS_REFUSED] = "records_refused",
+    [COUNTER_MESSAGES] = "messages",
+    [COUNTER_EVENTS] = "events",
+    [COUNTER_DELIVERIES] = "deliveries",
+    [COUNTER_BYTES] = "bytes",
+    [COUNTER_UTF8_REPLACED] = "utf8_replaced",
+    [COUNTER_DROPPED_RESERVED] = "dropped_reserved",
+    [COUNTER_DROPPED_INVALID] = "dropped_invalid",
+    [COUNTER_DROPPED_HANDLER] = "dropped_handler",
+    [COUNTER_DROPPED_MEMORY] = "dropped_memory",
+    [COUNTER_SLOW] = "slow",
+    [COUNTER_RESETS] = "resets",
+    [COUNTER_REDIS_LOST] = "redis_lost",
 };
 
 /* Until counters_open() there is one row, of this process alone. */
@@ -42,7 +42,7 @@ int
 counters_open(unsigned n)
 {
 	void *p = mmap(NULL, n * sizeof(struct row), PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
 		return -errno;

@@ -17,16 +17,16 @@
 enum { LINE_MAX_LEN = 1024, OUT_MAX = 8 * 1024 };
 
 static struct {
-	int fd;	    /* -1: syslog */
+	int fd;     /* -1: syslog */
 	char *path; /* NULL: stderr or syslog */
 	enum logger_level level;
 	enum logger_format format;
 	bool is_journal; /* systemd's journal reads stderr: it knows the time, and reads a level */
 	unsigned n_lost;
-} logger = { .fd = STDERR_FILENO, .level = LOGGER_INFO };
+} logger = {.fd = STDERR_FILENO, .level = LOGGER_INFO};
 
-static const char *const level_names[] = { "error", "warn", "info", "debug" };
-static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
 
 /* JOURNAL_STREAM names the device and inode that systemd connected (systemd.exec(5)). */
 static bool
@@ -148,9 +148,9 @@ format_line(char *out, size_t max, enum logger_level level, const char *text)
 	gmtime_r(&now, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	if (logger.format == LOGGER_JSON)
-		return snprintf(out, max,
-		    "{\"time\":\"%s\",\"level\":\"%s\",\"pid\":%d,\"message\":\"%s\"}\n", when,
-		    level_names[level], (int)getpid(), text);
+		return snprintf(
+		    out, max, "{\"time\":\"%s\",\"level\":\"%s\",\"pid\":%d,\"message\":\"%s\"}\n",
+		    when, level_names[level], (int)getpid(), text);
 	return snprintf(out, max, "%s %d %s %s\n", when, (int)getpid(), level_names[level], text);
 }
 
@@ -161,12 +161,12 @@ format_line(char *out, size_t max, enum logger_level level, const char *text)
 static bool
 write_line(enum logger_level level, const char *text)
 {
-	struct pollfd pfd = { .fd = logger.fd, .events = POLLOUT };
+	struct pollfd pfd = {.fd = logger.fd, .events = POLLOUT};
 	char line[OUT_MAX];
 	int len = format_line(line, sizeof(line), level, text);
 
 	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLOUT) != 0 &&
-	    write(logger.fd, line, (size_t)len) == len;
+	       write(logger.fd, line, (size_t)len) == len;
 }
 
 /* The count stays until a line that tells it has been written. */
@@ -200,14 +200,14 @@ say(enum logger_level level, const char *fmt, va_list ap)
 		logger.n_lost++;
 }
 
-#define DEFINE_LOGGER(name, level)                                                                 \
-	void name(const char *fmt, ...)                                                            \
-	{                                                                                          \
-		va_list ap;                                                                        \
-                                                                                                   \
-		va_start(ap, fmt);                                                                 \
-		say(level, fmt, ap);                                                               \
-		va_end(ap);                                                                        \
+#define DEFINE_LOGGER(name, level) \
+	void name(const char *fmt, ...) \
+	{ \
+		va_list ap; \
+\
+		va_start(ap, fmt); \
+		say(level, fmt, ap); \
+		va_end(ap); \
 	}
 
 DEFINE_LOGGER(logger_error, LOGGER_ERROR)

@@ -44,8 +44,8 @@ static uint32_t
 hash(const char *key, size_t len)
 {
 	const uint64_t *k = seed();
-	uint64_t v[4] = { k[0] ^ 0x736f6d6570736575, k[1] ^ 0x646f72616e646f6d,
-		k[0] ^ 0x6c7967656e657261, k[1] ^ 0x7465646279746573 };
+	uint64_t v[4] = {k[0] ^ 0x736f6d6570736575, k[1] ^ 0x646f72616e646f6d,
+			 k[0] ^ 0x6c7967656e657261, k[1] ^ 0x7465646279746573};
 	uint64_t word, tail = (uint64_t)len << 56;
 	size_t i;
 
@@ -143,7 +143,8 @@ map_find(const struct map *m, const char *key, size_t len)
 		return NULL;
 	h = hash(key, len);
 	for (node = m->slots[h & m->mask]; node != NULL; node = node->next) {
-		if (node->hash == h && node->len == len && (len == 0 || memcmp(node->key, key, len) == 0))
+		if (node->hash == h && node->len == len &&
+		    (len == 0 || memcmp(node->key, key, len) == 0))
 			return node;
 	}
 	return NULL;

@@ -22,10 +22,10 @@ struct redisReply;
 struct link;
 
 struct redis_url {
-	char *host;		/* NULL for a Unix socket */
-	char *path;		/* NULL for TCP */
+	char *host; /* NULL for a Unix socket */
+	char *path; /* NULL for TCP */
 	int port;
-	char *user, *password;	/* each may be NULL */
+	char *user, *password; /* each may be NULL */
 	int db;
 };
 
@@ -41,19 +41,22 @@ void redis_url_fini(struct redis_url *url);
 struct redis_settings {
 	struct redis_url *urls;
 	size_t n_urls;
-	char *prefix;			/* put before every channel and key; never NULL */
-	char *password_file;		/* NULL, or read at each connect: the password of every URL without one */
+	char *prefix;        /* put before every channel and key; never NULL */
+	char *password_file; /* NULL, or read at each connect: the password of every URL without one
+			      */
 	unsigned connect_timeout_ms;
 };
 void redis_settings_fini(struct redis_settings *rs);
 bool redis_settings_equal(const struct redis_settings *a, const struct redis_settings *b);
 
 struct link_ops {
-	void (*on_up)(void *ctx);			/* authorised and selected: commands may be sent */
-	void (*on_down)(void *ctx, const char *why);	/* once for each on_up; what was sent has no answer */
+	void (*on_up)(void *ctx); /* authorised and selected: commands may be sent */
+	void (*on_down)(void *ctx,
+			const char *why); /* once for each on_up; what was sent has no answer */
 	/* A reply, in the order of the commands, or a pub/sub push. Borrowed until it returns. */
 	void (*on_reply)(void *ctx, const struct redisReply *reply);
-	/* Nothing was heard for a while: send something that is answered, or the link is given up. */
+	/* Nothing was heard for a while: send something that is answered, or the link is given up.
+	 */
 	void (*on_quiet)(void *ctx);
 };
 
@@ -69,13 +72,16 @@ int link_send(struct link *ln, int argc, const char *const *argv, const size_t *
 
 bool link_is_up(const struct link *ln);
 
-/* link_fail - what it said makes no sense: log why, drop the connection, connect anew after the pause. */
+/* link_fail - what it said makes no sense: log why, drop the connection, connect anew after the
+ * pause. */
 void link_fail(struct link *ln, const char *why);
 
-/* link_hasten - for tests: pauses and the watch over silence pass so many times as fast, in every link. */
+/* link_hasten - for tests: pauses and the watch over silence pass so many times as fast, in every
+ * link. */
 void link_hasten(unsigned times);
 
-/* link_free - takes NULL. No callback comes after it; the memory goes when libuv has let go of it. */
+/* link_free - takes NULL. No callback comes after it; the memory goes when libuv has let go of it.
+ */
 void link_free(struct link *ln);
 
 #endif

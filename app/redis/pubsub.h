@@ -25,8 +25,9 @@ struct pubsub_subject {
 	unsigned char kind;   /* enum subject_kind */
 };
 
-struct pubsub_message {		/* borrowed */
-	const char *channel;	/* the real channel, also for a pattern; NUL-terminated, may hold NULs */
+struct pubsub_message { /* borrowed */
+	const char
+	    *channel; /* the real channel, also for a pattern; NUL-terminated, may hold NULs */
 	size_t channel_len;
 	const char *data;
 	size_t data_len;
@@ -38,13 +39,13 @@ struct pubsub_ops {
 	void (*on_confirmed)(struct pubsub_subject *subject);
 	/* Redis refuses this one (ACL). It is not tried again until the link is new. */
 	void (*on_refused)(struct pubsub_subject *subject, const char *why);
-	void (*on_lost)(void *ctx);	/* the link broke: no subject is confirmed any more */
+	void (*on_lost)(void *ctx); /* the link broke: no subject is confirmed any more */
 };
 
 /* pubsub_new - rs is borrowed for its life. Errors as link_new(). */
 int pubsub_new(struct pubsub **out, uv_loop_t *loop, const struct redis_settings *rs,
 	       const struct pubsub_ops *ops, void *ctx);
-void pubsub_free(struct pubsub *ps);	/* takes NULL; its subjects are left alone */
+void pubsub_free(struct pubsub *ps); /* takes NULL; its subjects are left alone */
 bool pubsub_is_up(const struct pubsub *ps);
 
 /*
@@ -59,10 +60,11 @@ int pubsub_subscribe(struct pubsub *ps, struct pubsub_subject *subject, enum sub
 void pubsub_unsubscribe(struct pubsub *ps, struct pubsub_subject *subject);
 
 /* pubsub_find - what is subscribed under this name, with the prefix; or NULL. */
-struct pubsub_subject *pubsub_find(const struct pubsub *ps, enum subject_kind kind,
-				   const char *name, size_t len);
+struct pubsub_subject *
+pubsub_find(const struct pubsub *ps, enum subject_kind kind, const char *name, size_t len);
 
-/* pubsub_adopt - take over all subjects of another, which has none then, and subscribe to them here. */
+/* pubsub_adopt - take over all subjects of another, which has none then, and subscribe to them
+ * here. */
 void pubsub_adopt(struct pubsub *ps, struct pubsub *from);
 
 #endif

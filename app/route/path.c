@@ -77,7 +77,7 @@ cut(struct path *p)
 	const char *wrong;
 
 	if (*at != '/')
-		return "it begins with /";
+		return "it must begin with /";
 	do {
 		at++;
 		if ((slash = strchr(at, '/')) != NULL)

@@ -12,7 +12,7 @@ static bool
 is_name_ok(const char *p, size_t len, size_t max)
 {
 	return len <= max && memchr(p, '\0', len) == NULL && memchr(p, '\n', len) == NULL &&
-	    memchr(p, '\r', len) == NULL && utf8_valid_len(p, len) == len;
+	       memchr(p, '\r', len) == NULL && utf8_valid_len(p, len) == len;
 }
 
 /* The next CR and the next LF of a payload, each end if there is none. */
@@ -49,7 +49,7 @@ skip_eol(const char *eol, const char *end)
 	return eol[0] == '\r' && eol + 1 < end && eol[1] == '\n' ? eol + 2 : eol + 1;
 }
 
-/* Text that may hold bytes which are not UTF-8: a browser would replace them, each in its own way. */
+/* Bytes that are not UTF-8 are replaced here, for each browser would do it in its own way. */
 static int
 put_text(struct buf *b, const char *p, size_t len, size_t *n_replaced)
 {
@@ -77,7 +77,7 @@ static int
 put_data(struct buf *b, const char *p, size_t len, size_t *n_replaced)
 {
 	const char *end = p + len, *eol;
-	struct eols next = { find(p, '\r', end), find(p, '\n', end), end };
+	struct eols next = {find(p, '\r', end), find(p, '\n', end), end};
 	int rc;
 
 	for (;;) {
@@ -88,7 +88,8 @@ put_data(struct buf *b, const char *p, size_t len, size_t *n_replaced)
 			return rc;
 		if (eol == end)
 			return 0;
-		p = skip_eol(eol, end); /* after a line end there is another line, if only an empty one */
+		/* After a line end there is another line, if only an empty one. */
+		p = skip_eol(eol, end);
 	}
 }
 
@@ -102,7 +103,7 @@ put_field(struct buf *b, const char *name, const char *p, size_t len)
 	return buf_putc(b, '\n');
 }
 
-/* No frame of ev is shorter: a line end becomes "\ndata: ", and no ill-formed subpart is over 3 bytes. */
+/* A frame is never shorter: a line end becomes "\ndata: ", and U+FFFD is as long as any subpart. */
 static size_t
 least_len(const struct event *ev)
 {
@@ -179,5 +180,5 @@ event_is_end_id(const char *id, size_t len)
 	static const char suffix[] = ".end";
 
 	return len >= sizeof(suffix) - 1 &&
-	    memcmp(id + len - (sizeof(suffix) - 1), suffix, sizeof(suffix) - 1) == 0;
+	       memcmp(id + len - (sizeof(suffix) - 1), suffix, sizeof(suffix) - 1) == 0;
 }

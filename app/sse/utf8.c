@@ -19,20 +19,20 @@ static struct form
 form_of(unsigned char lead)
 {
 	if (lead >= 0xC2 && lead <= 0xDF)
-		return (struct form){ 1, 0x80, 0xBF };
+		return (struct form){1, 0x80, 0xBF};
 	if (lead == 0xE0)
-		return (struct form){ 2, 0xA0, 0xBF };
+		return (struct form){2, 0xA0, 0xBF};
 	if (lead == 0xED)
-		return (struct form){ 2, 0x80, 0x9F };
+		return (struct form){2, 0x80, 0x9F};
 	if (lead >= 0xE1 && lead <= 0xEF)
-		return (struct form){ 2, 0x80, 0xBF };
+		return (struct form){2, 0x80, 0xBF};
 	if (lead == 0xF0)
-		return (struct form){ 3, 0x90, 0xBF };
+		return (struct form){3, 0x90, 0xBF};
 	if (lead == 0xF4)
-		return (struct form){ 3, 0x80, 0x8F };
+		return (struct form){3, 0x80, 0x8F};
 	if (lead >= 0xF1 && lead <= 0xF3)
-		return (struct form){ 3, 0x80, 0xBF };
-	return (struct form){ 0, 0, 0 };
+		return (struct form){3, 0x80, 0xBF};
+	return (struct form){0, 0, 0};
 }
 
 /* How many bytes from p belong together; *whole if they are a valid character. */

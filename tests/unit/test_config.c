@@ -218,7 +218,7 @@ keys(void **state)
 	     "f:2: [server] unknown key \"lisen\"; did you mean \"listen\"?\n"
 	     "f:4: [redis] unknown key \"urll\"; did you mean \"url\"?\n"
 	     "f:5: [route x] has neither channels nor patterns to relay\n"
-	     "f:6: [route x] path: it begins with /\n"},
+	     "f:6: [route x] path: it must begin with /\n"},
 	};
 
 	(void)state;

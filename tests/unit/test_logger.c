@@ -23,7 +23,7 @@ static char path[64], old_path[64];
 
 /* Standard error while a test looks at what is written to it. */
 static int kept_stderr;
-static int reading;
+static int reading = -1;
 
 static void
 capture(void)
@@ -56,10 +56,12 @@ captured(void)
 static void
 release(void)
 {
+	if (reading < 0)
+		return;
 	dup2(kept_stderr, STDERR_FILENO);
 	close(kept_stderr);
-	if (reading >= 0)
-		close(reading);
+	close(reading);
+	reading = -1;
 }
 
 static const char *
@@ -114,7 +116,6 @@ levels(void **state)
 		}
 		assert_string_equal(p, "");
 	}
-	release();
 }
 
 /* Whatever came from outside, it is one line of printable ASCII. */
@@ -175,8 +176,6 @@ long_lines_are_cut(void **state)
 			json_object_put(json);
 		}
 	}
-	release();
-	assert_int_equal(logger_open("stderr", LOGGER_INFO, LOGGER_TEXT), 0);
 }
 
 static const char *
@@ -219,8 +218,6 @@ json_lines(void **state)
 		assert_string_equal(strptime(member(json, "time"), "%Y-%m-%dT%H:%M:%SZ", &tm), "");
 		json_object_put(json);
 	}
-	release();
-	assert_int_equal(logger_open("stderr", LOGGER_INFO, LOGGER_TEXT), 0);
 }
 
 /* The journal knows the time; it reads the level as sd-daemon(3) says. */
@@ -249,8 +246,6 @@ journal(void **state)
 	logger_info("i");
 	assert_string_equal(message_of(captured()), "info i\n");
 	unsetenv("JOURNAL_STREAM");
-	release();
-	assert_int_equal(logger_open("stderr", LOGGER_INFO, LOGGER_TEXT), 0);
 }
 
 static void
@@ -337,7 +332,6 @@ full_pipe(void **state)
 	logger_info("once");
 	assert_string_equal(message_of(captured()), "info once\n");
 	alarm(0);
-	release();
 }
 
 /* In a child, for it may be killed: returns how it ended. */
@@ -419,6 +413,15 @@ pauses(void **state)
 	}
 }
 
+/* After each test: if it failed, its captured standard error is where the failure must be told. */
+static int
+restore(void **state)
+{
+	(void)state;
+	release();
+	return logger_open("stderr", LOGGER_INFO, LOGGER_TEXT);
+}
+
 static int
 make_folder(void **state)
 {
@@ -435,7 +438,6 @@ static int
 remove_folder(void **state)
 {
 	(void)state;
-	logger_open("stderr", LOGGER_INFO, LOGGER_TEXT);
 	unlink(path);
 	unlink(old_path);
 	return rmdir(folder);
@@ -445,16 +447,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(levels),
-	    cmocka_unit_test(nothing_forges_a_line),
-	    cmocka_unit_test(long_lines_are_cut),
-	    cmocka_unit_test(json_lines),
-	    cmocka_unit_test(journal),
-	    cmocka_unit_test(files),
-	    cmocka_unit_test(failed_open),
-	    cmocka_unit_test(full_pipe),
-	    cmocka_unit_test(nothing_kills),
-	    cmocka_unit_test(pauses),
+	    cmocka_unit_test_teardown(levels, restore),
+	    cmocka_unit_test_teardown(nothing_forges_a_line, restore),
+	    cmocka_unit_test_teardown(long_lines_are_cut, restore),
+	    cmocka_unit_test_teardown(json_lines, restore),
+	    cmocka_unit_test_teardown(journal, restore),
+	    cmocka_unit_test_teardown(files, restore),
+	    cmocka_unit_test_teardown(failed_open, restore),
+	    cmocka_unit_test_teardown(full_pipe, restore),
+	    cmocka_unit_test_teardown(nothing_kills, restore),
+	    cmocka_unit_test_teardown(pauses, restore),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
