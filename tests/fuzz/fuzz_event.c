@@ -121,7 +121,7 @@ take(const uint8_t **data, size_t *size, size_t max, size_t *len)
 	char *p;
 
 	*len = *size < max ? *size : max;
-	p = malloc(*len);
+	p = malloc(*len > 0 ? *len : 1);
 	MUST(p != NULL);
 	memcpy(p, *data, *len);
 	*data += *len;

@@ -119,11 +119,11 @@ walk_while_changing(void **state)
 	(void)state;
 	list_init(&head);
 	list_init(&other);
-	for (char name = 'a'; name <= 'e'; name++) {
+	for (int name = 'a'; name <= 'e'; name++) {
 		struct item *it = malloc(sizeof(*it));
 
 		assert_non_null(it);
-		it->name = name;
+		it->name = (char)name;
 		list_add_tail(&head, &it->in_list);
 	}
 	LIST_FOREACH (node, tmp, &head) {

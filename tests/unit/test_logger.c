@@ -308,7 +308,7 @@ static void
 full_pipe(void **state)
 {
 	enum { SAID = 3000 };
-	unsigned n_written = 0, n_lost = 0;
+	unsigned n_written = 0;
 	const char *p;
 	char want[64];
 
@@ -326,8 +326,9 @@ full_pipe(void **state)
 	assert_in_range(n_written, 100, SAID - 1);
 	logger_info("goes on");
 	p = message_of(captured());
-	assert_int_equal(sscanf(p, "warn %u lines of this log could not be written", &n_lost), 1);
-	assert_int_equal(n_written + n_lost, SAID);
+	snprintf(want, sizeof(want), "warn %u lines of this log could not be written\n",
+		 SAID - n_written);
+	assert_int_equal(strncmp(p, want, strlen(want)), 0);
 	assert_string_equal(message_of(strchr(p, '\n') + 1), "info goes on\n");
 	logger_info("once");
 	assert_string_equal(message_of(captured()), "info once\n");

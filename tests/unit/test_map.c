@@ -125,6 +125,28 @@ keys_are_bytes(void **state)
 	map_fini(&m);
 }
 
+/* Keys whose hashes collide are told apart by their length and their bytes. */
+static void
+equal_hashes(void **state)
+{
+	struct map_node node;
+	struct map m;
+
+	(void)state;
+	map_init(&m);
+	assert_int_equal(map_add(&m, &node, "ab", 2), 0);
+	m.slots[node.hash & m.mask] = NULL;
+	node.hash = hash("a", 1);
+	m.slots[node.hash & m.mask] = &node;
+	assert_null(map_find(&m, "a", 1));
+	node.key = "b";
+	node.len = 1;
+	assert_null(map_find(&m, "a", 1));
+	node.key = "a";
+	assert_ptr_equal(map_find(&m, "a", 1), &node);
+	map_fini(&m);
+}
+
 /* Growing loses nothing, keeps the load at 1 at most, and a walk meets each node once. */
 static void
 many(void **state)
@@ -218,8 +240,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(siphash_1_3),    cmocka_unit_test(empty),
-	    cmocka_unit_test(keys_are_bytes), cmocka_unit_test(many),
-	    cmocka_unit_test(free_in_a_walk), cmocka_unit_test(allocations),
+	    cmocka_unit_test(keys_are_bytes), cmocka_unit_test(equal_hashes),
+	    cmocka_unit_test(many),           cmocka_unit_test(free_in_a_walk),
+	    cmocka_unit_test(allocations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

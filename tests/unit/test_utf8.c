@@ -81,6 +81,21 @@ table(void **state)
 	munmap(map, 2 * page);
 }
 
+/* The words that are looked at whole hide no byte, wherever in one it stands. */
+static void
+each_place(void **state)
+{
+	(void)state;
+	for (size_t at = 0; at < 24; at++) {
+		char text[24];
+
+		memset(text, 'a', sizeof(text));
+		text[at] = '\x80';
+		assert_int_equal(utf8_valid_len(text, sizeof(text)), at);
+		assert_int_equal(utf8_valid_len(text, at), at);
+	}
+}
+
 /* What the decoder of the Encoding standard makes of the bytes, by ours. */
 static void
 assert_as_decoded(const unsigned char *bytes, size_t len)
@@ -158,6 +173,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(table),
+	    cmocka_unit_test(each_place),
 	    cmocka_unit_test(all_sequences),
 	    cmocka_unit_test(all_characters),
 	};
