@@ -17,12 +17,12 @@
 
 struct config {
 	struct {
-		char *listen;			/* NULL: inherited */
+		char *listen; /* NULL: inherited */
 		mode_t socket_mode;
 		char *socket_user, *socket_group;
-		char *base;			/* "" or "/prefix" */
+		char *base; /* "" or "/prefix" */
 		unsigned workers;
-		char *user, *group;		/* NULL: stay */
+		char *user, *group; /* NULL: stay */
 		unsigned drain_ms;
 		char *log;
 		enum logger_level log_level;
@@ -34,11 +34,12 @@ struct config {
 };
 
 /*
- * config_load - read path and what it includes. Each fault is one line in faults, "FILE:LINE: what is wrong and
- * what is allowed". Returns 0 and *out, the caller's; or -EINVAL if there were faults, -ENOMEM.
+ * config_load - read path and what it includes. Each fault is one line in faults, "FILE:LINE: what
+ * is wrong and what is allowed". Returns 0 and *out, the caller's; or -EINVAL if there were faults,
+ * -ENOMEM.
  */
 int config_load(struct config **out, const char *path, FILE *faults);
-void config_free(struct config *cfg);	/* takes NULL; routes that were taken over are NULL in it */
+void config_free(struct config *cfg); /* takes NULL; routes that were taken over are NULL in it */
 
 /* config_path - the file that -c names, or $SLUICE_CONFIG, or /etc/sluice/sluice.ini. Borrowed. */
 const char *config_path(const char *option);

@@ -5,7 +5,8 @@
 
 #include <sluice/handler.h>
 
-/* handlers_find - the handler of this name, or NULL. handlers_nth - for lists; NULL past the last. */
+/* handlers_find - the handler of this name, or NULL. handlers_nth - for lists; NULL past the last.
+ */
 const struct handler *handlers_find(const char *name);
 const struct handler *handlers_nth(size_t n);
 

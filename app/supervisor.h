@@ -8,8 +8,8 @@
 #include "config.h"
 
 /*
- * supervisor_block_signals - hold back what the supervisor or its workers handle. Call it before anything
- * is made that must be taken away at the end: a signal that comes meanwhile then waits.
+ * supervisor_block_signals - hold back what the supervisor or its workers handle. Call it before
+ * anything is made that must be taken away at the end: a signal that comes meanwhile then waits.
  */
 void supervisor_block_signals(void);
 

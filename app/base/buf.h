@@ -13,11 +13,11 @@ struct buf {
 	char *p;
 	size_t len;
 	size_t alloc;
-	size_t cap;		/* len never passes it */
+	size_t cap; /* len never passes it */
 };
 
 void buf_init(struct buf *b, size_t cap);
-void buf_fini(struct buf *b);	/* frees the heap; the buffer may be used again */
+void buf_fini(struct buf *b); /* frees the heap; the buffer may be used again */
 
 /*
  * All of these append, and leave b as it was on failure.
@@ -31,7 +31,8 @@ int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf
 /* buf_reserve - make room for len more bytes; then up to len may be written at b->p + b->len. */
 int buf_reserve(struct buf *b, size_t len);
 
-void buf_consume(struct buf *b, size_t len);	/* drop the first len bytes; frees the heap at 0 left */
-void buf_truncate(struct buf *b, size_t len);	/* keep the first len bytes and the heap */
+void
+buf_consume(struct buf *b, size_t len); /* drop the first len bytes; frees the heap at 0 left */
+void buf_truncate(struct buf *b, size_t len); /* keep the first len bytes and the heap */
 
 #endif

@@ -15,25 +15,26 @@ enum counter {
 	COUNTER_SUBSCRIBERS,
 	COUNTER_CONNECTIONS,
 	COUNTER_FEEDS,
-	COUNTER_SUBJECTS,		/* subscribed in Redis */
-	COUNTER_REDIS_UP,		/* links that are up: 0 to 2 a worker */
-	COUNTER_GAUGES,			/* the first that is no gauge */
+	COUNTER_SUBJECTS, /* subscribed in Redis */
+	COUNTER_REDIS_UP, /* links that are up: 0 to 2 a worker */
+	COUNTER_GAUGES,   /* the first that is no gauge */
 	/* sums since start */
 	COUNTER_REQUESTS = COUNTER_GAUGES,
-	COUNTER_REQUESTS_REFUSED,	/* answered with a status of 400 or more */
-	COUNTER_RECORDS_REFUSED,	/* connections closed for a malformed FastCGI record */
-	COUNTER_MESSAGES,		/* from Redis */
-	COUNTER_EVENTS,			/* encoded, once per feed */
-	COUNTER_DELIVERIES,		/* events written, once per subscriber */
-	COUNTER_BYTES,			/* written to subscribers */
+	COUNTER_REQUESTS_REFUSED, /* answered with a status of 400 or more */
+	COUNTER_RECORDS_REFUSED,  /* connections closed for a malformed FastCGI record */
+	COUNTER_MESSAGES,         /* from Redis */
+	COUNTER_EVENTS,           /* encoded, once per feed */
+	COUNTER_DELIVERIES,       /* events written, once per subscriber */
+	COUNTER_BYTES,            /* written to subscribers */
 	COUNTER_UTF8_REPLACED,
-	COUNTER_DROPPED_RESERVED,	/* an event name or id that is ours */
-	COUNTER_DROPPED_INVALID,	/* an event name with CR, LF or NUL; a message not of JSON where it must be */
-	COUNTER_DROPPED_HANDLER,	/* the route's logic said DROP */
+	COUNTER_DROPPED_RESERVED, /* an event name or id that is ours */
+	COUNTER_DROPPED_INVALID, /* an event name with CR, LF or NUL; a message not of JSON where it
+				    must be */
+	COUNTER_DROPPED_HANDLER, /* the route's logic said DROP */
 	COUNTER_DROPPED_MEMORY,
-	COUNTER_SLOW,			/* subscribers that fell behind their queue */
-	COUNTER_RESETS,			/* stream-reset told, once per feed */
-	COUNTER_REDIS_LOST,		/* times that a link broke */
+	COUNTER_SLOW,       /* subscribers that fell behind their queue */
+	COUNTER_RESETS,     /* stream-reset told, once per feed */
+	COUNTER_REDIS_LOST, /* times that a link broke */
 	COUNTER_MAX
 };
 
@@ -41,8 +42,8 @@ extern const char *const counter_names[COUNTER_MAX];
 
 /* counters_open - the shared page for n_rows workers. Returns 0 or a negative errno. */
 int counters_open(unsigned n_rows);
-void counters_use(unsigned row);	/* this process's row from now on; its gauges become 0 */
+void counters_use(unsigned row); /* this process's row from now on; its gauges become 0 */
 void counters_add(enum counter c, int64_t n);
-void counters_sum(uint64_t sum[COUNTER_MAX]);	/* over all rows */
+void counters_sum(uint64_t sum[COUNTER_MAX]); /* over all rows */
 
 #endif

@@ -15,11 +15,11 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_ENTRY(node, type, field) ((type *)(void *)((char *)(node) - offsetof(type, field)))
+#define LIST_ENTRY(node, type, field) ((type *)(void *)((char *)(node)-offsetof(type, field)))
 
 /* The node may be taken out, and freed, in the body. */
-#define LIST_FOREACH(node, tmp, head)                                                             \
-	for ((node) = (head)->next, (tmp) = (node)->next; (node) != (head);                       \
+#define LIST_FOREACH(node, tmp, head) \
+	for ((node) = (head)->next, (tmp) = (node)->next; (node) != (head); \
 	     (node) = (tmp), (tmp) = (node)->next)
 
 static inline void

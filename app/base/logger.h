@@ -22,7 +22,7 @@ enum logger_format { LOGGER_TEXT, LOGGER_JSON };
  * Returns 0 or a negative errno of open(2).
  */
 int logger_open(const char *to, enum logger_level level, enum logger_format format);
-int logger_reopen(void);	/* for SIGUSR1: the same path anew. 0 or a negative errno. */
+int logger_reopen(void); /* for SIGUSR1: the same path anew. 0 or a negative errno. */
 
 void logger_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void logger_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -36,7 +36,7 @@ void logger_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  */
 struct logger_pause {
 	uint64_t last_ms;
-	unsigned n_held, n_reported;	/* n_reported: held back before the line that may go now */
+	unsigned n_held, n_reported; /* n_reported: held back before the line that may go now */
 };
 bool logger_may(struct logger_pause *pause, uint64_t now_ms, uint64_t period_ms);
 

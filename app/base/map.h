@@ -23,10 +23,10 @@ struct map {
 	size_t mask;
 };
 
-#define MAP_ENTRY(node, type, field) ((type *)(void *)((char *)(node) - offsetof(type, field)))
+#define MAP_ENTRY(node, type, field) ((type *)(void *)((char *)(node)-offsetof(type, field)))
 
 void map_init(struct map *m);
-void map_fini(struct map *m);	/* frees the slots, not what the nodes are embedded in */
+void map_fini(struct map *m); /* frees the slots, not what the nodes are embedded in */
 
 /* map_add - key must not be in m yet. Returns 0, -ENOMEM. */
 int map_add(struct map *m, struct map_node *node, const char *key, size_t len);

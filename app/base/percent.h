@@ -6,8 +6,8 @@
 
 /*
  * percent_decode - decode len bytes, exactly once, into out, which has room for len + 1, and end
- * them with a NUL. plus is what a '+' stands for: '+', or ' ' in a query. Returns the length; or -EINVAL
- * for a '%' that is not followed by two hexadecimal digits.
+ * them with a NUL. plus is what a '+' stands for: '+', or ' ' in a query. Returns the length; or
+ * -EINVAL for a '%' that is not followed by two hexadecimal digits.
  */
 int percent_decode(char *out, const char *p, size_t len, char plus);
 

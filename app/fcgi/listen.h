@@ -10,15 +10,17 @@
 #include <sys/types.h>
 
 struct listen_settings {
-	const char *address;	/* "unix:PATH", "HOST:PORT", "[::1]:PORT", "inherit", or NULL: what was inherited */
-	mode_t mode;		/* of a Unix socket */
-	const char *user;	/* owner of a Unix socket; NULL: as the process */
+	const char *address; /* "unix:PATH", "HOST:PORT", "[::1]:PORT", "inherit", or NULL: what was
+				inherited */
+	mode_t mode;         /* of a Unix socket */
+	const char *user;    /* owner of a Unix socket; NULL: as the process */
 	const char *group;
 };
 
 struct listener {
 	int fd;
-	char *unlink_path;	/* the socket that we made, to be removed at the end; NULL if inherited */
+	char
+	    *unlink_path; /* the socket that we made, to be removed at the end; NULL if inherited */
 };
 
 /*

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 struct params {
-	char **envp;		/* "NAME=value", ends with NULL */
+	char **envp; /* "NAME=value", ends with NULL */
 };
 
 /*

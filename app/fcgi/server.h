@@ -17,10 +17,10 @@
 struct server;
 
 struct server_limits {
-	size_t params_max;	/* bytes of PARAMS (65536); over it: 431 */
-	size_t body_max;	/* bytes of STDIN (65536); over it: 413 */
-	unsigned read_ms;	/* a request must be whole after so long (5000) */
-	unsigned body_ms;	/* or, once its PARAMS are, after so long (10000): 408 */
+	size_t params_max; /* bytes of PARAMS (65536); over it: 431 */
+	size_t body_max;   /* bytes of STDIN (65536); over it: 413 */
+	unsigned read_ms;  /* a request must be whole after so long (5000) */
+	unsigned body_ms;  /* or, once its PARAMS are, after so long (10000): 408 */
 };
 
 /*

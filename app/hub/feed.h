@@ -28,12 +28,12 @@ enum overflow { OVERFLOW_DISCONNECT, OVERFLOW_DROP_OLDEST, OVERFLOW_LATEST };
 
 /* What a route's section says about its streams. Borrowed by the class for its life. */
 struct feed_settings {
-	struct template *event;                /* NULL: no event name */
-	char *heartbeat_event;                 /* "" : a comment */
-	struct template *heartbeat_data;       /* NULL: an empty data line */
-	uint64_t heartbeat_ms;                 /* 0: none */
-	uint64_t lifetime_ms, idle_ms;         /* 0: no end */
-	uint64_t max_events;                   /* 0: no end */
+	struct template *event;          /* NULL: no event name */
+	char *heartbeat_event;           /* "" : a comment */
+	struct template *heartbeat_data; /* NULL: an empty data line */
+	uint64_t heartbeat_ms;           /* 0: none */
+	uint64_t lifetime_ms, idle_ms;   /* 0: no end */
+	uint64_t max_events;             /* 0: no end */
 	uint64_t open_wait_ms;
 	unsigned retry_ms;
 	size_t queue; /* bytes that may wait for a client that is slow */

@@ -452,8 +452,8 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 		return HTTP_FORBIDDEN;
 	buf_init(&sub->own, fs->queue + head_len + OWN_SLACK);
 	if ((rc = buf_put(&sub->own, head, head_len)) < 0 ||
-	    (rc = event_append_retry(
-		 &sub->own, fs->retry_ms - spread + hub_random(2 * spread + 1))) < 0) {
+	    (rc = event_append_retry(&sub->own,
+				     fs->retry_ms - spread + hub_random(2 * spread + 1))) < 0) {
 		buf_truncate(&sub->own, 0); /* it gets another answer */
 		return rc;
 	}

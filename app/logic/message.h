@@ -17,7 +17,7 @@ struct message {
 	size_t channel_len;
 	const char *data;
 	size_t data_len;
-	struct json_object *json;	/* owned; NULL until message_json() was called */
+	struct json_object *json; /* owned; NULL until message_json() was called */
 	bool is_parsed;
 };
 

@@ -14,10 +14,10 @@ struct template;
 
 /* What may stand in braces. */
 enum template_allow {
-	TEMPLATE_PARAMS = 1,	/* {name}: a parameter of the path or the query */
-	TEMPLATE_CHANNEL = 2,	/* {channel} */
-	TEMPLATE_NOW = 4,	/* {now}: Unix seconds */
-	TEMPLATE_FIELD = 8	/* {.field.sub}: of the JSON message */
+	TEMPLATE_PARAMS = 1,  /* {name}: a parameter of the path or the query */
+	TEMPLATE_CHANNEL = 2, /* {channel} */
+	TEMPLATE_NOW = 4,     /* {now}: Unix seconds */
+	TEMPLATE_FIELD = 8    /* {.field.sub}: of the JSON message */
 };
 
 struct template_value {
@@ -27,7 +27,7 @@ struct template_value {
 
 /* What the names stand for. Unused members are NULL. */
 struct template_scope {
-	const struct template_value *params;	/* ends with a NULL name */
+	const struct template_value *params; /* ends with a NULL name */
 	struct message *msg;
 	const char *channel;
 	size_t channel_len;
@@ -40,7 +40,7 @@ struct template_scope {
  */
 int template_compile(struct template **out, const char *text, unsigned allow, char *why,
 		     size_t why_len);
-void template_free(struct template *t);		/* takes NULL */
+void template_free(struct template *t); /* takes NULL */
 
 /*
  * template_param - the n-th parameter that the template names, each once; NULL past the last.
@@ -51,8 +51,8 @@ bool template_is_literal(const struct template *t);
 
 /*
  * template_expand - append the text to b. Returns 0, -ENOENT for a parameter or
- * field that is not there (or a field that is neither text, number nor boolean), -EMSGSIZE, -ENOMEM;
- * b is as it was then.
+ * field that is not there (or a field that is neither text, number nor boolean), -EMSGSIZE,
+ * -ENOMEM; b is as it was then.
  */
 int template_expand(const struct template *t, const struct template_scope *scope, struct buf *b);
 

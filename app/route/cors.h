@@ -9,14 +9,14 @@
 #include "route/request.h"
 
 /*
- * cors_put_headers - append the header fields that belong to every answer of the route: who may read it, and
- * that this depends on the Origin. A foreign origin gets no leave, and its browser keeps the answer
- * from it. Returns 0, -ENOMEM, -EMSGSIZE.
+ * cors_put_headers - append the header fields that belong to every answer of the route: who may
+ * read it, and that this depends on the Origin. A foreign origin gets no leave, and its browser
+ * keeps the answer from it. Returns 0, -ENOMEM, -EMSGSIZE.
  */
 int cors_put_headers(struct buf *b, const struct request *req);
 
-/* cors_put_preflight - append what the answer to OPTIONS says: Allow, and to an allowed origin's preflight
- * what it may send. Errors as above. */
+/* cors_put_preflight - append what the answer to OPTIONS says: Allow, and to an allowed origin's
+ * preflight what it may send. Errors as above. */
 int cors_put_preflight(struct buf *b, const struct request *req);
 
 #endif

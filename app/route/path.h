@@ -24,11 +24,12 @@ struct path;
 int path_compile(struct path **out, const char *text, char *why, size_t why_len);
 void path_free(struct path *p); /* takes NULL */
 const char *path_text(const struct path *p);
-const char *path_param(const struct path *p, size_t n); /* the n-th parameter's name; NULL past the last */
+const char *
+path_param(const struct path *p, size_t n); /* the n-th parameter's name; NULL past the last */
 
 /*
- * path_match - does it match? Then values, room for PATH_SEGMENTS_MAX, get the parameters' values in
- * their order, borrowed from sg. An empty segment matches no parameter.
+ * path_match - does it match? Then values, room for PATH_SEGMENTS_MAX, get the parameters' values
+ * in their order, borrowed from sg. An empty segment matches no parameter.
  */
 bool path_match(const struct path *p, const struct segments *sg, const char **values);
 

@@ -10,8 +10,8 @@
 /* problem_title - the status's reason phrase (RFC 9110, 15); never NULL. */
 const char *problem_title(int status);
 
-/* problem_put_head - append the status line and the header fields that this status asks for, without
- * the blank line. Returns 0, -ENOMEM, -EMSGSIZE. */
+/* problem_put_head - append the status line and the header fields that this status asks for,
+ * without the blank line. Returns 0, -ENOMEM, -EMSGSIZE. */
 int problem_put_head(struct buf *b, int status);
 
 /* problem_put_body - append the document; detail says which rule was broken. Errors as above. */

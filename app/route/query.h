@@ -19,7 +19,8 @@ struct query {
 };
 
 /*
- * query_decode - as percent_decode(); and what comes out must be clean, too. Returns the length, or -EINVAL.
+ * query_decode - as percent_decode(); and what comes out must be clean, too. Returns the length, or
+ * -EINVAL.
  */
 int query_decode(char *out, const char *p, size_t len, char plus);
 

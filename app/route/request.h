@@ -18,21 +18,22 @@ enum method { METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_OTHER };
 struct request {
 	const struct params *vars;
 	enum method method;
-	const char *last_event_id;	/* NULL: none. Printable ASCII. */
-	struct segments path;		/* below the base */
-	char text[REQUEST_PATH_MAX + 1];	/* the path decoded, for request_path() */
-	char bytes[REQUEST_PATH_MAX + 1];	/* its segments */
+	const char *last_event_id;        /* NULL: none. Printable ASCII. */
+	struct segments path;             /* below the base */
+	char text[REQUEST_PATH_MAX + 1];  /* the path decoded, for request_path() */
+	char bytes[REQUEST_PATH_MAX + 1]; /* its segments */
 	struct query query;
 	/* once matched: */
 	struct route *route;
-	const char *values[PATH_SEGMENTS_MAX];	/* of the path's parameters */
+	const char *values[PATH_SEGMENTS_MAX]; /* of the path's parameters */
 };
 
 /*
- * request_read - vars are borrowed. base is what stands before each path ("" or "/x"). Returns 0, or the
- * HTTP status and in *why what is wrong (a constant).
+ * request_read - vars are borrowed. base is what stands before each path ("" or "/x"). Returns 0,
+ * or the HTTP status and in *why what is wrong (a constant).
  */
-int request_read(struct request *req, const struct params *vars, const char *base, const char **why);
+int
+request_read(struct request *req, const struct params *vars, const char *base, const char **why);
 
 /* request_match - is it for this route? Then its parameters are known from now on. */
 bool request_match(struct request *req, struct route *rt);

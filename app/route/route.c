@@ -102,8 +102,7 @@ static const char *
 named(const struct route *rt, size_t n)
 {
 	struct template *const event[] = {rt->stream.event, NULL};
-	struct template *const data[] = {rt->stream.heartbeat_data,
-					 NULL};
+	struct template *const data[] = {rt->stream.heartbeat_data, NULL};
 	const char *name = path_param(rt->path, n);
 	size_t n_path;
 

@@ -20,24 +20,24 @@ struct site;
 
 struct param_rule {
 	char *name;
-	char *text;		/* as configured, without the anchors */
-	regex_t regex;		/* POSIX extended, anchored to the whole value, REG_NOSUB */
+	char *text;    /* as configured, without the anchors */
+	regex_t regex; /* POSIX extended, anchored to the whole value, REG_NOSUB */
 };
 
 struct route {
 	char *name;
 	struct path *path;
 	const struct handler *handler;
-	struct template **channels, **patterns;		/* each ends with NULL, or is NULL */
-	struct param_rule *rules;			/* for the parameters that have one of their own */
+	struct template **channels, **patterns; /* each ends with NULL, or is NULL */
+	struct param_rule *rules;               /* for the parameters that have one of their own */
 	size_t n_rules;
-	struct feed_settings stream;			/* its templates and strings belong to the route */
-	char **cors_origins;				/* NULL-terminated; "*" alone: any; NULL: none */
+	struct feed_settings stream; /* its templates and strings belong to the route */
+	char **cors_origins;         /* NULL-terminated; "*" alone: any; NULL: none */
 	bool cors_credentials;
-	char *source;		/* every key with its effective value, a line each: equal text, equal route */
-	struct feed_class feeds;			/* site.h initialises it */
-	bool is_serving;				/* feeds is initialised */
-	struct site *site;				/* that serves it */
+	char *source; /* every key with its effective value, a line each: equal text, equal route */
+	struct feed_class feeds; /* site.h initialises it */
+	bool is_serving;         /* feeds is initialised */
+	struct site *site;       /* that serves it */
 };
 
 /* route_free - takes NULL and half-built routes; feeds must not be in use any more. */
@@ -53,8 +53,9 @@ bool route_param_ok(const struct route *rt, const char *name, const char *value)
 const struct param_rule *route_rule(const struct route *rt, const char *name);
 
 /*
- * route_key_param - the n-th parameter on which the route's feeds depend, each once, NULL past the last: those
- * that its templates name, and for a handler that opens its own subjects all of its path's.
+ * route_key_param - the n-th parameter on which the route's feeds depend, each once, NULL past the
+ * last: those that its templates name, and for a handler that opens its own subjects all of its
+ * path's.
  */
 const char *route_key_param(const struct route *rt, size_t n);
 

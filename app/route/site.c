@@ -196,8 +196,7 @@ open_stream(struct site *site, struct subscriber *sub)
 		return;
 	}
 	if ((rc = buf_puts(&site->head, "\r\n")) < 0 ||
-	    (rc = feed_get(&fd, &req->route->feeds, key, req)) !=
-		0 ||
+	    (rc = feed_get(&fd, &req->route->feeds, key, req)) != 0 ||
 	    (rc = feed_join(fd, sub, site->head.p, site->head.len)) != 0)
 		refuse_open(site, sub, rc);
 }

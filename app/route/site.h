@@ -17,9 +17,9 @@ int site_new(struct site **out, struct hub *hub);
 
 /*
  * site_set_routes - serve these from now on; base is the path prefix taken off first ("" or "/x"),
- * copied. Takes the routes over, also on failure. A route that is there already with the same name and
- * source goes on as it is, with its subscribers; the subscribers of one that is not there any more are ended
- * with "reload". Returns 0, -ENOMEM (then the old routes go on).
+ * copied. Takes the routes over, also on failure. A route that is there already with the same name
+ * and source goes on as it is, with its subscribers; the subscribers of one that is not there any
+ * more are ended with "reload". Returns 0, -ENOMEM (then the old routes go on).
  */
 int site_set_routes(struct site *site, struct route **routes, size_t n, const char *base);
 

@@ -11,9 +11,9 @@
 #include "base/buf.h"
 
 struct event {
-	const char *id;		/* NULL: no id field; "" is refused, for it would clear the client's */
+	const char *id; /* NULL: no id field; "" is refused, for it would clear the client's */
 	size_t id_len;
-	const char *type;	/* NULL or empty: "message", which is not written */
+	const char *type; /* NULL or empty: "message", which is not written */
 	size_t type_len;
 	const char *data;
 	size_t data_len;
@@ -43,7 +43,7 @@ int event_append_retry(struct buf *b, unsigned ms);
  */
 int event_append_id(struct buf *b, const char *id, size_t len);
 
-int event_append_comment(struct buf *b);	/* ":" and a blank line */
+int event_append_comment(struct buf *b); /* ":" and a blank line */
 
 /* event_is_reserved - is the name one that only Sluice may send ("stream-…")? */
 bool event_is_reserved(const char *type, size_t len);

@@ -17,10 +17,10 @@
 extern "C" {
 #endif
 
-struct feed;		/* what the subscribers of one route with the same parameters share */
-struct message;		/* what arrived from Redis, unchanged */
-struct request;		/* what a client asked for */
-struct reply;		/* a short answer in the making */
+struct feed;    /* what the subscribers of one route with the same parameters share */
+struct message; /* what arrived from Redis, unchanged */
+struct request; /* what a client asked for */
+struct reply;   /* a short answer in the making */
 struct json_object;
 
 /* The statuses that a handler may refuse a request with, or answer. */
@@ -37,13 +37,13 @@ enum {
 
 /* What becomes of a message. */
 enum verdict {
-	KEEP,		/* send it as the route's section says */
-	DROP,		/* send nothing */
-	LAST		/* send it, then end the feed's subscribers for good */
+	KEEP, /* send it as the route's section says */
+	DROP, /* send nothing */
+	LAST  /* send it, then end the feed's subscribers for good */
 };
 
 struct handler {
-	const char *name;	/* what "handler =" in a route's section says */
+	const char *name; /* what "handler =" in a route's section says */
 
 	/*
 	 * A client asks for the route's path, and no feed serves the like of it
@@ -67,10 +67,11 @@ struct handler {
 };
 
 /* request: strings are borrowed and NUL-terminated; NULL if there is none. */
-const char *request_param(const struct request *req, const char *name);	/* of the path, else of the query */
-const char *request_header(const struct request *req, const char *name);	/* "Accept": any case */
+const char *
+request_param(const struct request *req, const char *name); /* of the path, else of the query */
+const char *request_header(const struct request *req, const char *name); /* "Accept": any case */
 const char *request_method(const struct request *req);
-const char *request_path(const struct request *req);			/* decoded, below the server's base */
+const char *request_path(const struct request *req); /* decoded, below the server's base */
 
 /*
  * feed_channel, feed_pattern - subscribe the feed to a Redis channel or pattern, formatted as
@@ -80,7 +81,8 @@ const char *request_path(const struct request *req);			/* decoded, below the ser
 int feed_channel(struct feed *feed, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int feed_pattern(struct feed *feed, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* feed_subjects - subscribe to all that the route's "channels" and "patterns" name. As feed_channel(). */
+/* feed_subjects - subscribe to all that the route's "channels" and "patterns" name. As
+ * feed_channel(). */
 int feed_subjects(struct feed *feed, const struct request *req);
 
 /*
@@ -93,7 +95,8 @@ int feed_send(struct feed *feed, const char *type, const char *data, size_t len)
 void feed_set_data(struct feed *feed, void *data);
 void *feed_data(const struct feed *feed);
 
-/* message: borrowed until message() returns. The bytes are as published, and end with a NUL beside them. */
+/* message: borrowed until message() returns. The bytes are as published, and end with a NUL beside
+ * them. */
 const char *message_channel(const struct message *msg);
 const char *message_bytes(const struct message *msg, size_t *len);
 
@@ -116,7 +119,7 @@ void reply_type(struct reply *reply, const char *type);
 void reply_printf(struct reply *reply, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The worker, as health and status see it. */
-bool worker_redis_is_up(void);		/* both links to Redis are up */
+bool worker_redis_is_up(void); /* both links to Redis are up */
 /* worker_count - the n-th counter of all workers, its name in *name; false past the last. */
 bool worker_count(unsigned n, const char **name, unsigned long long *value);
 

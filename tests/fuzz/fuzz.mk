@@ -14,9 +14,10 @@ $(B)/fuzz/fuzz_%: $(B)/fuzz/tests/fuzz/fuzz_%.o $(FUZZ_OBJ)
 	$(SHOW) LINK $@
 	clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
-.PHONY: fuzz fuzz-%
-fuzz: $(patsubst $(B)/fuzz/fuzz_%,fuzz-%,$(FUZZ))
-fuzz-%: $(B)/fuzz/fuzz_%
+FUZZ_RUNS := $(patsubst $(B)/fuzz/fuzz_%,fuzz-%,$(FUZZ))
+.PHONY: fuzz $(FUZZ_RUNS)
+fuzz: $(FUZZ_RUNS)
+$(FUZZ_RUNS): fuzz-%: $(B)/fuzz/fuzz_%
 	@mkdir -p $(B)/fuzz/found/$*
 	$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
 	  -artifact_prefix=$(B)/fuzz/$*- $(B)/fuzz/found/$* $(wildcard tests/fuzz/corpus/$*)
