@@ -66,12 +66,15 @@ struct handler {
 	int (*answer)(struct reply *reply, const struct request *req);
 };
 
-/* request: strings are borrowed and NUL-terminated; NULL if there is none. */
-const char *
-request_param(const struct request *req, const char *name); /* of the path, else of the query */
-const char *request_header(const struct request *req, const char *name); /* "Accept": any case */
+/*
+ * request: strings are borrowed and NUL-terminated; NULL if there is none. A parameter is of the
+ * path, else of the query, and keeps its rule; a header's name is in any case ("Accept"); the
+ * path is decoded, below the server's base.
+ */
+const char *request_param(const struct request *req, const char *name);
+const char *request_header(const struct request *req, const char *name);
 const char *request_method(const struct request *req);
-const char *request_path(const struct request *req); /* decoded, below the server's base */
+const char *request_path(const struct request *req);
 
 /*
  * feed_channel, feed_pattern - subscribe the feed to a Redis channel or pattern, formatted as
