@@ -151,6 +151,25 @@ any_alive(const struct supervisor *s)
 	return false;
 }
 
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* What belongs to the process as it was started. */
+static void
+warn_of_restart(const struct supervisor *s, const struct config *cfg)
+{
+	if (cfg->server.workers != s->cfg->server.workers)
+		logger_warn("[server] workers: another number takes effect at the next start");
+	if (!same_text(cfg->server.listen, s->cfg->server.listen))
+		logger_warn("[server] listen: another address takes effect at the next start");
+	if (!same_text(cfg->server.user, s->cfg->server.user) ||
+	    !same_text(cfg->server.group, s->cfg->server.group))
+		logger_warn("[server] user, group: others take effect at the next start");
+}
+
 /* Checked here once, so that a faulty file is refused once and reaches no worker. */
 static void
 reload(struct supervisor *s)
@@ -171,8 +190,7 @@ reload(struct supervisor *s)
 			logger_error("%s", line);
 		logger_error("%s is refused; the old configuration goes on", s->config_path);
 	} else {
-		if (cfg->server.workers != s->n_slots)
-			logger_warn("another number of workers takes effect at the next start");
+		warn_of_restart(s, cfg);
 		if (logger_open(cfg->server.log, cfg->server.log_level, cfg->server.log_format) < 0)
 			logger_warn("cannot open the log %s: the old one goes on", cfg->server.log);
 		config_free(s->cfg);

@@ -1,7 +1,8 @@
-# Fuzzing, by libFuzzer. FUZZ_SECONDS is for each target. What was found before stands in corpus/ and is only
-# read; new finds go to $(B)/fuzz/, and an input that fails is left there for a test.
+# Fuzzing, by libFuzzer. FUZZ_SECONDS is for each target. What was found before stands in corpus/
+# and is only read; new finds go to $(B)/fuzz/, and an input that fails is left there for a test.
 FUZZ_SECONDS ?= 60
-FUZZ_FLAGS   := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_FLAGS   := -g -O1 -fno-omit-frame-pointer \
+                -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_OBJ     := $(patsubst %.c,$(B)/fuzz/%.o,$(filter-out app/main.c,$(SRC)))
 FUZZ         := $(patsubst tests/fuzz/fuzz_%.c,$(B)/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
 
