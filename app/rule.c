@@ -115,7 +115,10 @@ walk_atom(struct walk *w)
 	}
 }
 
-/* "{3}", "{3,}" or "{3,5}" at w->p: how often the atom is copied; *low is the least of it. */
+/*
+ * "{3}", "{3,}", "{3,5}" or glibc's "{,5}" at w->p: how often the atom is copied; *low is the
+ * least of it.
+ */
 static unsigned long
 walk_bound(struct walk *w, unsigned long *low)
 {
@@ -154,7 +157,7 @@ walk_repeats(struct walk *w, struct cost *c)
 		}
 		if (*w->p == '*' || *w->p == '+')
 			low = *w->p++ == '*' ? 0 : 1;
-		else if (*w->p == '{' && w->p[1] >= '0' && w->p[1] <= '9')
+		else if (*w->p == '{' && ((w->p[1] >= '0' && w->p[1] <= '9') || w->p[1] == ','))
 			n = walk_bound(w, &low);
 		else
 			return;

@@ -113,7 +113,8 @@ run(struct buf *said, const char *p, size_t len, size_t each, bool answers)
 		MUST(rq.params.len <= limits.params_max && rq.body.len <= limits.body_max);
 		MUST(rq.content.len <= FCGI_MAX_LENGTH && rq.body.len <= w.body_len);
 		note(said, verdict, &w, &rq);
-		if (verdict == RECORD_REQUEST)
+		/* As the connection does with what it has handed on or refused. */
+		if (verdict == RECORD_REQUEST || verdict == RECORD_REFUSE)
 			record_request_clear(&rq);
 		if (answers && w.phase == RECORD_WHOLE)
 			record_next(&w);

@@ -404,6 +404,9 @@ rules(void **state)
 	    {"256 times", ROUTE "param.id = a{256}\n",
 	     "f:4: [route x] param.id: it repeats more than 255 times, counts that stand one in "
 	     "another multiplied\n"},
+	    {"256 times or fewer", ROUTE "param.id = a{,256}\n",
+	     "f:4: [route x] param.id: it repeats more than 255 times, counts that stand one in "
+	     "another multiplied\n"},
 	    {"nested", ROUTE "param.id = ((a{1,16}){1,16})+\n",
 	     "f:4: [route x] param.id: it repeats more than 255 times, counts that stand one in "
 	     "another multiplied\n"},
@@ -414,6 +417,8 @@ rules(void **state)
 	     "f:4: [route x] param.id: its repetitions written out come to more than 4,096 "
 	     "characters\n"},
 	    {"minutes to compile", ROUTE "param.id = ((a*)*){1,99}\n",
+	     "f:4: [route x] param.id: it repeats what may be empty\n"},
+	    {"from none on", ROUTE "param.id = (a{,3}){1,9}\n",
 	     "f:4: [route x] param.id: it repeats what may be empty\n"},
 	};
 
