@@ -5,10 +5,26 @@
 
 #include "cmd.h"
 #include "config.h"
+#include "sharing.h"
 
 static const char usage[] =
     "usage: sluice check [-c FILE]\n"
     "Reads the configuration as the server would; tells every fault as FILE:LINE: what is wrong.\n";
+
+/* Logic that looks at a parameter is done for each of its values: better known before. */
+static void
+tell_logic(const struct route *rt)
+{
+	const struct stages *st = &rt->stream.stages;
+	char text[SHARING_TEXT];
+
+	if (!stages_look_inside(st))
+		return;
+	printf("[route %s]%s%s%s%s%s: shared by %s\n", rt->name,
+	       st->filter != NULL ? " filter" : "", st->transform != NULL ? " transform" : "",
+	       st->script != NULL ? " script" : "", !shape_is_empty(&st->shape) ? " fields" : "",
+	       st->until != NULL ? " until" : "", sharing_text(rt, text));
+}
 
 int
 cmd_check(int argc, char **argv)
@@ -21,6 +37,8 @@ cmd_check(int argc, char **argv)
 		return status;
 	if (config_load(&cfg, opt.config, stderr) < 0)
 		return 1;
+	for (size_t i = 0; i < cfg->n_routes; i++)
+		tell_logic(cfg->routes[i]);
 	printf("%s: %zu route%s, fine\n", opt.config, cfg->n_routes, cfg->n_routes == 1 ? "" : "s");
 	config_free(cfg);
 	return 0;

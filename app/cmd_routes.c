@@ -8,6 +8,7 @@
 #include "cmd.h"
 #include "config.h"
 #include "config_keys.h"
+#include "sharing.h"
 
 static const char usage[] =
     "usage: sluice routes [-c FILE]\n"
@@ -71,17 +72,9 @@ add_from(char **cell, const struct route *rt)
 static int
 add_shared(char **cell, const struct route *rt)
 {
-	const char *name;
+	char text[SHARING_TEXT];
 
-	if (rt->handler->answer != NULL)
-		return add(cell, "-");
-	if (route_key_param(rt, 0) == NULL)
-		return add(cell, "all");
-	for (size_t n = 0; (name = route_key_param(rt, n)) != NULL; n++) {
-		if (add(cell, n == 0 ? "those with the same " : ", ") < 0 || add(cell, name) < 0)
-			return -1;
-	}
-	return 0;
+	return add(cell, sharing_text(rt, text));
 }
 
 static int

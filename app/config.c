@@ -10,8 +10,9 @@
 #include "config_keys.h"
 #include "config_route.h"
 #include "config_values.h"
+#include "handlers.h"
 #include "ini.h"
-#include "suggest.h"
+#include "base/suggest.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/sluice/sluice.ini"
 #define FILES_MAX           1000
@@ -426,6 +427,37 @@ set_routes(struct loader *ld)
 	return rc;
 }
 
+/* Handlers that routes may name. A relative path starts at the folder of the file that says it. */
+static int
+load_modules(struct loader *ld)
+{
+	const struct ini_entry *e =
+	    ld->sections[CONFIG_SERVER] == CONFIG_NO_SECTION
+		? NULL
+		: ini_find(&ld->ini, ld->sections[CONFIG_SERVER], "modules");
+	const char *list = e != NULL ? e->value : "", *one, *file, *slash;
+	char why[WHY_LEN], *path;
+	size_t len;
+	int rc = 0;
+
+	while (rc == 0 && (one = config_list_next(&list, &len)) != NULL) {
+		file = faults_file_name(&ld->faults, e->file);
+		slash = *one == '/' ? NULL : strrchr(file, '/');
+		if (asprintf(&path, "%.*s%.*s", slash != NULL ? (int)(slash + 1 - file) : 2,
+			     slash != NULL ? file
+			     : *one == '/' ? "//"
+					   : "./",
+			     (int)len, one) < 0)
+			return -ENOMEM;
+		if ((rc = handlers_load(path, why, sizeof(why))) == -EINVAL) {
+			faults_add(&ld->faults, e->file, e->line, "[server] modules: %s", why);
+			rc = 0;
+		}
+		free(path);
+	}
+	return rc;
+}
+
 static int
 load(struct loader *ld, const char *path)
 {
@@ -436,7 +468,7 @@ load(struct loader *ld, const char *path)
 		return rc;
 	find_sections(ld);
 	check_keys(ld);
-	if ((rc = set_settings(ld)) < 0 || (rc = set_routes(ld)) < 0)
+	if ((rc = set_settings(ld)) < 0 || (rc = load_modules(ld)) < 0 || (rc = set_routes(ld)) < 0)
 		return rc;
 	if (ld->cfg->n_routes == 0 && ld->faults.n == 0)
 		faults_add(&ld->faults, 0, 0,

@@ -6,7 +6,7 @@
 
 #include "config.h"
 #include "config_values.h"
-#include "suggest.h"
+#include "base/suggest.h"
 
 /* NOLINTNEXTLINE(bugprone-sizeof-expression): a field may well be a pointer */
 #define AT(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)NULL)->field)
@@ -15,11 +15,13 @@
 #define ROUTE(field)    .section = CONFIG_ROUTE, AT(struct route, field)
 #define STREAM(field)   ROUTE(stream.field), .is_stream = true
 
+#define LOGIC(field)    ROUTE(logic.field), .is_stream = true
+
 #define SECOND          ((uint64_t)1000)
 #define HOUR            (3600 * SECOND)
 #define KIB             ((uint64_t)1024)
 
-#define ANY             (TEMPLATE_PARAMS | TEMPLATE_CHANNEL | TEMPLATE_NOW | TEMPLATE_FIELD)
+#define ANY             (TEMPLATE_PARAMS | TEMPLATE_CHANNEL | TEMPLATE_NOW | TEMPLATE_FIELD | TEMPLATE_UNIQUE)
 
 /* clang-format off: one key, one paragraph */
 static const struct config_key keys[] = {
@@ -47,6 +49,9 @@ static const struct config_key keys[] = {
     {SERVER(log_format), .name = "log_format", .set = config_set_word, .fallback = "text",
      .words = "text json", .help = "how a line is written"},
     {.section = CONFIG_SERVER, .name = "include", .help = "more files to read: DIR/*.ini"},
+    {.section = CONFIG_SERVER,
+     .name = "modules",
+     .help = "handlers that were compiled apart: shared objects"},
 
     {.section = CONFIG_REDIS,
      .offset = offsetof(struct config, redis),
@@ -73,8 +78,39 @@ static const struct config_key keys[] = {
     {.section = CONFIG_ROUTE,
      .name = "param.NAME",
      .help = "what a parameter's whole value must match"},
+    {STREAM(command), .name = "command", .set = config_set_command, .allow = TEMPLATE_PARAMS,
+     .help = "what a handler such as poll asks Redis"},
+    {STREAM(interval_ms), .name = "interval", .set = config_set_duration, .fallback = "1s",
+     .min = 10, .max = 24 * HOUR, .help = "how often it asks"},
+    {STREAM(always), .name = "always", .set = config_set_yes_no, .fallback = "no",
+     .help = "whether an answer that has not changed is sent, too"},
+    {LOGIC(filter), .name = "filter", .set = config_set_text,
+     .help = "expression: a message for which it is not true is not sent"},
+    {LOGIC(transform), .name = "transform", .set = config_set_text,
+     .help = "expression: its result is the data"},
+    {LOGIC(script), .name = "script", .set = config_set_text,
+     .help = "a Lua file that returns function(channel, message, event)"},
+    {STREAM(stages.shape.fields), .name = "fields", .set = config_set_names,
+     .help = "of the message's fields only these are kept"},
+    {.section = CONFIG_ROUTE,
+     .name = "add.NAME",
+     .allow = ANY,
+     .is_stream = true,
+     .help = "a field that is added to the message"},
+    {LOGIC(until), .name = "until", .set = config_set_text,
+     .help = "expression: the first message for which it is true is the last"},
     {STREAM(event), .name = "event", .set = config_set_event, .allow = ANY,
      .help = "the name of each event"},
+    {STREAM(id), .name = "id", .set = config_set_template, .allow = ANY,
+     .help = "the id of each event"},
+    {STREAM(pace.rate), .name = "rate", .set = config_set_limit,
+     .help = "at most so many events in so long"},
+    {STREAM(pace.rate_mode), .name = "rate_mode", .set = config_set_word, .fallback = "drop",
+     .words = "drop latest", .help = "what becomes of an event beyond the rate"},
+    {STREAM(pace.rate_by), .name = "rate_by", .set = config_set_template, .allow = ANY,
+     .help = "each of its values has a rate of its own"},
+    {STREAM(pace.batch), .name = "batch", .set = config_set_limit,
+     .help = "send so many events as one, or what there is after so long"},
     {STREAM(heartbeat_ms), .name = "heartbeat", .set = config_set_duration, .fallback = "15s",
      .min = 10, .max = HOUR, .or_zero = true, .help = "sent after so long without an event"},
     {STREAM(heartbeat_event), .name = "heartbeat_event", .set = config_set_event_name,
@@ -120,10 +156,26 @@ config_section_name(enum config_section section)
 	return names[section];
 }
 
-static bool
-is_param(const char *name)
+/* Keys of which the part behind the dot is the user's. */
+static const char *const families[] = {"param.NAME", "add.NAME"};
+
+enum { N_FAMILIES = sizeof(families) / sizeof(families[0]) };
+
+/* How long "param." is. */
+static size_t
+prefix_len(const char *family)
 {
-	return strncasecmp(name, "param.", strlen("param.")) == 0;
+	return strcspn(family, ".") + 1;
+}
+
+static const char *
+family_of(const char *name)
+{
+	for (size_t i = 0; i < N_FAMILIES; i++) {
+		if (strncasecmp(name, families[i], prefix_len(families[i])) == 0)
+			return families[i];
+	}
+	return NULL;
 }
 
 const struct config_key *
@@ -131,11 +183,29 @@ config_key_find(enum config_section section, const char *name)
 {
 	const struct config_key *key;
 
-	if (section == CONFIG_ROUTE && is_param(name))
-		name = "param.NAME";
+	if (section == CONFIG_ROUTE && family_of(name) != NULL)
+		name = family_of(name);
 	for (size_t n = 0; (key = config_key_nth(n)) != NULL; n++) {
 		if (key->section == section && strcasecmp(key->name, name) == 0)
 			return key;
+	}
+	return NULL;
+}
+
+/* "parm.id": only the first part can be misspelt. */
+static const char *
+suggest_family(const char *name, char *text, size_t text_len)
+{
+	const char *dot = strchr(name, '.');
+	char word[64];
+
+	for (size_t i = 0; dot != NULL && i < N_FAMILIES; i++) {
+		snprintf(text, text_len, "%.*s", (int)(dot - name), name);
+		snprintf(word, sizeof(word), "%.*s", (int)prefix_len(families[i]) - 1, families[i]);
+		if (suggest_distance(text, word) <= strlen(word) / 2) {
+			snprintf(text, text_len, "%s%s", word, dot);
+			return text;
+		}
 	}
 	return NULL;
 }
@@ -144,20 +214,13 @@ const char *
 config_key_suggest(enum config_section section, const char *name, char *text, size_t text_len)
 {
 	const struct config_key *key;
-	const char *dot = strchr(name, '.');
 	struct suggest s;
 
-	/* "parm.id": of "param.NAME" only the first part can be misspelt. */
-	if (section == CONFIG_ROUTE && dot != NULL) {
-		snprintf(text, text_len, "%.*s", (int)(dot - name), name);
-		if (suggest_distance(text, "param") <= 2) {
-			snprintf(text, text_len, "param%s", dot);
-			return text;
-		}
-	}
+	if (section == CONFIG_ROUTE && suggest_family(name, text, text_len) != NULL)
+		return text;
 	suggest_init(&s, name);
 	for (size_t n = 0; (key = config_key_nth(n)) != NULL; n++) {
-		if (key->section == section && !is_param(key->name))
+		if (key->section == section && family_of(key->name) == NULL)
 			suggest_try(&s, key->name);
 	}
 	if (suggest_best(&s) == NULL)

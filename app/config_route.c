@@ -8,9 +8,10 @@
 
 #include "base/buf.h"
 #include "config_keys.h"
+#include "config_logic.h"
 #include "config_values.h"
 #include "rule.h"
-#include "suggest.h"
+#include "base/suggest.h"
 
 #define PARAM_PREFIX "param."
 #define PARAM_RULE   "[A-Za-z0-9_.-]{1,128}" /* of a parameter without one of its own */
@@ -19,8 +20,8 @@
 /* A line of the configuration, with its quotes; far below the source's cap of all keys. */
 #define SOURCE_CAP ((size_t)1 << 20)
 
-static void
-fault(const struct config_source *src, const struct ini_entry *e, const char *why)
+void
+config_fault(const struct config_source *src, const struct ini_entry *e, const char *why)
 {
 	faults_add(src->faults, e->file, e->line, "[%s] %s: %s",
 		   src->ini->sections[e->section].name, e->key, why);
@@ -35,8 +36,8 @@ fault_section(const struct config_source *src, size_t section, const char *why)
 }
 
 /* What the route says about a key, else what [defaults] says, else NULL. */
-static const struct ini_entry *
-find_entry(const struct config_source *src, size_t section, const struct config_key *key)
+const struct ini_entry *
+config_find_entry(const struct config_source *src, size_t section, const struct config_key *key)
 {
 	const struct ini_entry *e = ini_find(src->ini, section, key->name);
 
@@ -53,7 +54,7 @@ set_entry(const struct config_source *src, const struct config_key *key, struct 
 	int rc = key->set(key, (char *)rt + key->offset, e->value, why, sizeof(why));
 
 	if (rc == -EINVAL) {
-		fault(src, e, why);
+		config_fault(src, e, why);
 		return 0;
 	}
 	return rc;
@@ -71,43 +72,12 @@ set_fallback(const struct config_key *key, struct route *rt)
 
 /* Parameters */
 
-/* The n-th name of a parameter in the path and the templates, NULL past the last; names may come
- * again. */
-static const char *
-named_param(const struct route *rt, size_t n)
-{
-	struct template *const *lists[] = {rt->channels, rt->patterns};
-	const struct template *const singles[] = {rt->stream.event, rt->stream.heartbeat_data};
-	const char *name;
-
-	for (size_t i = 0; rt->path != NULL && (name = path_param(rt->path, i)) != NULL; i++) {
-		if (n-- == 0)
-			return name;
-	}
-	for (size_t l = 0; l < 2; l++) {
-		for (size_t t = 0; lists[l] != NULL && lists[l][t] != NULL; t++) {
-			for (size_t i = 0; (name = template_param(lists[l][t], i)) != NULL; i++) {
-				if (n-- == 0)
-					return name;
-			}
-		}
-	}
-	for (size_t s = 0; s < 2; s++) {
-		for (size_t i = 0;
-		     singles[s] != NULL && (name = template_param(singles[s], i)) != NULL; i++) {
-			if (n-- == 0)
-				return name;
-		}
-	}
-	return NULL;
-}
-
 static bool
 names_param(const struct route *rt, const char *param)
 {
 	const char *name;
 
-	for (size_t n = 0; (name = named_param(rt, n)) != NULL; n++) {
+	for (size_t n = 0; (name = route_named_param(rt, n)) != NULL; n++) {
 		if (strcasecmp(name, param) == 0)
 			return true;
 	}
@@ -156,7 +126,7 @@ add_rules(struct route *rt, const struct ini_entry *e, char *why)
 	struct rule_bytes bytes;
 	int rc = rule_check(e->value, &bytes, why, WHY_LEN);
 
-	for (size_t n = 0; rc == 0 && (name = named_param(rt, n)) != NULL; n++) {
+	for (size_t n = 0; rc == 0 && (name = route_named_param(rt, n)) != NULL; n++) {
 		if (strcasecmp(name, wanted) == 0 && find_rule(rt, name, strlen(name)) == NULL)
 			rc = add_rule(rt, name, e->value, why);
 	}
@@ -172,7 +142,7 @@ fault_unused_rule(const struct config_source *src, const struct route *rt,
 	struct suggest s;
 
 	suggest_init(&s, e->key + strlen(PARAM_PREFIX));
-	for (size_t n = 0; (name = named_param(rt, n)) != NULL; n++)
+	for (size_t n = 0; (name = route_named_param(rt, n)) != NULL; n++)
 		suggest_try(&s, name);
 	if (suggest_best(&s) != NULL)
 		snprintf(why, sizeof(why),
@@ -180,7 +150,7 @@ fault_unused_rule(const struct config_source *src, const struct route *rt,
 			 s.word, suggest_best(&s));
 	else
 		snprintf(why, sizeof(why), "no path and no template names {%s}", s.word);
-	fault(src, e, why);
+	config_fault(src, e, why);
 }
 
 static bool
@@ -204,7 +174,7 @@ set_rules(const struct config_source *src, struct route *rt, size_t section, boo
 		if (is_own && !names_param(rt, e->key + strlen(PARAM_PREFIX)))
 			fault_unused_rule(src, rt, e);
 		if ((rc = add_rules(rt, e, why)) == -EINVAL)
-			fault(src, e, why);
+			config_fault(src, e, why);
 		else if (rc < 0)
 			return rc;
 	}
@@ -262,7 +232,7 @@ visit_param(struct subject_walk *w, const char *name, size_t len)
 			  "%.*s"
 			: "nothing stands between {%.*s} and {%.*s}: two pairs give one name",
 		    (int)w->param_len, w->param, (int)len, name, (int)w->param_len, w->param);
-		fault(w->src, w->entry, why);
+		config_fault(w->src, w->entry, why);
 	}
 	rule_bytes_of(w->rt, name, len, &w->param_bytes);
 	if (w->is_pattern && (w->param_bytes.has['*'] || w->param_bytes.has['?'] ||
@@ -272,7 +242,7 @@ visit_param(struct subject_walk *w, const char *name, size_t len)
 		    "the rule of {%.*s} allows *, ?, [ or \\, with which a client would choose "
 		    "the pattern",
 		    (int)len, name);
-		fault(w->src, w->entry, why);
+		config_fault(w->src, w->entry, why);
 	}
 	w->param = name;
 	w->param_len = len;
@@ -304,7 +274,7 @@ check_subjects(const struct config_source *src, const struct route *rt, size_t s
 	       const char *key_name, struct template *const *compiled)
 {
 	const struct config_key *key = config_key_find(CONFIG_ROUTE, key_name);
-	const struct ini_entry *e = find_entry(src, section, key);
+	const struct ini_entry *e = config_find_entry(src, section, key);
 	const char *p, *one;
 	size_t len;
 
@@ -325,8 +295,9 @@ static void
 check_whole(const struct config_source *src, const struct route *rt, size_t section)
 {
 	const struct ini_entry *e;
-	bool has_subject = find_entry(src, section, config_key_find(CONFIG_ROUTE, "channels")) ||
-			   find_entry(src, section, config_key_find(CONFIG_ROUTE, "patterns"));
+	bool has_subject =
+	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "channels")) ||
+	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "patterns"));
 
 	if (ini_find(src->ini, section, "path") == NULL)
 		fault_section(src, section, "has no path: path = /events/{id}");
@@ -341,9 +312,9 @@ check_whole(const struct config_source *src, const struct route *rt, size_t sect
 		if (e == NULL)
 			e = ini_find(src->ini, section, "cors_credentials");
 		if (e != NULL)
-			fault(src, e,
-			      "any site (*) with credentials would read what is the "
-			      "user's own; name the sites");
+			config_fault(src, e,
+				     "any site (*) with credentials would read what is the "
+				     "user's own; name the sites");
 		else
 			fault_section(src, section,
 				      "takes cors_origins = * and cors_credentials = yes from "
@@ -352,8 +323,8 @@ check_whole(const struct config_source *src, const struct route *rt, size_t sect
 }
 
 /* value as it would stand in a file: in quotes only if it must. */
-static int
-put_value(struct buf *b, const char *key, const char *value)
+int
+config_put_value(struct buf *b, const char *key, const char *value)
 {
 	size_t len = strlen(value);
 	const char *quote = "";
@@ -388,13 +359,15 @@ put_source(const struct config_source *src, const struct route *rt, size_t secti
 
 		if (key->section != CONFIG_ROUTE || key->set == NULL || !applies(rt, key))
 			continue;
-		e = find_entry(src, section, key);
+		e = config_find_entry(src, section, key);
 		if (e != NULL || key->fallback != NULL)
-			rc = put_value(b, key->name, e != NULL ? e->value : key->fallback);
+			rc = config_put_value(b, key->name, e != NULL ? e->value : key->fallback);
 	}
+	if (rc == 0)
+		rc = config_logic_put_adds(src, section, b);
 	for (size_t i = 0; rc == 0 && i < rt->n_rules; i++) {
 		snprintf(name, sizeof(name), PARAM_PREFIX "%s", rt->rules[i].name);
-		rc = put_value(b, name, rt->rules[i].text);
+		rc = config_put_value(b, name, rt->rules[i].text);
 	}
 	return rc < 0 ? rc : buf_putc(b, '\0');
 }
@@ -425,7 +398,7 @@ set_key(const struct config_source *src, const struct config_key *key, struct ro
 	char why[WHY_LEN];
 
 	if (applies(rt, key)) {
-		e = find_entry(src, section, key);
+		e = config_find_entry(src, section, key);
 		return e != NULL ? set_entry(src, key, rt, e) : set_fallback(key, rt);
 	}
 	if ((e = ini_find(src->ini, section, key->name)) != NULL) {
@@ -433,7 +406,7 @@ set_key(const struct config_source *src, const struct config_key *key, struct ro
 			 "handler \"%s\" gives a short answer: it has no stream to which this "
 			 "could apply",
 			 rt->handler->name);
-		fault(src, e, why);
+		config_fault(src, e, why);
 	}
 	return set_fallback(key, rt);
 }
@@ -453,14 +426,15 @@ config_route_build(struct route **out, const struct config_source *src, size_t s
 		    (rc = set_key(src, key, rt, section)) < 0)
 			goto fail;
 	}
-	if ((rc = set_rules(src, rt, section, true)) < 0 ||
+	if ((rc = config_logic_build(src, rt, section)) < 0 ||
+	    (rc = set_rules(src, rt, section, true)) < 0 ||
 	    (src->defaults != CONFIG_NO_SECTION &&
 	     (rc = set_rules(src, rt, src->defaults, false)) < 0))
 		goto fail;
 	check_subjects(src, rt, section, "channels", rt->channels);
 	check_subjects(src, rt, section, "patterns", rt->patterns);
 	check_whole(src, rt, section);
-	if ((rc = set_source(src, rt, section)) < 0)
+	if ((rc = route_set_key(rt)) < 0 || (rc = set_source(src, rt, section)) < 0)
 		goto fail;
 	*out = rt;
 	return 0;
@@ -490,16 +464,17 @@ config_route_check_defaults(const struct config_source *src, struct route *const
 			continue;
 		if (!is_rule(e)) {
 			key = config_key_find(CONFIG_ROUTE, e->key);
-			if (key != NULL && strcmp(key->name, "path") != 0)
+			if (key != NULL && key->set != NULL && strcmp(key->name, "path") != 0)
 				rc = set_entry(src, key, scratch, e);
 			continue;
 		}
 		for (size_t r = 0; r < n_routes; r++)
 			is_used = is_used || names_param(routes[r], e->key + strlen(PARAM_PREFIX));
 		if (rule_check(e->value, &bytes, why, sizeof(why)) < 0)
-			fault(src, e, why);
+			config_fault(src, e, why);
 		else if (!is_used)
-			fault(src, e, "no path and no template of any route names this parameter");
+			config_fault(src, e,
+				     "no path and no template of any route names this parameter");
 	}
 	route_free(scratch);
 	return rc;
@@ -535,5 +510,5 @@ config_route_check_reach(const struct config_source *src, const struct route *ea
 		return;
 	snprintf(why, sizeof(why), "%s is never reached: [route %s] serves %s and stands before it",
 		 path_text(later->path), earlier->name, path_text(earlier->path));
-	fault(src, path_entry, why);
+	config_fault(src, path_entry, why);
 }

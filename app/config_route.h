@@ -31,4 +31,18 @@ int config_route_check_defaults(const struct config_source *src, struct route *c
 void config_route_check_reach(const struct config_source *src, const struct route *earlier,
 			      const struct route *later, const struct ini_entry *path_entry);
 
+/* For config_logic.c: as config_route.c uses them. */
+
+/* config_fault - what is wrong with an entry: "[section] key: why". */
+void config_fault(const struct config_source *src, const struct ini_entry *e, const char *why);
+
+/* config_find_entry - what the route says about a key, else what [defaults] says, else NULL. */
+struct config_key;
+const struct ini_entry *
+config_find_entry(const struct config_source *src, size_t section, const struct config_key *key);
+
+/* config_put_value - "key = value", as it would stand in a file: in quotes only if it must. */
+struct buf;
+int config_put_value(struct buf *b, const char *key, const char *value);
+
 #endif

@@ -13,8 +13,11 @@
 
 #include "config.h"
 #include "handlers.h"
-#include "suggest.h"
+#include "redis/keys.h"
+#include "base/suggest.h"
 #include "units.h"
+
+enum { COMMAND_WORDS_MAX = 64, LIMIT_MAX = 1000000, LIMIT_PERIOD_MAX_MS = 3600 * 1000 };
 
 /* What the sentences about wrong values quote of them. */
 #define QUOTED_MAX  80
@@ -358,19 +361,34 @@ CONFIG_SETTER(config_set_template)
 	return template_compile(field, text, key->allow, why, why_len);
 }
 
-CONFIG_SETTER(config_set_templates)
+/* The next member of a text that only blanks separate, as config_list_next(). */
+static const char *
+next_word(const char **p, size_t *len)
 {
-	size_t n = list_len(text), len;
+	const char *start = *p + strspn(*p, " \t");
+
+	*len = strcspn(start, " \t");
+	*p = start + *len;
+	return *len > 0 ? start : NULL;
+}
+
+static int
+set_templates(const struct config_key *key, void *field, const char *text,
+	      const char *(*next)(const char **p, size_t *len), char *why, size_t why_len)
+{
 	struct template **list;
-	const char *one;
+	const char *one, *rest = text;
+	size_t n = 0, len;
 	int rc = 0;
 
+	while (next(&rest, &len) != NULL)
+		n++;
 	if (n == 0)
 		return 0;
 	if ((list = calloc(n + 1, sizeof(struct template *))) == NULL)
 		return -ENOMEM;
 	*(struct template ***)field = list; /* the route's from here on, half-built too */
-	for (n = 0; rc == 0 && (one = config_list_next(&text, &len)) != NULL; n++) {
+	for (n = 0; rc == 0 && (one = next(&text, &len)) != NULL; n++) {
 		char *copied = strndup(one, len);
 
 		if (copied == NULL)
@@ -379,6 +397,34 @@ CONFIG_SETTER(config_set_templates)
 		free(copied);
 	}
 	return rc;
+}
+
+CONFIG_SETTER(config_set_templates)
+{
+	return set_templates(key, field, text, config_list_next, why, why_len);
+}
+
+/* Words, as redis-cli takes them but without quotes; which command it is cannot depend on a
+ * request. */
+CONFIG_SETTER(config_set_command)
+{
+	const char *rest = text, *word;
+	char name[32];
+	size_t len, n = 0;
+
+	if ((word = next_word(&rest, &len)) == NULL)
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", (int)len, word);
+	if (memchr(word, '{', len) != NULL)
+		return REFUSE("the command itself cannot be a parameter");
+	if (!keys_is_shareable(name))
+		return REFUSE("%s would block or change the connection that all routes share",
+			      name);
+	for (rest = text; next_word(&rest, &len) != NULL;)
+		n++;
+	if (n > COMMAND_WORDS_MAX)
+		return REFUSE("more than %d words", COMMAND_WORDS_MAX);
+	return set_templates(key, field, text, next_word, why, why_len);
 }
 
 /* A name that cannot be sent as it is, or that is ours. */
@@ -460,5 +506,51 @@ CONFIG_SETTER(config_set_origins)
 			return REFUSE("\"%.*s\" %s", QUOTED_MAX, list[i], reason);
 		}
 	}
+	return 0;
+}
+
+CONFIG_SETTER(config_set_names)
+{
+	size_t n = list_len(text), len;
+	const char *one;
+	char **list;
+
+	(void)key;
+	(void)why;
+	(void)why_len;
+	if (n == 0)
+		return 0;
+	if ((list = calloc(n + 1, sizeof(*list))) == NULL)
+		return -ENOMEM;
+	*(char ***)field = list; /* the route's from here on */
+	for (size_t i = 0; (one = config_list_next(&text, &len)) != NULL; i++) {
+		if ((list[i] = strndup(one, len)) == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* "10/s", "1/5s", "10/500ms" */
+CONFIG_SETTER(config_set_limit)
+{
+	struct pace_limit *limit = field;
+	const char *slash = strchr(text, '/');
+	char number[32], period[32];
+	uint64_t n, ms;
+
+	(void)key;
+	if (*text == '\0' || strcmp(text, "0") == 0)
+		return 0;
+	snprintf(number, sizeof(number), "%.*s", slash != NULL ? (int)(slash - text) : 0, text);
+	snprintf(period, sizeof(period), "%s%s",
+		 slash != NULL && slash[1] >= '0' && slash[1] <= '9' ? "" : "1",
+		 slash != NULL ? slash + 1 : "");
+	if (units_number(&n, number) < 0 || n < 1 || n > LIMIT_MAX ||
+	    units_duration(&ms, period) < 0 || ms < 1 || ms > LIMIT_PERIOD_MAX_MS)
+		return REFUSE("\"%.*s\" is no number of 1 to %d in a time of 1ms to 1h, as in 10/s "
+			      "or 1/5s",
+			      QUOTED_MAX, text, LIMIT_MAX);
+	limit->n = (unsigned)n;
+	limit->period_ms = ms;
 	return 0;
 }

@@ -35,6 +35,9 @@ CONFIG_SETTER(config_set_templates); /* struct template **; NULL for an empty li
 CONFIG_SETTER(config_set_event);     /* as config_set_template(), for the name of an event */
 CONFIG_SETTER(config_set_event_name);
 CONFIG_SETTER(config_set_origins);
+CONFIG_SETTER(config_set_names);   /* char **, ends with NULL; NULL for an empty list */
+CONFIG_SETTER(config_set_limit);   /* struct pace_limit */
+CONFIG_SETTER(config_set_command); /* struct template **; NULL for an empty text */
 
 /*
  * config_list_next - the next member of a list, which blanks or commas separate: its start, and its

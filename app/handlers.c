@@ -1,15 +1,28 @@
 #include "handlers.h"
 
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-extern const struct handler relay, health, status, job;
+extern const struct handler relay, poll_handler, health, status, job;
 
-static const struct handler *const handlers[] = {&relay, &job, &health, &status};
+static const struct handler *const compiled[] = {&relay, &poll_handler, &job, &health, &status};
+
+enum { N_COMPILED = sizeof(compiled) / sizeof(compiled[0]) };
+
+/* Those of modules. */
+static const struct handler **loaded;
+static size_t n_loaded;
 
 const struct handler *
 handlers_nth(size_t n)
 {
-	return n < sizeof(handlers) / sizeof(handlers[0]) ? handlers[n] : NULL;
+	if (n < N_COMPILED)
+		return compiled[n];
+	return n - N_COMPILED < n_loaded ? loaded[n - N_COMPILED] : NULL;
 }
 
 const struct handler *
@@ -23,4 +36,67 @@ handlers_find(const char *name)
 			return h;
 	}
 	return NULL;
+}
+
+static int
+add(const struct handler *h, char *why, size_t why_len)
+{
+	const struct handler *known, **v;
+
+	if (h->name == NULL || (h->open == NULL) == (h->answer == NULL)) {
+		snprintf(why, why_len,
+			 "the handler %s has no name, or not one of open() and answer()",
+			 h->name != NULL ? h->name : "?");
+		return -EINVAL;
+	}
+	if ((known = handlers_find(h->name)) == h)
+		return 0;
+	if (known != NULL) {
+		snprintf(why, why_len, "there is a handler \"%s\" already", h->name);
+		return -EINVAL;
+	}
+	if ((v = reallocarray(loaded, n_loaded + 1, sizeof(*v))) == NULL)
+		return -ENOMEM;
+	loaded = v;
+	loaded[n_loaded++] = h;
+	return 0;
+}
+
+static int
+add_all(const struct handler_module *module, char *why, size_t why_len)
+{
+	const struct handler *const *h;
+	int rc = 0;
+
+	if (module->abi != SLUICE_HANDLER_ABI) {
+		snprintf(
+		    why, why_len,
+		    "it was compiled for handlers of version %u, and this Sluice has version %u: "
+		    "compile it anew",
+		    module->abi, SLUICE_HANDLER_ABI);
+		return -EINVAL;
+	}
+	for (h = module->handlers; *h != NULL && rc == 0; h++)
+		rc = add(*h, why, why_len);
+	return rc;
+}
+
+int
+handlers_load(const char *path, char *why, size_t why_len)
+{
+	void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	const struct handler_module *module;
+	const char *text;
+
+	if (so == NULL) {
+		text = dlerror();
+		snprintf(why, why_len, "%s", text != NULL ? text : path);
+		return -EINVAL;
+	}
+	if ((module = dlsym(so, "sluice_module")) == NULL) {
+		dlclose(so);
+		snprintf(why, why_len, "%s is no module: it says no SLUICE_MODULE()", path);
+		return -EINVAL;
+	}
+	return add_all(module, why, why_len);
 }

@@ -10,4 +10,10 @@
 const struct handler *handlers_find(const char *name);
 const struct handler *handlers_nth(size_t n);
 
+/*
+ * handlers_load - add the handlers of a module. It stays for the process's life, and loading it
+ * again changes nothing. Returns 0, -ENOMEM, or -EINVAL with why.
+ */
+int handlers_load(const char *path, char *why, size_t why_len);
+
 #endif

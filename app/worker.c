@@ -149,6 +149,7 @@ set_redis(struct worker *w, struct config *cfg)
 		logger_error("out of memory: cannot connect to Redis anew");
 		stop_loop(w); /* the supervisor starts another worker */
 	}
+	hub_set_command(w->hub, command);
 	command_free(w->command);
 	w->command = command;
 	free_redis_settings(w->redis);
@@ -265,6 +266,7 @@ begin(struct worker *w, int listen_fd)
 	    (rc = command_new(&w->command, &w->loop, w->redis, COMMAND_TIMEOUT_MS)) < 0 ||
 	    (rc = site_new(&w->site, w->hub)) < 0)
 		return rc;
+	hub_set_command(w->hub, w->command);
 	rc = site_set_routes(w->site, cfg->routes, cfg->n_routes, cfg->server.base);
 	cfg->n_routes = 0; /* the site has them, in any case */
 	if (rc < 0)
@@ -300,6 +302,8 @@ end(struct worker *w)
 {
 	int i;
 
+	if (w->hub != NULL)
+		hub_set_command(w->hub, NULL);
 	command_free(w->command);
 	cgi_free(w->cgi);
 	if (w->server != NULL)

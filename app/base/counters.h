@@ -23,6 +23,7 @@ enum counter {
 	COUNTER_REQUESTS_REFUSED, /* answered with a status of 400 or more */
 	COUNTER_RECORDS_REFUSED,  /* connections closed for a malformed FastCGI record */
 	COUNTER_MESSAGES,         /* from Redis */
+	COUNTER_RENDERED,         /* went through a route's logic and came out, once per feed */
 	COUNTER_EVENTS,           /* encoded, once per feed */
 	COUNTER_DELIVERIES,       /* events written, once per subscriber */
 	COUNTER_BYTES,            /* written to subscribers */
@@ -32,9 +33,13 @@ enum counter {
 				    must be */
 	COUNTER_DROPPED_HANDLER, /* the route's logic said DROP */
 	COUNTER_DROPPED_MEMORY,
-	COUNTER_SLOW,       /* subscribers that fell behind their queue */
-	COUNTER_RESETS,     /* stream-reset told, once per feed */
-	COUNTER_REDIS_LOST, /* times that a link broke */
+	COUNTER_FILTERED,     /* the route's filter was not true */
+	COUNTER_FAILED,       /* an expression or script failed, or was stopped */
+	COUNTER_RATE_LIMITED, /* events that were beyond the route's rate, or superseded meanwhile
+			       */
+	COUNTER_SLOW,         /* subscribers that fell behind their queue */
+	COUNTER_RESETS,       /* stream-reset told, once per feed */
+	COUNTER_REDIS_LOST,   /* times that a link broke */
 	COUNTER_MAX
 };
 

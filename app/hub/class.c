@@ -38,7 +38,7 @@ on_open_wait_due(struct fifo *fifo, struct fifo_node *node)
 
 void
 feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *handler,
-		const struct feed_settings *settings, const void *route)
+		struct feed_settings *settings, const void *route)
 {
 	memset(fc, 0, sizeof(*fc));
 	fc->hub = hub;
@@ -52,8 +52,11 @@ feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *ha
 	fifo_init(&fc->lifetimes, hub->loop, settings->lifetime_ms, on_lifetime_due);
 	fifo_init(&fc->idles, hub->loop, settings->idle_ms, on_idle_due);
 	fifo_init(&fc->openings, hub->loop, settings->open_wait_ms, on_open_wait_due);
+	fifo_init(&fc->windows, hub->loop, settings->pace.rate.period_ms, pace_on_window_due);
+	fifo_init(&fc->batches, hub->loop, settings->pace.batch.period_ms, pace_on_batch_due);
 	fc->beats.timer.data = fc->lifetimes.timer.data = fc;
 	fc->idles.timer.data = fc->openings.timer.data = fc;
+	fc->windows.timer.data = fc->batches.timer.data = fc;
 }
 
 static void
@@ -71,11 +74,13 @@ on_timer_closed(uv_handle_t *timer)
 static void
 close_timers(struct feed_class *fc)
 {
-	fc->n_open_timers = 4;
+	fc->n_open_timers = 6;
 	fifo_close(&fc->beats, on_timer_closed);
 	fifo_close(&fc->lifetimes, on_timer_closed);
 	fifo_close(&fc->idles, on_timer_closed);
 	fifo_close(&fc->openings, on_timer_closed);
+	fifo_close(&fc->windows, on_timer_closed);
+	fifo_close(&fc->batches, on_timer_closed);
 }
 
 void

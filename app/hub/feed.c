@@ -59,15 +59,14 @@ end_those_who_had_all(struct feed *fd)
 	}
 }
 
-static void
-count_drop(int rc)
+void
+feed_count_drop(int rc)
 {
 	counters_add(rc == -ENOMEM ? COUNTER_DROPPED_MEMORY : COUNTER_DROPPED_INVALID, 1);
 }
 
-/* One event, encoded once for all subscribers. Returns 0, -EINVAL, -EMSGSIZE, -ENOMEM. */
-static int
-emit(struct feed *fd, const struct event *ev)
+int
+feed_emit(struct feed *fd, const struct event *ev)
 {
 	struct hub *hub = fd->class->hub;
 	size_t n_replaced = 0;
@@ -75,8 +74,11 @@ emit(struct feed *fd, const struct event *ev)
 	int rc;
 
 	buf_truncate(&hub->frame, 0);
-	if ((rc = event_append(&hub->frame, ev, &n_replaced)) < 0 ||
-	    (rc = append(fd, &hub->frame)) < 0)
+	if ((rc = event_append(&hub->frame, ev, &n_replaced)) < 0)
+		return rc;
+	if (!more_is_news(fd, &hub->frame))
+		return 0;
+	if ((rc = append(fd, &hub->frame)) < 0)
 		return rc;
 	if (n_replaced > 0)
 		counters_add(COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
@@ -105,42 +107,114 @@ emit_own(struct feed *fd, const char *type, const char *data)
 }
 
 static struct template_scope
-scope_of(struct message *msg)
+scope_of(const struct feed *fd, struct message *msg)
 {
-	struct template_scope scope = {.msg = msg, .now = clock_unix()};
+	struct template_scope scope = {
+	    .params = fd->params, .msg = msg, .channel = "", .now = clock_unix()};
 
 	if (msg != NULL) {
 		scope.channel = msg->channel;
 		scope.channel_len = msg->channel_len;
+		scope.id = msg->id;
+		scope.id_len = msg->id_len;
 	}
 	return scope;
 }
 
-/* The event's name as the route's section says. Returns 0, or < 0 and counts why not. */
 static int
-set_type(struct feed *fd, struct message *msg, struct event *ev)
+refuse_reserved(void)
+{
+	counters_add(COUNTER_DROPPED_RESERVED, 1);
+	return -EINVAL;
+}
+
+/*
+ * The event's name: what the script said, or the handler, or the route's section. Returns 0, or
+ * < 0 and counts why not.
+ */
+static int
+set_type(struct feed *fd, const struct template_scope *scope, struct event *ev)
 {
 	const struct template *t = fd->class->settings->event;
 	struct buf *type = &fd->class->hub->type;
-	struct template_scope scope;
 	int rc;
 
-	if (t == NULL)
+	if (ev->type == NULL && scope->msg != NULL && scope->msg->event != NULL) {
+		ev->type = scope->msg->event;
+		ev->type_len = strlen(ev->type);
+	} else if (ev->type == NULL && t != NULL) {
+		buf_truncate(type, 0);
+		if ((rc = template_expand(t, scope, type)) < 0) {
+			feed_count_drop(rc);
+			return rc;
+		}
+		ev->type = type->p;
+		ev->type_len = type->len;
+	}
+	return event_is_reserved(ev->type, ev->type_len) ? refuse_reserved() : 0;
+}
+
+/* The message's own id, or what the section makes. As set_type(). */
+static int
+set_id(struct feed *fd, const struct template_scope *scope, struct event *ev)
+{
+	const struct template *t = fd->class->settings->id;
+	struct buf *id = &fd->class->hub->id;
+	int rc;
+
+	ev->id = scope->id;
+	ev->id_len = scope->id_len;
+	if (ev->id != NULL || t == NULL)
 		return 0;
-	buf_truncate(type, 0);
-	scope = scope_of(msg);
-	scope.params = fd->params;
-	if ((rc = template_expand(t, &scope, type)) < 0) {
-		count_drop(rc);
+	buf_truncate(id, 0);
+	if ((rc = template_expand(t, scope, id)) < 0) {
+		feed_count_drop(rc);
 		return rc;
 	}
-	if (event_is_reserved(type->p, type->len)) {
-		counters_add(COUNTER_DROPPED_RESERVED, 1);
-		return -EINVAL;
+	ev->id = id->p;
+	ev->id_len = id->len;
+	return event_is_end_id(ev->id, ev->id_len) ? refuse_reserved() : 0;
+}
+
+/* One event that is ready but for its name and id; from here on time counts. */
+static void
+send_event(struct feed *fd, const struct template_scope *scope, struct event *ev, bool is_last)
+{
+	const struct pace_settings *pace = &fd->class->settings->pace;
+	struct buf *key = &fd->class->hub->key;
+	int rc;
+
+	if (set_type(fd, scope, ev) < 0 || set_id(fd, scope, ev) < 0)
+		return;
+	counters_add(COUNTER_RENDERED, 1);
+	if (pace->rate.n == 0 && pace->batch.n == 0) {
+		if ((rc = feed_emit(fd, ev)) < 0)
+			feed_count_drop(rc);
+		return;
 	}
-	ev->type = type->p;
-	ev->type_len = type->len;
-	return 0;
+	buf_truncate(key, 0);
+	if (pace->rate_by != NULL && (rc = template_expand(pace->rate_by, scope, key)) < 0) {
+		feed_count_drop(rc);
+		return;
+	}
+	pace_event(fd, ev, scope->channel, scope->channel_len, key, is_last);
+}
+
+static void
+send_rendered(struct feed *fd, const struct template_scope *scope, const struct rendering *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n; i++) {
+		const struct rendered *one = &r->v[i];
+		struct event ev = {.data = r->bytes.p + one->at, .data_len = one->len};
+
+		if (one->has_type) {
+			ev.type = r->bytes.p + one->type_at;
+			ev.type_len = one->type_len;
+		}
+		send_event(fd, scope, &ev, r->ends && i + 1 == r->n);
+	}
 }
 
 void
@@ -166,25 +240,59 @@ end_those_who_saw(struct feed *fd)
 	}
 }
 
+/* What is held for later goes out first. */
+static void
+end_for_good(struct feed *fd)
+{
+	if (fd->more != NULL)
+		pace_flush(fd);
+	end_those_who_saw(fd);
+}
+
+/* The route's stages, and what they let through. msg NULL: the script is called without one. */
+static void
+deliver(struct feed *fd, struct message *msg, bool is_last)
+{
+	struct stages *stages = &fd->class->settings->stages;
+	struct rendering *r = &fd->class->hub->rendering;
+	struct template_scope scope = scope_of(fd, msg);
+	int callback = fd->more != NULL ? fd->more->callback : SCRIPT_NONE;
+	struct event ev = {0};
+
+	switch (stages_run(stages, callback, &scope, r)) {
+	case STAGES_AS_IS:
+		ev.data = message_bytes(msg, &ev.data_len);
+		send_event(fd, &scope, &ev, is_last || r->ends);
+		break;
+	case STAGES_RENDERED:
+		r->ends = r->ends || is_last;
+		send_rendered(fd, &scope, r);
+		break;
+	default:
+		break;
+	}
+	if (r->after_ms > 0)
+		more_call_after(fd, r->after_ms);
+	if (r->ends || is_last)
+		end_for_good(fd);
+}
+
 void
-feed_message(struct feed *fd, struct message *msg)
+feed_message(struct feed *fd, struct message *arrived)
 {
 	const struct handler *h = fd->class->handler;
-	struct event ev = {.data = msg->data, .data_len = msg->data_len};
 	enum verdict verdict;
-	int rc;
+	struct message msg;
 
 	if (fd->n_subs == 0)
 		return;
-	verdict = h->message == NULL ? KEEP : h->message(fd, msg);
-	if (verdict == DROP) {
+	message_share(&msg, arrived);
+	verdict = h->message == NULL ? KEEP : h->message(fd, &msg);
+	if (verdict == DROP)
 		counters_add(COUNTER_DROPPED_HANDLER, 1);
-		return;
-	}
-	if (set_type(fd, msg, &ev) == 0 && (rc = emit(fd, &ev)) < 0)
-		count_drop(rc);
-	if (verdict == LAST)
-		end_those_who_saw(fd);
+	else if (verdict != HOLD)
+		deliver(fd, &msg, verdict == LAST);
+	message_fini(&msg);
 }
 
 /* The last subscription is confirmed: from now on nothing falls between. */
@@ -300,6 +408,7 @@ feed_free(struct feed *fd)
 		fd->subscriptions = sn->next;
 		hub_unsubscribe(sn);
 	}
+	more_free(fd);
 	if (!fd->is_dead)
 		map_del(&fc->by_key, &fd->by_key);
 	list_del(&fd->of_class);
@@ -340,6 +449,30 @@ feed_left(struct feed *fd)
 	hub_subscriber_left(hub);
 }
 
+/* A key that no other feed has. */
+static int
+put_serial(struct buf *key)
+{
+	static uint64_t serial;
+
+	serial++;
+	return buf_put(key, &serial, sizeof(serial));
+}
+
+static int
+begin_logic(struct feed *fd)
+{
+	struct feed_settings *fs = fd->class->settings;
+	struct template_scope scope = scope_of(fd, NULL);
+	int rc;
+
+	if (fs->stages.script == NULL && fs->pace.rate.n == 0 && fs->pace.batch.n == 0)
+		return 0;
+	if ((rc = more_new(fd)) == 0)
+		fd->more->callback = stages_open(&fs->stages, &scope);
+	return rc;
+}
+
 int
 feed_get(struct feed **out, struct feed_class *fc, const struct template_value *params,
 	 const struct request *req)
@@ -352,6 +485,8 @@ feed_get(struct feed **out, struct feed_class *fc, const struct template_value *
 
 	buf_truncate(key, 0);
 	make_key(key, params, &n, &rc);
+	if (rc == 0 && fc->handler->is_private)
+		rc = put_serial(key);
 	if (rc < 0)
 		return rc == -EMSGSIZE ? HTTP_BAD_REQUEST : rc;
 	if ((node = map_find(&fc->by_key, key->p, key->len)) != NULL) {
@@ -360,7 +495,7 @@ feed_get(struct feed **out, struct feed_class *fc, const struct template_value *
 	}
 	if ((fd = feed_alloc(fc, params, n, key)) == NULL)
 		return -ENOMEM;
-	if ((rc = fc->handler->open(fd, req)) != 0) {
+	if ((rc = begin_logic(fd)) != 0 || (rc = fc->handler->open(fd, req)) != 0) {
 		feed_free(fd);
 		return rc;
 	}
@@ -468,6 +603,24 @@ feed_pattern(struct feed *fd, const char *fmt, ...)
 	return status;
 }
 
+const char *
+feed_param(const struct feed *fd, const char *name)
+{
+	const struct template_value *v;
+
+	for (v = fd->params; v->name != NULL; v++) {
+		if (strcmp(v->name, name) == 0)
+			return v->value;
+	}
+	return NULL;
+}
+
+bool
+feed_is_followed(const struct feed *fd)
+{
+	return fd->n_subs > 0;
+}
+
 int
 feed_send(struct feed *fd, const char *type, const char *data, size_t len)
 {
@@ -478,5 +631,35 @@ feed_send(struct feed *fd, const char *type, const char *data, size_t len)
 		if (event_is_reserved(type, ev.type_len))
 			return -EINVAL;
 	}
-	return fd->n_subs == 0 ? 0 : emit(fd, &ev);
+	return fd->n_subs == 0 ? 0 : feed_emit(fd, &ev);
+}
+
+int
+feed_send_json(struct feed *fd, const char *type, struct json_object *value)
+{
+	size_t len;
+	const char *text = json_object_to_json_string_length(
+	    value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	int rc = text == NULL ? -ENOMEM : feed_send(fd, type, text, len);
+
+	json_object_put(value);
+	return rc;
+}
+
+void
+feed_end(struct feed *fd)
+{
+	end_for_good(fd);
+}
+
+void
+feed_offer(struct feed *fd, const char *data, size_t len)
+{
+	struct message msg;
+
+	if (fd->n_subs == 0)
+		return;
+	message_init(&msg, "", 0, data, len);
+	deliver(fd, data != NULL ? &msg : NULL, false);
+	message_fini(&msg);
 }

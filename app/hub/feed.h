@@ -19,7 +19,9 @@
 #include "base/map.h"
 #include "hub/fifo.h"
 #include "hub/log.h"
+#include "hub/pace.h"
 #include "hub/subscriber.h"
+#include "logic/stages.h"
 #include "logic/template.h"
 
 struct hub;
@@ -28,7 +30,13 @@ enum overflow { OVERFLOW_DISCONNECT, OVERFLOW_DROP_OLDEST, OVERFLOW_LATEST };
 
 /* What a route's section says about its streams. Borrowed by the class for its life. */
 struct feed_settings {
-	struct template *event;          /* NULL: no event name */
+	struct template *event; /* NULL: no event name */
+	struct template *id;    /* NULL: no id but the message's */
+	struct stages stages;
+	struct pace_settings pace;
+	struct template **command; /* its words, ends with NULL; NULL: none */
+	unsigned interval_ms;
+	bool always;
 	char *heartbeat_event;           /* "" : a comment */
 	struct template *heartbeat_data; /* NULL: an empty data line */
 	uint64_t heartbeat_ms;           /* 0: none */
@@ -48,8 +56,8 @@ struct feed_settings {
 struct feed_class {
 	struct hub *hub;
 	const struct handler *handler;
-	const struct feed_settings *settings;
-	const void *route; /* for feed_subjects(), which the route implements */
+	struct feed_settings *settings; /* not const: scripts run in it */
+	const void *route;              /* for feed_subjects(), which the route implements */
 	struct list of_hub;
 	struct list feeds;
 	struct map by_key;
@@ -57,6 +65,8 @@ struct feed_class {
 	struct fifo lifetimes; /* subscribers, by when they opened */
 	struct fifo idles;     /* subscribers, by when they were last sent a message */
 	struct fifo openings;  /* subscribers that wait for Redis to confirm */
+	struct fifo windows;   /* of feeds' rates, by when they opened */
+	struct fifo batches;   /* of feeds, by when they began */
 	bool is_closing;
 	unsigned n_open_timers; /* until the class may be freed */
 	void (*on_closed)(struct feed_class *fc);
@@ -64,7 +74,7 @@ struct feed_class {
 
 /* feed_class_init - settings, handler and route are borrowed until the class is closed. */
 void feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *handler,
-		     const struct feed_settings *settings, const void *route);
+		     struct feed_settings *settings, const void *route);
 
 /*
  * feed_class_close - end its subscribers with the reason, let no new one in, and

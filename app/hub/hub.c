@@ -137,6 +137,12 @@ hub_set_redis(struct hub *hub, const struct redis_settings *rs)
 	return 0;
 }
 
+void
+hub_set_command(struct hub *hub, struct command *command)
+{
+	hub->command = command;
+}
+
 /* The one that is subscribed already, or a new one. Returns 0, -ENOMEM. */
 static int
 get_subject(struct subject **out, struct hub *hub, enum subject_kind kind, const char *name)
@@ -307,6 +313,9 @@ hub_new(struct hub **out, uv_loop_t *loop, const struct redis_settings *rs)
 	list_init(&hub->dead);
 	buf_init(&hub->frame, FRAME_MAX);
 	buf_init(&hub->type, NAME_MAX_LEN);
+	buf_init(&hub->id, NAME_MAX_LEN);
+	buf_init(&hub->key, NAME_MAX_LEN);
+	rendering_init(&hub->rendering);
 	if ((rc = pubsub_new(&hub->pubsub, loop, rs, &pubsub_ops, hub)) < 0) {
 		free(hub);
 		return rc;
@@ -410,6 +419,9 @@ on_handle_closed(uv_handle_t *handle)
 		return;
 	buf_fini(&hub->frame);
 	buf_fini(&hub->type);
+	buf_fini(&hub->id);
+	buf_fini(&hub->key);
+	rendering_fini(&hub->rendering);
 	free(hub);
 }
 

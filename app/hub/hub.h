@@ -20,6 +20,10 @@ int hub_new(struct hub **out, uv_loop_t *loop, const struct redis_settings *rs);
 /* hub_set_redis - subscribe to all anew, there. Errors as hub_new(); then the old link goes on. */
 int hub_set_redis(struct hub *hub, const struct redis_settings *rs);
 
+/* hub_set_command - whom feeds ask; borrowed until another is set. NULL: nobody. */
+struct command;
+void hub_set_command(struct hub *hub, struct command *command);
+
 /*
  * hub_drain - end every subscriber with the reason, spread evenly over ms, then call
  * on_drained. Who joins meanwhile is ended in the same way.

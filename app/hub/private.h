@@ -15,7 +15,9 @@
 #include "hub/fifo.h"
 #include "hub/hub.h"
 #include "hub/log.h"
+#include "hub/pace.h"
 #include "hub/subscriber.h"
+#include "logic/rendering.h"
 
 /* How long a feed waits for the next subscriber, and an ended one for its client to read the end.
  */
@@ -48,6 +50,7 @@ struct feed {
 	struct list blocked;   /* open ones whose descriptor takes no more */
 	struct subscription *subscriptions;
 	void *data;              /* the handler's */
+	struct feed_more *more;  /* NULL: as for most */
 	uint32_t n_events;       /* encoded; it wraps, and only differences count */
 	uint64_t newest;         /* offset of the newest event's frame */
 	struct fifo_node beat;   /* class->beats */
@@ -62,16 +65,31 @@ struct feed {
 	    params[]; /* ends with a NULL name; their values, the key, stand behind */
 };
 
+/* What a feed needs only for a script, a rate, a batch, or a handler that asks for it. */
+struct feed_more {
+	struct feed *feed;
+	int callback; /* of the route's script */
+	struct pace pace;
+	uv_timer_t timer; /* the handler's */
+	uv_timer_t after; /* the script's */
+	unsigned n_open_timers;
+	struct list asks;
+	struct buf last; /* the newest event's frame */
+	bool keeps_last, only_changes;
+};
+
 struct hub {
 	uv_loop_t *loop;
 	struct pubsub *pubsub;
+	struct command *command; /* NULL: there is none to ask */
 	const struct redis_settings *redis;
 	struct list classes;
 	struct list ready; /* subscribers to write at the turn's end */
 	struct list dead;  /* feeds to free at the turn's end */
 	struct fifo lingering;
 	struct fifo endings;
-	struct buf frame, type; /* what is being encoded */
+	struct buf frame, type, id, key; /* what is being encoded */
+	struct rendering rendering;      /* what a route's logic made of the message */
 	size_t n_subs;
 	uv_prepare_t turn_end;
 	uv_idle_t more; /* keeps the loop from sleeping while subscribers are ready */
@@ -99,6 +117,16 @@ void feed_left(struct feed *fd); /* one subscriber fewer */
 void feed_end_all(struct feed *fd, enum end_reason reason);
 void feed_beat(struct feed *fd); /* send a heartbeat */
 void feed_bury(struct feed *fd); /* it has no subscriber: free it at the turn's end */
+
+/* feed_emit - encode one event for all subscribers. Returns 0, -EINVAL, -EMSGSIZE, -ENOMEM. */
+int feed_emit(struct feed *fd, const struct event *ev);
+void feed_count_drop(int rc); /* an event was not sent for this error */
+
+/* more.c */
+int more_new(struct feed *fd); /* 0, also if there is one; -ENOMEM */
+void more_free(struct feed *fd);
+void more_call_after(struct feed *fd, uint64_t ms);          /* the script, without a message */
+bool more_is_news(struct feed *fd, const struct buf *frame); /* and keep it, if the feed does */
 
 /* class.c */
 void class_feed_freed(struct feed_class *fc);

@@ -222,6 +222,19 @@ subscriber_flushed(struct subscriber *sub, enum send_result result)
 	}
 }
 
+/* Of a feed that tells a state: what it is now. */
+static void
+put_last(struct subscriber *sub)
+{
+	const struct feed_more *more = sub->feed->more;
+
+	if (more == NULL || more->last.len == 0)
+		return;
+	sub->own.cap += more->last.len;
+	if (buf_put(&sub->own, more->last.p, more->last.len) < 0)
+		logger_error("out of memory: a subscriber is not told the newest event");
+}
+
 void
 subscriber_open(struct subscriber *sub)
 {
@@ -245,6 +258,7 @@ subscriber_open(struct subscriber *sub)
 		fifo_add(&fd->class->idles, &sub->quiet);
 	if (settings_of(sub)->announce && event_append(&sub->own, &ev, NULL) < 0)
 		logger_error("out of memory: a stream opens without stream-open");
+	put_last(sub);
 	make_ready(sub);
 }
 
@@ -458,6 +472,8 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 		return rc;
 	}
 	sub->feed = fd;
+	if (fd->n_subs == 0 && fd->more != NULL)
+		pace_clear(&fd->more->pace); /* what was held for those who have left */
 	fd->n_subs++;
 	fd->n_waiting++;
 	fd->class->hub->n_subs++;

@@ -1,17 +1,18 @@
 #include "logic/message.h"
 
-#include <json-c/json.h>
-#include <limits.h>
+#include <json-c/json_visit.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* Deeper than any message that people write, shallow enough for every stack. */
-enum { DEPTH_MAX = 64 };
+#include "base/buf.h"
+#include "logic/json_text.h"
 
 void
 message_init(struct message *msg, const char *channel, size_t channel_len, const char *data,
 	     size_t data_len)
 {
 	memset(msg, 0, sizeof(*msg));
+	msg->arrived = msg;
 	msg->channel = channel;
 	msg->channel_len = channel_len;
 	msg->data = data;
@@ -19,65 +20,126 @@ message_init(struct message *msg, const char *channel, size_t channel_len, const
 }
 
 void
+message_share(struct message *msg, struct message *arrived)
+{
+	message_init(msg, arrived->channel, arrived->channel_len, arrived->data, arrived->data_len);
+	msg->arrived = arrived;
+	msg->id = arrived->id;
+	msg->id_len = arrived->id_len;
+}
+
+void
 message_fini(struct message *msg)
 {
 	json_object_put(msg->json);
-	msg->json = NULL;
+	json_object_put(msg->replacement);
+	free(msg->event);
+	msg->json = msg->replacement = NULL;
+	msg->event = NULL;
 }
 
 /*
  * One tokener serves all messages. Never JSON_TOKENER_STRICT: json-c 0.18 then
- * refuses every string that is not ASCII. VALIDATE_UTF8 is all there is else.
+ * refuses every string that is not ASCII; json_text_check() is strict instead.
  */
 static struct json_tokener *
 tokener(void)
 {
 	static struct json_tokener *tok;
 
-	if (tok == NULL && (tok = json_tokener_new_ex(DEPTH_MAX)) != NULL)
+	if (tok == NULL && (tok = json_tokener_new_ex(JSON_DEPTH_MAX + 2)) != NULL)
 		json_tokener_set_flags(tok, JSON_TOKENER_VALIDATE_UTF8);
 	if (tok != NULL)
 		json_tokener_reset(tok);
 	return tok;
 }
 
-static size_t
-without_space_behind(const char *p, size_t len)
-{
-	while (len > 0 && memchr(" \t\r\n", p[len - 1], 4) != NULL)
-		len--;
-	return len;
-}
-
-/*
- * The NUL behind the text belongs to what the tokener is given: a number is
- * complete only with it. A NUL within would end the parse early, with success.
+/* The NUL behind the text belongs to what the tokener is given: a number is complete only with it.
  */
-static struct json_object *
-parse(const char *data, size_t len)
+static bool
+parse(const char *data, size_t len, struct json_object **out)
 {
 	struct json_tokener *tok = tokener();
-	struct json_object *json;
 
-	if (tok == NULL || len >= INT_MAX || memchr(data, '\0', len) != NULL)
-		return NULL;
-	json = json_tokener_parse_ex(tok, data, (int)len + 1);
-	if (json_tokener_get_error(tok) != json_tokener_success ||
-	    json_tokener_get_parse_end(tok) < without_space_behind(data, len)) {
-		json_object_put(json);
-		return NULL;
-	}
-	return json;
+	if (tok == NULL)
+		return false;
+	*out = json_tokener_parse_ex(tok, data, (int)len + 1);
+	if (json_tokener_get_error(tok) == json_tokener_success)
+		return true;
+	json_object_put(*out);
+	*out = NULL;
+	return false;
+}
+
+/* Back to what was published: json-c has kept the number's text, and its "e0" was ours. */
+static int
+narrow(struct json_object *value, int flags, struct json_object *parent, const char *key,
+       size_t *index, void *arg)
+{
+	const char *text;
+	char *own;
+	size_t len;
+
+	(void)parent;
+	(void)key;
+	(void)index;
+	(void)arg;
+	if (flags == JSON_C_VISIT_SECOND || !json_object_is_type(value, json_type_double))
+		return JSON_C_VISIT_RETURN_CONTINUE;
+	text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN);
+	len = strlen(text);
+	if (json_text_is_wide(text, len) && (own = strndup(text, len - 2)) != NULL)
+		json_object_set_serializer(value, json_object_userdata_to_json_string, own,
+					   json_object_free_userdata);
+	return JSON_C_VISIT_RETURN_CONTINUE;
+}
+
+static bool
+parse_wide(const char *data, size_t len, struct json_object **out)
+{
+	struct buf wide;
+	bool is_parsed;
+
+	buf_init(&wide, 3 * (size_t)MESSAGE_JSON_MAX);
+	is_parsed = json_text_widen(data, len, &wide) == 0 && buf_putc(&wide, '\0') == 0 &&
+		    parse(wide.p, wide.len - 1, out);
+	if (is_parsed && *out != NULL)
+		json_c_visit(*out, 0, narrow, NULL);
+	buf_fini(&wide);
+	return is_parsed;
+}
+
+static void
+look(struct message *msg)
+{
+	bool has_wide;
+
+	if (msg->is_parsed)
+		return;
+	msg->is_parsed = true;
+	if (msg->data == NULL || msg->data_len > MESSAGE_JSON_MAX ||
+	    !json_text_check(msg->data, msg->data_len, &has_wide))
+		return;
+	msg->is_json = has_wide ? parse_wide(msg->data, msg->data_len, &msg->json)
+				: parse(msg->data, msg->data_len, &msg->json);
+}
+
+bool
+message_is_json(struct message *msg)
+{
+	if (msg->is_replaced)
+		return true;
+	look(msg->arrived);
+	return msg->arrived->is_json;
 }
 
 struct json_object *
 message_json(struct message *msg)
 {
-	if (!msg->is_parsed) {
-		msg->is_parsed = true;
-		msg->json = parse(msg->data, msg->data_len);
-	}
-	return msg->json;
+	if (msg->is_replaced)
+		return msg->replacement;
+	look(msg->arrived);
+	return msg->arrived->json;
 }
 
 const char *
@@ -89,8 +151,51 @@ message_channel(const struct message *msg)
 const char *
 message_bytes(const struct message *msg, size_t *len)
 {
+	if (msg->is_replaced)
+		return json_object_to_json_string_length(
+		    msg->replacement, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, len);
 	*len = msg->data_len;
 	return msg->data;
+}
+
+struct json_object *
+message_copy(struct message *msg)
+{
+	struct json_object *json = message_json(msg), *copy = NULL;
+
+	if (!json_object_is_type(json, json_type_object) ||
+	    json_object_deep_copy(json, &copy, NULL) < 0)
+		return NULL;
+	return copy;
+}
+
+enum verdict
+message_replace(struct message *msg, struct json_object *value)
+{
+	if (value == NULL)
+		return DROP;
+	json_object_put(msg->replacement);
+	msg->replacement = value;
+	msg->is_replaced = true;
+	return KEEP;
+}
+
+void
+message_set_event(struct message *msg, const char *type)
+{
+	free(msg->event);
+	msg->event = strdup(type);
+}
+
+const char *
+json_text(struct json_object *obj, const char *name)
+{
+	struct json_object *member;
+
+	if (!json_object_object_get_ex(obj, name, &member) ||
+	    !json_object_is_type(member, json_type_string))
+		return NULL;
+	return json_object_get_string(member);
 }
 
 bool

@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/unique.h"
+#include "logic/json_text.h"
 #include "logic/message.h"
 
 enum { PARTS_MAX = 64, FIELD_DEPTH_MAX = 16 };
 
-enum part_kind { PART_TEXT, PART_PARAM, PART_CHANNEL, PART_NOW, PART_FIELD };
+enum part_kind { PART_TEXT, PART_PARAM, PART_CHANNEL, PART_NOW, PART_UNIQUE, PART_FIELD };
 
 struct part {
 	enum part_kind kind;
@@ -32,14 +34,16 @@ static const struct {
 } reserved[] = {
     {"channel", PART_CHANNEL, TEMPLATE_CHANNEL},
     {"now", PART_NOW, TEMPLATE_NOW},
+    {"unique", PART_UNIQUE, TEMPLATE_UNIQUE},
 };
 
 static int
 complain(char *why, size_t why_len, unsigned allow, const char *what, const char *name, size_t len)
 {
-	snprintf(why, why_len, "%s {%.*s}; allowed here: %s%s%s%s", what, (int)len, name,
+	snprintf(why, why_len, "%s {%.*s}; allowed here: %s%s%s%s%s", what, (int)len, name,
 		 allow & TEMPLATE_PARAMS ? "{parameter}" : "no name at all",
 		 allow & TEMPLATE_CHANNEL ? " {channel}" : "", allow & TEMPLATE_NOW ? " {now}" : "",
+		 allow & TEMPLATE_UNIQUE ? " {unique}" : "",
 		 allow & TEMPLATE_FIELD ? " {.field}" : "");
 	return -EINVAL;
 }
@@ -247,8 +251,9 @@ put_json(struct buf *b, struct json_object *value)
 	}
 }
 
+/* *out is NULL for JSON's null. Returns 0, -ENOENT. */
 static int
-put_field(struct buf *b, const struct part *part, struct message *msg)
+find_field(struct json_object **out, const struct part *part, struct message *msg)
 {
 	struct json_object *value = msg != NULL ? message_json(msg) : NULL;
 	const char *name;
@@ -258,7 +263,26 @@ put_field(struct buf *b, const struct part *part, struct message *msg)
 		    !json_object_object_get_ex(value, name, &value))
 			return -ENOENT;
 	}
-	return put_json(b, value);
+	*out = value;
+	return 0;
+}
+
+static int
+put_field(struct buf *b, const struct part *part, struct message *msg)
+{
+	struct json_object *value;
+	int rc = find_field(&value, part, msg);
+
+	return rc < 0 ? rc : put_json(b, value);
+}
+
+static int
+put_unique(struct buf *b)
+{
+	char text[UNIQUE_LEN];
+
+	unique_make(text);
+	return buf_puts(b, text);
 }
 
 static int
@@ -274,6 +298,8 @@ put_part(struct buf *b, const struct part *part, const struct template_scope *sc
 					      : buf_put(b, scope->channel, scope->channel_len);
 	case PART_NOW:
 		return buf_printf(b, "%lld", scope->now);
+	case PART_UNIQUE:
+		return put_unique(b);
 	case PART_FIELD:
 		return put_field(b, part, scope->msg);
 	}
@@ -291,4 +317,55 @@ template_expand(const struct template *t, const struct template_scope *scope, st
 	if (rc < 0)
 		buf_truncate(b, before);
 	return rc;
+}
+
+static int
+put_field_json(struct buf *b, const struct part *part, struct message *msg)
+{
+	struct json_object *value;
+	int rc = find_field(&value, part, msg);
+	const char *text;
+	size_t len;
+
+	if (rc < 0)
+		return rc;
+	text = json_object_to_json_string_length(
+	    value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	return text == NULL ? -ENOMEM : buf_put(b, text, len);
+}
+
+/* The text first, and then as a string in its place. */
+static int
+put_as_string(const struct template *t, const struct template_scope *scope, struct buf *b)
+{
+	struct buf text;
+	int rc;
+
+	buf_init(&text, b->cap);
+	if ((rc = template_expand(t, scope, &text)) == 0)
+		rc = json_put_string(b, text.p, text.len);
+	buf_fini(&text);
+	return rc;
+}
+
+int
+template_expand_json(const struct template *t, const struct template_scope *scope, struct buf *b)
+{
+	if (t->n_parts == 1 && t->parts[0].kind == PART_NOW)
+		return put_part(b, &t->parts[0], scope);
+	if (t->n_parts == 1 && t->parts[0].kind == PART_FIELD)
+		return put_field_json(b, &t->parts[0], scope->msg);
+	return put_as_string(t, scope, b);
+}
+
+bool
+template_has_field(const struct template *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->n_parts; i++) {
+		if (t->parts[i].kind == PART_FIELD)
+			return true;
+	}
+	return false;
 }

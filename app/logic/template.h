@@ -17,7 +17,8 @@ enum template_allow {
 	TEMPLATE_PARAMS = 1,  /* {name}: a parameter of the path or the query */
 	TEMPLATE_CHANNEL = 2, /* {channel} */
 	TEMPLATE_NOW = 4,     /* {now}: Unix seconds */
-	TEMPLATE_FIELD = 8    /* {.field.sub}: of the JSON message */
+	TEMPLATE_FIELD = 8,   /* {.field.sub}: of the JSON message */
+	TEMPLATE_UNIQUE = 16  /* {unique}: a text that never comes again */
 };
 
 struct template_value {
@@ -31,6 +32,8 @@ struct template_scope {
 	struct message *msg;
 	const char *channel;
 	size_t channel_len;
+	const char *id; /* of the message; NULL: it has none */
+	size_t id_len;
 	long long now;
 };
 
@@ -55,5 +58,14 @@ bool template_is_literal(const struct template *t);
  * -ENOMEM; b is as it was then.
  */
 int template_expand(const struct template *t, const struct template_scope *scope, struct buf *b);
+
+/*
+ * template_expand_json - append as a JSON value: of a template that is one name alone the value
+ * as it is ({now} a number, {.field} whatever it is), of any other a string. As template_expand().
+ */
+int
+template_expand_json(const struct template *t, const struct template_scope *scope, struct buf *b);
+
+bool template_has_field(const struct template *t); /* does it look into the message? */
 
 #endif

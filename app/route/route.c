@@ -1,5 +1,6 @@
 #include "route/route.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,11 +30,19 @@ free_rules(struct param_rule *rules, size_t n)
 	free(rules);
 }
 
-void
-route_free(struct route *rt)
+static void
+free_strings(char **list)
 {
 	size_t i;
 
+	for (i = 0; list != NULL && list[i] != NULL; i++)
+		free(list[i]);
+	free(list);
+}
+
+void
+route_free(struct route *rt)
+{
 	if (rt == NULL)
 		return;
 	free(rt->name);
@@ -42,12 +51,20 @@ route_free(struct route *rt)
 	free_templates(rt->patterns);
 	free_rules(rt->rules, rt->n_rules);
 	template_free(rt->stream.event);
+	template_free(rt->stream.id);
+	template_free(rt->stream.pace.rate_by);
+	free_templates(rt->stream.command);
+	stages_fini(&rt->stream.stages);
+	free(rt->logic.filter);
+	free(rt->logic.transform);
+	free(rt->logic.until);
+	free(rt->logic.script);
+	free_strings(rt->logic.params);
 	template_free(rt->stream.heartbeat_data);
 	free(rt->stream.heartbeat_event);
-	for (i = 0; rt->cors_origins != NULL && rt->cors_origins[i] != NULL; i++)
-		free(rt->cors_origins[i]);
-	free(rt->cors_origins);
+	free_strings(rt->cors_origins);
 	free(rt->source);
+	free(rt->key);
 	free(rt);
 }
 
@@ -82,62 +99,141 @@ route_param_ok(const struct route *rt, const char *name, const char *value)
 	return rule == NULL ? is_plain(value) : regexec(&rule->regex, value, 0, NULL, 0) == 0;
 }
 
-/* The n-th parameter that any template of the list names, with repetitions. */
-static const char *
-named_by(struct template *const *list, size_t *n)
+static const struct template *
+nth_of(struct template *const *list, size_t *n)
 {
-	const char *name;
-	size_t i;
-
 	for (; list != NULL && *list != NULL; list++) {
-		for (i = 0; (name = template_param(*list, i)) != NULL; i++) {
-			if ((*n)-- == 0)
-				return name;
-		}
+		if ((*n)-- == 0)
+			return *list;
 	}
 	return NULL;
 }
 
-static const char *
-named(const struct route *rt, size_t n)
+/* The n-th template of the route, NULL past the last. */
+static const struct template *
+nth_template(const struct route *rt, size_t n)
 {
-	struct template *const event[] = {rt->stream.event, NULL};
-	struct template *const data[] = {rt->stream.heartbeat_data, NULL};
-	const char *name = path_param(rt->path, n);
-	size_t n_path;
+	const struct feed_settings *fs = &rt->stream;
+	const struct template *const singles[] = {fs->event, fs->id, fs->heartbeat_data,
+						  fs->pace.rate_by};
+	const struct template *t;
 
-	if (rt->handler->open != feed_subjects) {
-		if (name != NULL)
-			return name;
-		for (n_path = 0; path_param(rt->path, n_path) != NULL; n_path++)
-			;
-		n -= n_path;
+	if ((t = nth_of(rt->channels, &n)) != NULL || (t = nth_of(rt->patterns, &n)) != NULL ||
+	    (t = nth_of(fs->command, &n)) != NULL)
+		return t;
+	for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++) {
+		if (singles[i] != NULL && n-- == 0)
+			return singles[i];
 	}
-	if ((name = named_by(rt->channels, &n)) != NULL ||
-	    (name = named_by(rt->patterns, &n)) != NULL || (name = named_by(event, &n)) != NULL)
-		return name;
-	return named_by(data, &n);
+	return n < fs->stages.shape.n_adds ? fs->stages.shape.adds[n].value : NULL;
 }
 
-static bool
-is_named_before(const struct route *rt, size_t n, const char *name)
+/* As route_named_param(), without those of the path. */
+static const char *
+named_by_logic(const struct route *rt, size_t n)
 {
-	while (n-- > 0) {
-		if (strcmp(named(rt, n), name) == 0)
-			return true;
+	const struct template *t;
+	const char *name;
+
+	for (size_t k = 0; (t = nth_template(rt, k)) != NULL; k++) {
+		for (size_t i = 0; (name = template_param(t, i)) != NULL; i++) {
+			if (n-- == 0)
+				return name;
+		}
 	}
-	return false;
+	for (size_t i = 0; rt->logic.params != NULL && rt->logic.params[i] != NULL; i++) {
+		if (n-- == 0)
+			return rt->logic.params[i];
+	}
+	return NULL;
+}
+
+const char *
+route_named_param(const struct route *rt, size_t n)
+{
+	const char *name;
+
+	for (size_t i = 0; rt->path != NULL && (name = path_param(rt->path, i)) != NULL; i++) {
+		if (n-- == 0)
+			return name;
+	}
+	return named_by_logic(rt, n);
+}
+
+/* Adds a name that is not there yet to a list that ends with NULL. */
+static int
+add_name(const char ***list, const char *name)
+{
+	const char **v;
+	size_t n = 0;
+
+	for (; *list != NULL && (*list)[n] != NULL; n++) {
+		if (strcmp((*list)[n], name) == 0)
+			return 0;
+	}
+	if ((v = reallocarray(*list, n + 2, sizeof(const char *))) == NULL)
+		return -ENOMEM;
+	v[n] = name;
+	v[n + 1] = NULL;
+	*list = v;
+	return 0;
+}
+
+int
+route_set_key(struct route *rt)
+{
+	bool has_all_of_path =
+	    rt->logic.uses_any_param || (rt->handler != NULL && rt->handler->open != feed_subjects);
+	const char *name;
+	int rc = 0;
+
+	for (size_t n = 0; has_all_of_path && rc == 0 && rt->path != NULL &&
+			   (name = path_param(rt->path, n)) != NULL;
+	     n++)
+		rc = add_name(&rt->key, name);
+	for (size_t n = 0; rc == 0 && (name = named_by_logic(rt, n)) != NULL; n++)
+		rc = add_name(&rt->key, name);
+	return rc;
 }
 
 const char *
 route_key_param(const struct route *rt, size_t n)
 {
-	const char *name;
 	size_t i;
 
-	for (i = 0; (name = named(rt, i)) != NULL; i++) {
-		if (!is_named_before(rt, i, name) && n-- == 0)
-			return name;
+	for (i = 0; rt->key != NULL && rt->key[i] != NULL; i++) {
+		if (i == n)
+			return rt->key[i];
 	}
 	return NULL;
+}
+
+int
+route_add_param(struct route *rt, const char *name, size_t len)
+{
+	char **v;
+	size_t n = 0;
+
+	while (rt->logic.params != NULL && rt->logic.params[n] != NULL)
+		n++;
+	if ((v = reallocarray(rt->logic.params, n + 2, sizeof(char *))) == NULL)
+		return -ENOMEM;
+	rt->logic.params = v;
+	v[n + 1] = NULL;
+	v[n] = strndup(name, len);
+	return v[n] != NULL ? 0 : -ENOMEM;
+}
+
+/* A script's path says nothing of what it holds now. */
+static const char *
+script_of(const struct route *rt)
+{
+	return rt->stream.stages.script != NULL ? script_text(rt->stream.stages.script) : "";
+}
+
+bool
+route_is_same(const struct route *a, const struct route *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->source, b->source) == 0 &&
+	       strcmp(script_of(a), script_of(b)) == 0;
 }

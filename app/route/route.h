@@ -32,8 +32,15 @@ struct route {
 	struct param_rule *rules;               /* for the parameters that have one of their own */
 	size_t n_rules;
 	struct feed_settings stream; /* its templates and strings belong to the route */
-	char **cors_origins;         /* NULL-terminated; "*" alone: any; NULL: none */
+	struct {
+		char *filter, *transform, *until; /* as configured; NULL: none */
+		char *script;                     /* the file's path, as configured */
+		char **params;       /* those that they name, ends with NULL; or NULL */
+		bool uses_any_param; /* which they name cannot be told */
+	} logic;
+	char **cors_origins; /* NULL-terminated; "*" alone: any; NULL: none */
 	bool cors_credentials;
+	const char **key; /* of route_set_key(); the names are borrowed from the templates */
 	char *source; /* every key with its effective value, a line each: equal text, equal route */
 	struct feed_class feeds; /* site.h initialises it */
 	bool is_serving;         /* feeds is initialised */
@@ -49,14 +56,31 @@ void route_free(struct route *rt);
  */
 bool route_param_ok(const struct route *rt, const char *name, const char *value);
 
+/*
+ * route_is_same - would the two do the same: the same name, settings, and text of the script?
+ */
+bool route_is_same(const struct route *a, const struct route *b);
+
+/* route_add_param - the route's logic names a parameter. Returns 0, -ENOMEM. */
+int route_add_param(struct route *rt, const char *name, size_t len);
+
 /* route_rule - the rule that the route's section gives the parameter; NULL: the default. */
 const struct param_rule *route_rule(const struct route *rt, const char *name);
 
 /*
- * route_key_param - the n-th parameter on which the route's feeds depend, each once, NULL past the
- * last: those that its templates name, and for a handler that opens its own subjects all of its
- * path's.
+ * route_named_param - the n-th parameter that the path, a template or an expression names, with
+ * repetitions; NULL past the last.
  */
+const char *route_named_param(const struct route *rt, size_t n);
+
+/*
+ * route_set_key - find out on which parameters the route's feeds depend, once all of its fields
+ * are set: those that its templates and expressions name; and for a handler that opens its own
+ * subjects, or a script of which it cannot be told, all of its path's. Returns 0, -ENOMEM.
+ */
+int route_set_key(struct route *rt);
+
+/* route_key_param - the n-th of them, each once, NULL past the last. */
 const char *route_key_param(const struct route *rt, size_t n);
 
 #endif

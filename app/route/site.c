@@ -330,8 +330,7 @@ take_same(struct site *site, const struct route *rt)
 	for (i = 0; i < site->n_routes; i++) {
 		struct route *old = site->routes[i];
 
-		if (old != NULL && strcmp(old->name, rt->name) == 0 &&
-		    strcmp(old->source, rt->source) == 0) {
+		if (old != NULL && route_is_same(old, rt)) {
 			site->routes[i] = NULL;
 			return old;
 		}

@@ -8,8 +8,10 @@
  * subscriptions from the request, looks at each message, and says what becomes
  * of it. It runs in the worker's only thread: it never blocks and keeps no
  * globals. Heartbeat, limits and the like stand in the route's section of the
- * configuration, not in the code.
+ * configuration, not in the code: filter, transform, rate and batch of the section
+ * apply to what the handler lets through. sluice-handler(3) says more.
  */
+#include <json-c/json.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -21,7 +23,6 @@ struct feed;    /* what the subscribers of one route with the same parameters sh
 struct message; /* what arrived from Redis, unchanged */
 struct request; /* what a client asked for */
 struct reply;   /* a short answer in the making */
-struct json_object;
 
 /* The statuses that a handler may refuse a request with, or answer. */
 enum {
@@ -39,6 +40,7 @@ enum {
 enum verdict {
 	KEEP, /* send it as the route's section says */
 	DROP, /* send nothing */
+	HOLD, /* send nothing now: the handler has kept what it needs, and will send it itself */
 	LAST  /* send it, then end the feed's subscribers for good */
 };
 
@@ -56,12 +58,18 @@ struct handler {
 	/* Each message of the feed's subscriptions, once per feed; NULL: KEEP them all. */
 	enum verdict (*message)(struct feed *feed, struct message *msg);
 
+	/* The time that feed_timer() set has come. NULL: the handler sets none. */
+	void (*timer)(struct feed *feed);
+
 	/* The feed ends: free what feed_set_data() was given. May be NULL. */
 	void (*close)(struct feed *feed);
 
+	/* A feed for each subscriber, for what no two of them may share. */
+	bool is_private;
+
 	/*
-	 * In place of the three above: no stream, but a short answer to each
-	 * request. Returns the HTTP status.
+	 * In place of all above: no stream, but a short answer to each request.
+	 * Returns the HTTP status.
 	 */
 	int (*answer)(struct reply *reply, const struct request *req);
 };
@@ -89,10 +97,59 @@ int feed_pattern(struct feed *feed, const char *fmt, ...) __attribute__((format(
 int feed_subjects(struct feed *feed, const struct request *req);
 
 /*
- * feed_send - one event to all subscribers of the feed, now. type NULL: as an EventSource's
- * onmessage gets it. Returns 0, -EINVAL for a type that may not be sent, -ENOMEM.
+ * feed_param - the value of a parameter with which the feed was opened: one of the route's path, or
+ * one that its section names. Borrowed for the feed's life; NULL if there is none.
+ */
+const char *feed_param(const struct feed *feed, const char *name);
+
+/*
+ * feed_send, feed_send_json - one event to all subscribers of the feed, now, whatever the section
+ * says of rate and batch. type NULL: as an EventSource's onmessage gets it. feed_send_json takes
+ * value over, also on failure. Return 0, -EINVAL for a type that may not be sent, -ENOMEM.
  */
 int feed_send(struct feed *feed, const char *type, const char *data, size_t len);
+int feed_send_json(struct feed *feed, const char *type, struct json_object *value);
+
+/* feed_end - what was sent so far is the last: end the feed's subscribers for good. */
+void feed_end(struct feed *feed);
+
+/*
+ * feed_timer - have timer() called once, ms from now; an earlier time that was set is forgotten.
+ * 0: not at all. Returns 0, or HTTP_INTERNAL_ERROR, which open() may return.
+ */
+int feed_timer(struct feed *feed, unsigned ms);
+
+/* feed_is_followed - has the feed subscribers? A feed outlives the last by some seconds. */
+bool feed_is_followed(const struct feed *feed);
+
+/*
+ * feed_keep_last - the newest event is what each later subscriber is sent first: for a feed that
+ * tells a state. With only_changes an event that is the same as the one before is not sent.
+ * Only in open(). As feed_timer().
+ */
+int feed_keep_last(struct feed *feed, bool only_changes);
+
+/*
+ * feed_offer - a message of the handler's own, which goes the way of one from Redis after
+ * message(): through the section's filter, transform, rate and so on. data NULL: there is no
+ * message, and the section's script, if there is one, is called without.
+ */
+void feed_offer(struct feed *feed, const char *data, size_t len);
+
+/*
+ * feed_ask - ask Redis, without waiting: the command and its arguments, then NULL, as in
+ * feed_ask(feed, on_reply, "GET", key, NULL). The prefix is put before keys. fn is called once,
+ * later, unless the feed ends before. Its reply is borrowed: message_bytes() gives a string's
+ * bytes, anything else as JSON, and NULL for Redis's nil. reply NULL: there is no answer.
+ * Returns 0, -ENOTCONN, -ENOMEM, -E2BIG past 64 arguments: then fn is not called.
+ */
+typedef void (*feed_reply_fn)(struct feed *feed, struct message *reply);
+int feed_ask(struct feed *feed, feed_reply_fn fn, ...) __attribute__((sentinel));
+
+/* feed_command - ask what the section's "command" says, as feed_ask(). -ENOENT: it says none. */
+int feed_command(struct feed *feed, feed_reply_fn fn);
+unsigned feed_interval_ms(const struct feed *feed); /* the section's "interval" */
+bool feed_is_always(const struct feed *feed);       /* the section's "always" */
 
 /* What the handler remembers for the feed; NULL until set. */
 void feed_set_data(struct feed *feed, void *data);
@@ -105,10 +162,30 @@ const char *message_bytes(const struct message *msg, size_t *len);
 
 /*
  * message_json - the message parsed, once for all feeds; borrowed, read only.
- * NULL if it is not JSON, or is JSON's null.
+ * NULL if it is not JSON (RFC 8259, at most 64 deep, at most 1 MiB), or is JSON's null.
  */
 struct json_object *message_json(struct message *msg);
 
+/*
+ * message_copy - a copy of the message's JSON to change and hand to message_replace(). The
+ * caller's; NULL if it is not an object, or out of memory.
+ */
+struct json_object *message_copy(struct message *msg);
+
+/*
+ * message_replace - value takes the place of the message, for this feed and all that follows:
+ * filter, transform, templates. Takes value over. Returns KEEP; DROP if value is NULL.
+ */
+enum verdict message_replace(struct message *msg, struct json_object *value);
+
+/*
+ * message_set_event - the event's name, in place of what the section says. Copied. A name that
+ * may not be sent is found out later: the message is dropped and counted.
+ */
+void message_set_event(struct message *msg, const char *type);
+
+/* json_text - the member name of obj, if it is a string: borrowed from obj; else NULL. */
+const char *json_text(struct json_object *obj, const char *name);
 /* json_is - is the member name of obj this string? false if there is no such member. */
 bool json_is(struct json_object *obj, const char *name, const char *value);
 /* json_is_true - is the member name of obj true? */
@@ -125,6 +202,22 @@ void reply_printf(struct reply *reply, const char *fmt, ...) __attribute__((form
 bool worker_redis_is_up(void); /* both links to Redis are up */
 /* worker_count - the n-th counter of all workers, its name in *name; false past the last. */
 bool worker_count(unsigned n, const char **name, unsigned long long *value);
+
+/*
+ * A module: a shared object that "[server] modules" names, with handlers that are compiled apart
+ * from Sluice. One of its files says SLUICE_MODULE(&orders, &chat);
+ */
+#define SLUICE_HANDLER_ABI 1
+
+struct handler_module {
+	unsigned abi; /* SLUICE_HANDLER_ABI of the header that it was compiled with */
+	const struct handler *const *handlers; /* ends with NULL */
+};
+
+#define SLUICE_MODULE(...) \
+	static const struct handler *const sluice_module_handlers[] = {__VA_ARGS__, NULL}; \
+	extern const struct handler_module sluice_module; \
+	const struct handler_module sluice_module = {SLUICE_HANDLER_ABI, sluice_module_handlers}
 
 #ifdef __cplusplus
 }

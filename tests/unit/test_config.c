@@ -584,7 +584,8 @@ effective(void **state)
 	assert_false(route_param_ok(rt, "id", "12\n"));
 	assert_string_equal(rt->source,
 			    "path = /x/{id}\nhandler = relay\nchannels = x:{id}\n"
-			    "event = \"a;b\"\nheartbeat = 1s\n"
+			    "interval = 1s\nalways = no\nevent = \"a;b\"\nrate_mode = drop\n"
+			    "heartbeat = 1s\n"
 			    "heartbeat_event = keep-alive\nlifetime = 0\nidle = 0\n"
 			    "max_events = 0\nretry = 3s\nopen_wait = 2s\nannounce = no\n"
 			    "queue = 256k\noverflow = latest\ncors_credentials = no\n"

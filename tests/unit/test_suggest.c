@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "config_keys.h"
-#include "suggest.h"
+#include "base/suggest.h"
 
 static void
 distances(void **state)

@@ -1,5 +1,5 @@
-#ifndef SLUICE_SUGGEST_H
-#define SLUICE_SUGGEST_H
+#ifndef SLUICE_BASE_SUGGEST_H
+#define SLUICE_BASE_SUGGEST_H
 
 /*
  * suggest - the name that was most likely meant by one that does not exist.

@@ -1,0 +1,33 @@
+#include "base/unique.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A process draws its own number; a fork draws again. */
+static uint32_t
+own_number(void)
+{
+	static pid_t owner;
+	static uint32_t number;
+
+	if (owner != getpid()) {
+		owner = getpid();
+		if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != (ssize_t)sizeof(number))
+			number = (uint32_t)owner;
+	}
+	return number;
+}
+
+void
+unique_make(char text[UNIQUE_LEN])
+{
+	static uint32_t n;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	snprintf(text, UNIQUE_LEN, "%08llx%08x%08x", (unsigned long long)now.tv_sec & 0xffffffffULL,
+		 n++, own_number());
+}

@@ -1,0 +1,340 @@
+#include "config_logic.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "config_keys.h"
+#include "logic/names.h"
+#include "logic/stages.h"
+
+#define ADD_PREFIX "add."
+#define WHY_LEN    512
+
+static const struct ini_entry *
+entry(const struct config_source *src, size_t section, const char *key)
+{
+	return config_find_entry(src, section, config_key_find(CONFIG_ROUTE, key));
+}
+
+static bool
+is_set(const char *text)
+{
+	return text != NULL && *text != '\0';
+}
+
+/* Parameters */
+
+static int
+on_param(void *ctx, const char *name, size_t len)
+{
+	struct route *rt = ctx;
+
+	if (name != NULL)
+		return route_add_param(rt, name, len);
+	rt->logic.uses_any_param = true;
+	return 0;
+}
+
+static int
+find_params(struct route *rt, const char *text)
+{
+	static const struct names_ops ops = {.on_param = on_param};
+
+	return names_walk(text, strlen(text), &ops, rt);
+}
+
+/* Expressions */
+
+static int
+need_sandbox(struct stages *st)
+{
+	return st->sandbox != NULL ? 0 : sandbox_new(&st->sandbox);
+}
+
+static int
+compile(const struct config_source *src, struct route *rt, size_t section, const char *key,
+	const char *text, struct expression **out)
+{
+	struct stages *st = &rt->stream.stages;
+	char why[WHY_LEN];
+	int rc;
+
+	if (!is_set(text))
+		return 0;
+	if ((rc = need_sandbox(st)) < 0 ||
+	    (rc = expression_new(out, st->sandbox, text, why, sizeof(why))) == -ENOMEM)
+		return -ENOMEM;
+	if (rc == -EINVAL) {
+		config_fault(src, entry(src, section, key), why);
+		return 0;
+	}
+	return find_params(rt, text);
+}
+
+/* Scripts */
+
+/* Relative to the folder of the file that names it. For the caller to free. */
+static char *
+script_path(const struct config_source *src, const struct ini_entry *e)
+{
+	const char *file = faults_file_name(src->faults, e->file), *slash = strrchr(file, '/');
+	char *path;
+
+	if (*e->value == '/' || slash == NULL)
+		return strdup(e->value);
+	return asprintf(&path, "%.*s%s", (int)(slash + 1 - file), file, e->value) < 0 ? NULL : path;
+}
+
+/* The whole file, NUL-terminated, for the caller to free. Returns 0, or a negative errno. */
+static int
+read_file(const char *path, char **out)
+{
+	FILE *f = fopen(path, "re");
+	char *text;
+	size_t len;
+
+	if (f == NULL)
+		return -errno;
+	if ((text = malloc(SCRIPT_LEN_MAX + 2)) == NULL) {
+		fclose(f);
+		return -ENOMEM;
+	}
+	errno = 0;
+	len = fread(text, 1, SCRIPT_LEN_MAX + 1, f);
+	if (ferror(f) || len > SCRIPT_LEN_MAX || memchr(text, '\0', len) != NULL) {
+		int rc = ferror(f) ? -errno : len > SCRIPT_LEN_MAX ? -EFBIG : -EILSEQ;
+
+		fclose(f);
+		free(text);
+		return rc;
+	}
+	fclose(f);
+	text[len] = '\0';
+	*out = text;
+	return 0;
+}
+
+static int
+load_script(struct route *rt, const char *path, const char *text, char *why)
+{
+	struct stages *st = &rt->stream.stages;
+	const char *slash = strrchr(path, '/');
+	int rc;
+
+	if ((rc = need_sandbox(st)) < 0)
+		return rc;
+	return script_new(&st->script, st->sandbox, slash != NULL ? slash + 1 : path, text, why,
+			  WHY_LEN);
+}
+
+static int
+compile_script(const struct config_source *src, struct route *rt, size_t section)
+{
+	const struct ini_entry *e = entry(src, section, "script");
+	char why[WHY_LEN], *path, *text = NULL;
+	int rc;
+
+	if (!is_set(rt->logic.script) || e == NULL)
+		return 0;
+	if ((path = script_path(src, e)) == NULL)
+		return -ENOMEM;
+	if ((rc = read_file(path, &text)) < 0) {
+		snprintf(why, sizeof(why), "%s: %s", path,
+			 rc == -EILSEQ ? "it holds a NUL" : strerror(-rc));
+		if (rc != -ENOMEM)
+			rc = -EINVAL;
+	} else {
+		rc = load_script(rt, path, text, why);
+	}
+	if (rc == 0)
+		rc = find_params(rt, text);
+	if (rc == -EINVAL) {
+		config_fault(src, e, why);
+		rc = 0;
+	}
+	free(path);
+	free(text);
+	return rc;
+}
+
+/* Added fields */
+
+static bool
+is_add(const struct ini_entry *e)
+{
+	return strncasecmp(e->key, ADD_PREFIX, strlen(ADD_PREFIX)) == 0;
+}
+
+/* An entry of the section, or of [defaults] where the section has none of the name. */
+static bool
+adds_here(const struct config_source *src, size_t section, const struct ini_entry *e)
+{
+	if (!is_add(e))
+		return false;
+	return e->section == section ||
+	       (e->section == src->defaults && ini_find(src->ini, section, e->key) == NULL);
+}
+
+static int
+add_field(struct shape *sh, const struct ini_entry *e, char *why)
+{
+	const struct config_key *key = config_key_find(CONFIG_ROUTE, e->key);
+	struct shape_add *v = reallocarray(sh->adds, sh->n_adds + 1, sizeof(*v));
+	struct shape_add add = {0};
+	int rc;
+
+	if (v == NULL)
+		return -ENOMEM;
+	sh->adds = v;
+	if (e->key[strlen(ADD_PREFIX)] == '\0') {
+		snprintf(why, WHY_LEN, "a name is missing: " ADD_PREFIX "server_time = {now}");
+		return -EINVAL;
+	}
+	if ((rc = template_compile(&add.value, e->value, key->allow, why, WHY_LEN)) < 0)
+		return rc;
+	if ((add.name = strdup(e->key + strlen(ADD_PREFIX))) == NULL) {
+		template_free(add.value);
+		return -ENOMEM;
+	}
+	v[sh->n_adds++] = add;
+	return 0;
+}
+
+static int
+add_fields(const struct config_source *src, struct route *rt, size_t section)
+{
+	char why[WHY_LEN];
+
+	for (size_t i = 0; i < src->ini->n_entries; i++) {
+		const struct ini_entry *e = &src->ini->entries[i];
+		int rc;
+
+		if (!adds_here(src, section, e))
+			continue;
+		rc = add_field(&rt->stream.stages.shape, e, why);
+		if (rc == -EINVAL)
+			config_fault(src, e, why);
+		else if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int
+config_logic_put_adds(const struct config_source *src, size_t section, struct buf *b)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < src->ini->n_entries && rc == 0; i++) {
+		const struct ini_entry *e = &src->ini->entries[i];
+
+		if (adds_here(src, section, e))
+			rc = config_put_value(b, e->key, e->value);
+	}
+	return rc;
+}
+
+/* What does not go together */
+
+/* A key of the route's own that has no use, or stands against another. */
+static void
+refuse(const struct config_source *src, size_t section, const char *key, const char *why)
+{
+	const struct ini_entry *e = ini_find(src->ini, section, key);
+
+	if (e == NULL)
+		e = entry(src, section, key);
+	if (e != NULL && *e->value != '\0')
+		config_fault(src, e, why);
+}
+
+static void
+refuse_adds(const struct config_source *src, size_t section, const char *why)
+{
+	for (size_t i = 0; i < src->ini->n_entries; i++) {
+		if (adds_here(src, section, &src->ini->entries[i]))
+			config_fault(src, &src->ini->entries[i], why);
+	}
+}
+
+static void
+check_data(const struct config_source *src, const struct route *rt, size_t section)
+{
+	const char *maker = is_set(rt->logic.script) ? "script makes the data, so this has no use"
+			    : is_set(rt->logic.transform)
+				? "transform makes the data, so this has no "
+				  "use"
+				: NULL;
+
+	if (maker == NULL)
+		return;
+	if (is_set(rt->logic.script))
+		refuse(src, section, "transform", maker);
+	refuse(src, section, "fields", maker);
+	refuse_adds(src, section, maker);
+}
+
+static void
+check_pace(const struct config_source *src, const struct route *rt, size_t section)
+{
+	if (rt->stream.pace.rate.n > 0)
+		return;
+	if (ini_find(src->ini, section, "rate_by") != NULL)
+		refuse(src, section, "rate_by", "there is no rate that it could divide");
+	if (ini_find(src->ini, section, "rate_mode") != NULL)
+		refuse(src, section, "rate_mode", "there is no rate to which it could apply");
+}
+
+static void
+check_poll(const struct config_source *src, const struct route *rt, size_t section)
+{
+	if (rt->handler == NULL)
+		return;
+	if (rt->handler->open == feed_subjects) {
+		if (ini_find(src->ini, section, "command") != NULL)
+			refuse(src, section, "command",
+			       "relay asks Redis nothing; handler = poll does");
+		if (ini_find(src->ini, section, "interval") != NULL)
+			refuse(src, section, "interval",
+			       "relay asks Redis nothing; handler = poll does");
+	}
+	if (strcmp(rt->handler->name, "poll") == 0 && rt->stream.command == NULL &&
+	    !is_set(rt->logic.script))
+		faults_add(src->faults, src->ini->sections[section].file,
+			   src->ini->sections[section].line,
+			   "[%s] has neither command nor script to poll: command = GET key",
+			   src->ini->sections[section].name);
+}
+
+int
+config_logic_build(const struct config_source *src, struct route *rt, size_t section)
+{
+	struct stages *st = &rt->stream.stages;
+	int rc;
+
+	if (rt->handler != NULL && rt->handler->answer != NULL) {
+		for (size_t i = 0; i < src->ini->n_entries; i++) {
+			const struct ini_entry *e = &src->ini->entries[i];
+
+			if (e->section == section && is_add(e))
+				config_fault(src, e,
+					     "the handler gives a short answer: it has no "
+					     "messages");
+		}
+		return 0;
+	}
+	st->route = rt->name;
+	if ((rc = compile(src, rt, section, "filter", rt->logic.filter, &st->filter)) < 0 ||
+	    (rc = compile(src, rt, section, "transform", rt->logic.transform, &st->transform)) <
+		0 ||
+	    (rc = compile(src, rt, section, "until", rt->logic.until, &st->until)) < 0 ||
+	    (rc = compile_script(src, rt, section)) < 0 || (rc = add_fields(src, rt, section)) < 0)
+		return rc;
+	check_data(src, rt, section);
+	check_pace(src, rt, section);
+	check_poll(src, rt, section);
+	return 0;
+}

@@ -1,0 +1,309 @@
+/*
+ * What only some feeds have: see struct feed_more.
+ */
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/logger.h"
+#include "hub/private.h"
+#include "logic/message.h"
+#include "logic/reply.h"
+#include "redis/command.h"
+#include "redis/keys.h"
+
+enum {
+	ARGS_MAX = 64,
+	COMMAND_TEXT_MAX = 64 * 1024,
+	REPLY_MAX = 64 * 1024 * 1024,
+	LOG_PAUSE_MS = 60000
+};
+
+/* What was asked of Redis for a feed, which may end before the answer comes. */
+struct ask {
+	struct list of_feed;
+	struct feed *feed; /* NULL: it has ended */
+	feed_reply_fn fn;
+	bool is_map;
+};
+
+int
+more_new(struct feed *fd)
+{
+	struct feed_more *more;
+
+	if (fd->more != NULL)
+		return 0;
+	if ((more = calloc(1, sizeof(*more))) == NULL)
+		return -ENOMEM;
+	more->feed = fd;
+	more->callback = SCRIPT_NONE;
+	pace_init(&more->pace);
+	list_init(&more->asks);
+	buf_init(&more->last, SIZE_MAX);
+	fd->more = more;
+	return 0;
+}
+
+static void
+on_timer_closed(uv_handle_t *timer)
+{
+	struct feed_more *more = timer->data;
+
+	if (--more->n_open_timers == 0)
+		free(more);
+}
+
+void
+more_free(struct feed *fd)
+{
+	struct feed_more *more = fd->more;
+	struct list *node, *tmp;
+
+	if (more == NULL)
+		return;
+	LIST_FOREACH (node, tmp, &more->asks) {
+		LIST_ENTRY(node, struct ask, of_feed)->feed = NULL;
+		list_del(node);
+	}
+	pace_clear(&more->pace);
+	buf_fini(&more->last);
+	stages_close(&fd->class->settings->stages, more->callback);
+	fd->more = NULL;
+	if (more->n_open_timers == 0) {
+		free(more);
+		return;
+	}
+	uv_close((uv_handle_t *)&more->timer, on_timer_closed);
+	uv_close((uv_handle_t *)&more->after, on_timer_closed);
+}
+
+/* Timers */
+
+static void
+on_timer(uv_timer_t *timer)
+{
+	struct feed_more *more = timer->data;
+
+	more->feed->class->handler->timer(more->feed);
+}
+
+static void
+on_after(uv_timer_t *timer)
+{
+	struct feed_more *more = timer->data;
+
+	feed_offer(more->feed, NULL, 0);
+}
+
+static int
+need_timers(struct feed *fd)
+{
+	uv_loop_t *loop = fd->class->hub->loop;
+	int rc;
+
+	if ((rc = more_new(fd)) < 0 || fd->more->n_open_timers > 0)
+		return rc;
+	uv_timer_init(loop, &fd->more->timer);
+	uv_timer_init(loop, &fd->more->after);
+	fd->more->timer.data = fd->more->after.data = fd->more;
+	fd->more->n_open_timers = 2;
+	return 0;
+}
+
+int
+feed_timer(struct feed *fd, unsigned ms)
+{
+	if (ms == 0) {
+		if (fd->more != NULL && fd->more->n_open_timers > 0)
+			uv_timer_stop(&fd->more->timer);
+		return 0;
+	}
+	if (fd->class->handler->timer == NULL || need_timers(fd) < 0)
+		return HTTP_INTERNAL_ERROR;
+	uv_timer_start(&fd->more->timer, on_timer, ms, 0);
+	return 0;
+}
+
+void
+more_call_after(struct feed *fd, uint64_t ms)
+{
+	if (need_timers(fd) == 0)
+		uv_timer_start(&fd->more->after, on_after, ms, 0);
+}
+
+/* The newest event */
+
+int
+feed_keep_last(struct feed *fd, bool only_changes)
+{
+	if (more_new(fd) < 0)
+		return HTTP_INTERNAL_ERROR;
+	fd->more->keeps_last = true;
+	fd->more->only_changes = only_changes;
+	return 0;
+}
+
+bool
+more_is_news(struct feed *fd, const struct buf *frame)
+{
+	struct feed_more *more = fd->more;
+
+	if (more == NULL || !more->keeps_last)
+		return true;
+	if (more->only_changes && more->last.len == frame->len &&
+	    memcmp(more->last.p, frame->p, frame->len) == 0)
+		return false;
+	buf_truncate(&more->last, 0);
+	if (buf_put(&more->last, frame->p, frame->len) < 0)
+		logger_error("out of memory: new subscribers are not told the newest event");
+	return true;
+}
+
+/* Redis */
+
+/* The reply as a message; false if there is none to speak of. */
+static bool
+read_reply(struct buf *text, const struct redisReply *reply, bool is_map)
+{
+	static struct logger_pause pause;
+	int rc;
+
+	if (reply == NULL)
+		return false;
+	rc = reply_put(text, reply, is_map);
+	if (rc == 0)
+		rc = buf_putc(text, '\0');
+	if (rc == 0 || rc == -ENOENT)
+		return true;
+	if (logger_may(&pause, clock_ms(), LOG_PAUSE_MS))
+		logger_warn("Redis refuses a command of a route: %s",
+			    reply->type == REDIS_REPLY_ERROR ? reply->str : strerror(-rc));
+	return false;
+}
+
+static void
+on_reply(void *arg, const struct redisReply *reply)
+{
+	struct ask ask = *(struct ask *)arg;
+	struct message msg;
+	struct buf text;
+
+	list_del(&((struct ask *)arg)->of_feed);
+	free(arg);
+	if (ask.feed == NULL)
+		return;
+	buf_init(&text, REPLY_MAX);
+	if (read_reply(&text, reply, ask.is_map)) {
+		message_init(&msg, "", 0, text.p, text.len > 0 ? text.len - 1 : 0);
+		ask.fn(ask.feed, &msg);
+		message_fini(&msg);
+	} else {
+		ask.fn(ask.feed, NULL);
+	}
+	buf_fini(&text);
+}
+
+static int
+send_ask(struct feed *fd, feed_reply_fn fn, int argc, const char *const *argv)
+{
+	struct ask *ask = malloc(sizeof(*ask));
+	size_t lens[ARGS_MAX];
+	int i, rc;
+
+	if (ask == NULL)
+		return -ENOMEM;
+	for (i = 0; i < argc; i++)
+		lens[i] = strlen(argv[i]);
+	*ask = (struct ask){.feed = fd, .fn = fn, .is_map = reply_is_map(argv[0])};
+	rc = command_send(fd->class->hub->command, on_reply, ask, argc, argv, lens);
+	if (rc < 0)
+		free(ask);
+	else
+		list_add_tail(&fd->more->asks, &ask->of_feed);
+	return rc;
+}
+
+/* With the prefix before each key, in one buffer that holds them. */
+static int
+ask(struct feed *fd, feed_reply_fn fn, int argc, const char *const *argv)
+{
+	const char *prefix = fd->class->hub->redis->prefix, *prefixed[ARGS_MAX];
+	char *own[ARGS_MAX];
+	int i, n = 0, rc = more_new(fd);
+
+	if (fd->class->hub->command == NULL)
+		return -ENOTCONN;
+	for (i = 0; i < argc && rc == 0; i++) {
+		prefixed[i] = argv[i];
+		if (*prefix == '\0' || !keys_is_key(argc, argv, i))
+			continue;
+		if (asprintf(&own[n], "%s%s", prefix, argv[i]) < 0)
+			rc = -ENOMEM;
+		else
+			prefixed[i] = own[n++];
+	}
+	if (rc == 0)
+		rc = send_ask(fd, fn, argc, prefixed);
+	while (n > 0)
+		free(own[--n]);
+	return rc;
+}
+
+int
+feed_ask(struct feed *fd, feed_reply_fn fn, ...)
+{
+	const char *argv[ARGS_MAX], *arg;
+	int argc = 0;
+	va_list ap;
+
+	va_start(ap, fn);
+	while ((arg = va_arg(ap, const char *)) != NULL && argc < ARGS_MAX)
+		argv[argc++] = arg;
+	va_end(ap);
+	if (arg != NULL || argc == 0)
+		return -E2BIG;
+	return ask(fd, fn, argc, argv);
+}
+
+/* The words of the section's command, each expanded by itself: a value can add none. */
+int
+feed_command(struct feed *fd, feed_reply_fn fn)
+{
+	struct template *const *words = fd->class->settings->command;
+	const struct template_scope scope = {.params = fd->params};
+	const char *argv[ARGS_MAX];
+	size_t at[ARGS_MAX];
+	struct buf text;
+	int i, argc = 0, rc = 0;
+
+	if (words == NULL)
+		return -ENOENT;
+	buf_init(&text, COMMAND_TEXT_MAX);
+	for (; words[argc] != NULL && argc < ARGS_MAX && rc == 0; argc++) {
+		at[argc] = text.len;
+		if ((rc = template_expand(words[argc], &scope, &text)) == 0)
+			rc = buf_putc(&text, '\0');
+	}
+	for (i = 0; i < argc && rc == 0; i++)
+		argv[i] = text.p + at[i];
+	if (rc == 0)
+		rc = ask(fd, fn, argc, argv);
+	buf_fini(&text);
+	return rc;
+}
+
+unsigned
+feed_interval_ms(const struct feed *fd)
+{
+	return fd->class->settings->interval_ms;
+}
+
+bool
+feed_is_always(const struct feed *fd)
+{
+	return fd->class->settings->always;
+}

@@ -1,0 +1,345 @@
+#include "hub/pace.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/counters.h"
+#include "hub/private.h"
+
+/* A copy of an event: what it was made from is gone when it is sent. */
+struct held {
+	size_t id_len, type_len, data_len, channel_len;
+	char bytes[]; /* id, type, data, channel */
+};
+
+/* One value of rate_by, while its events are counted. */
+struct window {
+	struct map_node by_key;
+	struct list of_pace;
+	struct fifo_node due; /* class->windows */
+	struct feed *feed;
+	struct held *held; /* the newest event beyond the rate, in mode latest */
+	unsigned n;        /* sent since it opened */
+	char key[];
+};
+
+static struct held *
+hold(const struct event *ev, const char *channel, size_t channel_len)
+{
+	size_t len = ev->id_len + ev->type_len + ev->data_len + channel_len;
+	struct held *h = malloc(sizeof(*h) + len);
+	char *p;
+
+	if (h == NULL)
+		return NULL;
+	h->id_len = ev->id_len;
+	h->type_len = ev->type_len;
+	h->data_len = ev->data_len;
+	h->channel_len = channel_len;
+	p = h->bytes;
+	if (ev->id_len > 0)
+		p = mempcpy(p, ev->id, ev->id_len);
+	if (ev->type_len > 0)
+		p = mempcpy(p, ev->type, ev->type_len);
+	if (ev->data_len > 0)
+		p = mempcpy(p, ev->data, ev->data_len);
+	if (channel_len > 0)
+		memcpy(p, channel, channel_len);
+	return h;
+}
+
+static struct event
+event_of(const struct held *h)
+{
+	struct event ev = {.id_len = h->id_len, .type_len = h->type_len, .data_len = h->data_len};
+
+	ev.id = h->id_len > 0 ? h->bytes : NULL;
+	ev.type = h->type_len > 0 ? h->bytes + h->id_len : NULL;
+	ev.data = h->bytes + h->id_len + h->type_len;
+	return ev;
+}
+
+static const char *
+channel_of(const struct held *h)
+{
+	return h->bytes + h->id_len + h->type_len + h->data_len;
+}
+
+static size_t
+size_of(const struct held *h)
+{
+	return sizeof(*h) + h->id_len + h->type_len + h->data_len + h->channel_len;
+}
+
+void
+pace_init(struct pace *p)
+{
+	memset(p, 0, sizeof(*p));
+	map_init(&p->by_key);
+	list_init(&p->windows);
+	batch_init(&p->batch, PACE_TEXT_MAX);
+	fifo_node_init(&p->due);
+}
+
+static const struct pace_settings *
+settings_of(const struct feed *fd)
+{
+	return &fd->class->settings->pace;
+}
+
+static void
+drop_held(struct window *w)
+{
+	struct pace *p = &w->feed->more->pace;
+
+	if (w->held == NULL)
+		return;
+	p->held -= size_of(w->held);
+	free(w->held);
+	w->held = NULL;
+}
+
+static void
+window_free(struct window *w)
+{
+	struct pace *p = &w->feed->more->pace;
+
+	drop_held(w);
+	fifo_del(&w->due);
+	list_del(&w->of_pace);
+	map_del(&p->by_key, &w->by_key);
+	p->n_windows--;
+	free(w);
+}
+
+void
+pace_clear(struct pace *p)
+{
+	struct list *node, *tmp;
+
+	LIST_FOREACH (node, tmp, &p->windows)
+		window_free(LIST_ENTRY(node, struct window, of_pace));
+	map_fini(&p->by_key);
+	batch_clear(&p->batch);
+	free(p->newest);
+	p->newest = NULL;
+	fifo_del(&p->due);
+}
+
+/* Batches */
+
+static void
+send_batch(struct feed *fd)
+{
+	struct pace *p = &fd->more->pace;
+	struct held *newest = p->newest;
+	struct event ev;
+	int rc;
+
+	if (p->batch.n == 0)
+		return;
+	fifo_del(&p->due);
+	p->newest = NULL;
+	ev = event_of(newest);
+	if ((rc = batch_finish(&p->batch)) == 0) {
+		ev.data = p->batch.text.p;
+		ev.data_len = p->batch.text.len;
+		rc = feed_emit(fd, &ev);
+	}
+	if (rc < 0)
+		feed_count_drop(rc);
+	free(newest);
+	batch_clear(&p->batch);
+}
+
+/* Of the newest event the name and the id are kept, without its data. */
+static int
+keep_newest(struct pace *p, const struct event *ev, const char *channel, size_t channel_len)
+{
+	struct event name = *ev;
+	struct held *h;
+
+	name.data_len = 0;
+	if ((h = hold(&name, channel, channel_len)) == NULL)
+		return -ENOMEM;
+	free(p->newest);
+	p->newest = h;
+	return 0;
+}
+
+static void
+add_to_batch(struct feed *fd, const struct event *ev, const char *channel, size_t channel_len)
+{
+	const struct pace_limit *limit = &settings_of(fd)->batch;
+	struct pace *p = &fd->more->pace;
+	int rc;
+
+	if ((rc = keep_newest(p, ev, channel, channel_len)) < 0 ||
+	    (rc = batch_add(&p->batch, channel, channel_len, ev->data, ev->data_len)) < 0) {
+		feed_count_drop(rc);
+		return;
+	}
+	if (p->batch.n == 1)
+		fifo_add(&fd->class->batches, &p->due);
+	if (p->batch.n >= limit->n || p->batch.text.len >= PACE_BATCH_MAX)
+		send_batch(fd);
+}
+
+/* Behind the rate: into the batch, or out. */
+static void
+pass(struct feed *fd, const struct event *ev, const char *channel, size_t channel_len)
+{
+	int rc;
+
+	if (settings_of(fd)->batch.n > 0)
+		add_to_batch(fd, ev, channel, channel_len);
+	else if ((rc = feed_emit(fd, ev)) < 0)
+		feed_count_drop(rc);
+}
+
+void
+pace_on_batch_due(struct fifo *fifo, struct fifo_node *node)
+{
+	(void)fifo;
+	send_batch(LIST_ENTRY(node, struct feed_more, pace.due)->feed);
+}
+
+/* Windows */
+
+static struct window *
+find_window(struct pace *p, const struct buf *key)
+{
+	struct map_node *node = map_find(&p->by_key, key->p, key->len);
+
+	return node != NULL ? MAP_ENTRY(node, struct window, by_key) : NULL;
+}
+
+static struct window *
+open_window(struct feed *fd, const struct buf *key)
+{
+	struct pace *p = &fd->more->pace;
+	struct window *w;
+
+	if (p->n_windows == PACE_WINDOWS_MAX || (w = calloc(1, sizeof(*w) + key->len)) == NULL)
+		return NULL;
+	if (key->len > 0)
+		memcpy(w->key, key->p, key->len);
+	if (map_add(&p->by_key, &w->by_key, w->key, key->len) < 0) {
+		free(w);
+		return NULL;
+	}
+	w->feed = fd;
+	fifo_node_init(&w->due);
+	list_add_tail(&p->windows, &w->of_pace);
+	p->n_windows++;
+	fifo_add(&fd->class->windows, &w->due);
+	return w;
+}
+
+/* The newest event beyond the rate; the one before it is superseded. */
+static void
+supersede(struct window *w, const struct event *ev, const char *channel, size_t channel_len)
+{
+	struct pace *p = &w->feed->more->pace;
+	struct held *h;
+
+	if (w->held != NULL)
+		counters_add(COUNTER_RATE_LIMITED, 1);
+	drop_held(w);
+	h = hold(ev, channel, channel_len);
+	if (h == NULL || p->held + size_of(h) > PACE_HELD_MAX) {
+		free(h);
+		feed_count_drop(-ENOMEM);
+		return;
+	}
+	w->held = h;
+	p->held += size_of(h);
+}
+
+static void
+limit_rate(struct feed *fd, const struct event *ev, const char *channel, size_t channel_len,
+	   const struct buf *key)
+{
+	struct window *w = find_window(&fd->more->pace, key);
+
+	if (w == NULL && (w = open_window(fd, key)) == NULL) {
+		feed_count_drop(-ENOMEM);
+		return;
+	}
+	if (w->n < settings_of(fd)->rate.n) {
+		w->n++;
+		pass(fd, ev, channel, channel_len);
+	} else if (settings_of(fd)->rate_mode == RATE_LATEST) {
+		supersede(w, ev, channel, channel_len);
+	} else {
+		counters_add(COUNTER_RATE_LIMITED, 1);
+	}
+}
+
+static void
+release(struct window *w)
+{
+	struct held *h = w->held;
+	struct event ev;
+
+	if (h == NULL)
+		return;
+	w->feed->more->pace.held -= size_of(h);
+	w->held = NULL;
+	ev = event_of(h);
+	pass(w->feed, &ev, channel_of(h), h->channel_len);
+	free(h);
+}
+
+/* It opens again with what it holds; one that holds nothing is of no more use. */
+void
+pace_on_window_due(struct fifo *fifo, struct fifo_node *node)
+{
+	struct window *w = LIST_ENTRY(node, struct window, due);
+
+	if (w->held == NULL) {
+		window_free(w);
+		return;
+	}
+	w->n = 1;
+	fifo_add(fifo, &w->due);
+	release(w);
+}
+
+static void
+release_all(struct feed *fd)
+{
+	struct list *node, *tmp;
+
+	LIST_FOREACH (node, tmp, &fd->more->pace.windows)
+		release(LIST_ENTRY(node, struct window, of_pace));
+}
+
+void
+pace_flush(struct feed *fd)
+{
+	release_all(fd);
+	send_batch(fd);
+}
+
+void
+pace_event(struct feed *fd, const struct event *ev, const char *channel, size_t channel_len,
+	   const struct buf *key, bool is_last)
+{
+	struct window *w;
+
+	if (!is_last && settings_of(fd)->rate.n > 0) {
+		limit_rate(fd, ev, channel, channel_len, key);
+		return;
+	}
+	if (!is_last) {
+		pass(fd, ev, channel, channel_len);
+		return;
+	}
+	if ((w = find_window(&fd->more->pace, key)) != NULL)
+		drop_held(w); /* this one is newer */
+	release_all(fd);
+	pass(fd, ev, channel, channel_len);
+	send_batch(fd);
+}

@@ -1,0 +1,74 @@
+#ifndef SLUICE_HUB_PACE_H
+#define SLUICE_HUB_PACE_H
+
+/*
+ * pace - when a feed's events go out: at most so many in a time (rate), several as one (batch).
+ *
+ * What is held goes out by a timer: neither the newest value nor a batch waits for the
+ * next message. Windows and batches of one route all last the same, so each is a fifo.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "hub/fifo.h"
+#include "logic/batch.h"
+#include "logic/template.h"
+#include "sse/event.h"
+
+struct feed;
+
+enum rate_mode { RATE_DROP, RATE_LATEST };
+
+/* "10/5s": so many, in so long. n 0: no such stage. */
+struct pace_limit {
+	unsigned n;
+	uint64_t period_ms;
+};
+
+struct pace_settings {
+	struct pace_limit rate;
+	enum rate_mode rate_mode;
+	struct template *rate_by; /* NULL: one window for all */
+	struct pace_limit batch;
+};
+
+enum {
+	PACE_WINDOWS_MAX = 10000,         /* of one feed; events beyond are dropped and counted */
+	PACE_HELD_MAX = 16 * 1024 * 1024, /* bytes that one feed holds for its windows */
+	PACE_BATCH_MAX = 8 * 1024 * 1024, /* a batch of so many bytes goes out at once */
+	PACE_TEXT_MAX = 512 * 1024 * 1024 /* and may have grown to as many by its last event */
+};
+
+/* What a feed of such a route holds. */
+struct pace {
+	struct map by_key;
+	struct list windows; /* the same, in the order in which they opened first */
+	unsigned n_windows;
+	size_t held; /* bytes */
+	struct batch batch;
+	struct held *newest; /* of the batch: whose name and id it gets */
+	struct fifo_node due;
+};
+
+void pace_init(struct pace *p);
+void pace_clear(struct pace *p); /* nothing is held any more */
+
+/*
+ * pace_event - an event that is ready: send it, hold it or drop it. The event and the channel are
+ * borrowed, key is what rate_by says of it. is_last: it goes out at once, and all that is held
+ * before it.
+ */
+void pace_event(struct feed *fd, const struct event *ev, const char *channel, size_t channel_len,
+		const struct buf *key, bool is_last);
+
+/* pace_flush - send all that is held. */
+void pace_flush(struct feed *fd);
+
+/* For the fifos of the feed's class. */
+void pace_on_window_due(struct fifo *fifo, struct fifo_node *node);
+void pace_on_batch_due(struct fifo *fifo, struct fifo_node *node);
+
+#endif

@@ -1,0 +1,205 @@
+#include "logic/expression.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/suggest.h"
+#include "logic/library.h"
+#include "logic/message.h"
+#include "logic/names.h"
+#include "logic/values.h"
+
+/* What an expression is given, before its own text; all in its one line. */
+#define ARGUMENTS   "local message,channel,id,now=... return "
+#define CHUNK_NAME  "=:"
+#define CHUNK_PLACE "::1: " /* as Lua begins its errors in a chunk of that name */
+
+struct expression {
+	struct sandbox *sb;
+	char *text;
+	int ref; /* in the registry */
+};
+
+/* One evaluation, under the sandbox's lua_pcall(). */
+struct evaluation {
+	const struct expression *ex;
+	const struct template_scope *scope;
+	struct buf *b; /* NULL: only whether it is true */
+	bool is_true;
+};
+
+static const char *const scope_names[] = {"message", "channel", "id", "params", "now"};
+
+struct check {
+	bool is_file;
+	char *why;
+	size_t why_len;
+};
+
+static const char *
+known_name(size_t n)
+{
+	size_t n_scope = sizeof(scope_names) / sizeof(scope_names[0]);
+
+	return n < n_scope ? scope_names[n] : library_name(n - n_scope);
+}
+
+static int
+check_name(void *ctx, const char *text, size_t len, unsigned line)
+{
+	const struct check *check = ctx;
+	const char *known;
+	char name[64], place[32] = "";
+	struct suggest s;
+	size_t n;
+
+	snprintf(name, sizeof(name), "%.*s", (int)len, text);
+	suggest_init(&s, name);
+	for (n = 0; (known = known_name(n)) != NULL; n++) {
+		if (strcmp(known, name) == 0)
+			return 0;
+		suggest_try(&s, known);
+	}
+	if (check->is_file)
+		snprintf(place, sizeof(place), "line %u: ", line);
+	if (suggest_best(&s) != NULL)
+		snprintf(check->why, check->why_len, "%sthere is no \"%s\"; did you mean \"%s\"?",
+			 place, name, suggest_best(&s));
+	else
+		snprintf(check->why, check->why_len,
+			 "%sthere is no \"%s\"; there are message, channel, id, params, now, math, "
+			 "string, table, tostring, tonumber, type, pairs, ipairs, null, array, "
+			 "unique",
+			 place, name);
+	return -EINVAL;
+}
+
+int
+expression_check_names(const char *text, bool is_file, char *why, size_t why_len)
+{
+	static const struct names_ops ops = {.on_free = check_name};
+	struct check check = {is_file, why, why_len};
+
+	return names_walk(text, strlen(text), &ops, &check);
+}
+
+/* Without the place, which is always the one line of the configuration. */
+static void
+strip_place(char *why)
+{
+	size_t len = strlen(CHUNK_PLACE);
+
+	if (strncmp(why, CHUNK_PLACE, len) == 0)
+		memmove(why, why + len, strlen(why + len) + 1);
+}
+
+int
+expression_new(struct expression **out, struct sandbox *sb, const char *text, char *why,
+	       size_t why_len)
+{
+	struct expression *ex = calloc(1, sizeof(*ex));
+	char *chunk = NULL;
+	int rc = -ENOMEM;
+
+	if (ex == NULL || (ex->text = strdup(text)) == NULL ||
+	    asprintf(&chunk, ARGUMENTS "%s", text) < 0)
+		goto fail;
+	ex->sb = sb;
+	ex->ref = LUA_NOREF;
+	rc = sandbox_load(sb, chunk, strlen(chunk), CHUNK_NAME, why, why_len);
+	if (rc == 0) {
+		ex->ref = luaL_ref(sandbox_lua(sb), LUA_REGISTRYINDEX);
+		rc = expression_check_names(text, false, why, why_len);
+	}
+	if (rc < 0)
+		goto fail;
+	free(chunk);
+	*out = ex;
+	return 0;
+fail:
+	if (rc == -EINVAL)
+		strip_place(why);
+	free(chunk);
+	expression_free(ex);
+	return rc;
+}
+
+void
+expression_free(struct expression *ex)
+{
+	if (ex == NULL)
+		return;
+	if (ex->sb != NULL)
+		luaL_unref(sandbox_lua(ex->sb), LUA_REGISTRYINDEX, ex->ref);
+	free(ex->text);
+	free(ex);
+}
+
+const char *
+expression_text(const struct expression *ex)
+{
+	return ex->text;
+}
+
+static int
+evaluate(lua_State *L)
+{
+	struct evaluation *ev = lua_touserdata(L, 1);
+	const struct template_scope *scope = ev->scope;
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, ev->ex->ref);
+	values_push_view(L, scope->msg != NULL ? message_json(scope->msg) : NULL);
+	lua_pushlstring(L, scope->channel, scope->channel_len);
+	if (scope->id != NULL)
+		lua_pushlstring(L, scope->id, scope->id_len);
+	else
+		lua_pushnil(L);
+	lua_pushinteger(L, scope->now);
+	lua_call(L, 4, 1);
+	ev->is_true = lua_toboolean(L, -1);
+	if (ev->is_true && ev->b != NULL)
+		values_put(L, -1, ev->b);
+	return 0;
+}
+
+static int
+run(struct evaluation *ev, char *why, size_t why_len)
+{
+	lua_State *L = sandbox_lua(ev->ex->sb);
+	int rc;
+
+	lua_pushcfunction(L, evaluate);
+	lua_pushlightuserdata(L, ev);
+	rc = sandbox_call(ev->ex->sb, ev->scope, 1, SANDBOX_EXPRESSION_STEPS, why, why_len);
+	if (rc < 0)
+		strip_place(why);
+	return rc;
+}
+
+int
+expression_is_true(struct expression *ex, const struct template_scope *scope, bool *is_true,
+		   char *why, size_t why_len)
+{
+	struct evaluation ev = {.ex = ex, .scope = scope};
+	int rc = run(&ev, why, why_len);
+
+	*is_true = rc == 0 && ev.is_true;
+	return rc;
+}
+
+int
+expression_render(struct expression *ex, const struct template_scope *scope, struct buf *b,
+		  bool *is_some, char *why, size_t why_len)
+{
+	struct evaluation ev = {.ex = ex, .scope = scope, .b = b};
+	size_t before = b->len;
+	int rc = run(&ev, why, why_len);
+
+	*is_some = rc == 0 && ev.is_true;
+	if (rc < 0)
+		buf_truncate(b, before);
+	return rc;
+}

@@ -1,0 +1,39 @@
+#ifndef SLUICE_LOGIC_JSON_TEXT_H
+#define SLUICE_LOGIC_JSON_TEXT_H
+
+/*
+ * json_text - JSON as bytes: is it JSON at all, and how is a string written? Pure.
+ *
+ * json-c takes 'a', NaN and comments for JSON, and its strict mode refuses what is
+ * not ASCII in one of the versions that we build with. Integers beyond 64 bits it
+ * silently makes the greatest that it has.
+ * Source: RFC 8259.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+
+enum { JSON_DEPTH_MAX = 64 };
+
+/*
+ * json_text_check - is it one JSON value, with nothing but white space around it and at most
+ * JSON_DEPTH_MAX deep, and without a name that holds a NUL? UTF-8 is not looked at. *has_wide, if
+ * not NULL: it holds an integer that neither int64_t nor uint64_t can.
+ */
+bool json_text_check(const char *p, size_t len, bool *has_wide);
+
+/*
+ * json_text_widen - append the text, which must be JSON, with "e0" behind each integer beyond 64
+ * bits: the same number, which json-c then keeps as it is written. Returns 0, -EMSGSIZE, -ENOMEM.
+ */
+int json_text_widen(const char *p, size_t len, struct buf *out);
+
+/* json_text_is_wide - is this number's text an integer beyond 64 bits with the "e0" of
+ * json_text_widen()? */
+bool json_text_is_wide(const char *p, size_t len);
+
+/* json_put_string - append the text as a JSON string, in quotes. As buf_put(). */
+int json_put_string(struct buf *b, const char *p, size_t len);
+
+#endif

@@ -1,0 +1,235 @@
+#include "logic/library.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <string.h>
+
+#include "base/unique.h"
+#include "logic/sandbox.h"
+#include "logic/values.h"
+
+/* A string of this length is work of one step. */
+enum { BYTES_PER_STEP = 64, REP_MAX = 1024 * 1024 };
+
+/* What is taken as it is; the rest is below, or left out: it would reach out, or work for long. */
+static const char *const base_names[] = {"tonumber", "ipairs", "pairs"};
+static const char *const string_names[] = {"byte",  "char",    "format", "len",
+					   "lower", "reverse", "sub",    "upper"};
+static const char *const table_names[] = {"concat", "insert", "pack", "remove", "sort", "unpack"};
+
+static const char *const all_names[] = {"array", "ipairs",   "math",     "null", "pairs", "string",
+					"table", "tonumber", "tostring", "type", "unique"};
+
+const char *
+library_name(size_t n)
+{
+	return n < sizeof(all_names) / sizeof(all_names[0]) ? all_names[n] : NULL;
+}
+
+/* find(s, text[, from]): always plain. memmem() is linear in both, as Lua's own is not. */
+static int
+string_find(lua_State *L)
+{
+	size_t len, text_len;
+	const char *s = luaL_checklstring(L, 1, &len), *text = luaL_checklstring(L, 2, &text_len);
+	lua_Integer from = luaL_optinteger(L, 3, 1);
+	const char *found;
+
+	if (from < 0)
+		from = (size_t)-from > len ? 1 : (lua_Integer)len + from + 1;
+	else if (from == 0)
+		from = 1;
+	if ((size_t)from > len + 1)
+		return luaL_pushfail(L), 1;
+	sandbox_charge(L, (len + text_len) / BYTES_PER_STEP);
+	found = memmem(s + from - 1, len - (size_t)from + 1, text, text_len);
+	if (found == NULL)
+		return luaL_pushfail(L), 1;
+	lua_pushinteger(L, found - s + 1);
+	lua_pushinteger(L, found - s + (lua_Integer)text_len);
+	return 2;
+}
+
+/* Lua's own would repeat an empty text for hours. */
+static int
+string_rep(lua_State *L)
+{
+	size_t len, sep_len;
+	const char *s = luaL_checklstring(L, 1, &len), *sep = luaL_optlstring(L, 3, "", &sep_len);
+	lua_Integer n = luaL_checkinteger(L, 2), i;
+	luaL_Buffer b;
+
+	if (n <= 0 || len + sep_len == 0)
+		return lua_pushliteral(L, ""), 1;
+	if ((lua_Unsigned)n > REP_MAX / (len + sep_len))
+		return luaL_error(L, "string.rep makes at most %d bytes", REP_MAX);
+	sandbox_charge(L, (uint64_t)n);
+	luaL_buffinit(L, &b);
+	for (i = 0; i < n; i++) {
+		if (i > 0)
+			luaL_addlstring(&b, sep, sep_len);
+		luaL_addlstring(&b, s, len);
+	}
+	luaL_pushresult(&b);
+	return 1;
+}
+
+/* A function of a table, whose work grows with the table: upvalue 1 is Lua's own. */
+static int
+call_charged(lua_State *L)
+{
+	lua_Unsigned n;
+
+	luaL_checkany(L, 1);
+	n = (lua_Unsigned)luaL_len(L, 1);
+	sandbox_charge(L, n);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+	return lua_gettop(L);
+}
+
+/* sort(t[, less]): what C does between two calls of Lua is work, too. */
+static int
+table_sort(lua_State *L)
+{
+	lua_Unsigned n, steps = 1;
+
+	luaL_checkany(L, 1);
+	for (n = (lua_Unsigned)luaL_len(L, 1); n >> steps != 0; steps++)
+		;
+	sandbox_charge(L, n * steps);
+	return call_charged(L);
+}
+
+/* concat and unpack go from their arguments' i to j, whatever the table holds. */
+static int
+table_range(lua_State *L)
+{
+	int at = (int)lua_tointeger(L, lua_upvalueindex(2)); /* where i stands */
+	lua_Integer i = luaL_optinteger(L, at, 1), j;
+
+	luaL_checkany(L, 1);
+	j = lua_isnoneornil(L, at + 1) ? luaL_len(L, 1) : luaL_checkinteger(L, at + 1);
+	if (j >= i)
+		sandbox_charge(L, (lua_Unsigned)j - (lua_Unsigned)i + 1);
+	return call_charged(L);
+}
+
+/* move(from, f, e, t[, to]) */
+static int
+table_move(lua_State *L)
+{
+	lua_Integer f = luaL_checkinteger(L, 2), e = luaL_checkinteger(L, 3);
+	lua_Integer t = luaL_checkinteger(L, 4), i;
+	int to = lua_isnoneornil(L, 5) ? 1 : 5;
+
+	luaL_checktype(L, to, LUA_TTABLE);
+	luaL_checkany(L, 1);
+	if (e < f)
+		return lua_pushvalue(L, to), 1;
+	sandbox_charge(L, (lua_Unsigned)e - (lua_Unsigned)f + 1);
+	if (t > e || t <= f || to != 1) {
+		for (i = 0; i <= e - f; i++) {
+			lua_geti(L, 1, f + i);
+			lua_seti(L, to, t + i);
+		}
+	} else {
+		for (i = e - f; i >= 0; i--) {
+			lua_geti(L, 1, f + i);
+			lua_seti(L, to, t + i);
+		}
+	}
+	return lua_pushvalue(L, to), 1;
+}
+
+static int
+unique(lua_State *L)
+{
+	char text[UNIQUE_LEN];
+
+	unique_make(text);
+	lua_pushstring(L, text);
+	return 1;
+}
+
+/* From the table on the top of the stack to the one below it. */
+static void
+copy_names(lua_State *L, const char *const *names, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		lua_getfield(L, -1, names[i]);
+		lua_setfield(L, -3, names[i]);
+	}
+}
+
+#define COPY(names) copy_names(L, names, sizeof(names) / sizeof((names)[0]))
+
+static void
+set_function(lua_State *L, const char *name, lua_CFunction fn)
+{
+	lua_pushcfunction(L, fn);
+	lua_setfield(L, -2, name);
+}
+
+/* Leaves it on the stack; strings' methods are its functions. */
+static void
+push_string(lua_State *L)
+{
+	lua_newtable(L);
+	luaopen_string(L);
+	COPY(string_names);
+	lua_pop(L, 1);
+	set_function(L, "find", string_find);
+	set_function(L, "rep", string_rep);
+	lua_pushliteral(L, "");
+	lua_getmetatable(L, -1);
+	lua_pushvalue(L, -3);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 2);
+}
+
+/* The function of the table below, instead of itself, with what is charged. */
+static void
+charge(lua_State *L, const char *name, lua_CFunction fn, int at)
+{
+	lua_getfield(L, -1, name);
+	lua_pushinteger(L, at);
+	lua_pushcclosure(L, fn, 2);
+	lua_setfield(L, -2, name);
+}
+
+static void
+push_table(lua_State *L)
+{
+	lua_newtable(L);
+	luaopen_table(L);
+	COPY(table_names);
+	lua_pop(L, 1);
+	charge(L, "insert", call_charged, 0);
+	charge(L, "remove", call_charged, 0);
+	charge(L, "sort", table_sort, 0);
+	charge(L, "concat", table_range, 3);
+	charge(L, "unpack", table_range, 2);
+	set_function(L, "move", table_move);
+}
+
+void
+library_open(lua_State *L)
+{
+	lua_newtable(L);
+	luaopen_base(L);
+	COPY(base_names);
+	lua_pop(L, 1);
+	push_string(L);
+	lua_setfield(L, -2, "string");
+	push_table(L);
+	lua_setfield(L, -2, "table");
+	luaopen_math(L);
+	lua_setfield(L, -2, "math");
+	set_function(L, "unique", unique);
+	values_open(L);
+	lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+}

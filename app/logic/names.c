@@ -1,0 +1,344 @@
+#include "logic/names.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum token_kind { TOKEN_END, TOKEN_NAME, TOKEN_STRING, TOKEN_NUMBER, TOKEN_OTHER };
+
+struct token {
+	enum token_kind kind;
+	const char *p; /* of a string what stands between its quotes */
+	size_t len;
+	unsigned line;
+};
+
+struct lexer {
+	const char *p, *end;
+	unsigned line;
+};
+
+struct span {
+	const char *p;
+	size_t len;
+};
+
+/* Names that the text makes itself; over-approximated, for what is told must be wrong for sure. */
+struct own {
+	struct span *v;
+	size_t n, alloc;
+};
+
+static bool
+is_alpha(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+equals(const struct token *t, const char *text)
+{
+	return t->kind != TOKEN_STRING && t->len == strlen(text) && memcmp(t->p, text, t->len) == 0;
+}
+
+static bool
+is_keyword(const struct token *t)
+{
+	static const char *const words[] = {
+	    "and",      "break",  "do",   "else", "elseif", "end",   "false", "for",
+	    "function", "goto",   "if",   "in",   "local",  "nil",   "not",   "or",
+	    "repeat",   "return", "then", "true", "until",  "while",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (equals(t, words[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The number of "=" of a long bracket that opens at p; -1 if none does. */
+static int
+long_bracket(const struct lexer *lx)
+{
+	const char *p = lx->p;
+	int level = 0;
+
+	if (p == lx->end || *p != '[')
+		return -1;
+	for (p++; p < lx->end && *p == '='; p++)
+		level++;
+	return p < lx->end && *p == '[' ? level : -1;
+}
+
+static bool
+closes(const struct lexer *lx, int level)
+{
+	const char *p = lx->p + 1;
+
+	if (*lx->p != ']' || lx->end - p <= level)
+		return false;
+	for (; level > 0; level--) {
+		if (*p++ != '=')
+			return false;
+	}
+	return *p == ']';
+}
+
+static void
+skip_long(struct lexer *lx, int level)
+{
+	for (lx->p += level + 2; lx->p < lx->end; lx->p++) {
+		if (*lx->p == '\n')
+			lx->line++;
+		if (closes(lx, level)) {
+			lx->p += level + 2;
+			return;
+		}
+	}
+}
+
+static void
+skip_comment(struct lexer *lx)
+{
+	int level;
+
+	lx->p += 2;
+	if ((level = long_bracket(lx)) >= 0) {
+		skip_long(lx, level);
+		return;
+	}
+	while (lx->p < lx->end && *lx->p != '\n')
+		lx->p++;
+}
+
+static void
+skip_blank(struct lexer *lx)
+{
+	while (lx->p < lx->end) {
+		if (*lx->p == '\n')
+			lx->line++;
+		if (strchr(" \t\r\n\f\v", *lx->p) != NULL && *lx->p != '\0')
+			lx->p++;
+		else if (*lx->p == '-' && lx->end - lx->p > 1 && lx->p[1] == '-')
+			skip_comment(lx);
+		else
+			return;
+	}
+}
+
+static void
+read_string(struct lexer *lx, struct token *t)
+{
+	char quote = *lx->p++;
+
+	t->kind = TOKEN_STRING;
+	t->p = lx->p;
+	while (lx->p < lx->end && *lx->p != quote && *lx->p != '\n') {
+		if (*lx->p == '\\' && lx->end - lx->p > 1) {
+			lx->p++;
+			if (*lx->p == '\n')
+				lx->line++;
+		}
+		lx->p++;
+	}
+	t->len = (size_t)(lx->p - t->p);
+	if (lx->p < lx->end)
+		lx->p++;
+}
+
+static void
+read_word(struct lexer *lx, struct token *t)
+{
+	t->kind = is_alpha(*lx->p) ? TOKEN_NAME : TOKEN_NUMBER;
+	while (lx->p < lx->end &&
+	       (is_alpha(*lx->p) || is_digit(*lx->p) || (t->kind == TOKEN_NUMBER && *lx->p == '.')))
+		lx->p++;
+	t->len = (size_t)(lx->p - t->p);
+}
+
+/* The operators of two or three characters that must not be taken for one: ".." is no field's dot.
+ */
+static size_t
+operator_len(const struct lexer *lx)
+{
+	static const char *const operators[] = {
+	    "...", "..", "==", "~=", "<=", ">=", "//", "::", "<<", ">>"};
+	size_t i, len;
+
+	for (i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
+		len = strlen(operators[i]);
+		if ((size_t)(lx->end - lx->p) >= len && memcmp(lx->p, operators[i], len) == 0)
+			return len;
+	}
+	return 1;
+}
+
+static void
+read_token(struct lexer *lx, struct token *t)
+{
+	int level;
+
+	skip_blank(lx);
+	*t = (struct token){TOKEN_END, lx->p, 0, lx->line};
+	if (lx->p == lx->end)
+		return;
+	if (*lx->p == '"' || *lx->p == '\'') {
+		read_string(lx, t);
+	} else if ((level = long_bracket(lx)) >= 0) {
+		t->kind = TOKEN_STRING;
+		skip_long(lx, level);
+		t->len = (size_t)(lx->p - t->p);
+	} else if (is_alpha(*lx->p) || is_digit(*lx->p)) {
+		read_word(lx, t);
+	} else {
+		t->kind = TOKEN_OTHER;
+		t->len = operator_len(lx);
+		lx->p += t->len;
+	}
+}
+
+static bool
+is_name(const struct token *t)
+{
+	return t->kind == TOKEN_NAME && !is_keyword(t);
+}
+
+static int
+add_own(struct own *own, const struct token *t)
+{
+	struct span *v;
+
+	if (own->n == own->alloc) {
+		if ((v = reallocarray(own->v, own->alloc * 2 + 16, sizeof(*v))) == NULL)
+			return -ENOMEM;
+		own->v = v;
+		own->alloc = own->alloc * 2 + 16;
+	}
+	own->v[own->n++] = (struct span){t->p, t->len};
+	return 0;
+}
+
+static bool
+is_own(const struct own *own, const struct token *t)
+{
+	size_t i;
+
+	for (i = 0; i < own->n; i++) {
+		if (own->v[i].len == t->len && memcmp(own->v[i].p, t->p, t->len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_any(const struct token *t, const char *const *words)
+{
+	for (; *words != NULL; words++) {
+		if (equals(t, *words))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A declaration's list goes on over these; behind anything else it is over.
+ */
+static const char *const in_lists[] = {",", "(", ".", ":", "...", "<", ">", NULL};
+static const char *const list_begins[] = {"local", "function", "for", NULL};
+
+/*
+ * The names that are declared behind local, function and for, and those that stand before a "=":
+ * variables, and the keys of tables with them.
+ */
+static int
+find_own(struct own *own, const char *text, size_t len)
+{
+	struct lexer lx = {text, text + len, 1};
+	bool is_list = false;
+	struct token t;
+	size_t n_sure = 0; /* of own; what follows may turn out to stand before a "=" */
+	int rc = 0;
+
+	for (read_token(&lx, &t); t.kind != TOKEN_END && rc == 0; read_token(&lx, &t)) {
+		if (is_any(&t, list_begins)) {
+			is_list = true;
+		} else if (is_name(&t)) {
+			rc = add_own(own, &t);
+			if (is_list)
+				n_sure = own->n;
+		} else if (equals(&t, "=")) {
+			n_sure = own->n;
+			is_list = false;
+		} else if (!is_any(&t, in_lists) || equals(&t, "(")) {
+			is_list = is_list && equals(&t, "(");
+			own->n = n_sure;
+		}
+	}
+	own->n = n_sure;
+	return rc;
+}
+
+struct walk {
+	const struct names_ops *ops;
+	void *ctx;
+	const struct own *own;
+};
+
+/* params stands before what lx reads next; lx is a copy. */
+static int
+tell_param(const struct walk *w, struct lexer lx)
+{
+	struct token t, name;
+
+	read_token(&lx, &t);
+	if (equals(&t, "=")) /* a table's key */
+		return 0;
+	read_token(&lx, &name);
+	if (equals(&t, ".") && is_name(&name))
+		return w->ops->on_param(w->ctx, name.p, name.len);
+	if (equals(&t, "[") && name.kind == TOKEN_STRING &&
+	    memchr(name.p, '\\', name.len) == NULL) {
+		read_token(&lx, &t);
+		if (equals(&t, "]") && *(name.p - 1) != '[')
+			return w->ops->on_param(w->ctx, name.p, name.len);
+	}
+	return w->ops->on_param(w->ctx, NULL, 0);
+}
+
+static int
+tell(const struct walk *w, const struct token *t, const struct lexer *lx)
+{
+	int rc;
+
+	if (equals(t, "params") && w->ops->on_param != NULL && (rc = tell_param(w, *lx)) != 0)
+		return rc;
+	if (w->ops->on_free == NULL || is_own(w->own, t))
+		return 0;
+	return w->ops->on_free(w->ctx, t->p, t->len, t->line);
+}
+
+int
+names_walk(const char *text, size_t len, const struct names_ops *ops, void *ctx)
+{
+	static const char *const before_others[] = {".", ":", "::", "goto", NULL};
+	struct lexer lx = {text, text + len, 1};
+	struct token t, before = {0};
+	struct own own = {0};
+	const struct walk w = {ops, ctx, &own};
+	int rc = find_own(&own, text, len);
+
+	for (read_token(&lx, &t); t.kind != TOKEN_END && rc == 0; before = t, read_token(&lx, &t)) {
+		if (is_name(&t) && (before.p == NULL || !is_any(&before, before_others)))
+			rc = tell(&w, &t, &lx);
+	}
+	free(own.v);
+	return rc;
+}

@@ -1,0 +1,31 @@
+#ifndef SLUICE_LOGIC_NAMES_H
+#define SLUICE_LOGIC_NAMES_H
+
+/*
+ * names - which names a Lua text uses that it does not make itself: found by its tokens alone.
+ *
+ * Lua would look for a misspelt name at every message and find nil. And what a feed
+ * depends on must be known before its first message: which parameters.
+ * Source: Lua 5.4 Reference Manual, 3.1 "Lexical Conventions".
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Borrowed pointers into the text. A function may stop the walk by returning non-zero. */
+struct names_ops {
+	/* A name that is neither a local, a parameter of a function, a field, nor a table's key. */
+	int (*on_free)(void *ctx, const char *name, size_t len, unsigned line);
+	/*
+	 * params.NAME or params["NAME"]; name NULL: params is used in another way, so that it
+	 * cannot be told which.
+	 */
+	int (*on_param)(void *ctx, const char *name, size_t len);
+};
+
+/*
+ * names_walk - every use, in order. params itself is told to on_free(), too. Returns 0, or what a
+ * function stopped with. Text that is not Lua gives some names or none.
+ */
+int names_walk(const char *text, size_t len, const struct names_ops *ops, void *ctx);
+
+#endif

@@ -1,0 +1,100 @@
+#include "logic/reply.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <strings.h>
+
+#include "logic/json_text.h"
+
+static int put_json(struct buf *b, const struct redisReply *reply, int depth);
+
+static int
+put_string(struct buf *b, const struct redisReply *reply)
+{
+	bool is_container = reply->len > 0 && (reply->str[0] == '{' || reply->str[0] == '[');
+
+	if (is_container && json_text_check(reply->str, reply->len, NULL))
+		return buf_put(b, reply->str, reply->len);
+	return json_put_string(b, reply->str, reply->len);
+}
+
+static int
+put_list(struct buf *b, const struct redisReply *reply, int depth)
+{
+	size_t i;
+	int rc;
+
+	if (depth == 0)
+		return -EINVAL;
+	rc = buf_putc(b, '[');
+	for (i = 0; rc == 0 && i < reply->elements; i++) {
+		if (i > 0 && (rc = buf_putc(b, ',')) < 0)
+			return rc;
+		rc = put_json(b, reply->element[i], depth - 1);
+	}
+	return rc < 0 ? rc : buf_putc(b, ']');
+}
+
+static int
+put_json(struct buf *b, const struct redisReply *reply, int depth)
+{
+	switch (reply->type) {
+	case REDIS_REPLY_STRING:
+	case REDIS_REPLY_STATUS:
+		return put_string(b, reply);
+	case REDIS_REPLY_INTEGER:
+		return buf_printf(b, "%lld", reply->integer);
+	case REDIS_REPLY_NIL:
+		return buf_puts(b, "null");
+	case REDIS_REPLY_ARRAY:
+		return put_list(b, reply, depth);
+	default:
+		return -EINVAL;
+	}
+}
+
+static int
+put_map(struct buf *b, const struct redisReply *reply)
+{
+	size_t i;
+	int rc = buf_putc(b, '{');
+
+	for (i = 0; rc == 0 && i + 1 < reply->elements; i += 2) {
+		const struct redisReply *name = reply->element[i];
+
+		if (name->type != REDIS_REPLY_STRING)
+			return -EINVAL;
+		if ((i > 0 && (rc = buf_putc(b, ',')) < 0) ||
+		    (rc = json_put_string(b, name->str, name->len)) < 0 ||
+		    (rc = buf_putc(b, ':')) < 0)
+			return rc;
+		rc = put_json(b, reply->element[i + 1], JSON_DEPTH_MAX);
+	}
+	return rc < 0 ? rc : buf_putc(b, '}');
+}
+
+int
+reply_put(struct buf *b, const struct redisReply *reply, bool is_map)
+{
+	size_t before = b->len;
+	int rc;
+
+	if (reply->type == REDIS_REPLY_NIL ||
+	    (is_map && reply->type == REDIS_REPLY_ARRAY && reply->elements == 0))
+		return -ENOENT;
+	if (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS)
+		return buf_put(b, reply->str, reply->len);
+	if (is_map && reply->type == REDIS_REPLY_ARRAY)
+		rc = put_map(b, reply);
+	else
+		rc = put_json(b, reply, JSON_DEPTH_MAX);
+	if (rc < 0)
+		buf_truncate(b, before);
+	return rc;
+}
+
+bool
+reply_is_map(const char *command)
+{
+	return strcasecmp(command, "HGETALL") == 0;
+}

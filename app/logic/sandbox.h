@@ -1,0 +1,56 @@
+#ifndef SLUICE_LOGIC_SANDBOX_H
+#define SLUICE_LOGIC_SANDBOX_H
+
+/*
+ * sandbox - a Lua state in which a text from the configuration can do no harm: few
+ * names, bounded steps, memory and processor time. One for each route, so that what a
+ * route's script keeps or breaks is its own.
+ * Source: Lua 5.4 Reference Manual, 4 "The Application Program Interface".
+ */
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "logic/template.h"
+
+struct sandbox;
+
+enum {
+	SANDBOX_EXPRESSION_STEPS = 100000, /* instructions of the virtual machine, for one call */
+	SANDBOX_SCRIPT_STEPS = 1000000
+};
+
+int sandbox_new(struct sandbox **out); /* 0, -ENOMEM */
+void sandbox_free(struct sandbox *sb); /* takes NULL */
+lua_State *sandbox_lua(struct sandbox *sb);
+struct sandbox *sandbox_of(lua_State *L);
+
+/* sandbox_push_names - push the table of the names that a text may use: the _ENV of what is loaded.
+ */
+void sandbox_push_names(struct sandbox *sb);
+
+/*
+ * sandbox_load - push the function that the text is; errors name it as name does (lua_load()).
+ * Returns 0; or -EINVAL with why, and pushes nothing.
+ */
+int sandbox_load(struct sandbox *sb, const char *text, size_t len, const char *name, char *why,
+		 size_t why_len);
+
+/*
+ * sandbox_call - call the function that stands below its n_args arguments, which looks at scope,
+ * and take all of them off; results are dropped. A call that is stopped costs its route: when 20 ms
+ * of one second went to such calls, further ones are refused until it is over. Returns 0; or
+ * -EINVAL with why.
+ */
+int sandbox_call(struct sandbox *sb, const struct template_scope *scope, int n_args,
+		 uint64_t max_steps, char *why, size_t why_len);
+
+/* While a call runs: what it looks at; and which call it is, for what must not outlive it. */
+const struct template_scope *sandbox_scope(const struct sandbox *sb);
+uint64_t sandbox_turn(const struct sandbox *sb);
+
+/* sandbox_charge - a C function is about to do n steps of work. Raises a Lua error past the limit.
+ */
+void sandbox_charge(lua_State *L, uint64_t n);
+
+#endif

@@ -1,0 +1,150 @@
+#include "logic/stages.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "logic/message.h"
+
+enum { WHY_LEN = 512, LOG_PAUSE_MS = 60000 };
+
+void
+stages_fini(struct stages *st)
+{
+	expression_free(st->filter);
+	expression_free(st->transform);
+	expression_free(st->until);
+	script_free(st->script);
+	shape_fini(&st->shape);
+	sandbox_free(st->sandbox);
+	memset(st, 0, sizeof(*st));
+}
+
+bool
+stages_look_inside(const struct stages *st)
+{
+	return st->filter != NULL || st->transform != NULL || st->until != NULL ||
+	       st->script != NULL || !shape_is_empty(&st->shape);
+}
+
+static void
+fail(struct stages *st, const char *stage, const char *why)
+{
+	counters_add(COUNTER_FAILED, 1);
+	if (!logger_may(&st->pause, clock_ms(), LOG_PAUSE_MS))
+		return;
+	if (st->pause.n_reported > 0)
+		logger_warn("[route %s] %s: %s (%u more since the last report)", st->route, stage,
+			    why, st->pause.n_reported);
+	else
+		logger_warn("[route %s] %s: %s", st->route, stage, why);
+}
+
+/* An expression that fails on a message counts as not true. */
+static bool
+is_true(struct stages *st, const char *stage, struct expression *ex,
+	const struct template_scope *scope)
+{
+	char why[WHY_LEN];
+	bool result;
+
+	if (expression_is_true(ex, scope, &result, why, sizeof(why)) < 0)
+		fail(st, stage, why);
+	return result;
+}
+
+static enum stages_result
+run_script(struct stages *st, int callback, const struct template_scope *scope, struct rendering *r)
+{
+	char why[WHY_LEN];
+
+	if (callback == SCRIPT_NONE)
+		return STAGES_NOTHING;
+	if (script_run(st->script, callback, scope, r, why, sizeof(why)) < 0) {
+		fail(st, "script", why);
+		return STAGES_NOTHING;
+	}
+	return r->n > 0 ? STAGES_RENDERED : STAGES_NOTHING;
+}
+
+static enum stages_result
+run_transform(struct stages *st, const struct template_scope *scope, struct rendering *r)
+{
+	char why[WHY_LEN];
+	bool is_some;
+
+	if (expression_render(st->transform, scope, &r->bytes, &is_some, why, sizeof(why)) < 0) {
+		fail(st, "transform", why);
+		return STAGES_NOTHING;
+	}
+	return is_some && rendering_add(r, 0, NULL, 0) == 0 ? STAGES_RENDERED : STAGES_NOTHING;
+}
+
+static enum stages_result
+run_shape(struct stages *st, const struct template_scope *scope, struct rendering *r)
+{
+	int rc = shape_render(&st->shape, scope, &r->bytes);
+
+	if (rc == 0 && rendering_add(r, 0, NULL, 0) == 0)
+		return STAGES_RENDERED;
+	if (rc == -EINVAL || rc == -ENOENT)
+		fail(st, "fields",
+		     rc == -EINVAL ? "the message is no object"
+				   : "a field that add names is not there");
+	else
+		counters_add(COUNTER_DROPPED_MEMORY, 1);
+	return STAGES_NOTHING;
+}
+
+static enum stages_result
+render(struct stages *st, int callback, const struct template_scope *scope, struct rendering *r)
+{
+	if (st->script != NULL)
+		return run_script(st, callback, scope, r);
+	if (st->transform != NULL)
+		return run_transform(st, scope, r);
+	if (!shape_is_empty(&st->shape))
+		return run_shape(st, scope, r);
+	return STAGES_AS_IS;
+}
+
+enum stages_result
+stages_run(struct stages *st, int callback, const struct template_scope *scope, struct rendering *r)
+{
+	enum stages_result result;
+
+	rendering_clear(r);
+	if (scope->msg == NULL)
+		return st->script != NULL ? run_script(st, callback, scope, r) : STAGES_NOTHING;
+	if (stages_look_inside(st) && !message_is_json(scope->msg)) {
+		counters_add(COUNTER_DROPPED_INVALID, 1);
+		return STAGES_NOTHING;
+	}
+	if (st->filter != NULL && !is_true(st, "filter", st->filter, scope)) {
+		counters_add(COUNTER_FILTERED, 1);
+		return STAGES_NOTHING;
+	}
+	result = render(st, callback, scope, r);
+	if (st->until != NULL && is_true(st, "until", st->until, scope))
+		r->ends = true;
+	return result;
+}
+
+int
+stages_open(struct stages *st, const struct template_scope *scope)
+{
+	char why[WHY_LEN];
+	int callback = SCRIPT_NONE;
+
+	if (st->script != NULL && script_open(st->script, scope, &callback, why, sizeof(why)) < 0)
+		fail(st, "script", why);
+	return callback;
+}
+
+void
+stages_close(struct stages *st, int callback)
+{
+	if (st->script != NULL)
+		script_close(st->script, callback);
+}

@@ -1,0 +1,50 @@
+#ifndef SLUICE_LOGIC_STAGES_H
+#define SLUICE_LOGIC_STAGES_H
+
+/*
+ * stages - what a route's section does to a message: filter, then script, transform or
+ * fields, then until. Done once per feed. Rate and batch, which know the time, come after
+ * (hub/pace).
+ */
+#include <stdbool.h>
+
+#include "base/logger.h"
+#include "logic/expression.h"
+#include "logic/rendering.h"
+#include "logic/script.h"
+#include "logic/shape.h"
+
+/* All may be NULL or empty. */
+struct stages {
+	struct sandbox *sandbox;
+	struct expression *filter, *transform, *until;
+	struct script *script;
+	struct shape shape;
+	const char *route; /* its name, borrowed, for what is logged */
+	struct logger_pause pause;
+};
+
+void stages_fini(struct stages *st);
+
+/* stages_look_inside - must a message be JSON for them? */
+bool stages_look_inside(const struct stages *st);
+
+enum stages_result {
+	STAGES_NOTHING,  /* send nothing; why is counted and, for a failure, logged */
+	STAGES_AS_IS,    /* send the message's bytes */
+	STAGES_RENDERED, /* send what r holds */
+};
+
+/*
+ * stages_run - scope is the message's, or has a NULL msg to call the script without one. callback
+ * is the feed's, of script_open(). r is cleared first; r->ends holds with each result.
+ */
+enum stages_result stages_run(struct stages *st, int callback, const struct template_scope *scope,
+			      struct rendering *r);
+
+/* stages_open - the callback of a new feed; SCRIPT_NONE without a script, or if it fails (logged).
+ */
+int stages_open(struct stages *st, const struct template_scope *scope);
+void stages_close(struct stages *st, int callback);
+
+#endif
