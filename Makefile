@@ -14,6 +14,8 @@ WARN    := -std=gnu11 -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion \
            -Wpointer-arith -Wcast-align -Wwrite-strings -Werror
 CFLAGS  ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 LDFLAGS ?= -Wl,-z,relro,-z,now
+# Modules call what <sluice/handler.h> declares.
+EXPORT  := -rdynamic
 override CPPFLAGS += -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' -Iinclude -Iapp \
            $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS))) \
            -isystem /usr/include/iniparser
@@ -21,7 +23,7 @@ override CPPFLAGS += -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' -Iinclude -Ia
 SRC     := $(wildcard app/*.c app/*/*.c handlers/*.c)
 LIBOBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out app/main.c,$(SRC)))
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
-C_FILES := $(SRC) $(wildcard tests/*/*.c)
+C_FILES := $(SRC) $(wildcard handlers/examples/*.c tests/*/*.c)
 H_FILES := $(wildcard include/sluice/*.h app/*.h app/*/*.h tests/*/*.h)
 
 # Short lines; V=1 shows the commands.
@@ -40,7 +42,7 @@ all: $(B)/sluice
 
 $(B)/sluice: $(B)/app/main.o $(B)/libsluice.a
 	$(SHOW) LINK $@
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(EXPORT) -o $@ $^ $(LIBS)
 
 $(B)/libsluice.a: $(LIBOBJ)
 	$(SHOW) AR $@
@@ -58,13 +60,28 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libsluice.a
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
+# Handlers that are compiled apart, as modules: H=DIR for your own, which become DIR/*.so.
+H       ?= handlers/examples
+MODULES := $(patsubst %.c,$(if $(filter handlers/examples,$(H)),$(B)/%.so,%.so),$(wildcard $(H)/*.c))
+.PHONY: handlers
+handlers: $(MODULES)
+define build-module
+	$(SHOW) SO $@
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared -o $@ $<
+endef
+$(B)/%.so: %.c include/sluice/handler.h
+	$(build-module)
+%.so: %.c include/sluice/handler.h
+	$(build-module)
+
 # Variants, each in a folder of its own.
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 .PHONY: asan clang
 asan:
-	$(MAKE) B=$(B)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer $(SAN)' LDFLAGS='$(SAN)' all unit-programs
+	$(MAKE) B=$(B)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer $(SAN)' LDFLAGS='$(SAN)' all unit-programs handlers
 clang:
-	$(MAKE) B=$(B)/clang CC=clang all unit-programs
+	$(MAKE) B=$(B)/clang CC=clang all unit-programs handlers
 
 .PHONY: deps deps-run
 deps:			# every package, for building, running and testing
@@ -81,7 +98,7 @@ run: deps-run
 .PHONY: test test-all unit-programs
 test: deps
 	@$(MAKE) --no-print-directory test-all
-test-all: all unit-programs
+test-all: all unit-programs handlers
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory clang
 	tests/run
@@ -105,10 +122,11 @@ format:
 .PHONY: install
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/include/sluice \
-	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8 \
+	  $(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8 \
 	  $(DESTDIR)$(PREFIX)/share/doc/sluice $(DESTDIR)$(PREFIX)/share/sluice
 	install -m 755 $(B)/sluice $(DESTDIR)$(PREFIX)/sbin/
 	install -m 644 include/sluice/*.h $(DESTDIR)$(PREFIX)/include/sluice/
+	install -m 644 docs/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 	install -m 644 docs/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 docs/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/sluice/
@@ -118,6 +136,7 @@ install: all
 help:
 	@echo 'make            builds build/sluice'
 	@echo 'make deps       installs the Debian packages that are missing'
+	@echo 'make handlers   handlers as modules: those of H=DIR, or handlers/examples'
 	@echo 'make run        a private Redis, lighttpd and Sluice with the demo page; Ctrl-C ends them'
 	@echo 'make test       every test: unit, integration, browser, sanitizers'
 	@echo 'make bench      the benchmarks, with a table at the end'

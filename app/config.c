@@ -243,19 +243,45 @@ check_keys(struct loader *ld)
 
 /* Other sources */
 
-/* A relative pattern starts at the folder of the file that names it. Returns 0, -ENOMEM. */
+/* What is done with each file that a list names. Returns 0, -ENOMEM. */
+typedef int (*use_file)(struct loader *ld, const char *path, const struct ini_entry *where);
+
 static int
-read_pattern(struct loader *ld, const char *path, const char *pattern, size_t len,
-	     const struct ini_entry *where)
+use_include(struct loader *ld, const char *path, const struct ini_entry *where)
 {
-	const char *slash = strrchr(path, '/');
+	(void)where;
+	return ini_read(&ld->ini, path, &ld->faults);
+}
+
+static int
+use_module(struct loader *ld, const char *path, const struct ini_entry *where)
+{
+	char why[WHY_LEN];
+	int rc = handlers_load(path, why, sizeof(why));
+
+	if (rc != -EINVAL)
+		return rc;
+	faults_add(&ld->faults, where->file, where->line, "[server] modules: %s", why);
+	return 0;
+}
+
+/*
+ * One member of a list of files. A relative one starts at the folder of file, which names it. With
+ * a slash in any case: the dynamic linker would look elsewhere for a bare name.
+ */
+static int
+use_pattern(struct loader *ld, const char *file, const char *pattern, size_t len,
+	    const struct ini_entry *where, use_file use)
+{
+	const char *slash = strrchr(file, '/');
 	char *full;
 	glob_t g = {0};
 	int rc = 0, found;
 
-	if (*pattern == '/' || slash == NULL)
+	if (*pattern == '/')
 		full = strndup(pattern, len);
-	else if (asprintf(&full, "%.*s%.*s", (int)(slash + 1 - path), path, (int)len, pattern) < 0)
+	else if (asprintf(&full, "%.*s/%.*s", slash != NULL ? (int)(slash - file) : 1,
+			  slash != NULL ? file : ".", (int)len, pattern) < 0)
 		full = NULL;
 	if (full == NULL)
 		return -ENOMEM;
@@ -263,15 +289,15 @@ read_pattern(struct loader *ld, const char *path, const char *pattern, size_t le
 	if (found == GLOB_NOSPACE)
 		rc = -ENOMEM;
 	else if (found == GLOB_NOMATCH && strpbrk(full, "*?[") == NULL)
-		faults_add(&ld->faults, where->file, where->line,
-			   "[server] include: there is no %s", full);
+		faults_add(&ld->faults, where->file, where->line, "[server] %s: there is no %s",
+			   where->key, full);
 	else if (found == GLOB_ABORTED || g.gl_pathc > FILES_MAX)
 		faults_add(&ld->faults, where->file, where->line,
-			   "[server] include: %s cannot be read, or is more than %d files", full,
-			   FILES_MAX);
+			   "[server] %s: %s cannot be read, or is more than %d files", where->key,
+			   full, FILES_MAX);
 	else
 		for (size_t i = 0; i < g.gl_pathc && rc == 0; i++)
-			rc = ini_read(&ld->ini, g.gl_pathv[i], &ld->faults);
+			rc = use(ld, g.gl_pathv[i], where);
 	globfree(&g);
 	free(full);
 	return rc;
@@ -281,7 +307,7 @@ static int
 read_includes(struct loader *ld, const char *path)
 {
 	const char *list = getenv("SLUICE_SERVER_INCLUDE"), *one;
-	struct ini_entry where = {0};
+	struct ini_entry where = {.key = (char *)"include"};
 	size_t first_other, len;
 	char *text = NULL;
 	int rc = 0;
@@ -304,7 +330,7 @@ read_includes(struct loader *ld, const char *path)
 		return -ENOMEM;
 	list = text;
 	while (rc == 0 && (one = config_list_next(&list, &len)) != NULL)
-		rc = read_pattern(ld, path, one, len, &where);
+		rc = use_pattern(ld, path, one, len, &where, use_include);
 	for (size_t i = first_other; i < ld->ini.n_entries; i++) {
 		const struct ini_entry *e = &ld->ini.entries[i];
 
@@ -427,34 +453,20 @@ set_routes(struct loader *ld)
 	return rc;
 }
 
-/* Handlers that routes may name. A relative path starts at the folder of the file that says it. */
+/* Handlers that routes may name. */
 static int
 load_modules(struct loader *ld)
 {
+	const size_t section = ld->sections[CONFIG_SERVER];
 	const struct ini_entry *e =
-	    ld->sections[CONFIG_SERVER] == CONFIG_NO_SECTION
-		? NULL
-		: ini_find(&ld->ini, ld->sections[CONFIG_SERVER], "modules");
-	const char *list = e != NULL ? e->value : "", *one, *file, *slash;
-	char why[WHY_LEN], *path;
+	    section == CONFIG_NO_SECTION ? NULL : ini_find(&ld->ini, section, "modules");
+	const char *list = e != NULL ? e->value : "", *one;
 	size_t len;
 	int rc = 0;
 
-	while (rc == 0 && (one = config_list_next(&list, &len)) != NULL) {
-		file = faults_file_name(&ld->faults, e->file);
-		slash = *one == '/' ? NULL : strrchr(file, '/');
-		if (asprintf(&path, "%.*s%.*s", slash != NULL ? (int)(slash + 1 - file) : 2,
-			     slash != NULL ? file
-			     : *one == '/' ? "//"
-					   : "./",
-			     (int)len, one) < 0)
-			return -ENOMEM;
-		if ((rc = handlers_load(path, why, sizeof(why))) == -EINVAL) {
-			faults_add(&ld->faults, e->file, e->line, "[server] modules: %s", why);
-			rc = 0;
-		}
-		free(path);
-	}
+	while (rc == 0 && (one = config_list_next(&list, &len)) != NULL)
+		rc = use_pattern(ld, faults_file_name(&ld->faults, e->file), one, len, e,
+				 use_module);
 	return rc;
 }
 

@@ -293,7 +293,7 @@ check_poll(const struct config_source *src, const struct route *rt, size_t secti
 {
 	if (rt->handler == NULL)
 		return;
-	if (rt->handler->open == feed_subjects) {
+	if (strcmp(rt->handler->name, "relay") == 0) {
 		if (ini_find(src->ini, section, "command") != NULL)
 			refuse(src, section, "command",
 			       "relay asks Redis nothing; handler = poll does");

@@ -301,8 +301,8 @@ check_whole(const struct config_source *src, const struct route *rt, size_t sect
 
 	if (ini_find(src->ini, section, "path") == NULL)
 		fault_section(src, section, "has no path: path = /events/{id}");
-	if (rt->handler != NULL && strcmp(rt->handler->name, "relay") == 0 &&
-	    rt->channels == NULL && rt->patterns == NULL)
+	if (rt->handler != NULL && rt->handler->open == feed_subjects && rt->channels == NULL &&
+	    rt->patterns == NULL)
 		fault_section(src, section,
 			      has_subject ? "has an empty list of channels and patterns"
 					  : "has neither channels nor patterns to relay");

@@ -2,8 +2,8 @@
  * job.c - the progress of one job, until it is done.
  *
  * Reads the channel "job:ID:progress", where ID is the route's parameter job_id. Its messages
- * are objects such as {"state":"running","percent":40}. The first whose state is "completed"
- * or "failed" is the last: the browser is told not to come back.
+ * are objects such as {"status":"running","percent":40}. The first whose status is "completed"
+ * or "failed" is the last, with percent 100: the browser is told not to come back.
  */
 #include <sluice/handler.h>
 
@@ -17,6 +17,19 @@ job_open(struct feed *feed, const struct request *req)
 	return feed_channel(feed, "job:%s:progress", id);
 }
 
+static struct json_object *
+last_event(struct json_object *job)
+{
+	struct json_object *last = json_object_new_object();
+	const char *text = json_text(job, "message");
+
+	json_object_object_add(last, "status", json_object_new_string(json_text(job, "status")));
+	json_object_object_add(last, "percent", json_object_new_int(100));
+	json_object_object_add(last, "message",
+			       json_object_new_string(text != NULL ? text : "Done"));
+	return last;
+}
+
 static enum verdict
 job_message(struct feed *feed, struct message *msg)
 {
@@ -25,9 +38,9 @@ job_message(struct feed *feed, struct message *msg)
 	(void)feed;
 	if (job == NULL)
 		return DROP; /* not JSON: the page could not read it */
-	if (json_is(job, "state", "completed") || json_is(job, "state", "failed"))
-		return LAST;
-	return KEEP;
+	if (!json_is(job, "status", "completed") && !json_is(job, "status", "failed"))
+		return KEEP;
+	return message_replace(msg, last_event(job)) == KEEP ? LAST : DROP;
 }
 
 const struct handler job = {

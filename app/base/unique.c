@@ -1,10 +1,10 @@
-#include "base/unique.h"
-
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <sluice/handler.h>
 
 /* A process draws its own number; a fork draws again. */
 static uint32_t

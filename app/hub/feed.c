@@ -464,13 +464,17 @@ begin_logic(struct feed *fd)
 {
 	struct feed_settings *fs = fd->class->settings;
 	struct template_scope scope = scope_of(fd, NULL);
+	uint64_t after_ms;
 	int rc;
 
 	if (fs->stages.script == NULL && fs->pace.rate.n == 0 && fs->pace.batch.n == 0)
 		return 0;
-	if ((rc = more_new(fd)) == 0)
-		fd->more->callback = stages_open(&fs->stages, &scope);
-	return rc;
+	if ((rc = more_new(fd)) < 0)
+		return rc;
+	fd->more->callback = stages_open(&fs->stages, &scope, &after_ms);
+	if (after_ms > 0)
+		more_call_after(fd, after_ms);
+	return 0;
 }
 
 int
@@ -650,6 +654,12 @@ void
 feed_end(struct feed *fd)
 {
 	end_for_good(fd);
+}
+
+void
+feed_run_script(struct feed *fd)
+{
+	deliver(fd, NULL, false);
 }
 
 void

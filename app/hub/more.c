@@ -91,12 +91,13 @@ on_timer(uv_timer_t *timer)
 	more->feed->class->handler->timer(more->feed);
 }
 
+/* Whether anybody follows or not: the script counts on it. */
 static void
 on_after(uv_timer_t *timer)
 {
 	struct feed_more *more = timer->data;
 
-	feed_offer(more->feed, NULL, 0);
+	feed_run_script(more->feed);
 }
 
 static int

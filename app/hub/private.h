@@ -120,7 +120,8 @@ void feed_bury(struct feed *fd); /* it has no subscriber: free it at the turn's 
 
 /* feed_emit - encode one event for all subscribers. Returns 0, -EINVAL, -EMSGSIZE, -ENOMEM. */
 int feed_emit(struct feed *fd, const struct event *ev);
-void feed_count_drop(int rc); /* an event was not sent for this error */
+void feed_count_drop(int rc);          /* an event was not sent for this error */
+void feed_run_script(struct feed *fd); /* without a message */
 
 /* more.c */
 int more_new(struct feed *fd); /* 0, also if there is one; -ENOMEM */

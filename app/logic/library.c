@@ -4,7 +4,8 @@
 #include <lualib.h>
 #include <string.h>
 
-#include "base/unique.h"
+#include <sluice/handler.h>
+
 #include "logic/sandbox.h"
 #include "logic/values.h"
 

@@ -10,8 +10,8 @@
 #include "logic/message.h"
 #include "logic/values.h"
 
-/* Each feed's run of the file gets names of its own, in the file's first line. */
-#define ARGUMENTS "local _ENV=... "
+/* What each feed's run of the file gets, in the file's first line: names of its own, and event. */
+#define ARGUMENTS "local _ENV,event=... "
 
 struct script {
 	struct sandbox *sb;
@@ -30,6 +30,14 @@ struct run {
 
 /* In the registry while a callback runs: its struct run. */
 static const char running;
+
+/* run, or NULL */
+static void
+set_running(lua_State *L, struct run *run)
+{
+	lua_pushlightuserdata(L, run);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &running);
+}
 
 static struct run *
 running_call(lua_State *L)
@@ -67,6 +75,8 @@ event_message(lua_State *L)
 	const char *type = luaL_optlstring(L, 3, NULL, &len);
 
 	luaL_checkany(L, 2);
+	if (run->callback == SCRIPT_NONE)
+		return luaL_error(L, "nobody follows yet: only the function can send");
 	add(L, run->r, 2, type, len);
 	return 0;
 }
@@ -133,6 +143,7 @@ script_new(struct script **out, struct sandbox *sb, const char *name, const char
 	struct script *sc = calloc(1, sizeof(*sc));
 	lua_State *L = sandbox_lua(sb);
 	int rc = -ENOMEM, callback;
+	uint64_t after_ms;
 
 	if (sc == NULL || (sc->text = strdup(text)) == NULL)
 		goto fail;
@@ -143,7 +154,7 @@ script_new(struct script **out, struct sandbox *sb, const char *name, const char
 	if ((rc = sandbox_call(sb, &nothing, 1, SANDBOX_SCRIPT_STEPS, why, why_len)) < 0 ||
 	    (rc = compile(sc, name, why, why_len)) < 0 ||
 	    (rc = expression_check_names(text, true, why, why_len)) < 0 ||
-	    (rc = script_open(sc, &nothing, &callback, why, why_len)) < 0)
+	    (rc = script_open(sc, &nothing, &callback, &after_ms, why, why_len)) < 0)
 		goto fail;
 	script_close(sc, callback);
 	*out = sc;
@@ -172,48 +183,6 @@ script_text(const struct script *sc)
 	return sc->text;
 }
 
-static int
-open_callback(lua_State *L)
-{
-	struct run *run = lua_touserdata(L, 1);
-
-	lua_rawgeti(L, LUA_REGISTRYINDEX, run->sc->main);
-	lua_newtable(L); /* what the feed's run sets as global, and all names behind it */
-	lua_newtable(L);
-	sandbox_push_names(run->sc->sb);
-	lua_setfield(L, -2, "__index");
-	lua_setmetatable(L, -2);
-	lua_call(L, 1, 1);
-	if (!lua_isfunction(L, -1))
-		return luaL_error(L,
-				  "the file must return function(channel, message, event), "
-				  "not a %s",
-				  luaL_typename(L, -1));
-	run->callback = luaL_ref(L, LUA_REGISTRYINDEX);
-	return 0;
-}
-
-int
-script_open(struct script *sc, const struct template_scope *scope, int *callback, char *why,
-	    size_t why_len)
-{
-	struct run run = {.sc = sc, .callback = SCRIPT_NONE, .scope = scope};
-	lua_State *L = sandbox_lua(sc->sb);
-	int rc;
-
-	lua_pushcfunction(L, open_callback);
-	lua_pushlightuserdata(L, &run);
-	rc = sandbox_call(sc->sb, scope, 1, SANDBOX_SCRIPT_STEPS, why, why_len);
-	*callback = run.callback;
-	return rc;
-}
-
-void
-script_close(struct script *sc, int callback)
-{
-	luaL_unref(sandbox_lua(sc->sb), LUA_REGISTRYINDEX, callback);
-}
-
 /* The names that change with each message, for functions that are not given them. */
 static void
 set_names(lua_State *L, const struct run *run, int channel, int message)
@@ -231,6 +200,65 @@ set_names(lua_State *L, const struct run *run, int channel, int message)
 		lua_pushnil(L);
 	lua_setfield(L, -2, "id");
 	lua_pop(L, 1);
+}
+
+static int
+open_callback(lua_State *L)
+{
+	struct run *run = lua_touserdata(L, 1);
+
+	lua_pushnil(L);
+	lua_pushnil(L);
+	set_names(L, run, 2, 3);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, run->sc->main);
+	lua_newtable(L); /* what the feed's run sets as global, and all names behind it */
+	lua_newtable(L);
+	sandbox_push_names(run->sc->sb);
+	lua_setfield(L, -2, "__index");
+	lua_setmetatable(L, -2);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, run->sc->event);
+	lua_call(L, 2, 1);
+	if (!lua_isfunction(L, -1))
+		return luaL_error(L,
+				  "the file must return function(channel, message, event), "
+				  "not a %s",
+				  luaL_typename(L, -1));
+	run->callback = luaL_ref(L, LUA_REGISTRYINDEX);
+	return 0;
+}
+
+/* Under the sandbox's limits, with event at work. */
+static int
+call(struct run *run, lua_CFunction fn, char *why, size_t why_len)
+{
+	lua_State *L = sandbox_lua(run->sc->sb);
+	int rc;
+
+	set_running(L, run);
+	lua_pushcfunction(L, fn);
+	lua_pushlightuserdata(L, run);
+	rc = sandbox_call(run->sc->sb, run->scope, 1, SANDBOX_SCRIPT_STEPS, why, why_len);
+	set_running(L, NULL);
+	return rc;
+}
+
+int
+script_open(struct script *sc, const struct template_scope *scope, int *callback,
+	    uint64_t *after_ms, char *why, size_t why_len)
+{
+	struct rendering r = {0};
+	struct run run = {.sc = sc, .callback = SCRIPT_NONE, .scope = scope, .r = &r};
+	int rc = call(&run, open_callback, why, why_len);
+
+	*callback = run.callback;
+	*after_ms = rc == 0 ? r.after_ms : 0;
+	return rc;
+}
+
+void
+script_close(struct script *sc, int callback)
+{
+	luaL_unref(sandbox_lua(sc->sb), LUA_REGISTRYINDEX, callback);
 }
 
 static int
@@ -262,16 +290,8 @@ script_run(struct script *sc, int callback, const struct template_scope *scope, 
 	   char *why, size_t why_len)
 {
 	struct run run = {.sc = sc, .callback = callback, .scope = scope, .r = r};
-	lua_State *L = sandbox_lua(sc->sb);
-	int rc;
+	int rc = call(&run, call_callback, why, why_len);
 
-	lua_pushlightuserdata(L, &run);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &running);
-	lua_pushcfunction(L, call_callback);
-	lua_pushlightuserdata(L, &run);
-	rc = sandbox_call(sc->sb, scope, 1, SANDBOX_SCRIPT_STEPS, why, why_len);
-	lua_pushnil(L);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &running);
 	if (rc < 0)
 		rendering_clear(r);
 	return rc;

@@ -27,10 +27,11 @@ const char *script_text(const struct script *sc);
 
 /*
  * script_open - run the file for one feed: what its locals hold is that feed's. scope has the
- * parameters. Returns 0 and *callback; or -EINVAL with why, and SCRIPT_NONE.
+ * parameters. Returns 0 and *callback, and in *after_ms when the file wants it to be called, or 0;
+ * or -EINVAL with why, and SCRIPT_NONE.
  */
-int script_open(struct script *sc, const struct template_scope *scope, int *callback, char *why,
-		size_t why_len);
+int script_open(struct script *sc, const struct template_scope *scope, int *callback,
+		uint64_t *after_ms, char *why, size_t why_len);
 void script_close(struct script *sc, int callback); /* takes SCRIPT_NONE */
 
 /*

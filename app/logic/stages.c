@@ -132,12 +132,14 @@ stages_run(struct stages *st, int callback, const struct template_scope *scope, 
 }
 
 int
-stages_open(struct stages *st, const struct template_scope *scope)
+stages_open(struct stages *st, const struct template_scope *scope, uint64_t *after_ms)
 {
 	char why[WHY_LEN];
 	int callback = SCRIPT_NONE;
 
-	if (st->script != NULL && script_open(st->script, scope, &callback, why, sizeof(why)) < 0)
+	*after_ms = 0;
+	if (st->script != NULL &&
+	    script_open(st->script, scope, &callback, after_ms, why, sizeof(why)) < 0)
 		fail(st, "script", why);
 	return callback;
 }

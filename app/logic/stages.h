@@ -42,9 +42,11 @@ enum stages_result {
 enum stages_result stages_run(struct stages *st, int callback, const struct template_scope *scope,
 			      struct rendering *r);
 
-/* stages_open - the callback of a new feed; SCRIPT_NONE without a script, or if it fails (logged).
+/*
+ * stages_open - the callback of a new feed; SCRIPT_NONE without a script, or if it fails (logged).
+ * *after_ms: when it wants to be called without a message; 0: not.
  */
-int stages_open(struct stages *st, const struct template_scope *scope);
+int stages_open(struct stages *st, const struct template_scope *scope, uint64_t *after_ms);
 void stages_close(struct stages *st, int callback);
 
 #endif

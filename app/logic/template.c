@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/unique.h"
 #include "logic/json_text.h"
 #include "logic/message.h"
 

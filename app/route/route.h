@@ -75,8 +75,8 @@ const char *route_named_param(const struct route *rt, size_t n);
 
 /*
  * route_set_key - find out on which parameters the route's feeds depend, once all of its fields
- * are set: those that its templates and expressions name; and for a handler that opens its own
- * subjects, or a script of which it cannot be told, all of its path's. Returns 0, -ENOMEM.
+ * are set: those that its templates and expressions name; and for a handler other than relay, or a
+ * script of which it cannot be told, all of its path's. Returns 0, -ENOMEM.
  */
 int route_set_key(struct route *rt);
 

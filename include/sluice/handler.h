@@ -192,6 +192,13 @@ bool json_is(struct json_object *obj, const char *name, const char *value);
 bool json_is_true(struct json_object *obj, const char *name);
 
 /*
+ * unique_make - a text that no other call returns, in any worker on any machine: letters and digits
+ * that begin with the time, so that later ones sort behind earlier ones of the same worker.
+ */
+enum { UNIQUE_LEN = 33 };
+void unique_make(char text[UNIQUE_LEN]);
+
+/*
  * reply: of answer(). reply_type sets the media type (text/plain otherwise). reply_printf adds
  * to the body, up to 1 MiB; what does not fit makes the answer a 500.
  */
