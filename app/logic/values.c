@@ -598,9 +598,13 @@ values_open(lua_State *L)
  * buffer's.
  */
 
+/* So much of a result is work of one step: a result of 1 MiB is within what an expression may. */
+enum { RESULT_BYTES_PER_STEP = 16 };
+
 struct out {
 	lua_State *L;
 	struct buf *b;
+	size_t charged; /* b's length up to which steps were taken */
 	unsigned depth;
 };
 
@@ -609,8 +613,12 @@ static void put_value(struct out *out, int index);
 static void
 check(struct out *out, int rc)
 {
+	size_t steps = (out->b->len - out->charged) / RESULT_BYTES_PER_STEP;
+
 	if (rc < 0)
 		luaL_error(out->L, rc == -EMSGSIZE ? "the result is too long" : "out of memory");
+	sandbox_charge(out->L, steps);
+	out->charged += steps * RESULT_BYTES_PER_STEP;
 }
 
 /* The shortest text that reads as the same number. */
@@ -913,7 +921,7 @@ put_value(struct out *out, int index)
 void
 values_put(lua_State *L, int index, struct buf *b)
 {
-	struct out out = {.L = L, .b = b};
+	struct out out = {.L = L, .b = b, .charged = b->len};
 	const char *text;
 	size_t len;
 
