@@ -458,15 +458,19 @@ static int
 load_modules(struct loader *ld)
 {
 	const size_t section = ld->sections[CONFIG_SERVER];
-	const struct ini_entry *e =
-	    section == CONFIG_NO_SECTION ? NULL : ini_find(&ld->ini, section, "modules");
-	const char *list = e != NULL ? e->value : "", *one;
+	const struct ini_entry *e = ini_find(&ld->env, CONFIG_SERVER, "modules");
+	const char *file = ".", *list, *one;
 	size_t len;
 	int rc = 0;
 
+	if (e == NULL && section != CONFIG_NO_SECTION &&
+	    (e = ini_find(&ld->ini, section, "modules")) != NULL)
+		file = faults_file_name(&ld->faults, e->file);
+	if (e == NULL)
+		return 0;
+	list = e->value;
 	while (rc == 0 && (one = config_list_next(&list, &len)) != NULL)
-		rc = use_pattern(ld, faults_file_name(&ld->faults, e->file), one, len, e,
-				 use_module);
+		rc = use_pattern(ld, file, one, len, e, use_module);
 	return rc;
 }
 

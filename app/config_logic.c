@@ -64,9 +64,11 @@ compile(const struct config_source *src, struct route *rt, size_t section, const
 
 	if (!is_set(text))
 		return 0;
-	if ((rc = need_sandbox(st)) < 0 ||
-	    (rc = expression_new(out, st->sandbox, text, why, sizeof(why))) == -ENOMEM)
-		return -ENOMEM;
+	if ((rc = need_sandbox(st)) < 0)
+		return rc;
+	rc = expression_new(out, st->sandbox, text, why, sizeof(why));
+	if (rc == -ENOMEM)
+		return rc;
 	if (rc == -EINVAL) {
 		config_fault(src, entry(src, section, key), why);
 		return 0;
@@ -88,33 +90,31 @@ script_path(const struct config_source *src, const struct ini_entry *e)
 	return asprintf(&path, "%.*s%s", (int)(slash + 1 - file), file, e->value) < 0 ? NULL : path;
 }
 
-/* The whole file, NUL-terminated, for the caller to free. Returns 0, or a negative errno. */
-static int
-read_file(const char *path, char **out)
+/* The whole file, NUL-terminated, for the caller to free; NULL with errno. */
+static char *
+read_file(const char *path)
 {
 	FILE *f = fopen(path, "re");
-	char *text;
-	size_t len;
+	char *text = f != NULL ? malloc(SCRIPT_LEN_MAX + 2) : NULL;
+	size_t len = 0;
+	int problem = errno;
 
-	if (f == NULL)
-		return -errno;
-	if ((text = malloc(SCRIPT_LEN_MAX + 2)) == NULL) {
-		fclose(f);
-		return -ENOMEM;
+	if (text != NULL) {
+		errno = 0;
+		len = fread(text, 1, SCRIPT_LEN_MAX + 1, f);
+		problem = ferror(f)                         ? errno
+			  : len > SCRIPT_LEN_MAX            ? EFBIG
+			  : memchr(text, '\0', len) != NULL ? EILSEQ
+							    : 0;
+		text[len] = '\0';
 	}
-	errno = 0;
-	len = fread(text, 1, SCRIPT_LEN_MAX + 1, f);
-	if (ferror(f) || len > SCRIPT_LEN_MAX || memchr(text, '\0', len) != NULL) {
-		int rc = ferror(f) ? -errno : len > SCRIPT_LEN_MAX ? -EFBIG : -EILSEQ;
-
+	if (f != NULL)
 		fclose(f);
-		free(text);
-		return rc;
-	}
-	fclose(f);
-	text[len] = '\0';
-	*out = text;
-	return 0;
+	if (problem == 0)
+		return text;
+	free(text);
+	errno = problem;
+	return NULL;
 }
 
 static int
@@ -134,23 +134,21 @@ static int
 compile_script(const struct config_source *src, struct route *rt, size_t section)
 {
 	const struct ini_entry *e = entry(src, section, "script");
-	char why[WHY_LEN], *path, *text = NULL;
+	char why[WHY_LEN], *path, *text;
 	int rc;
 
 	if (!is_set(rt->logic.script) || e == NULL)
 		return 0;
 	if ((path = script_path(src, e)) == NULL)
 		return -ENOMEM;
-	if ((rc = read_file(path, &text)) < 0) {
-		snprintf(why, sizeof(why), "%s: %s", path,
-			 rc == -EILSEQ ? "it holds a NUL" : strerror(-rc));
-		if (rc != -ENOMEM)
-			rc = -EINVAL;
+	if ((text = read_file(path)) != NULL) {
+		if ((rc = load_script(rt, path, text, why)) == 0)
+			rc = find_params(rt, text);
 	} else {
-		rc = load_script(rt, path, text, why);
+		rc = errno == ENOMEM ? -ENOMEM : -EINVAL;
+		snprintf(why, sizeof(why), "%s: %s", path,
+			 errno == EILSEQ ? "it holds a NUL" : strerror(errno));
 	}
-	if (rc == 0)
-		rc = find_params(rt, text);
 	if (rc == -EINVAL) {
 		config_fault(src, e, why);
 		rc = 0;

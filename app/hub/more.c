@@ -284,14 +284,14 @@ feed_command(struct feed *fd, feed_reply_fn fn)
 	if (words == NULL)
 		return -ENOENT;
 	buf_init(&text, COMMAND_TEXT_MAX);
-	for (; words[argc] != NULL && argc < ARGS_MAX && rc == 0; argc++) {
+	for (; argc < ARGS_MAX && words[argc] != NULL && rc == 0; argc++) {
 		at[argc] = text.len;
 		if ((rc = template_expand(words[argc], &scope, &text)) == 0)
 			rc = buf_putc(&text, '\0');
 	}
 	for (i = 0; i < argc && rc == 0; i++)
 		argv[i] = text.p + at[i];
-	if (rc == 0)
+	if (rc == 0 && argc > 0)
 		rc = ask(fd, fn, argc, argv);
 	buf_fini(&text);
 	return rc;

@@ -214,7 +214,7 @@ bool worker_count(unsigned n, const char **name, unsigned long long *value);
  * A module: a shared object that "[server] modules" names, with handlers that are compiled apart
  * from Sluice. One of its files says SLUICE_MODULE(&orders, &chat);
  */
-#define SLUICE_HANDLER_ABI 1
+#define SLUICE_HANDLER_ABI 1U
 
 struct handler_module {
 	unsigned abi; /* SLUICE_HANDLER_ABI of the header that it was compiled with */
