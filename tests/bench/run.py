@@ -47,6 +47,32 @@ path = /many/{{n}}
 channels = many:{{n}}
 """
 
+# What a route's section may do to a message. Each passes all messages on, so that the load client
+# can check them, but for the batch.
+STAGES = {
+    "no logic": "",
+    "filter": "filter = message.seq >= 0",
+    "filter, two fields": "filter = message.seq >= 0 and message.t ~= 'x'",
+    "fields": "fields = seq, t",
+    "add.NAME": "add.now = {now}",
+    "id from a field": "id = {.seq}",
+    "transform, whole": "transform = message",
+    "transform, a table": "transform = {seq = message.seq, t = message.t, u = now}",
+    "script": "script = stage.lua",
+    "until": "until = message.seq < 0",
+    "rate": "rate = 1000000/s",
+    "rate_by": "rate = 1000000/s\nrate_by = {channel}",
+    "batch of 100": "batch = 100/10s",
+}
+STAGE_MESSAGES = 50000
+
+
+def stages_ini():
+    text = ""
+    for number, lines in enumerate(STAGES.values()):
+        text += f"\n[route stage{number}]\npath = /stage/{number}\nchannels = bench\nqueue = 256m\n{lines}\n"
+    return text
+
 LIGHTTPD_CONF = """\
 server.modules = ( "mod_fastcgi" )
 server.document-root = "{folder}"
@@ -255,7 +281,9 @@ class Bench:
     def command_of(self, contender, listen):
         if contender == SLUICE:
             ini = f"{self.folder}/sluice.ini"
-            pathlib.Path(ini).write_text(SLUICE_INI.format(folder=self.folder))
+            pathlib.Path(ini).write_text(SLUICE_INI.format(folder=self.folder) + stages_ini())
+            script = "return function(channel, message, event) return message end"
+            pathlib.Path(self.folder, "stage.lua").write_text(script)
             return [self.build / "sluice", "serve", "-c", ini, "-l", f"unix:{listen}", "-w", "1"]
         mode = "--per-event" if contender == EVENT else "--per-turn"
         command = [self.tool("floor"), "--listen", f"unix:{listen}", mode]
@@ -334,6 +362,24 @@ class Bench:
         self.check(f"{scenario.name}, {contender}", report)
         return cpu / 1e3 / scenario.streams, pss / scenario.streams
 
+    def stage(self, number, name):
+        """Returns the processor time per message, µs, with one subscriber."""
+        checked = not name.startswith("batch")
+        flood = Scenario(name, 1, STAGE_MESSAGES)
+        with self.serving(SLUICE) as (pids, target):
+            with Load(self, target, f"/stage/{number}", 1, STAGE_MESSAGES if checked else 0) as load:
+                load.report("open")
+                wait_until_quiet(pids)
+                before = cpu_ns(pids)
+                self.publish(flood)
+                report = load.report("done") if checked else None
+                wait_until_quiet(pids, 20)
+                used_ns = cpu_ns(pids) - before
+                load.release()
+        if report:
+            self.check(f"stage {name}", report)
+        return used_ns / 1e3 / STAGE_MESSAGES
+
 
 def scenarios(quick):
     """Pairs of a scenario and its rows; an opening fills two."""
@@ -380,6 +426,29 @@ def measure(bench, scenario, rows, contenders, runs):
     progress("")
 
 
+def measure_stages(bench, runs, only):
+    """The cost of each stage: {name: [µs per message, ...]}, all in turn within each run."""
+    costs = {name: [] for name in STAGES if only in f"stage {name}"}
+    for run in range(runs):
+        for number, name in enumerate(STAGES):
+            if name in costs:
+                progress(f"stage {name}: {run + 1}/{runs}")
+                costs[name].append(bench.stage(number, name))
+    progress("")
+    return costs
+
+
+def print_stages(costs):
+    lines = [["stage, one subscriber", "µs/message", "more than no logic"]]
+    plain = statistics.median(costs["no logic"]) if costs.get("no logic") else None
+    for name, values in costs.items():
+        if values:
+            cost = statistics.median(values)
+            lines.append([name, figure(cost), "-" if plain is None else figure(cost - plain)])
+    if len(lines) > 1:
+        print_columns(lines)
+
+
 def print_columns(lines):
     widths = [max(len(cell) for cell in column) for column in zip(*lines)]
     for line in lines:
@@ -422,6 +491,7 @@ def parse_arguments():
     parser.add_argument("--quick", action="store_true", help="three short runs instead of five")
     parser.add_argument("--runs", type=int, help="so many runs")
     parser.add_argument("--only", default="", help="the scenarios whose name contains this")
+    parser.add_argument("--no-stages", action="store_true", help="without the cost of each stage")
     parser.add_argument("--floor-only", action="store_true", help="without Sluice")
     return parser.parse_args()
 
@@ -434,6 +504,7 @@ def main():
         signal.signal(number, lambda *_: sys.exit(1))
     contenders = [EVENT, TURN] if args.floor_only else [EVENT, TURN, SLUICE]
     runs = args.runs or (3 if args.quick else 5)
+    costs = {}
     chosen = [pair for pair in scenarios(args.quick) if args.only in pair[0].name]
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
         bench = Bench(folder, args.build.resolve())
@@ -441,6 +512,8 @@ def main():
             with bench.redis():
                 for scenario, rows in chosen:
                     measure(bench, scenario, rows, contenders, runs)
+                if not args.no_stages and not args.floor_only:
+                    costs = measure_stages(bench, min(runs, 3), args.only)
         except (BenchError, OSError) as error:
             bench.lost.append(str(error))
             log = pathlib.Path(folder, "server.log")
@@ -449,6 +522,7 @@ def main():
     rows = [row for _, rows in chosen for row in rows]
     print_table(rows)
     print_latencies(bench.latencies)
+    print_stages(costs)
     for line in bench.lost:
         print(line)
     return 1 if bench.lost or any(row.verdict() == "over" for row in rows) else 0
