@@ -477,6 +477,106 @@ routes(void **state)
 	RUN(cases);
 }
 
+#define NAMES \
+	"there are message, channel, id, params, now, math, string, table, tostring, tonumber, " \
+	"type, pairs, ipairs, null, array, unique\n"
+#define LIMIT "is no number of 1 to 1000000 in a time of 1ms to 1h, as in 10/s or 1/5s\n"
+
+static void
+logic(void **state)
+{
+	static const struct text_case cases[] = {
+	    {"expression", ROUTE "filter = message.a >= 5 and params.id ~= channel\n", NULL},
+	    {"no end", ROUTE "filter = message.a ==\n",
+	     "f:4: [route x] filter: unexpected symbol near <eof>\n"},
+	    {"a statement", ROUTE "transform = message.a = 5\n",
+	     "f:4: [route x] transform: <eof> expected near '='\n"},
+	    {"misspelt", ROUTE "until = mesage.done\n",
+	     "f:4: [route x] until: there is no \"mesage\"; did you mean \"message\"?\n"},
+	    {"out of reach", ROUTE "filter = os.exit()\n",
+	     "f:4: [route x] filter: there is no \"os\"; " NAMES},
+	    {"a local of its own", ROUTE "filter = (function(xyz) return xyz end)(1)\n", NULL},
+	    {"in [defaults]", "[defaults]\nfilter = x.y\n" ROUTE,
+	     "f:2: [defaults] filter: there is no \"x\"; " NAMES},
+	    {"taken back", "[defaults]\nfilter = true\n" ROUTE "filter =\n", NULL},
+	    {"fields and add", ROUTE "fields = a, b\nadd.c = {now}\nadd.D = {id}{.x}\n", NULL},
+	    {"add without a name", ROUTE "add. = 1\n",
+	     "f:4: [route x] add.: a name is missing: add.server_time = {now}\n"},
+	    {"add with a wrong template", ROUTE "add.a = {x\n",
+	     "f:4: [route x] add.a: a lone {; a name stands in {braces}, and {{ is one brace\n"},
+	    {"nearest name", ROUTE "ad.a = 1\n",
+	     "f:4: [route x] unknown key \"ad.a\"; did you mean \"add.a\"?\n"},
+	    {"two makers", ROUTE "transform = 1\nfields = a\nadd.b = 1\n",
+	     "f:5: [route x] fields: transform makes the data, so this has no use\n"
+	     "f:6: [route x] add.b: transform makes the data, so this has no use\n"},
+	    {"no script", ROUTE "script = gone.lua\n",
+	     "f:4: [route x] script: gone.lua: No such file or directory\n"},
+	    {"rate", ROUTE "rate = 10/s\nrate_mode = latest\nrate_by = {.a}\nbatch = 2/500ms\n",
+	     NULL},
+	    {"rate of none", ROUTE "rate = 0/s\n", "f:4: [route x] rate: \"0/s\" " LIMIT},
+	    {"rate without a time", ROUTE "rate = 10\n", "f:4: [route x] rate: \"10\" " LIMIT},
+	    {"rate in no time", ROUTE "rate = 1/0s\n", "f:4: [route x] rate: \"1/0s\" " LIMIT},
+	    {"batch of too many", ROUTE "batch = 1000001/s\n",
+	     "f:4: [route x] batch: \"1000001/s\" " LIMIT},
+	    {"mode without a rate", ROUTE "rate_mode = latest\n",
+	     "f:4: [route x] rate_mode: there is no rate to which it could apply\n"},
+	    {"by without a rate", ROUTE "rate_by = {.a}\n",
+	     "f:4: [route x] rate_by: there is no rate that it could divide\n"},
+	    {"of a short answer", "[route x]\npath = /x\nhandler = health\nadd.x = 1\n",
+	     "f:4: [route x] add.x: the handler gives a short answer: it has no messages\n"},
+	    {"id", ROUTE "id = {.a}-{unique}\n", NULL},
+	    {"unique in a channel", "[route x]\npath = /x\nchannels = {unique}\n",
+	     "f:3: [route x] channels: no such name may stand here: {unique}; allowed here: "
+	     "{parameter}\n"},
+	    {"rule of a parameter that an expression names",
+	     ROUTE "filter = params.q == 'x'\nparam.q = [a-z]+\n", NULL},
+	};
+
+	(void)state;
+	RUN(cases);
+}
+
+/* What a route's feeds depend on. */
+static void
+keys_of_feeds(void **state)
+{
+	static const struct {
+		const char *name, *lines, *key;
+	} cases[] = {
+	    {"nothing", "channels = c\n", ""},
+	    {"a channel", "channels = c:{id}\n", "id"},
+	    {"an expression", "channels = c\nfilter = params.id == 1\n", "id"},
+	    {"of the query", "channels = c\ntransform = params['q']\n", "q"},
+	    {"which cannot be told", "channels = c\nfilter = params[message.x]\n", "id"},
+	    {"templates",
+	     "channels = c\nadd.a = {a}\nevent = {b}\nid = {c}\nrate = 1/s\n"
+	     "rate_by = {d}\nheartbeat_data = {e}\n",
+	     "bceda"},
+	    {"a handler of its own", "handler = job\n", "id"},
+	    {"a command", "handler = poll\ncommand = GET {a}:{b}\n", "idab"},
+	};
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[512], key[64] = "", *faults;
+		const char *name;
+		struct config *cfg;
+		char *path;
+
+		snprintf(text, sizeof(text), "[route x]\npath = /x/{id}\n%s", cases[i].lines);
+		path = write_file("f", text, strlen(text));
+		if ((faults = load(&cfg, path)) != NULL)
+			fail_msg("%s: %s", cases[i].name, faults);
+		for (n = 0; (name = route_key_param(cfg->routes[0], n)) != NULL; n++)
+			strcat(key, name);
+		if (strcmp(key, cases[i].key) != 0)
+			fail_msg("%s: \"%s\" instead of \"%s\"", cases[i].name, key, cases[i].key);
+		config_free(cfg);
+		free(path);
+	}
+}
+
 static void
 odd_files(void **state)
 {
@@ -713,7 +813,8 @@ main(void)
 	    cmocka_unit_test(sections),      cmocka_unit_test(keys),
 	    cmocka_unit_test(values),        cmocka_unit_test(listen_addresses),
 	    cmocka_unit_test(templates),     cmocka_unit_test(rules),
-	    cmocka_unit_test(routes),        cmocka_unit_test(odd_files),
+	    cmocka_unit_test(routes),        cmocka_unit_test(logic),
+	    cmocka_unit_test(keys_of_feeds), cmocka_unit_test(odd_files),
 	    cmocka_unit_test(defaults),      cmocka_unit_test(effective),
 	    cmocka_unit_test(environment),   cmocka_unit_test(includes),
 	    cmocka_unit_test(other_locales),

@@ -1,0 +1,105 @@
+"""Handlers that are compiled apart: built against the installed headers, loaded, checked."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ECHO = """
+#include <sluice/handler.h>
+
+static int
+echo_open(struct feed *feed, const struct request *req)
+{
+	return feed_channel(feed, "module:%s", request_param(req, "name"));
+}
+
+static enum verdict
+echo_message(struct feed *feed, struct message *msg)
+{
+	struct json_object *out = json_object_new_object();
+
+	json_object_object_add(out, "name", json_object_new_string(feed_param(feed, "name")));
+	return message_replace(msg, out);
+}
+
+static const struct handler echo = {
+    .name = "echo", .open = echo_open, .message = echo_message, .is_private = PRIVATE};
+
+SLUICE_MODULE(&echo);
+"""
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """Where `make install` puts the headers."""
+    subprocess.run(["make", "-s", "-C", ROOT, "install", f"DESTDIR={tmp_path}", "PREFIX=/usr"], check=True,
+                   capture_output=True, env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")})
+    return tmp_path / "usr"
+
+
+def compile_module(folder, name, text, *options):
+    """As the manual page says it."""
+    source = folder / f"{name}.c"
+    source.write_text(text)
+    subprocess.run(["cc", "-O2", "-fPIC", "-shared", *options, "-o", folder / f"{name}.so", source], check=True)
+    return folder / f"{name}.so"
+
+
+def test_a_module_of_the_installed_headers(launch, redis, installed, folder):
+    include = f"-I{installed}/include"
+    module = compile_module(folder, "echo", ECHO, include, "-DPRIVATE=false")
+    sluice = launch({"echo": {"path": "/echo/{name}", "handler": "echo"}}, server={"modules": module.name})
+    with sluice.open("/echo/a") as one, sluice.open("/echo/a") as two:
+        assert sluice.status()["feeds"] == 1
+        redis.publish("module:a", "1")
+        assert one.next_message().data == two.next_message().data == '{"name":"a"}'
+    assert (installed / "share/man/man3/sluice-handler.3").exists()
+
+
+def test_a_private_handler_has_a_feed_for_each_subscriber(launch, redis, installed, folder):
+    module = compile_module(folder, "echo", ECHO, f"-I{installed}/include", "-DPRIVATE=true")
+    sluice = launch({"echo": {"path": "/echo/{name}", "handler": "echo"}}, server={"modules": module})
+    assert "none" in sluice.run("routes", "-c", sluice.config).out
+    streams = [sluice.open("/echo/a") for _ in range(5)]
+    assert sluice.status()["feeds"] == 5
+    redis.publish("module:a", "1")
+    for stream in streams:
+        assert stream.next_message().data == '{"name":"a"}'
+        stream.close()
+    sluice.wait_status("feeds", 0, 10)
+
+
+@pytest.mark.parametrize("name, text, options, what", [
+    ("abi", ECHO, ["-DPRIVATE=false", "-USLUICE_HANDLER_ABI"], "handlers of version 99"),
+    ("none", "int x;", [], "it says no SLUICE_MODULE()"),
+    ("twice", ECHO.replace('"echo"', '"relay"'), ["-DPRIVATE=false"], 'there is a handler "relay" already'),
+    ("missing", ECHO + "void gone(void); void *use = (void *)gone;", ["-DPRIVATE=false"], "gone"),
+    ("empty", ECHO.replace(".open = echo_open,", ""), ["-DPRIVATE=false", "-Wno-unused-function"], "open() and answer()"),
+])
+def test_a_module_that_is_refused(launch, folder, name, text, options, what):
+    if name == "abi":
+        text = text.replace("SLUICE_MODULE(&echo);", "#undef SLUICE_HANDLER_ABI\n#define SLUICE_HANDLER_ABI 99U\n"
+                            "SLUICE_MODULE(&echo);")
+    compile_module(folder, name, text, f"-I{ROOT}/include", *options)
+    sluice = launch({"x": {"path": "/x", "channels": "x"}}, server={"modules": f"{name}.so"}, start=False)
+    result = sluice.run("check", "-c", sluice.config)
+    assert result.returncode == 1
+    assert "[server] modules: " in result.err and what in result.err
+    assert result.err.startswith(f"{sluice.config}:")
+
+
+def test_a_module_that_is_not_there(launch):
+    sluice = launch({"x": {"path": "/x", "channels": "x"}}, server={"modules": "gone.so"}, start=False)
+    result = sluice.run("check", "-c", sluice.config)
+    assert result.returncode == 1 and "there is no " in result.err and "gone.so" in result.err
+
+
+def test_make_handlers_for_a_folder_of_ones_own(folder):
+    (folder / "own.c").write_text(ECHO.replace("PRIVATE", "true"))
+    subprocess.run(["make", "-s", "-C", ROOT, "handlers", f"H={folder}"], check=True, capture_output=True,
+                   env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")})
+    assert (folder / "own.so").exists()
