@@ -307,7 +307,7 @@ tell_param(const struct walk *w, struct lexer lx)
 	if (equals(&t, "[") && name.kind == TOKEN_STRING &&
 	    memchr(name.p, '\\', name.len) == NULL) {
 		read_token(&lx, &t);
-		if (equals(&t, "]") && *(name.p - 1) != '[')
+		if (equals(&t, "]") && name.len > 0 && *name.p != '[')
 			return w->ops->on_param(w->ctx, name.p, name.len);
 	}
 	return w->ops->on_param(w->ctx, NULL, 0);
@@ -325,10 +325,24 @@ tell(const struct walk *w, const struct token *t, const struct lexer *lx)
 	return w->ops->on_free(w->ctx, t->p, t->len, t->line);
 }
 
+/* ::name:: and goto name; lx is a copy, and reads what follows the name. */
+static bool
+is_label(const struct token *before, struct lexer lx)
+{
+	struct token next;
+
+	if (equals(before, "goto"))
+		return true;
+	if (!equals(before, "::"))
+		return false;
+	read_token(&lx, &next);
+	return equals(&next, "::");
+}
+
 int
 names_walk(const char *text, size_t len, const struct names_ops *ops, void *ctx)
 {
-	static const char *const before_others[] = {".", ":", "::", "goto", NULL};
+	static const char *const before_fields[] = {".", ":", NULL};
 	struct lexer lx = {text, text + len, 1};
 	struct token t, before = {0};
 	struct own own = {0};
@@ -336,7 +350,8 @@ names_walk(const char *text, size_t len, const struct names_ops *ops, void *ctx)
 	int rc = find_own(&own, text, len);
 
 	for (read_token(&lx, &t); t.kind != TOKEN_END && rc == 0; before = t, read_token(&lx, &t)) {
-		if (is_name(&t) && (before.p == NULL || !is_any(&before, before_others)))
+		if (is_name(&t) && (before.p == NULL ||
+				    (!is_any(&before, before_fields) && !is_label(&before, lx))))
 			rc = tell(&w, &t, &lx);
 	}
 	free(own.v);

@@ -1,0 +1,135 @@
+/*
+ * test_names.c - which names a Lua text takes from outside.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "logic/names.h"
+
+struct found {
+	char text[512];
+	unsigned stop_after, n;
+};
+
+static int
+note(struct found *found, const char *sign, const char *name, size_t len, unsigned line)
+{
+	size_t at = strlen(found->text);
+
+	snprintf(found->text + at, sizeof(found->text) - at, "%s%s%.*s", at > 0 ? " " : "", sign,
+		 (int)len, name);
+	if (line > 1) {
+		at = strlen(found->text);
+		snprintf(found->text + at, sizeof(found->text) - at, "@%u", line);
+	}
+	return ++found->n == found->stop_after ? 7 : 0;
+}
+
+static int
+on_free(void *ctx, const char *name, size_t len, unsigned line)
+{
+	return note(ctx, "", name, len, line);
+}
+
+static int
+on_param(void *ctx, const char *name, size_t len)
+{
+	return note(ctx, "$", name != NULL ? name : "?", name != NULL ? len : 1, 1);
+}
+
+static const struct names_ops ops = {.on_free = on_free, .on_param = on_param};
+
+static void
+uses(void **state)
+{
+	static const struct {
+		const char *name, *text, *want;
+	} cases[] = {
+	    {"nothing", "", ""},
+	    {"a field is none", "message.user.name", "message"},
+	    {"a method is none", "channel:sub(1)", "channel"},
+	    {"two dots are no field's", "a..b", "a b"},
+	    {"key of a table", "{a = b, ['c'] = d, e}", "b d e"},
+	    {"equal is no key", "{a == b}", "a b"},
+	    {"numbers", "0x1F + 1e5 + 1.5e-3 + 3..2", ""},
+	    {"strings", "'a' .. \"b\" .. [[c]] .. [==[d]]e]==] .. 'f\\'g' .. h", "h"},
+	    {"comments", "a -- b\n + c --[[ d\n e]] + f --[=[ ]] g ]=] + h", "a c@2 f@3 h@3"},
+	    {"locals", "local a, b <const> = 1, c return a + b + d", "c d"},
+	    {"a function's own", "function(a, b, ...) return a + b + c end", "c"},
+	    {"its name", "local function f(a) return f(a) end function g() end", ""},
+	    {"a loop's own", "for i, v in pairs(t) do print(i, v) end", "pairs t print"},
+	    {"what it assigns", "a, b = 1 c = 2 return a, b, c, d", "d"},
+	    {"labels", "goto x ::x:: y()", "y"},
+	    {"words", "if not nil then return true else while false do break end end", ""},
+	    {"parameter", "params.room", "$room params"},
+	    {"quoted", "params['a'] .. params[\"b\"]", "$a params $b params"},
+	    {"by a variable", "params[x]", "$? params x"},
+	    {"with an escape", "params['\\97']", "$? params"},
+	    {"in long brackets", "params[ [[a]] ]", "$? params"},
+	    {"part of an expression", "params['a' .. x]", "$? params x"},
+	    {"handed on", "f(params)", "f $? params"},
+	    {"another's", "message.params.x", "message"},
+	    {"a key of that name", "{params = params.a}", "$a"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct found found = {0};
+		int rc = names_walk(cases[i].text, strlen(cases[i].text), &ops, &found);
+
+		assert_int_equal(rc, 0);
+		if (strcmp(found.text, cases[i].want) != 0)
+			fail_msg("%s: \"%s\" instead of \"%s\"", cases[i].name, found.text,
+				 cases[i].want);
+	}
+}
+
+/* Text that ends anywhere: nothing beyond it is read (a sanitizer looks), and it comes to an end.
+ */
+static void
+beginnings(void **state)
+{
+	static const char text[] =
+	    "local a = params['x'] --[==[ \n]==] .. [=[ ]] ]=] .. \"q\\\"\" "
+	    "for i in f(params[1]) do ::l:: goto l end return {b = 0x1p-3, c.d}";
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(text); len++) {
+		struct found found = {0};
+		char *copy = malloc(len > 0 ? len : 1);
+
+		assert_non_null(copy);
+		memcpy(copy, text, len);
+		assert_int_equal(names_walk(copy, len, &ops, &found), 0);
+		free(copy);
+	}
+}
+
+static void
+stopped(void **state)
+{
+	struct found found = {.stop_after = 2};
+
+	(void)state;
+	assert_int_equal(names_walk("a + b + c", 9, &ops, &found), 7);
+	assert_string_equal(found.text, "a b");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(uses),
+	    cmocka_unit_test(beginnings),
+	    cmocka_unit_test(stopped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
