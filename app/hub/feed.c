@@ -207,10 +207,10 @@ send_rendered(struct feed *fd, const struct template_scope *scope, const struct 
 
 	for (i = 0; i < r->n; i++) {
 		const struct rendered *one = &r->v[i];
-		struct event ev = {.data = r->bytes.p + one->at, .data_len = one->len};
+		struct event ev = {.data = rendering_at(r, one->at), .data_len = one->len};
 
 		if (one->has_type) {
-			ev.type = r->bytes.p + one->type_at;
+			ev.type = rendering_at(r, one->type_at);
 			ev.type_len = one->type_len;
 		}
 		send_event(fd, scope, &ev, r->ends && i + 1 == r->n);

@@ -236,7 +236,7 @@ scan(struct scan *s)
 bool
 json_text_check(const char *p, size_t len, bool *has_wide)
 {
-	struct scan s = {.p = p, .end = p + len};
+	struct scan s = {.p = p, .end = len > 0 ? p + len : p};
 	bool is_json = scan(&s);
 
 	if (has_wide != NULL)
@@ -267,7 +267,7 @@ json_text_is_wide(const char *p, size_t len)
 int
 json_put_string(struct buf *b, const char *p, size_t len)
 {
-	const char *end = p + len, *plain = p;
+	const char *end = len > 0 ? p + len : p, *plain = p;
 	size_t before = b->len;
 	int rc = buf_putc(b, '"');
 

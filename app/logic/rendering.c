@@ -55,3 +55,9 @@ rendering_add(struct rendering *r, size_t at, const char *type, size_t type_len)
 	r->v[r->n++] = ev;
 	return 0;
 }
+
+const char *
+rendering_at(const struct rendering *r, size_t at)
+{
+	return r->bytes.p != NULL ? r->bytes.p + at : "";
+}

@@ -36,4 +36,7 @@ void rendering_clear(struct rendering *r); /* keeps the memory, if it is not muc
  */
 int rendering_add(struct rendering *r, size_t at, const char *type, size_t type_len);
 
+/* rendering_at - what stands at an offset of bytes; valid until more is added. */
+const char *rendering_at(const struct rendering *r, size_t at);
+
 #endif

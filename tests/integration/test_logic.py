@@ -141,10 +141,10 @@ def test_transform_knows_parameters_and_channel(sluice, redis):
 def test_what_a_result_becomes(sluice, redis):
     with sluice.open("/value") as stream:
         publish(redis, "l:value", *[{"value": v} for v in
-                                    ["text as it is", 7, 1.5, True, False, None, [1, [], {}, None], {"a": {}}]], {"x": 1})
+                                    ["text as it is", "", 7, 1.5, True, False, None, [1, [], {}, None], {"a": {}}]], {"x": 1})
         publish(redis, "l:value", {"value": "end"})
-        got = [stream.next_message().data for _ in range(7)]
-        assert got == ["text as it is", "7", "1.5", "true", "[1,[],{},null]", '{"a":{}}', "end"]
+        got = [stream.next_message().data for _ in range(8)]
+        assert got == ["text as it is", "", "7", "1.5", "true", "[1,[],{},null]", '{"a":{}}', "end"]
 
 
 EXACT = ["18446744073709551615", "-9223372036854775808", "9007199254740993", "18446744073709551616",
