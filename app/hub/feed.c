@@ -186,6 +186,10 @@ send_event(struct feed *fd, const struct template_scope *scope, struct event *ev
 
 	if (set_type(fd, scope, ev) < 0 || set_id(fd, scope, ev) < 0)
 		return;
+	if ((rc = event_check(ev)) < 0) {
+		feed_count_drop(rc); /* now: in a batch it would take the others with it */
+		return;
+	}
 	counters_add(COUNTER_RENDERED, 1);
 	if (pace->rate.n == 0 && pace->batch.n == 0) {
 		if ((rc = feed_emit(fd, ev)) < 0)
@@ -249,6 +253,21 @@ end_for_good(struct feed *fd)
 	end_those_who_saw(fd);
 }
 
+/* It may fail, as when the route's scripts are in their pause: then at the next message. */
+static void
+open_script(struct feed *fd)
+{
+	struct stages *stages = &fd->class->settings->stages;
+	struct template_scope scope = scope_of(fd, NULL);
+	uint64_t after_ms;
+
+	if (stages->script == NULL || fd->more->callback != SCRIPT_NONE)
+		return;
+	fd->more->callback = stages_open(stages, &scope, &after_ms);
+	if (after_ms > 0)
+		more_call_after(fd, after_ms);
+}
+
 /* The route's stages, and what they let through. msg NULL: the script is called without one. */
 static void
 deliver(struct feed *fd, struct message *msg, bool is_last)
@@ -256,9 +275,13 @@ deliver(struct feed *fd, struct message *msg, bool is_last)
 	struct stages *stages = &fd->class->settings->stages;
 	struct rendering *r = &fd->class->hub->rendering;
 	struct template_scope scope = scope_of(fd, msg);
-	int callback = fd->more != NULL ? fd->more->callback : SCRIPT_NONE;
+	int callback = SCRIPT_NONE;
 	struct event ev = {0};
 
+	if (fd->more != NULL) {
+		open_script(fd);
+		callback = fd->more->callback;
+	}
 	switch (stages_run(stages, callback, &scope, r)) {
 	case STAGES_AS_IS:
 		ev.data = message_bytes(msg, &ev.data_len);
@@ -463,17 +486,13 @@ static int
 begin_logic(struct feed *fd)
 {
 	struct feed_settings *fs = fd->class->settings;
-	struct template_scope scope = scope_of(fd, NULL);
-	uint64_t after_ms;
 	int rc;
 
 	if (fs->stages.script == NULL && fs->pace.rate.n == 0 && fs->pace.batch.n == 0)
 		return 0;
 	if ((rc = more_new(fd)) < 0)
 		return rc;
-	fd->more->callback = stages_open(&fs->stages, &scope, &after_ms);
-	if (after_ms > 0)
-		more_call_after(fd, after_ms);
+	open_script(fd);
 	return 0;
 }
 

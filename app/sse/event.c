@@ -117,6 +117,25 @@ least_len(const struct event *ev)
 }
 
 int
+event_check(const struct event *ev)
+{
+	static const char unsafe[] = "\"():<>?@[\\]{}\x7f";
+	size_t i;
+
+	if (ev->type_len > 0 && !is_name_ok(ev->type, ev->type_len, EVENT_TYPE_MAX))
+		return -EINVAL;
+	if (ev->id == NULL)
+		return 0;
+	if (ev->id_len == 0 || !is_name_ok(ev->id, ev->id_len, EVENT_ID_MAX))
+		return -EINVAL;
+	for (i = 0; i < ev->id_len; i++) {
+		if ((unsigned char)ev->id[i] < 0x20 || strchr(unsafe, ev->id[i]) != NULL)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+int
 event_append(struct buf *b, const struct event *ev, size_t *n_replaced)
 {
 	size_t before = b->len, n_before = n_replaced != NULL ? *n_replaced : 0;

@@ -34,6 +34,13 @@ enum { EVENT_ID_MAX = 128, EVENT_TYPE_MAX = 128 };
  */
 int event_append(struct buf *b, const struct event *ev, size_t *n_replaced);
 
+/*
+ * event_check - would event_append() take the names, and is the id one that a browser sends back
+ * to another origin without asking first? Returns 0, -EINVAL.
+ * Source: Fetch, 2.2.2 "CORS-unsafe request-header byte".
+ */
+int event_check(const struct event *ev);
+
 /* event_append_retry - a "retry:" field as a frame of its own. ms > 0. */
 int event_append_retry(struct buf *b, unsigned ms);
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from waiting import SLOW, wait_for
+from waiting import SLOW, Timeout, wait_for
 
 SCRIPTS = {
     "count.lua": """
@@ -54,6 +54,11 @@ SCRIPTS = {
             event:message("not sent")
             return message.user.name
         end""",
+    "away.lua": """
+        return function(channel, message, event)
+            while message.loop do end
+            return "fine"
+        end""",
     "nothing.lua": "return function() return nil end",
 }
 
@@ -72,6 +77,8 @@ ROUTES = {
                "add.server_time": "{now}", "add.room": "{room}", "add.owner": "{.user.name}", "add.who": "{.user}",
                "add.text": "{room}/{.id}", "add.from": "{channel}", "add.camelCase": "x"},
     "named": {"path": "/named", "channels": "l:named", "event": "{.type}", "id": "{.id}"},
+    "named_batch": {"path": "/named-batch", "channels": "l:named-batch", "event": "{.type}", "id": "{.id}", "batch": "2/1h"},
+    "away": {"path": "/away/{id}", "channels": "l:away:{id}", "script": "away.lua"},
     "unique": {"path": "/unique", "channels": "l:unique", "id": "{unique}"},
     "until": {"path": "/until", "channels": "l:until", "filter": "message.job == 7",
               "until": "message.status == 'done'"},
@@ -221,6 +228,35 @@ def test_event_and_id_from_the_message(sluice, redis):
         after = sluice.status()
         assert after["dropped_reserved"] - before["dropped_reserved"] == 2
         assert after["dropped_invalid"] - before["dropped_invalid"] == 5
+
+
+def test_a_bad_name_takes_no_others_of_its_batch_with_it(sluice, redis):
+    with sluice.open("/named-batch") as stream:
+        before = sluice.status()["dropped_invalid"]
+        publish(redis, "l:named-batch", {"type": "a", "id": "1"}, {"type": "b\n", "id": "2"}, {"type": "c", "id": "(3)"},
+                {"type": "d", "id": "4"})
+        event = stream.next_message()
+        assert (event.type, stream.parser.last_event_id) == ("d", "4")
+        assert [b["data"]["id"] for b in json.loads(event.data)["batch"]] == ["1", "4"]
+        assert sluice.status()["dropped_invalid"] == before + 2
+
+
+def test_a_script_that_runs_away_does_not_shut_out_who_comes_meanwhile(sluice, redis):
+    with sluice.open("/away/a") as bad:
+        publish(redis, "l:away:a", *[{"loop": True}] * 50)
+        wait_for(lambda: sluice.status()["failed"] >= 50, lambda: "all to fail")
+        with sluice.open("/away/b") as stream:
+            until = time.monotonic() + 10 * SLOW
+            while time.monotonic() < until:
+                publish(redis, "l:away:b", {})
+                try:
+                    assert stream.next_message(0.1).data == "fine"
+                    break
+                except Timeout:
+                    pass
+            else:
+                raise AssertionError("the second feed never gets anything")
+        assert bad.quiet_for(0.05)
 
 
 def test_unique(sluice, redis):

@@ -191,6 +191,7 @@ static void
 replaced_messages(void **state)
 {
 	struct message arrived, one, other;
+	struct json_object *copy;
 	size_t len;
 
 	(void)state;
@@ -198,7 +199,10 @@ replaced_messages(void **state)
 	message_share(&one, &arrived);
 	message_share(&other, &arrived);
 	assert_ptr_equal(message_json(&one), message_json(&other));
-	assert_ptr_not_equal(message_copy(&one), NULL);
+	copy = message_copy(&one);
+	assert_non_null(copy);
+	assert_ptr_not_equal(copy, message_json(&one));
+	json_object_put(copy);
 	message_fini(&one);
 	message_share(&one, &arrived);
 	assert_int_equal(message_replace(&one, json_tokener_parse("{\"a\":2}")), KEEP);
