@@ -12,6 +12,8 @@ conditional_message(struct feed *feed, struct message *msg)
 	struct json_object *priority = json_object_object_get(message_json(msg), "priority");
 
 	(void)feed;
+	if (json_object_is_type(priority, json_type_string))
+		return DROP; /* json-c would read a number in it */
 	return json_object_get_double(priority) >= 5 ? KEEP : DROP;
 }
 
