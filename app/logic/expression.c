@@ -153,7 +153,7 @@ evaluate(lua_State *L)
 	const struct template_scope *scope = ev->scope;
 
 	lua_rawgeti(L, LUA_REGISTRYINDEX, ev->ex->ref);
-	values_push_view(L, scope->msg != NULL ? message_json(scope->msg) : NULL);
+	values_push_message(L, scope->msg, values_push_view);
 	lua_pushlstring(L, scope->channel, scope->channel_len);
 	if (scope->id != NULL)
 		lua_pushlstring(L, scope->id, scope->id_len);

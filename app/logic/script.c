@@ -270,11 +270,7 @@ call_callback(lua_State *L)
 	lua_rawgeti(L, LUA_REGISTRYINDEX, run->callback);
 	if (scope->msg != NULL) {
 		lua_pushlstring(L, scope->channel, scope->channel_len);
-		values_push_copy(L, message_json(scope->msg));
-		if (lua_isnil(L, -1)) { /* a message that is null is not "no message" */
-			lua_pop(L, 1);
-			lua_pushlightuserdata(L, NULL);
-		}
+		values_push_message(L, scope->msg, values_push_copy);
 	} else {
 		lua_pushnil(L);
 		lua_pushnil(L);

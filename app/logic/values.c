@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "logic/json_text.h"
+#include "logic/message.h"
 #include "logic/sandbox.h"
 
 #define PLAIN (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
@@ -346,6 +347,14 @@ values_push_copy(lua_State *L, struct json_object *json)
 		copy_array(L, json);
 	else
 		copy_object(L, json);
+}
+
+void
+values_push_message(lua_State *L, struct message *msg,
+		    void (*push)(lua_State *L, struct json_object *json))
+{
+	push(L, message_json(msg));
+	nil_to_null(L);
 }
 
 /* Wide numbers */

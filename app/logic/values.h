@@ -25,6 +25,14 @@ void values_push_view(lua_State *L, struct json_object *json);
 void values_push_copy(lua_State *L, struct json_object *json);
 
 /*
+ * values_push_message - the whole message, by one of the two. A message that is null is `null`, for
+ * it is not "no message".
+ */
+struct message;
+void values_push_message(lua_State *L, struct message *msg,
+			 void (*push)(lua_State *L, struct json_object *json));
+
+/*
  * values_put - append the value at index: a string as it is, anything else as JSON. Raises an error
  * for what JSON has no form of (a function, NaN, a table within itself), past b's cap and for lack
  * of memory; b may then hold a part.

@@ -254,6 +254,24 @@ scalars(void **state)
 	f->scope.msg = &f->msg;
 }
 
+static void
+null_message(void **state)
+{
+	static const struct pair pairs[] = {
+	    {"message", "null"},
+	    {"{data = message}", "{\"data\":null}"},
+	    {"message == null and message ~= nil", "true"},
+	    {"message.x", "attempt to index a userdata value (local 'message')"},
+	};
+	struct fixture *f = *state;
+	struct message msg;
+
+	message_init(&msg, "c", 1, "null", 4);
+	f->scope.msg = &msg;
+	EXPECT(f, pairs);
+	message_fini(&msg);
+}
+
 /* A failed rendering leaves the buffer as it was. */
 static void
 buffer_is_kept(void **state)
@@ -284,9 +302,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(results), TEST(failures),
-	    TEST(limits),  TEST(one_that_is_stopped_too_often_waits),
-	    TEST(scalars), TEST(buffer_is_kept),
+	    TEST(results),        TEST(failures),
+	    TEST(limits),         TEST(one_that_is_stopped_too_often_waits),
+	    TEST(scalars),        TEST(null_message),
+	    TEST(buffer_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
