@@ -50,10 +50,10 @@ source_value(const struct route *rt, const char *key)
 static int
 add_from(char **cell, const struct route *rt)
 {
-	static const char *const keys[] = {"channels", "patterns"};
+	static const char *const keys[] = {"channels", "patterns", "streams"};
 	int rc = 0;
 
-	for (size_t i = 0; i < 2 && rc == 0; i++) {
+	for (size_t i = 0; i < 3 && rc == 0; i++) {
 		char *value = source_value(rt, keys[i]);
 
 		if (value == NULL || strcmp(value, "\"\"") == 0) {
@@ -102,14 +102,15 @@ print_row(const char *const *cells, const size_t *widths)
 static bool
 is_plain(const char *line, size_t len)
 {
-	static const char *const in_table[] = {"path", "handler", "channels", "patterns"};
+	static const char *const in_table[] = {"path", "handler", "channels", "patterns",
+					       "streams"};
 	size_t key_len = strcspn(line, " ");
 	const char *value = line + key_len + 3;
 	const struct config_key *key;
 	char name[128];
 
 	snprintf(name, sizeof(name), "%.*s", (int)key_len, line);
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		if (strcmp(name, in_table[i]) == 0)
 			return true;
 	}

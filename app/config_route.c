@@ -297,15 +297,17 @@ check_whole(const struct config_source *src, const struct route *rt, size_t sect
 	const struct ini_entry *e;
 	bool has_subject =
 	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "channels")) ||
-	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "patterns"));
+	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "patterns")) ||
+	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "streams"));
 
 	if (ini_find(src->ini, section, "path") == NULL)
 		fault_section(src, section, "has no path: path = /events/{id}");
 	if (rt->handler != NULL && rt->handler->open == feed_subjects && rt->channels == NULL &&
-	    rt->patterns == NULL)
+	    rt->patterns == NULL && rt->streams == NULL)
 		fault_section(src, section,
-			      has_subject ? "has an empty list of channels and patterns"
-					  : "has neither channels nor patterns to relay");
+			      has_subject
+				  ? "has an empty list of channels, patterns or streams"
+				  : "has neither channels nor patterns nor streams to relay");
 	if (rt->cors_credentials && rt->cors_origins != NULL &&
 	    strcmp(rt->cors_origins[0], "*") == 0) {
 		e = ini_find(src->ini, section, "cors_origins");
@@ -433,6 +435,7 @@ config_route_build(struct route **out, const struct config_source *src, size_t s
 		goto fail;
 	check_subjects(src, rt, section, "channels", rt->channels);
 	check_subjects(src, rt, section, "patterns", rt->patterns);
+	check_subjects(src, rt, section, "streams", rt->streams);
 	check_whole(src, rt, section);
 	if ((rc = route_set_key(rt)) < 0 || (rc = set_source(src, rt, section)) < 0)
 		goto fail;

@@ -14,10 +14,16 @@
 #include "config.h"
 #include "handlers.h"
 #include "redis/keys.h"
+#include "redis/stream_id.h"
 #include "base/suggest.h"
 #include "units.h"
 
-enum { COMMAND_WORDS_MAX = 64, LIMIT_MAX = 1000000, LIMIT_PERIOD_MAX_MS = 3600 * 1000 };
+enum {
+	COMMAND_WORDS_MAX = 64,
+	LIMIT_MAX = 1000000,
+	LIMIT_PERIOD_MAX_MS = 3600 * 1000,
+	START_LAST_MAX = 100000
+};
 
 /* What the sentences about wrong values quote of them. */
 #define QUOTED_MAX  80
@@ -402,6 +408,34 @@ set_templates(const struct config_key *key, void *field, const char *text,
 CONFIG_SETTER(config_set_templates)
 {
 	return set_templates(key, field, text, config_list_next, why, why_len);
+}
+
+CONFIG_SETTER(config_set_streams)
+{
+	if (list_len(text) > STREAM_CURSOR_MAX)
+		return REFUSE("more than %d streams: a client's Last-Event-ID holds no more",
+			      STREAM_CURSOR_MAX);
+	return config_set_templates(key, field, text, why, why_len);
+}
+
+CONFIG_SETTER(config_set_start)
+{
+	struct feed_settings *fs = (void *)((char *)field - offsetof(struct feed_settings, start));
+	uint64_t n;
+
+	(void)key;
+	if (strcmp(text, "$") == 0)
+		return 0;
+	if (strcmp(text, "0") == 0) {
+		fs->start.is_beginning = true;
+		return 0;
+	}
+	if (strncmp(text, "last:", 5) != 0 || units_number(&n, text + 5) < 0 || n < 1 ||
+	    n > START_LAST_MAX)
+		return REFUSE("\"%.*s\" is neither $, 0 nor last:N with N from 1 to %d", QUOTED_MAX,
+			      text, START_LAST_MAX);
+	fs->start.last = (unsigned)n;
+	return 0;
 }
 
 /* Words, as redis-cli takes them but without quotes; which command it is cannot depend on a

@@ -36,6 +36,8 @@ CONFIG_SETTER(config_set_event);     /* as config_set_template(), for the name o
 CONFIG_SETTER(config_set_event_name);
 CONFIG_SETTER(config_set_origins);
 CONFIG_SETTER(config_set_names);   /* char **, ends with NULL; NULL for an empty list */
+CONFIG_SETTER(config_set_streams); /* struct template **, at most as many as a cursor holds */
+CONFIG_SETTER(config_set_start);   /* feed_settings.start */
 CONFIG_SETTER(config_set_limit);   /* struct pace_limit */
 CONFIG_SETTER(config_set_command); /* struct template **; NULL for an empty text */
 

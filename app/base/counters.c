@@ -21,6 +21,7 @@ const char *const counter_names[COUNTER_MAX] = {
     [COUNTER_MESSAGES] = "messages",
     [COUNTER_RENDERED] = "rendered",
     [COUNTER_EVENTS] = "events",
+    [COUNTER_REPLAYED] = "replayed",
     [COUNTER_DELIVERIES] = "deliveries",
     [COUNTER_BYTES] = "bytes",
     [COUNTER_UTF8_REPLACED] = "utf8_replaced",

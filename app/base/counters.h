@@ -25,6 +25,7 @@ enum counter {
 	COUNTER_MESSAGES,         /* from Redis */
 	COUNTER_RENDERED,         /* went through a route's logic and came out, once per feed */
 	COUNTER_EVENTS,           /* encoded, once per feed */
+	COUNTER_REPLAYED,         /* events of the past, sent to one subscriber */
 	COUNTER_DELIVERIES,       /* events written, once per subscriber */
 	COUNTER_BYTES,            /* written to subscribers */
 	COUNTER_UTF8_REPLACED,

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
+#include "hub/delivery.h"
 #include "logic/message.h"
 #include "sse/event.h"
 
@@ -106,121 +107,6 @@ emit_own(struct feed *fd, const char *type, const char *data)
 	return 0;
 }
 
-static struct template_scope
-scope_of(const struct feed *fd, struct message *msg)
-{
-	struct template_scope scope = {
-	    .params = fd->params, .msg = msg, .channel = "", .now = clock_unix()};
-
-	if (msg != NULL) {
-		scope.channel = msg->channel;
-		scope.channel_len = msg->channel_len;
-		scope.id = msg->id;
-		scope.id_len = msg->id_len;
-	}
-	return scope;
-}
-
-static int
-refuse_reserved(void)
-{
-	counters_add(COUNTER_DROPPED_RESERVED, 1);
-	return -EINVAL;
-}
-
-/*
- * The event's name: what the script said, or the handler, or the route's section. Returns 0, or
- * < 0 and counts why not.
- */
-static int
-set_type(struct feed *fd, const struct template_scope *scope, struct event *ev)
-{
-	const struct template *t = fd->class->settings->event;
-	struct buf *type = &fd->class->hub->type;
-	int rc;
-
-	if (ev->type == NULL && scope->msg != NULL && scope->msg->event != NULL) {
-		ev->type = scope->msg->event;
-		ev->type_len = strlen(ev->type);
-	} else if (ev->type == NULL && t != NULL) {
-		buf_truncate(type, 0);
-		if ((rc = template_expand(t, scope, type)) < 0) {
-			feed_count_drop(rc);
-			return rc;
-		}
-		ev->type = type->p;
-		ev->type_len = type->len;
-	}
-	return event_is_reserved(ev->type, ev->type_len) ? refuse_reserved() : 0;
-}
-
-/* The message's own id, or what the section makes. As set_type(). */
-static int
-set_id(struct feed *fd, const struct template_scope *scope, struct event *ev)
-{
-	const struct template *t = fd->class->settings->id;
-	struct buf *id = &fd->class->hub->id;
-	int rc;
-
-	ev->id = scope->id;
-	ev->id_len = scope->id_len;
-	if (ev->id != NULL || t == NULL)
-		return 0;
-	buf_truncate(id, 0);
-	if ((rc = template_expand(t, scope, id)) < 0) {
-		feed_count_drop(rc);
-		return rc;
-	}
-	ev->id = id->p;
-	ev->id_len = id->len;
-	return event_is_end_id(ev->id, ev->id_len) ? refuse_reserved() : 0;
-}
-
-/* One event that is ready but for its name and id; from here on time counts. */
-static void
-send_event(struct feed *fd, const struct template_scope *scope, struct event *ev, bool is_last)
-{
-	const struct pace_settings *pace = &fd->class->settings->pace;
-	struct buf *key = &fd->class->hub->key;
-	int rc;
-
-	if (set_type(fd, scope, ev) < 0 || set_id(fd, scope, ev) < 0)
-		return;
-	if ((rc = event_check(ev)) < 0) {
-		feed_count_drop(rc); /* now: in a batch it would take the others with it */
-		return;
-	}
-	counters_add(COUNTER_RENDERED, 1);
-	if (pace->rate.n == 0 && pace->batch.n == 0) {
-		if ((rc = feed_emit(fd, ev)) < 0)
-			feed_count_drop(rc);
-		return;
-	}
-	buf_truncate(key, 0);
-	if (pace->rate_by != NULL && (rc = template_expand(pace->rate_by, scope, key)) < 0) {
-		feed_count_drop(rc);
-		return;
-	}
-	pace_event(fd, ev, scope->channel, scope->channel_len, key, is_last);
-}
-
-static void
-send_rendered(struct feed *fd, const struct template_scope *scope, const struct rendering *r)
-{
-	size_t i;
-
-	for (i = 0; i < r->n; i++) {
-		const struct rendered *one = &r->v[i];
-		struct event ev = {.data = rendering_at(r, one->at), .data_len = one->len};
-
-		if (one->has_type) {
-			ev.type = rendering_at(r, one->type_at);
-			ev.type_len = one->type_len;
-		}
-		send_event(fd, scope, &ev, r->ends && i + 1 == r->n);
-	}
-}
-
 void
 feed_end_all(struct feed *fd, enum end_reason reason)
 {
@@ -253,50 +139,59 @@ end_for_good(struct feed *fd)
 	end_those_who_saw(fd);
 }
 
-/* It may fail, as when the route's scripts are in their pause: then at the next message. */
-static void
-open_script(struct feed *fd)
+int
+feed_open_script(struct feed *fd)
 {
 	struct stages *stages = &fd->class->settings->stages;
-	struct template_scope scope = scope_of(fd, NULL);
+	const struct template_scope scope = {
+	    .params = fd->params, .channel = "", .now = clock_unix()};
 	uint64_t after_ms;
+	int callback = stages_open(stages, &scope, &after_ms);
 
-	if (stages->script == NULL || fd->more->callback != SCRIPT_NONE)
-		return;
-	fd->more->callback = stages_open(stages, &scope, &after_ms);
 	if (after_ms > 0)
 		more_call_after(fd, after_ms);
+	return callback;
+}
+
+/* As the route's section paces it. */
+static void
+send_live(struct delivery *dl, const struct event *ev, bool is_last)
+{
+	const struct pace_settings *pace = &dl->feed->class->settings->pace;
+	struct buf *key = &dl->feed->class->hub->key;
+	int rc;
+
+	if (pace->rate.n == 0 && pace->batch.n == 0) {
+		if ((rc = feed_emit(dl->feed, ev)) < 0)
+			feed_count_drop(rc);
+		return;
+	}
+	buf_truncate(key, 0);
+	if (pace->rate_by != NULL && (rc = template_expand(pace->rate_by, &dl->scope, key)) < 0) {
+		feed_count_drop(rc);
+		return;
+	}
+	pace_event(dl->feed, ev, dl->scope.channel, dl->scope.channel_len, key, is_last);
 }
 
 /* The route's stages, and what they let through. msg NULL: the script is called without one. */
 static void
 deliver(struct feed *fd, struct message *msg, bool is_last)
 {
-	struct stages *stages = &fd->class->settings->stages;
-	struct rendering *r = &fd->class->hub->rendering;
-	struct template_scope scope = scope_of(fd, msg);
-	int callback = SCRIPT_NONE;
-	struct event ev = {0};
+	struct delivery dl = {.feed = fd, .callback = SCRIPT_NONE, .send = send_live};
+	bool ends;
 
 	if (fd->more != NULL) {
-		open_script(fd);
-		callback = fd->more->callback;
+		/* It may have failed, as when the route's scripts were in their pause. */
+		if (fd->class->settings->stages.script != NULL && fd->more->callback == SCRIPT_NONE)
+			fd->more->callback = feed_open_script(fd);
+		dl.callback = fd->more->callback;
+		dl.cursor = fd->more->n_streams > 0 ? fd->more->cursor : NULL;
 	}
-	switch (stages_run(stages, callback, &scope, r)) {
-	case STAGES_AS_IS:
-		ev.data = message_bytes(msg, &ev.data_len);
-		send_event(fd, &scope, &ev, is_last || r->ends);
-		break;
-	case STAGES_RENDERED:
-		r->ends = r->ends || is_last;
-		send_rendered(fd, &scope, r);
-		break;
-	default:
-		break;
-	}
-	if (r->after_ms > 0)
-		more_call_after(fd, r->after_ms);
-	if (r->ends || is_last)
+	ends = delivery_run(&dl, msg, is_last);
+	if (dl.after_ms > 0)
+		more_call_after(fd, dl.after_ms);
+	if (ends)
 		end_for_good(fd);
 }
 
@@ -356,7 +251,61 @@ feed_lost(struct feed *fd)
 
 	fd->n_unconfirmed = 0;
 	for (sn = fd->subscriptions; sn != NULL; sn = sn->next)
-		fd->n_unconfirmed++;
+		fd->n_unconfirmed += !sn->subject->is_confirmed;
+}
+
+/* Streams */
+
+static unsigned
+index_of(const struct feed *fd, const struct subscription *sn)
+{
+	const struct subscription *one;
+	unsigned i = 0;
+
+	for (one = fd->subscriptions; one != sn; one = one->next)
+		i += one->subject->remote.kind == SUBJECT_STREAM;
+	return i;
+}
+
+static const struct stream_id *
+last_of(const struct subscription *sn)
+{
+	return &LIST_ENTRY(sn->subject, struct stream_subject, subject)->remote.last;
+}
+
+void
+feed_positioned(struct feed *fd, struct subscription *sn)
+{
+	fd->more->cursor[index_of(fd, sn)] = *last_of(sn);
+}
+
+void
+feed_entry(struct feed *fd, struct subscription *sn, const struct stream_id *id,
+	   struct message *msg)
+{
+	struct stream_id *at = &fd->more->cursor[index_of(fd, sn)];
+
+	if (stream_id_compare(id, at) <= 0)
+		return; /* it subscribed later */
+	*at = *id;
+	feed_message(fd, msg);
+	replay_go_on(fd);
+}
+
+/* What was lost nobody can give: they are told, and go on where the stream does. */
+void
+feed_loss(struct feed *fd, struct subscription *sn, enum stream_loss loss)
+{
+	static const char *const data[] = {
+	    [STREAM_TRIMMED] = "{\"reason\":\"trimmed\"}",
+	    [STREAM_BEGAN_ANEW] = "{\"reason\":\"unknown-id\"}",
+	};
+
+	feed_positioned(fd, sn);
+	counters_add(COUNTER_RESETS, 1);
+	if (fd->n_subs > fd->n_waiting && fd->class->settings->announce &&
+	    emit_own(fd, "stream-reset", data[loss]) < 0)
+		feed_end_all(fd, END_SLOW);
 }
 
 /* A subject that Redis does not allow us: the clients of this feed are told, all others go on. */
@@ -492,7 +441,8 @@ begin_logic(struct feed *fd)
 		return 0;
 	if ((rc = more_new(fd)) < 0)
 		return rc;
-	open_script(fd);
+	if (fs->stages.script != NULL)
+		fd->more->callback = feed_open_script(fd);
 	return 0;
 }
 
@@ -600,6 +550,18 @@ subscribe(struct feed *fd, enum subject_kind kind, const char *fmt, va_list ap)
 	if (len <= 0 || (size_t)len >= sizeof(name))
 		return HTTP_BAD_REQUEST;
 	return hub_subscribe(fd->class->hub, fd, kind, name) == 0 ? 0 : HTTP_INTERNAL_ERROR;
+}
+
+int
+feed_stream(struct feed *fd, const char *fmt, ...)
+{
+	va_list ap;
+	int status;
+
+	va_start(ap, fmt);
+	status = subscribe(fd, SUBJECT_STREAM, fmt, ap);
+	va_end(ap);
+	return status;
 }
 
 int

@@ -44,7 +44,13 @@ struct feed_settings {
 	uint64_t max_events;             /* 0: no end */
 	uint64_t open_wait_ms;
 	unsigned retry_ms;
-	size_t queue; /* bytes that may wait for a client that is slow */
+	struct {
+		bool is_beginning; /* where one without a Last-Event-ID begins: at the first entry,
+				    */
+		unsigned last;     /* or so many before the end; both unset: behind the end */
+	} start;
+	unsigned history; /* the most entries that one replay sends */
+	size_t queue;     /* bytes that may wait for a client that is slow */
 	enum overflow overflow;
 	bool announce;
 };
@@ -96,10 +102,11 @@ int feed_get(struct feed **out, struct feed_class *fc, const struct template_val
 /*
  * feed_join - sub becomes an open event stream of fd. head is the CGI response head with
  * its blank line, copied; it is sent once Redis has confirmed the feed's
- * subscriptions, or open_wait is over. Returns 0; HTTP_FORBIDDEN if Redis refuses us a
- * subject; -ENOMEM.
+ * subscriptions, or open_wait is over. last_event_id is what the client has seen, or NULL. Returns
+ * 0; HTTP_FORBIDDEN if Redis refuses us a subject; -ENOMEM.
  */
-int feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head_len);
+int feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head_len,
+	      const char *last_event_id);
 
 /* feed_class_of - for feed_subjects(), which knows the route. */
 const struct feed_class *feed_class_of(const struct feed *fd);

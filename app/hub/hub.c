@@ -8,6 +8,7 @@
 
 #include "base/counters.h"
 #include "base/logger.h"
+#include "logic/entry.h"
 #include "logic/message.h"
 
 enum {
@@ -95,8 +96,10 @@ lose(struct feed *fd)
 {
 	struct subscription *sn;
 
-	for (sn = fd->subscriptions; sn != NULL; sn = sn->next)
-		sn->subject->is_confirmed = false;
+	for (sn = fd->subscriptions; sn != NULL; sn = sn->next) {
+		if (sn->subject->remote.kind != SUBJECT_STREAM)
+			sn->subject->is_confirmed = false;
+	}
 	feed_lost(fd);
 }
 
@@ -114,6 +117,68 @@ on_lost(void *ctx)
 	}
 }
 
+/* Streams */
+
+static struct subject *
+subject_of_stream(struct reader_stream *remote)
+{
+	return &LIST_ENTRY(remote, struct stream_subject, remote)->subject;
+}
+
+static void
+on_entry(struct reader_stream *remote, const struct stream_entry *entry)
+{
+	struct subject *subject = subject_of_stream(remote);
+	size_t prefix = strlen(subject->hub->redis->prefix);
+	struct list *node, *tmp;
+	struct entry en;
+
+	counters_add(COUNTER_MESSAGES, 1);
+	if (entry_read(&en, subject->name + prefix, &entry->id, entry->fields) < 0) {
+		counters_add(COUNTER_DROPPED_MEMORY, 1);
+		return;
+	}
+	LIST_FOREACH (node, tmp, &subject->subscriptions)
+		feed_entry(subscription_of(node)->feed, subscription_of(node), &entry->id, &en.msg);
+	entry_fini(&en);
+}
+
+static void
+on_stream_confirmed(struct reader_stream *remote)
+{
+	struct subject *subject = subject_of_stream(remote);
+	struct list *node, *tmp;
+
+	subject->is_confirmed = true;
+	LIST_FOREACH (node, tmp, &subject->subscriptions) {
+		feed_positioned(subscription_of(node)->feed, subscription_of(node));
+		feed_confirmed(subscription_of(node)->feed);
+	}
+}
+
+static void
+on_stream_refused(struct reader_stream *remote, const char *why)
+{
+	on_refused(&subject_of_stream(remote)->remote, why);
+}
+
+static void
+on_loss(struct reader_stream *remote, enum stream_loss loss)
+{
+	struct subject *subject = subject_of_stream(remote);
+	struct list *node, *tmp;
+
+	LIST_FOREACH (node, tmp, &subject->subscriptions)
+		feed_loss(subscription_of(node)->feed, subscription_of(node), loss);
+}
+
+static const struct readers_ops readers_ops = {
+    .on_entry = on_entry,
+    .on_confirmed = on_stream_confirmed,
+    .on_refused = on_stream_refused,
+    .on_loss = on_loss,
+};
+
 static const struct pubsub_ops pubsub_ops = {
     .on_message = on_message,
     .on_confirmed = on_confirmed,
@@ -124,11 +189,20 @@ static const struct pubsub_ops pubsub_ops = {
 int
 hub_set_redis(struct hub *hub, const struct redis_settings *rs)
 {
+	struct readers *readers;
 	struct pubsub *pubsub;
 	int rc;
 
-	if ((rc = pubsub_new(&pubsub, hub->loop, rs, &pubsub_ops, hub)) < 0)
+	if ((rc = readers_new(&readers, hub->loop, rs, &readers_ops)) < 0)
 		return rc;
+	if ((rc = pubsub_new(&pubsub, hub->loop, rs, &pubsub_ops, hub)) < 0) {
+		readers_free(readers);
+		return rc;
+	}
+	readers_set_command(readers, hub->command);
+	readers_adopt(readers, hub->readers);
+	readers_free(hub->readers);
+	hub->readers = readers;
 	on_lost(hub);
 	pubsub_adopt(pubsub, hub->pubsub);
 	pubsub_free(hub->pubsub);
@@ -141,30 +215,66 @@ void
 hub_set_command(struct hub *hub, struct command *command)
 {
 	hub->command = command;
+	readers_set_command(hub->readers, command);
+}
+
+static void
+set_name(struct subject *subject, struct hub *hub, const char *name)
+{
+	size_t prefix = strlen(hub->redis->prefix);
+
+	memcpy(subject->name, hub->redis->prefix, prefix);
+	memcpy(subject->name + prefix, name, strlen(name));
+	subject->hub = hub;
+	list_init(&subject->subscriptions);
+}
+
+/* The stream that is followed already, or a new one. Returns 0, -ENOMEM. */
+static int
+get_stream(struct subject **out, struct hub *hub, const char *name)
+{
+	size_t len = strlen(hub->redis->prefix) + strlen(name);
+	struct stream_subject *st = calloc(1, sizeof(*st) + len + 1);
+	struct reader_stream *remote;
+	int rc;
+
+	if (st == NULL)
+		return -ENOMEM;
+	set_name(&st->subject, hub, name);
+	if ((remote = readers_find(hub->readers, st->subject.name, len)) != NULL) {
+		free(st);
+		*out = subject_of_stream(remote);
+		return 0;
+	}
+	st->subject.remote.kind = SUBJECT_STREAM;
+	if ((rc = readers_follow(hub->readers, &st->remote, st->subject.name, len)) < 0) {
+		free(st);
+		return rc;
+	}
+	*out = &st->subject;
+	return 0;
 }
 
 /* The one that is subscribed already, or a new one. Returns 0, -ENOMEM. */
 static int
 get_subject(struct subject **out, struct hub *hub, enum subject_kind kind, const char *name)
 {
-	size_t prefix = strlen(hub->redis->prefix), len = strlen(name);
-	struct subject *subject = calloc(1, sizeof(*subject) + prefix + len + 1);
+	size_t len = strlen(hub->redis->prefix) + strlen(name);
+	struct subject *subject;
 	struct pubsub_subject *remote;
 	int rc;
 
-	if (subject == NULL)
+	if (kind == SUBJECT_STREAM)
+		return get_stream(out, hub, name);
+	if ((subject = calloc(1, sizeof(*subject) + len + 1)) == NULL)
 		return -ENOMEM;
-	memcpy(subject->name, hub->redis->prefix, prefix);
-	memcpy(subject->name + prefix, name, len);
-	if ((remote = pubsub_find(hub->pubsub, kind, subject->name, prefix + len)) != NULL) {
+	set_name(subject, hub, name);
+	if ((remote = pubsub_find(hub->pubsub, kind, subject->name, len)) != NULL) {
 		free(subject);
 		*out = subject_of(remote);
 		return 0;
 	}
-	subject->hub = hub;
-	list_init(&subject->subscriptions);
-	if ((rc = pubsub_subscribe(hub->pubsub, &subject->remote, kind, subject->name,
-				   prefix + len)) < 0) {
+	if ((rc = pubsub_subscribe(hub->pubsub, &subject->remote, kind, subject->name, len)) < 0) {
 		free(subject);
 		return rc;
 	}
@@ -175,6 +285,14 @@ get_subject(struct subject **out, struct hub *hub, enum subject_kind kind, const
 static void
 subject_free(struct subject *subject)
 {
+	struct stream_subject *st;
+
+	if (subject->remote.kind == SUBJECT_STREAM) {
+		st = LIST_ENTRY(subject, struct stream_subject, subject);
+		readers_leave(subject->hub->readers, &st->remote);
+		free(st);
+		return;
+	}
 	pubsub_unsubscribe(subject->hub->pubsub, &subject->remote);
 	free(subject);
 }
@@ -191,15 +309,28 @@ wants(const struct feed *fd, const struct subject *subject)
 	return false;
 }
 
+/* A cursor holds so many IDs. Returns 0, -E2BIG, -ENOMEM. */
+static int
+may_follow(struct feed *fd)
+{
+	int rc = more_new(fd);
+
+	return rc == 0 && fd->more->n_streams == STREAM_CURSOR_MAX ? -E2BIG : rc;
+}
+
 int
 hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const char *name)
 {
-	struct subscription *sn = calloc(1, sizeof(*sn));
+	struct subscription *sn = calloc(1, sizeof(*sn)), **end;
 	struct subject *subject;
 	int rc;
 
 	if (sn == NULL)
 		return -ENOMEM;
+	if (kind == SUBJECT_STREAM && (rc = may_follow(fd)) < 0) {
+		free(sn);
+		return rc;
+	}
 	if ((rc = get_subject(&subject, hub, kind, name)) < 0 || wants(fd, subject)) {
 		free(sn); /* two templates that come to the same name are one source */
 		return rc;
@@ -207,10 +338,15 @@ hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const ch
 	sn->feed = fd;
 	sn->subject = subject;
 	list_add_tail(&subject->subscriptions, &sn->of_subject);
-	sn->next = fd->subscriptions;
-	fd->subscriptions = sn;
+	for (end = &fd->subscriptions; *end != NULL; end = &(*end)->next)
+		; /* in the order of subscribing, which is that of a cursor's IDs */
+	*end = sn;
+	if (kind == SUBJECT_STREAM)
+		fd->more->n_streams++;
 	if (!subject->is_confirmed)
 		fd->n_unconfirmed++;
+	else if (kind == SUBJECT_STREAM)
+		feed_positioned(fd, sn);
 	return 0;
 }
 
@@ -316,7 +452,9 @@ hub_new(struct hub **out, uv_loop_t *loop, const struct redis_settings *rs)
 	buf_init(&hub->id, NAME_MAX_LEN);
 	buf_init(&hub->key, NAME_MAX_LEN);
 	rendering_init(&hub->rendering);
-	if ((rc = pubsub_new(&hub->pubsub, loop, rs, &pubsub_ops, hub)) < 0) {
+	if ((rc = readers_new(&hub->readers, loop, rs, &readers_ops)) < 0 ||
+	    (rc = pubsub_new(&hub->pubsub, loop, rs, &pubsub_ops, hub)) < 0) {
+		readers_free(hub->readers);
 		free(hub);
 		return rc;
 	}
@@ -432,6 +570,7 @@ hub_free(struct hub *hub)
 		return;
 	assert(list_is_empty(&hub->classes));
 	pubsub_free(hub->pubsub);
+	readers_free(hub->readers);
 	hub->n_handles = 5;
 	fifo_close(&hub->lingering, on_handle_closed);
 	fifo_close(&hub->endings, on_handle_closed);

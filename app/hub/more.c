@@ -43,6 +43,7 @@ more_new(struct feed *fd)
 	more->callback = SCRIPT_NONE;
 	pace_init(&more->pace);
 	list_init(&more->asks);
+	list_init(&more->replays);
 	buf_init(&more->last, SIZE_MAX);
 	fd->more = more;
 	return 0;

@@ -18,6 +18,7 @@
 #include "hub/pace.h"
 #include "hub/subscriber.h"
 #include "logic/rendering.h"
+#include "redis/reader.h"
 
 /* How long a feed waits for the next subscriber, and an ended one for its client to read the end.
  */
@@ -30,6 +31,12 @@ struct subject {
 	struct hub *hub;
 	struct list subscriptions;
 	char name[]; /* with the prefix */
+};
+
+/* A subject that is a stream: its remote.kind says so. */
+struct stream_subject {
+	struct reader_stream remote;
+	struct subject subject; /* last, for its name */
 };
 
 /* One feed's registration for one subject. */
@@ -76,11 +83,16 @@ struct feed_more {
 	struct list asks;
 	struct buf last; /* the newest event's frame */
 	bool keeps_last, only_changes;
+	struct stream_id
+	    cursor[STREAM_CURSOR_MAX]; /* of its streams, in the order of subscribing */
+	unsigned n_streams;
+	struct list replays; /* of subscribers that are sent what came before them */
 };
 
 struct hub {
 	uv_loop_t *loop;
 	struct pubsub *pubsub;
+	struct readers *readers;
 	struct command *command; /* NULL: there is none to ask */
 	const struct redis_settings *redis;
 	struct list classes;
@@ -123,6 +135,23 @@ int feed_emit(struct feed *fd, const struct event *ev);
 void feed_count_drop(int rc);          /* an event was not sent for this error */
 void feed_run_script(struct feed *fd); /* without a message */
 
+int feed_open_script(struct feed *fd); /* a callback of its own, or SCRIPT_NONE */
+void feed_entry(struct feed *fd, struct subscription *sn, const struct stream_id *id,
+		struct message *msg);
+void feed_loss(struct feed *fd, struct subscription *sn, enum stream_loss loss);
+void feed_positioned(struct feed *fd, struct subscription *sn); /* its stream is known */
+
+/* replay.c */
+/*
+ * replay_plan - sub, which joins fd, is to be sent what came before: from is the client's
+ * Last-Event-ID, or NULL to begin where the route's section says. Returns 0, also if there is
+ * nothing to be sent; -ENOMEM.
+ */
+int replay_plan(struct feed *fd, struct subscriber *sub, const char *from);
+bool replay_begin(struct subscriber *sub); /* false: nothing is planned */
+void replay_cancel(struct feed *fd, const struct subscriber *sub);
+void replay_go_on(struct feed *fd); /* the feed's cursor has moved */
+
 /* more.c */
 int more_new(struct feed *fd); /* 0, also if there is one; -ENOMEM */
 void more_free(struct feed *fd);
@@ -135,6 +164,11 @@ void class_feed_freed(struct feed_class *fc);
 /* subscriber.c */
 /* subscriber_open - Redis has confirmed: tell it, and let it read the log from its end. */
 void subscriber_open(struct subscriber *sub);
+int subscriber_put_open(struct subscriber *sub, bool is_resumed, const char *cursor);
+/* subscriber_hold_place - it keeps its place in the log while it is sent what came before. */
+void subscriber_hold_place(struct subscriber *sub);
+/* subscriber_go_on - its own bytes hold all that came before its place: now the log. */
+void subscriber_go_on(struct subscriber *sub, unsigned n_events);
 void subscriber_release(struct subscriber *sub); /* send the head now, confirmed or not */
 void subscriber_refuse(struct subscriber *sub);  /* the route's Redis user may not */
 void subscriber_overflow(

@@ -53,11 +53,17 @@ make_ready(struct subscriber *sub)
 		list_move_tail(&hub_of(sub)->ready, &sub->node);
 }
 
+static bool
+has_place(const struct subscriber *sub)
+{
+	return reads_log(sub) || sub->state == SUBSCRIBER_REPLAYING;
+}
+
 /* No bytes of the feed's follow: its own are the last. */
 static void
 stop_reading(struct subscriber *sub)
 {
-	if (reads_log(sub))
+	if (has_place(sub))
 		log_leave(&sub->feed->log, sub->cursor);
 	if (sub->state == SUBSCRIBER_WAITING)
 		sub->feed->n_waiting--;
@@ -235,28 +241,82 @@ put_last(struct subscriber *sub)
 		logger_error("out of memory: a subscriber is not told the newest event");
 }
 
-void
-subscriber_open(struct subscriber *sub)
+/* The first frames: where the client stands, for its next Last-Event-ID, and that it is open. */
+int
+subscriber_put_open(struct subscriber *sub, bool is_resumed, const char *cursor)
 {
-	static const char data[] = "{\"resumed\":false,\"from\":null}";
-	struct event ev = {.type = "stream-open",
-			   .type_len = strlen("stream-open"),
-			   .data = data,
-			   .data_len = sizeof(data) - 1};
+	char data[64 + STREAM_CURSOR_TEXT];
+	struct event ev = {.type = "stream-open", .type_len = strlen("stream-open"), .data = data};
+	int rc;
+
+	if (cursor != NULL && (rc = event_append_id(&sub->own, cursor, strlen(cursor))) < 0)
+		return rc;
+	if (!settings_of(sub)->announce)
+		return 0;
+	ev.data_len =
+	    (size_t)snprintf(data, sizeof(data), "{\"resumed\":%s,\"from\":%s%s%s}",
+			     is_resumed ? "true" : "false", cursor != NULL ? "\"" : "",
+			     cursor != NULL ? cursor : "null", cursor != NULL ? "\"" : "");
+	return event_append(&sub->own, &ev, NULL);
+}
+
+static void
+enter_log(struct subscriber *sub)
+{
 	struct feed *fd = sub->feed;
 
-	assert(sub->state == SUBSCRIBER_WAITING);
 	fd->n_waiting--;
-	set_state(sub, SUBSCRIBER_OPEN);
-	sub->is_held = false;
 	sub->cursor = log_enter(&fd->log);
 	sub->n_before = sub->n_seen = fd->n_events;
+}
+
+static void
+begin_times(struct subscriber *sub)
+{
+	struct feed *fd = sub->feed;
+
+	sub->is_held = false;
 	fifo_del(&sub->quiet);
 	if (settings_of(sub)->lifetime_ms > 0)
 		fifo_add(&fd->class->lifetimes, &sub->life);
 	if (settings_of(sub)->idle_ms > 0)
 		fifo_add(&fd->class->idles, &sub->quiet);
-	if (settings_of(sub)->announce && event_append(&sub->own, &ev, NULL) < 0)
+}
+
+void
+subscriber_hold_place(struct subscriber *sub)
+{
+	assert(sub->state == SUBSCRIBER_WAITING);
+	enter_log(sub);
+	set_state(sub, SUBSCRIBER_REPLAYING);
+}
+
+void
+subscriber_go_on(struct subscriber *sub, unsigned n_events)
+{
+	assert(sub->state == SUBSCRIBER_REPLAYING);
+	set_state(sub, SUBSCRIBER_OPEN);
+	sub->n_before -= n_events;
+	begin_times(sub);
+	make_ready(sub);
+}
+
+void
+subscriber_open(struct subscriber *sub)
+{
+	struct feed *fd = sub->feed;
+	char cursor[STREAM_CURSOR_TEXT];
+	bool can_resume = fd->more != NULL && fd->more->n_streams > 0;
+
+	assert(sub->state == SUBSCRIBER_WAITING);
+	if (replay_begin(sub))
+		return;
+	enter_log(sub);
+	set_state(sub, SUBSCRIBER_OPEN);
+	begin_times(sub);
+	if (can_resume)
+		stream_cursor_print(cursor, fd->more->cursor, fd->more->n_streams);
+	if (subscriber_put_open(sub, false, can_resume ? cursor : NULL) < 0)
 		logger_error("out of memory: a stream opens without stream-open");
 	put_last(sub);
 	make_ready(sub);
@@ -325,6 +385,9 @@ subscriber_end(struct subscriber *sub, enum end_reason reason)
 	case SUBSCRIBER_OPEN:
 		subscriber_end_at(sub, sub->feed->log.end, reason);
 		break;
+	case SUBSCRIBER_REPLAYING:
+		replay_cancel(sub->feed, sub);
+		/* fall through */
 	case SUBSCRIBER_WAITING:
 		sub->reason = (unsigned char)reason;
 		sub->is_held = false;
@@ -439,7 +502,9 @@ subscriber_close(struct subscriber *sub)
 	if (sub->state == SUBSCRIBER_GONE)
 		return;
 	if (fd != NULL) {
-		if (reads_log(sub))
+		if (sub->state == SUBSCRIBER_WAITING || sub->state == SUBSCRIBER_REPLAYING)
+			replay_cancel(fd, sub);
+		if (has_place(sub))
 			log_leave(&fd->log, sub->cursor);
 		if (sub->state == SUBSCRIBER_WAITING)
 			fd->n_waiting--;
@@ -455,7 +520,8 @@ subscriber_close(struct subscriber *sub)
 }
 
 int
-feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head_len)
+feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head_len,
+	  const char *last_event_id)
 {
 	const struct feed_settings *fs = fd->class->settings;
 	unsigned spread = fs->retry_ms / 5; /* +-20 %: a restart must not bring all back at once */
@@ -465,10 +531,12 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 	if (fd->is_refused)
 		return HTTP_FORBIDDEN;
 	buf_init(&sub->own, fs->queue + head_len + OWN_SLACK);
-	if ((rc = buf_put(&sub->own, head, head_len)) < 0 ||
+	if ((rc = replay_plan(fd, sub, last_event_id)) < 0 ||
+	    (rc = buf_put(&sub->own, head, head_len)) < 0 ||
 	    (rc = event_append_retry(&sub->own,
 				     fs->retry_ms - spread + hub_random(2 * spread + 1))) < 0) {
 		buf_truncate(&sub->own, 0); /* it gets another answer */
+		replay_cancel(fd, sub);
 		return rc;
 	}
 	sub->feed = fd;

@@ -24,12 +24,14 @@ struct feed;
 struct subscriber;
 
 enum subscriber_state {
-	SUBSCRIBER_NEW,     /* nothing was asked of it yet */
-	SUBSCRIBER_WAITING, /* joined a feed that Redis has not confirmed; own bytes only */
-	SUBSCRIBER_OPEN,    /* reads the feed's log */
-	SUBSCRIBER_ENDING,  /* reads the log up to end_at, then its stream-end */
-	SUBSCRIBER_LAST,    /* nothing follows its own bytes */
-	SUBSCRIBER_GONE     /* in no list, belongs to no feed */
+	SUBSCRIBER_NEW,       /* nothing was asked of it yet */
+	SUBSCRIBER_WAITING,   /* joined a feed that Redis has not confirmed; own bytes only */
+	SUBSCRIBER_REPLAYING, /* has its place in the log; own bytes only, until they hold what came
+				 before */
+	SUBSCRIBER_OPEN,      /* reads the feed's log */
+	SUBSCRIBER_ENDING,    /* reads the log up to end_at, then its stream-end */
+	SUBSCRIBER_LAST,      /* nothing follows its own bytes */
+	SUBSCRIBER_GONE       /* in no list, belongs to no feed */
 };
 
 /* Why a stream ended: the "reason" of stream-end. */

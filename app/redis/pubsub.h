@@ -16,7 +16,7 @@
 
 struct pubsub;
 
-enum subject_kind { SUBJECT_CHANNEL, SUBJECT_PATTERN };
+enum subject_kind { SUBJECT_CHANNEL, SUBJECT_PATTERN, SUBJECT_STREAM /* of reader.h */ };
 
 /* What is subscribed to; a part of whatever wants it. The fields are pubsub's. */
 struct pubsub_subject {

@@ -49,6 +49,7 @@ route_free(struct route *rt)
 	path_free(rt->path);
 	free_templates(rt->channels);
 	free_templates(rt->patterns);
+	free_templates(rt->streams);
 	free_rules(rt->rules, rt->n_rules);
 	template_free(rt->stream.event);
 	template_free(rt->stream.id);
@@ -119,7 +120,7 @@ nth_template(const struct route *rt, size_t n)
 	const struct template *t;
 
 	if ((t = nth_of(rt->channels, &n)) != NULL || (t = nth_of(rt->patterns, &n)) != NULL ||
-	    (t = nth_of(fs->command, &n)) != NULL)
+	    (t = nth_of(rt->streams, &n)) != NULL || (t = nth_of(fs->command, &n)) != NULL)
 		return t;
 	for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++) {
 		if (singles[i] != NULL && n-- == 0)

@@ -28,8 +28,8 @@ struct route {
 	char *name;
 	struct path *path;
 	const struct handler *handler;
-	struct template **channels, **patterns; /* each ends with NULL, or is NULL */
-	struct param_rule *rules;               /* for the parameters that have one of their own */
+	struct template **channels, **patterns, **streams; /* each ends with NULL, or is NULL */
+	struct param_rule *rules; /* for the parameters that have one of their own */
 	size_t n_rules;
 	struct feed_settings stream; /* its templates and strings belong to the route */
 	struct {

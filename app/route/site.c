@@ -197,7 +197,7 @@ open_stream(struct site *site, struct subscriber *sub)
 	}
 	if ((rc = buf_puts(&site->head, "\r\n")) < 0 ||
 	    (rc = feed_get(&fd, &req->route->feeds, key, req)) != 0 ||
-	    (rc = feed_join(fd, sub, site->head.p, site->head.len)) != 0)
+	    (rc = feed_join(fd, sub, site->head.p, site->head.len, req->last_event_id)) != 0)
 		refuse_open(site, sub, rc);
 }
 
@@ -433,7 +433,11 @@ open_subjects(struct feed *feed, const struct request *req, struct template *con
 int
 feed_subjects(struct feed *feed, const struct request *req)
 {
-	int status = open_subjects(feed, req, req->route->channels, feed_channel);
+	const struct route *rt = req->route;
+	int status;
 
-	return status != 0 ? status : open_subjects(feed, req, req->route->patterns, feed_pattern);
+	if ((status = open_subjects(feed, req, rt->channels, feed_channel)) != 0 ||
+	    (status = open_subjects(feed, req, rt->patterns, feed_pattern)) != 0)
+		return status;
+	return open_subjects(feed, req, rt->streams, feed_stream);
 }

@@ -85,14 +85,17 @@ const char *request_method(const struct request *req);
 const char *request_path(const struct request *req);
 
 /*
- * feed_channel, feed_pattern - subscribe the feed to a Redis channel or pattern, formatted as
- * printf does. Only in open(). A parameter that goes into a name has passed its
- * route's rule. Return 0, or the HTTP status that open() is to return.
+ * feed_channel, feed_pattern, feed_stream - subscribe the feed to a Redis channel, pattern or
+ * stream, formatted as printf does. Only in open(). A feed of streams can resume. A parameter that
+ * goes into a name has passed its route's rule. Return 0, or the HTTP status that open() is to
+ * return.
  */
 int feed_channel(struct feed *feed, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int feed_pattern(struct feed *feed, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* feed_subjects - subscribe to all that the route's "channels" and "patterns" name. As
+int feed_stream(struct feed *feed, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* feed_subjects - subscribe to all that the route's "channels", "patterns" and "streams" name. As
  * feed_channel(). */
 int feed_subjects(struct feed *feed, const struct request *req);
 

@@ -217,7 +217,7 @@ keys(void **state)
 	    {"all of them", "[server]\nlisen = x\n[redis]\nurll = y\n[route x]\npath = z\n",
 	     "f:2: [server] unknown key \"lisen\"; did you mean \"listen\"?\n"
 	     "f:4: [redis] unknown key \"urll\"; did you mean \"url\"?\n"
-	     "f:5: [route x] has neither channels nor patterns to relay\n"
+	     "f:5: [route x] has neither channels nor patterns nor streams to relay\n"
 	     "f:6: [route x] path: it must begin with /\n"},
 	};
 
@@ -433,9 +433,9 @@ routes(void **state)
 	    {"no path", "[route x]\nchannels = x\n",
 	     "f:1: [route x] has no path: path = /events/{id}\n"},
 	    {"nothing to relay", "[route x]\npath = /x\n",
-	     "f:1: [route x] has neither channels nor patterns to relay\n"},
+	     "f:1: [route x] has neither channels nor patterns nor streams to relay\n"},
 	    {"empty lists", "[route x]\npath = /x\nchannels =\n",
-	     "f:1: [route x] has an empty list of channels and patterns\n"},
+	     "f:1: [route x] has an empty list of channels, patterns or streams\n"},
 	    {"same path", ROUTE "[route y]\npath = /x/{name}\nchannels = y:{name}\n",
 	     "f:5: [route y] path: /x/{name} is never reached: [route x] serves /x/{id} and stands "
 	     "before it\n"},
@@ -684,7 +684,8 @@ effective(void **state)
 	assert_false(route_param_ok(rt, "id", "12\n"));
 	assert_string_equal(rt->source,
 			    "path = /x/{id}\nhandler = relay\nchannels = x:{id}\n"
-			    "interval = 1s\nalways = no\nevent = \"a;b\"\nrate_mode = drop\n"
+			    "start = $\nhistory = 1000\ninterval = 1s\nalways = no\nevent = "
+			    "\"a;b\"\nrate_mode = drop\n"
 			    "heartbeat = 1s\n"
 			    "heartbeat_event = keep-alive\nlifetime = 0\nidle = 0\n"
 			    "max_events = 0\nretry = 3s\nopen_wait = 2s\nannounce = no\n"

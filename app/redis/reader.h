@@ -1,0 +1,81 @@
+#ifndef SLUICE_REDIS_READER_H
+#define SLUICE_REDIS_READER_H
+
+/*
+ * reader - the streams that one worker follows, by XREAD on connections of some 128 keys each.
+ *
+ * A stream is first looked at (XINFO STREAM): what is written from then on is
+ * handed on, once and in order, whatever becomes of the connection; and after each
+ * interruption again: was it trimmed beyond where we stood, or is it another stream
+ * by now? XREAD blocks, so a change of the set wakes it (CLIENT UNBLOCK).
+ * Source: redis.io/commands/xread, xinfo-stream, client-unblock.
+ */
+#include "base/list.h"
+#include "base/map.h"
+#include "redis/command.h"
+#include "redis/link.h"
+#include "redis/stream_id.h"
+
+struct redisReply;
+struct readers;
+struct reader;
+
+/* What is followed; a part of whatever wants it. The fields are reader's, but for last. */
+struct reader_stream {
+	struct map_node by_key;
+	struct list of_reader;
+	struct reader *reader;
+	struct stream_id last; /* entries up to here were handed on, or came before */
+	uint64_t n_added;      /* of the stream's whole life, up to last; as XINFO counts */
+	bool is_looked_at;     /* since the connection is up */
+	bool is_known;         /* last holds */
+};
+
+struct stream_entry { /* borrowed */
+	struct stream_id id;
+	const struct redisReply *fields; /* an array: names and values by turns */
+};
+
+enum stream_loss { STREAM_TRIMMED, STREAM_BEGAN_ANEW };
+
+struct readers_ops {
+	void (*on_entry)(struct reader_stream *stream, const struct stream_entry *entry);
+	/* Entries behind stream->last will come from now on. Once. */
+	void (*on_confirmed)(struct reader_stream *stream);
+	/* Redis refuses this one: the key holds something else, or its ACL forbids. */
+	void (*on_refused)(struct reader_stream *stream, const char *why);
+	/* Some entries will never come: stream->last was moved to where it goes on. */
+	void (*on_loss)(struct reader_stream *stream, enum stream_loss loss);
+};
+
+/* readers_new - rs is borrowed for its life. Returns 0, -ENOMEM. */
+int readers_new(struct readers **out, uv_loop_t *loop, const struct redis_settings *rs,
+		const struct readers_ops *ops);
+void readers_free(struct readers *rds); /* takes NULL; its streams are left alone */
+
+/* readers_set_command - through which sleeping readers are woken; NULL: they wake by themselves. */
+void readers_set_command(struct readers *rds, struct command *command);
+
+/*
+ * readers_follow - one more stream, which must not be followed yet. The key is as Redis knows it,
+ * with the prefix, borrowed until readers_leave(). No callback comes before it returns. Returns 0
+ * (also while Redis is away), -ENOMEM.
+ */
+int readers_follow(struct readers *rds, struct reader_stream *stream, const char *key, size_t len);
+void readers_leave(struct readers *rds, struct reader_stream *stream);
+struct reader_stream *readers_find(const struct readers *rds, const char *key, size_t len);
+
+/* readers_adopt - take over all streams of another, and go on where they stood. */
+void readers_adopt(struct readers *rds, struct readers *from);
+
+/*
+ * What XINFO STREAM says of a stream; a key that does not exist is an empty one. Returns 0, -EINVAL
+ * for an error or another reply.
+ */
+struct stream_info {
+	struct stream_id first, newest; /* first: of what there is; newest: that was ever added */
+	uint64_t length, n_added;       /* n_added 0: Redis does not say */
+};
+int stream_info_read(struct stream_info *info, const struct redisReply *reply);
+
+#endif
