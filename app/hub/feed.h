@@ -49,8 +49,9 @@ struct feed_settings {
 				    */
 		unsigned last;     /* or so many before the end; both unset: behind the end */
 	} start;
-	unsigned history; /* the most entries that one replay sends */
-	size_t queue;     /* bytes that may wait for a client that is slow */
+	unsigned history;           /* the most entries that one replay sends */
+	struct template **snapshot; /* a command's words, ends with NULL; NULL: none */
+	size_t queue;               /* bytes that may wait for a client that is slow */
 	enum overflow overflow;
 	bool announce;
 };

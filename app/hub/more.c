@@ -44,6 +44,8 @@ more_new(struct feed *fd)
 	pace_init(&more->pace);
 	list_init(&more->asks);
 	list_init(&more->replays);
+	list_init(&more->snapshot_asked);
+	list_init(&more->snapshot_wanted);
 	buf_init(&more->last, SIZE_MAX);
 	fd->more = more;
 	return 0;
@@ -271,11 +273,10 @@ feed_ask(struct feed *fd, feed_reply_fn fn, ...)
 	return ask(fd, fn, argc, argv);
 }
 
-/* The words of the section's command, each expanded by itself: a value can add none. */
+/* Each word is expanded by itself: a value can add none. */
 int
-feed_command(struct feed *fd, feed_reply_fn fn)
+more_ask_words(struct feed *fd, struct template *const *words, feed_reply_fn fn)
 {
-	struct template *const *words = fd->class->settings->command;
 	const struct template_scope scope = {.params = fd->params};
 	const char *argv[ARGS_MAX];
 	size_t at[ARGS_MAX];
@@ -296,6 +297,12 @@ feed_command(struct feed *fd, feed_reply_fn fn)
 		rc = ask(fd, fn, argc, argv);
 	buf_fini(&text);
 	return rc;
+}
+
+int
+feed_command(struct feed *fd, feed_reply_fn fn)
+{
+	return more_ask_words(fd, fd->class->settings->command, fn);
 }
 
 unsigned

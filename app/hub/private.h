@@ -87,6 +87,8 @@ struct feed_more {
 	    cursor[STREAM_CURSOR_MAX]; /* of its streams, in the order of subscribing */
 	unsigned n_streams;
 	struct list replays; /* of subscribers that are sent what came before them */
+	/* Replays for which the snapshot was asked, and those that came since: for the next. */
+	struct list snapshot_asked, snapshot_wanted;
 };
 
 struct hub {
@@ -155,7 +157,9 @@ void replay_go_on(struct feed *fd); /* the feed's cursor has moved */
 /* more.c */
 int more_new(struct feed *fd); /* 0, also if there is one; -ENOMEM */
 void more_free(struct feed *fd);
-void more_call_after(struct feed *fd, uint64_t ms);          /* the script, without a message */
+void more_call_after(struct feed *fd, uint64_t ms); /* the script, without a message */
+/* more_ask_words - ask what the words of a key say, as feed_ask(). -ENOENT: they say nothing. */
+int more_ask_words(struct feed *fd, struct template *const *words, feed_reply_fn fn);
 bool more_is_news(struct feed *fd, const struct buf *frame); /* and keep it, if the feed does */
 
 /* class.c */

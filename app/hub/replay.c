@@ -35,18 +35,22 @@ struct replayed {
 
 struct replay {
 	struct list of_feed;
+	struct list of_snapshot; /* more->snapshot_asked or _wanted; or none */
 	struct feed *feed;
 	struct subscriber *sub; /* NULL: it has gone; freed when all has been answered */
 	enum replay_state state;
 	unsigned n;
-	bool is_resumed; /* from is the client's */
-	bool is_unknown; /* what the client says is none of ours */
+	bool is_resumed;     /* from is the client's */
+	bool is_past_wanted; /* by one without an id: "start" */
+	bool is_unknown;     /* what the client says is none of ours */
 	bool is_trimmed;
 	struct stream_id from[STREAM_CURSOR_MAX], to[STREAM_CURSOR_MAX];
 	struct replayed *v;
 	size_t n_v;
 	unsigned n_pending;
 	bool has_failed;
+	char *snapshot; /* owned; NULL: none */
+	size_t snapshot_len;
 	uv_timer_t again;
 };
 
@@ -64,6 +68,7 @@ on_timer_closed(uv_handle_t *timer)
 	struct replay *rp = timer->data;
 
 	free(rp->v);
+	free(rp->snapshot);
 	free(rp);
 }
 
@@ -93,6 +98,10 @@ let_go(struct replay *rp)
 {
 	list_del(&rp->of_feed);
 	rp->sub = NULL;
+	if (!list_is_empty(&rp->of_snapshot)) {
+		list_del(&rp->of_snapshot);
+		rp->n_pending--; /* the answer is not for it any more */
+	}
 	uv_timer_stop(&rp->again);
 	free_if_done(rp);
 }
@@ -119,15 +128,23 @@ replay_plan(struct feed *fd, struct subscriber *sub, const char *from)
 	const struct feed_settings *fs = fd->class->settings;
 	struct replay *rp;
 
-	if (fd->more == NULL || fd->more->n_streams == 0 ||
-	    (from == NULL && !fs->start.is_beginning && fs->start.last == 0))
+	bool has_streams = fd->more != NULL && fd->more->n_streams > 0;
+
+	if (fs->snapshot == NULL &&
+	    (!has_streams || (from == NULL && !fs->start.is_beginning && fs->start.last == 0)))
 		return 0;
+	if (more_new(fd) < 0)
+		return -ENOMEM;
+	if (!has_streams)
+		from = NULL;
 	if ((rp = calloc(1, sizeof(*rp))) == NULL)
 		return -ENOMEM;
 	rp->feed = fd;
 	rp->sub = sub;
 	rp->n = fd->more->n_streams;
+	list_init(&rp->of_snapshot);
 	rp->is_resumed = from != NULL;
+	rp->is_past_wanted = has_streams && (fs->start.is_beginning || fs->start.last > 0);
 	rp->is_unknown = from != NULL && !stream_cursor_parse(rp->from, rp->n, from);
 	uv_timer_init(fd->class->hub->loop, &rp->again);
 	rp->again.data = rp;
@@ -331,11 +348,20 @@ put_beginning(struct replay *rp)
 	int rc;
 
 	stream_cursor_print(text, rp->is_unknown ? rp->to : rp->from, rp->n);
-	rc = subscriber_put_open(rp->sub, rp->is_resumed && !rp->is_unknown, text);
+	rc = subscriber_put_open(rp->sub, rp->is_resumed && !rp->is_unknown,
+				 rp->n > 0 ? text : NULL);
 	if (rc == 0 && rp->is_unknown)
 		rc = put_reset(rp, "{\"reason\":\"unknown-id\"}");
 	if (rc == 0 && rp->is_trimmed)
 		rc = put_reset(rp, "{\"reason\":\"trimmed\"}");
+	if (rc == 0 && rp->snapshot != NULL) {
+		struct event ev = {.type = "snapshot",
+				   .type_len = strlen("snapshot"),
+				   .data = rp->snapshot,
+				   .data_len = rp->snapshot_len};
+
+		rc = event_append(&rp->sub->own, &ev, NULL);
+	}
 	return rc;
 }
 
@@ -351,7 +377,7 @@ finish(struct replay *rp)
 	if (rp->n_v > 0)
 		qsort(rp->v, rp->n_v, sizeof(*rp->v), compare_entries);
 	set_beginning(rp);
-	sub->own.cap += OWN_MAX;
+	sub->own.cap += OWN_MAX + rp->snapshot_len;
 	batch_init(&s.batch, PACE_TEXT_MAX);
 	s.rc = put_beginning(rp);
 	ends = send_entries(rp, &s);
@@ -531,6 +557,66 @@ ask_range(struct replay *rp, unsigned stream)
 	question(rp, stream, on_range, 6, argv);
 }
 
+/* Snapshots */
+
+static void
+keep_snapshot(struct replay *rp, struct message *reply)
+{
+	const char *bytes;
+	size_t len;
+
+	if (reply == NULL) {
+		rp->has_failed = true;
+		return;
+	}
+	if ((bytes = message_bytes(reply, &len)) == NULL)
+		return; /* there is no such key */
+	free(rp->snapshot);
+	if ((rp->snapshot = malloc(len + 1)) == NULL) {
+		rp->has_failed = true;
+		return;
+	}
+	memcpy(rp->snapshot, bytes, len);
+	rp->snapshot_len = len;
+}
+
+static void ask_snapshot(struct feed *fd);
+
+static void
+on_snapshot(struct feed *fd, struct message *reply)
+{
+	while (!list_is_empty(&fd->more->snapshot_asked)) {
+		struct replay *rp =
+		    LIST_ENTRY(fd->more->snapshot_asked.next, struct replay, of_snapshot);
+
+		list_del(&rp->of_snapshot);
+		keep_snapshot(rp, reply);
+		answered(rp);
+	}
+	ask_snapshot(fd);
+}
+
+/*
+ * One read serves all who had taken their place before it was asked. Who comes while it is on its
+ * way needs another: what is published in between may be in neither.
+ */
+static void
+ask_snapshot(struct feed *fd)
+{
+	if (list_is_empty(&fd->more->snapshot_wanted) || !list_is_empty(&fd->more->snapshot_asked))
+		return;
+	list_splice_tail(&fd->more->snapshot_asked, &fd->more->snapshot_wanted);
+	if (more_ask_words(fd, fd->class->settings->snapshot, on_snapshot) < 0)
+		on_snapshot(fd, NULL);
+}
+
+static void
+want_snapshot(struct replay *rp)
+{
+	rp->n_pending++;
+	list_move_tail(&rp->feed->more->snapshot_wanted, &rp->of_snapshot);
+}
+
 static bool
 is_zero(const struct stream_id *id)
 {
@@ -549,11 +635,16 @@ ask(struct replay *rp)
 	rp->has_failed = false;
 	rp->is_trimmed = false;
 	rp->n_pending = 1;
+	if (rp->state == REPLAY_ASKED && rp->feed->class->settings->snapshot != NULL &&
+	    (!rp->is_resumed || rp->is_unknown))
+		want_snapshot(rp);
 	for (i = 0; i < rp->n; i++) {
 		if (rp->state == REPLAY_LAGGING) {
 			ask_info(rp, i);
 			continue;
 		}
+		if (rp->is_unknown || (!rp->is_resumed && !rp->is_past_wanted))
+			continue;
 		if (is_zero(&rp->to[i]) ||
 		    (rp->is_resumed && stream_id_compare(&rp->from[i], &rp->to[i]) >= 0))
 			continue; /* nothing lies between */
@@ -561,6 +652,8 @@ ask(struct replay *rp)
 		if (rp->is_resumed)
 			ask_info(rp, i);
 	}
+	if (!list_is_empty(&rp->of_snapshot))
+		ask_snapshot(rp->feed);
 	answered(rp);
 }
 
@@ -571,10 +664,7 @@ take_place(struct replay *rp)
 	memcpy(rp->to, rp->feed->more->cursor, sizeof(rp->to));
 	subscriber_hold_place(rp->sub);
 	rp->state = REPLAY_ASKED;
-	if (rp->is_unknown)
-		finish(rp);
-	else
-		ask(rp);
+	ask(rp);
 }
 
 bool

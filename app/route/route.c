@@ -55,6 +55,7 @@ route_free(struct route *rt)
 	template_free(rt->stream.id);
 	template_free(rt->stream.pace.rate_by);
 	free_templates(rt->stream.command);
+	free_templates(rt->stream.snapshot);
 	stages_fini(&rt->stream.stages);
 	free(rt->logic.filter);
 	free(rt->logic.transform);
@@ -120,7 +121,8 @@ nth_template(const struct route *rt, size_t n)
 	const struct template *t;
 
 	if ((t = nth_of(rt->channels, &n)) != NULL || (t = nth_of(rt->patterns, &n)) != NULL ||
-	    (t = nth_of(rt->streams, &n)) != NULL || (t = nth_of(fs->command, &n)) != NULL)
+	    (t = nth_of(rt->streams, &n)) != NULL || (t = nth_of(fs->command, &n)) != NULL ||
+	    (t = nth_of(fs->snapshot, &n)) != NULL)
 		return t;
 	for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++) {
 		if (singles[i] != NULL && n-- == 0)

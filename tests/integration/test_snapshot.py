@@ -1,0 +1,143 @@
+"""The first event is what is now, and nothing falls between it and what comes."""
+
+import json
+import threading
+
+import pytest
+
+import fcgi
+
+ROUTES = {
+    "get": {"path": "/get/{k}", "channels": "n:{k}", "snapshot": "GET n:{k}:now"},
+    "hash": {"path": "/hash", "channels": "n:changes", "snapshot": "HGETALL n:state"},
+    "list": {"path": "/list", "channels": "n:list", "snapshot": "LRANGE n:items 0 -1"},
+    "logic": {"path": "/logic", "channels": "n:logic", "snapshot": "GET n:logic:now", "filter": "message.n > 5"},
+    "stream": {"path": "/stream", "streams": "n:stream", "snapshot": "GET n:stream:now"},
+}
+
+
+@pytest.fixture(scope="module")
+def sluice(launch_shared):
+    return launch_shared(ROUTES)
+
+
+def test_it_comes_first(sluice, redis):
+    redis.client().set("n:a:now", "what is: Zoë")
+    with sluice.open("/get/a") as stream:
+        event = stream.next_event()
+        assert (event.type, event.data) == ("snapshot", "what is: Zoë")
+        redis.publish("n:a", "what comes")
+        assert stream.next_event().data == "what comes"
+
+
+def test_none_without_the_key(sluice, redis):
+    with sluice.open("/get/none") as stream:
+        redis.publish("n:none", "1")
+        assert stream.next_event().data == "1"
+
+
+def test_hash_and_list(sluice, redis):
+    client = redis.client()
+    client.hset("n:state", mapping={"a": "1", "b": "x"})
+    client.rpush("n:items", '{"id":1}', "two")
+    with sluice.open("/hash") as stream:
+        assert json.loads(stream.next_event().data) == {"a": "1", "b": "x"}
+    with sluice.open("/list") as stream:
+        assert json.loads(stream.next_event().data) == [{"id": 1}, "two"]
+
+
+def test_logic_is_for_messages(sluice, redis):
+    redis.client().set("n:logic:now", "no JSON")
+    with sluice.open("/logic") as stream:
+        assert stream.next_event().data == "no JSON"
+        redis.publish("n:logic", '{"n":1}')
+        redis.publish("n:logic", '{"n":9}')
+        assert stream.next_event().data == '{"n":9}'
+
+
+def test_who_resumes_needs_none(sluice, redis):
+    client = redis.client()
+    client.set("n:stream:now", "now")
+    with sluice.open("/stream") as stream:
+        assert stream.next_event().data == "now"
+        id = client.xadd("n:stream", {"data": "1"}).decode()
+        client.xadd("n:stream", {"data": "2"})
+        assert stream.next_event().data == "1"
+    with sluice.open("/stream", headers={"Last-Event-ID": id}) as stream:
+        assert stream.next_event().data == "2"
+    with sluice.open("/stream", headers={"Last-Event-ID": "rubbish"}) as stream:
+        assert stream.next_event().type == "stream-reset"
+        assert stream.next_event().data == "now"
+
+
+def test_nothing_falls_between(sluice, redis):
+    """Many come while a hash changes all the time: the snapshot and the events give the final state."""
+    client = redis.client()
+    client.delete("n:state")
+    done = threading.Event()
+    written = {}
+
+    def write():
+        writer = redis.client(username="default")
+        n = 0
+        while not done.is_set():
+            n += 1
+            field = f"f{n % 7}"
+            with writer.pipeline(transaction=True) as pipe:
+                pipe.hset("n:state", field, n)
+                pipe.publish("n:changes", json.dumps({field: str(n)}))
+                pipe.execute()
+            written[field] = str(n)
+            if n == 1:
+                begun.set()
+
+    begun = threading.Event()
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        begun.wait(5)
+        responses = [fcgi.get(sluice.address, "/hash") for _ in range(300)]
+    finally:
+        done.set()
+        thread.join()
+    for response in responses:
+        with response:
+            state = None
+            while state != written:
+                event = response.next_event(10)
+                if event.type == "snapshot":
+                    assert state is None, "the first event"
+                    state = json.loads(event.data)
+                elif event.type == "message":
+                    state.update(json.loads(event.data))
+
+
+def test_reads_are_shared(sluice, redis):
+    client = redis.client()
+    client.set("n:many:now", "x")
+
+    def calls():
+        return client.info("commandstats")["cmdstat_get"]["calls"]
+    with sluice.open("/get/many") as stream:
+        stream.next_event()
+        before = calls()
+        connections = [sluice.connect() for _ in range(100)]
+        for connection in connections:
+            connection.send(fcgi.request("/get/many"))
+        responses = [fcgi.Response(connection) for connection in connections]
+        for response in responses:
+            assert response.opened().next_event().data == "x"
+            response.close()
+        assert calls() - before < 100
+
+
+def test_redis_goes_and_comes_back(launch, own_redis):
+    redis = own_redis().start()
+    sluice = launch({"get": ROUTES["get"]}, redis=redis)
+    with sluice.open("/get/k"):
+        redis.kill()
+        stream = sluice.get("/get/k")
+        redis.start()
+        redis.client().set("n:k:now", "back")
+        assert stream.opened(15).next_event(15).data in ("back",)
+        stream.close()
