@@ -15,6 +15,7 @@
 #define ROUTE(field)    .section = CONFIG_ROUTE, AT(struct route, field)
 #define STREAM(field)   ROUTE(stream.field), .is_stream = true
 
+#define PUBLISH(field)  ROUTE(publish.field), .is_stream = true
 #define LOGIC(field)    ROUTE(logic.field), .is_stream = true
 
 #define SECOND          ((uint64_t)1000)
@@ -143,6 +144,22 @@ static const struct config_key keys[] = {
      .max = 1024 * KIB * KIB, .help = "bytes that may wait for a slow client"},
     {STREAM(overflow), .name = "overflow", .set = config_set_word, .fallback = "disconnect",
      .words = "disconnect drop_oldest latest", .help = "what becomes of a slower one"},
+    {PUBLISH(channel), .name = "publish", .set = config_set_template, .allow = TEMPLATE_PARAMS,
+     .help = "the channel to which a POST is published"},
+    {PUBLISH(stream), .name = "publish_stream", .set = config_set_template,
+     .allow = TEMPLATE_PARAMS, .help = "the stream to which a POST is added"},
+    {PUBLISH(auth), .name = "publish_auth", .set = config_set_word, .words = "none",
+     .help = "who may; it must be named"},
+    {PUBLISH(filter_text), .name = "publish_filter", .set = config_set_text,
+     .help = "expression: a message for which it is not true is refused"},
+    {PUBLISH(transform_text), .name = "publish_transform", .set = config_set_text,
+     .help = "expression: its result is what is published"},
+    {PUBLISH(max), .name = "publish_max", .set = config_set_size, .fallback = "64k", .min = 1,
+     .max = KIB * KIB, .help = "the longest body"},
+    {PUBLISH(rate), .name = "publish_rate", .set = config_set_limit,
+     .help = "at most so many in so long"},
+    {PUBLISH(maxlen), .name = "publish_maxlen", .set = config_set_number, .fallback = "0", .min = 0,
+     .max = UINT32_MAX, .help = "about how many entries the stream keeps; 0: all"},
     {ROUTE(cors_origins), .name = "cors_origins", .set = config_set_origins,
      .help = "other sites whose pages may read the route"},
     {ROUTE(cors_credentials), .name = "cors_credentials", .set = config_set_yes_no,

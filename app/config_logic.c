@@ -73,7 +73,8 @@ compile(const struct config_source *src, struct route *rt, size_t section, const
 		config_fault(src, entry(src, section, key), why);
 		return 0;
 	}
-	return find_params(rt, text);
+	/* What is published does not depend on who follows. */
+	return strncmp(key, "publish_", strlen("publish_")) == 0 ? 0 : find_params(rt, text);
 }
 
 /* Scripts */
@@ -307,6 +308,24 @@ check_poll(const struct config_source *src, const struct route *rt, size_t secti
 			   src->ini->sections[section].name);
 }
 
+/* What a POST may do is said by the route, never by leaving it out. */
+static int
+build_publish(const struct config_source *src, struct route *rt, size_t section)
+{
+	struct publish *pub = &rt->publish;
+	int rc;
+
+	if (pub->channel != NULL && pub->stream != NULL)
+		refuse(src, section, "publish_stream",
+		       "publish writes to a channel already: one of them");
+	if (route_can_publish(rt) && entry(src, section, "publish_auth") == NULL)
+		refuse(src, section, pub->stream != NULL ? "publish_stream" : "publish",
+		       "who may publish? publish_auth = none lets everybody who reaches the path");
+	if ((rc = compile(src, rt, section, "publish_filter", pub->filter_text, &pub->filter)) < 0)
+		return rc;
+	return compile(src, rt, section, "publish_transform", pub->transform_text, &pub->transform);
+}
+
 int
 config_logic_build(const struct config_source *src, struct route *rt, size_t section)
 {
@@ -330,6 +349,8 @@ config_logic_build(const struct config_source *src, struct route *rt, size_t sec
 		0 ||
 	    (rc = compile(src, rt, section, "until", rt->logic.until, &st->until)) < 0 ||
 	    (rc = compile_script(src, rt, section)) < 0 || (rc = add_fields(src, rt, section)) < 0)
+		return rc;
+	if ((rc = build_publish(src, rt, section)) < 0)
 		return rc;
 	check_data(src, rt, section);
 	check_pace(src, rt, section);

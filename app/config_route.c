@@ -303,7 +303,7 @@ check_whole(const struct config_source *src, const struct route *rt, size_t sect
 	if (ini_find(src->ini, section, "path") == NULL)
 		fault_section(src, section, "has no path: path = /events/{id}");
 	if (rt->handler != NULL && rt->handler->open == feed_subjects && rt->channels == NULL &&
-	    rt->patterns == NULL && rt->streams == NULL)
+	    rt->patterns == NULL && rt->streams == NULL && !route_can_publish(rt))
 		fault_section(src, section,
 			      has_subject
 				  ? "has an empty list of channels, patterns or streams"
@@ -436,6 +436,10 @@ config_route_build(struct route **out, const struct config_source *src, size_t s
 	check_subjects(src, rt, section, "channels", rt->channels);
 	check_subjects(src, rt, section, "patterns", rt->patterns);
 	check_subjects(src, rt, section, "streams", rt->streams);
+	check_subjects(src, rt, section, "publish",
+		       (struct template *const[]){rt->publish.channel, NULL});
+	check_subjects(src, rt, section, "publish_stream",
+		       (struct template *const[]){rt->publish.stream, NULL});
 	check_whole(src, rt, section);
 	if ((rc = route_set_key(rt)) < 0 || (rc = set_source(src, rt, section)) < 0)
 		goto fail;

@@ -19,6 +19,7 @@ const char *const counter_names[COUNTER_MAX] = {
     [COUNTER_REQUESTS_REFUSED] = "requests_refused",
     [COUNTER_RECORDS_REFUSED] = "records_refused",
     [COUNTER_MESSAGES] = "messages",
+    [COUNTER_PUBLISHED] = "published",
     [COUNTER_RENDERED] = "rendered",
     [COUNTER_EVENTS] = "events",
     [COUNTER_REPLAYED] = "replayed",

@@ -23,6 +23,7 @@ enum counter {
 	COUNTER_REQUESTS_REFUSED, /* answered with a status of 400 or more */
 	COUNTER_RECORDS_REFUSED,  /* connections closed for a malformed FastCGI record */
 	COUNTER_MESSAGES,         /* from Redis */
+	COUNTER_PUBLISHED,        /* by POST */
 	COUNTER_RENDERED,         /* went through a route's logic and came out, once per feed */
 	COUNTER_EVENTS,           /* encoded, once per feed */
 	COUNTER_REPLAYED,         /* events of the past, sent to one subscriber */

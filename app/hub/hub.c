@@ -218,6 +218,24 @@ hub_set_command(struct hub *hub, struct command *command)
 	readers_set_command(hub->readers, command);
 }
 
+struct command *
+hub_command(const struct hub *hub)
+{
+	return hub->command;
+}
+
+uint64_t
+hub_now_ms(const struct hub *hub)
+{
+	return uv_now(hub->loop);
+}
+
+const char *
+hub_prefix(const struct hub *hub)
+{
+	return hub->redis->prefix;
+}
+
 static void
 set_name(struct subject *subject, struct hub *hub, const char *name)
 {

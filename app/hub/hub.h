@@ -23,6 +23,8 @@ int hub_set_redis(struct hub *hub, const struct redis_settings *rs);
 /* hub_set_command - whom feeds ask; borrowed until another is set. NULL: nobody. */
 struct command;
 void hub_set_command(struct hub *hub, struct command *command);
+struct command *hub_command(const struct hub *hub);
+const char *hub_prefix(const struct hub *hub); /* put before channels and keys */
 
 /*
  * hub_drain - end every subscriber with the reason, spread evenly over ms, then call
@@ -31,6 +33,7 @@ void hub_set_command(struct hub *hub, struct command *command);
 void hub_drain(struct hub *hub, uint64_t ms, enum end_reason reason, void (*on_drained)(void *arg),
 	       void *arg);
 
+uint64_t hub_now_ms(const struct hub *hub); /* the loop's clock */
 bool hub_redis_is_up(const struct hub *hub);
 size_t hub_n_subscribers(const struct hub *hub);
 

@@ -67,6 +67,7 @@ struct subscriber_ops {
 struct subscriber {
 	const struct subscriber_ops *ops;
 	struct feed *feed;
+	struct subscriber **holder; /* who will answer it later: *holder is NULL once it is gone */
 	struct list node;       /* one of: feed->caught_up, feed->blocked, hub->ready; or none */
 	struct list joined;     /* feed->subs, in the order of joining */
 	struct fifo_node life;  /* its route's lifetime; while it ends, the hub's linger */

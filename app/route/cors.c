@@ -3,8 +3,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define ALLOWED_METHODS "GET, HEAD, OPTIONS"
-
 /* What a page may send with its request; names are compared without regard to case (Fetch 2.2.2).
  */
 static const char *const allowed_headers[] = {"Last-Event-ID", "Cache-Control", "Content-Type",
@@ -86,13 +84,17 @@ cors_put_preflight(struct buf *b, const struct request *req)
 	const char *asked = request_header(req, "Access-Control-Request-Headers");
 	int rc;
 
-	if ((rc = buf_puts(b, "Allow: " ALLOWED_METHODS "\r\n")) < 0)
+	const char *methods = route_methods(req->route);
+
+	if ((rc = buf_printf(b, "Allow: %s\r\n", methods)) < 0)
 		return rc;
 	if (allowed_origin(req) == NULL ||
 	    request_header(req, "Access-Control-Request-Method") == NULL)
 		return 0;
-	rc = buf_puts(b, "Access-Control-Allow-Methods: " ALLOWED_METHODS "\r\n"
-			 "Access-Control-Max-Age: 600\r\n");
+	rc = buf_printf(b,
+			"Access-Control-Allow-Methods: %s\r\n"
+			"Access-Control-Max-Age: 600\r\n",
+			methods);
 	if (rc == 0 && asked != NULL)
 		rc = put_allowed_headers(b, asked);
 	return rc;

@@ -6,12 +6,13 @@ static const struct {
 	const char *fields;
 } kinds[] = {
     {200, "OK", ""},
+    {202, "Accepted", ""},
     {204, "No Content", ""},
     {400, "Bad Request", ""},
     {401, "Unauthorized", "WWW-Authenticate: Bearer\r\n"},
     {403, "Forbidden", ""},
     {404, "Not Found", ""},
-    {405, "Method Not Allowed", "Allow: GET, HEAD, OPTIONS\r\n"},
+    {405, "Method Not Allowed", ""}, /* Allow is the route's */
     {408, "Request Timeout", ""},
     {413, "Content Too Large", ""},
     {414, "URI Too Long", ""},

@@ -17,6 +17,8 @@ method_of(const char *text)
 		return METHOD_GET;
 	if (strcmp(text, "HEAD") == 0)
 		return METHOD_HEAD;
+	if (strcmp(text, "POST") == 0)
+		return METHOD_POST;
 	return strcmp(text, "OPTIONS") == 0 ? METHOD_OPTIONS : METHOD_OTHER;
 }
 
@@ -170,6 +172,12 @@ request_read(struct request *req, const struct params *vars, const char *base, c
 		return HTTP_BAD_REQUEST;
 	}
 	return read_last_event_id(req, why);
+}
+
+const char *
+request_content_type(const struct request *req)
+{
+	return var(req, "CONTENT_TYPE");
 }
 
 bool

@@ -13,7 +13,7 @@
 
 enum { REQUEST_PATH_MAX = 8192 };
 
-enum method { METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_OTHER };
+enum method { METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_POST, METHOD_OTHER };
 
 struct request {
 	const struct params *vars;
@@ -37,6 +37,9 @@ request_read(struct request *req, const struct params *vars, const char *base, c
 
 /* request_match - is it for this route? Then its parameters are known from now on. */
 bool request_match(struct request *req, struct route *rt);
+
+/* request_content_type - as the client said; NULL: it did not. */
+const char *request_content_type(const struct request *req);
 
 /* request_raw_param - as request_param(), whether or not the value keeps its rule. */
 const char *request_raw_param(const struct request *req, const char *name);

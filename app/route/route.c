@@ -56,6 +56,12 @@ route_free(struct route *rt)
 	template_free(rt->stream.pace.rate_by);
 	free_templates(rt->stream.command);
 	free_templates(rt->stream.snapshot);
+	expression_free(rt->publish.filter);
+	expression_free(rt->publish.transform);
+	template_free(rt->publish.channel);
+	template_free(rt->publish.stream);
+	free(rt->publish.filter_text);
+	free(rt->publish.transform_text);
 	stages_fini(&rt->stream.stages);
 	free(rt->logic.filter);
 	free(rt->logic.transform);
@@ -154,13 +160,42 @@ named_by_logic(const struct route *rt, size_t n)
 const char *
 route_named_param(const struct route *rt, size_t n)
 {
+	const struct template *const publish[] = {rt->publish.channel, rt->publish.stream};
 	const char *name;
 
 	for (size_t i = 0; rt->path != NULL && (name = path_param(rt->path, i)) != NULL; i++) {
 		if (n-- == 0)
 			return name;
 	}
+	for (size_t t = 0; t < 2; t++) {
+		for (size_t i = 0;
+		     publish[t] != NULL && (name = template_param(publish[t], i)) != NULL; i++) {
+			if (n-- == 0)
+				return name;
+		}
+	}
 	return named_by_logic(rt, n);
+}
+
+bool
+route_can_publish(const struct route *rt)
+{
+	return rt->publish.channel != NULL || rt->publish.stream != NULL;
+}
+
+bool
+route_can_follow(const struct route *rt)
+{
+	return rt->handler->open != feed_subjects || rt->channels != NULL || rt->patterns != NULL ||
+	       rt->streams != NULL;
+}
+
+const char *
+route_methods(const struct route *rt)
+{
+	if (!route_can_publish(rt))
+		return "GET, HEAD, OPTIONS";
+	return route_can_follow(rt) ? "GET, HEAD, OPTIONS, POST" : "OPTIONS, POST";
 }
 
 /* Adds a name that is not there yet to a list that ends with NULL. */

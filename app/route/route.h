@@ -24,6 +24,21 @@ struct param_rule {
 	regex_t regex; /* POSIX extended, anchored to the whole value, REG_NOSUB */
 };
 
+enum publish_auth { PUBLISH_AUTH_NONE };
+
+/* Who may write to the route's path by POST, and what becomes of it. */
+struct publish {
+	struct template *channel, *stream; /* one of them, or neither: nobody may */
+	enum publish_auth auth;
+	char *filter_text, *transform_text;
+	struct expression *filter, *transform; /* in stream.stages.sandbox */
+	size_t max;                            /* bytes of a body */
+	uint64_t maxlen;                       /* of the stream; 0: it grows */
+	struct pace_limit rate;
+	uint64_t window_began_ms; /* of the rate, in this worker */
+	unsigned window_n;
+};
+
 struct route {
 	char *name;
 	struct path *path;
@@ -38,6 +53,7 @@ struct route {
 		char **params;       /* those that they name, ends with NULL; or NULL */
 		bool uses_any_param; /* which they name cannot be told */
 	} logic;
+	struct publish publish;
 	char **cors_origins; /* NULL-terminated; "*" alone: any; NULL: none */
 	bool cors_credentials;
 	const char **key; /* of route_set_key(); the names are borrowed from the templates */
@@ -46,6 +62,11 @@ struct route {
 	bool is_serving;         /* feeds is initialised */
 	struct site *site;       /* that serves it */
 };
+
+/* route_methods - what its path answers, for Allow. */
+const char *route_methods(const struct route *rt);
+bool route_can_publish(const struct route *rt);
+bool route_can_follow(const struct route *rt); /* has anything for a GET */
 
 /* route_free - takes NULL and half-built routes; feeds must not be in use any more. */
 void route_free(struct route *rt);

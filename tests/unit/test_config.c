@@ -689,7 +689,8 @@ effective(void **state)
 			    "heartbeat = 1s\n"
 			    "heartbeat_event = keep-alive\nlifetime = 0\nidle = 0\n"
 			    "max_events = 0\nretry = 3s\nopen_wait = 2s\nannounce = no\n"
-			    "queue = 256k\noverflow = latest\ncors_credentials = no\n"
+			    "queue = 256k\noverflow = latest\npublish_max = 64k\n"
+			    "publish_maxlen = 0\ncors_credentials = no\n"
 			    "param.id = [0-9]+\n");
 	assert_string_equal(cfg->routes[1]->source,
 			    "path = /h\nhandler = health\ncors_credentials = no\n");

@@ -1,0 +1,186 @@
+#include "route/publish.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/logger.h"
+#include "logic/expression.h"
+#include "logic/message.h"
+
+enum { NAME_LEN_MAX = 1024, DATA_MAX = 16 * 1024 * 1024, PARAMS_MAX = 64, WHY_LEN = 512 };
+
+void
+publication_fini(struct publication *pub)
+{
+	buf_fini(&pub->name);
+	buf_fini(&pub->data);
+}
+
+/* "application/json", whatever parameters follow it. */
+static bool
+is_json_type(const char *type)
+{
+	static const char json[] = "application/json";
+	size_t len = sizeof(json) - 1;
+
+	return type != NULL && strncasecmp(type, json, len) == 0 &&
+	       strchr("; \t", type[len]) != NULL;
+}
+
+/* Is there one more in the route's time? */
+static bool
+is_within_rate(struct publish *settings, uint64_t now_ms)
+{
+	if (settings->rate.n == 0)
+		return true;
+	if (settings->window_n == 0 ||
+	    now_ms - settings->window_began_ms >= settings->rate.period_ms) {
+		settings->window_began_ms = now_ms;
+		settings->window_n = 0;
+	}
+	if (settings->window_n == settings->rate.n)
+		return false;
+	settings->window_n++;
+	return true;
+}
+
+/* All parameters that the route names and the request has. */
+static void
+read_params(const struct request *req, struct template_value *values)
+{
+	const char *name, *value;
+	size_t i, n = 0;
+
+	for (i = 0; n < PARAMS_MAX && (name = route_named_param(req->route, i)) != NULL; i++) {
+		if ((value = request_param(req, name)) != NULL)
+			values[n++] = (struct template_value){name, value};
+	}
+	values[n].name = NULL;
+}
+
+static void
+log_failure(const struct request *req, const char *key, const char *why)
+{
+	static struct logger_pause pause;
+
+	if (logger_may(&pause, clock_ms(), 60000))
+		logger_warn("[route %s] %s: %s", req->route->name, key, why);
+}
+
+static int
+check(const struct request *req, const struct template_scope *scope, const char **why)
+{
+	char text[WHY_LEN];
+	bool is_valid;
+
+	*why = "The route takes no such message.";
+	if (req->route->publish.filter == NULL)
+		return 0;
+	if (expression_is_true(req->route->publish.filter, scope, &is_valid, text, sizeof(text)) <
+	    0)
+		log_failure(req, "publish_filter", text);
+	return is_valid ? 0 : 422;
+}
+
+/* The very bytes, or what the transform makes of them. */
+static int
+put_data(struct publication *pub, const struct request *req, const struct template_scope *scope,
+	 const char **why)
+{
+	char text[WHY_LEN];
+	bool is_some;
+
+	if (req->route->publish.transform == NULL)
+		return buf_put(&pub->data, scope->msg->data, scope->msg->data_len);
+	if (expression_render(req->route->publish.transform, scope, &pub->data, &is_some, text,
+			      sizeof(text)) < 0)
+		log_failure(req, "publish_transform", text);
+	*why = "The route can make nothing of this message.";
+	return is_some ? 0 : 422;
+}
+
+static int
+make(struct publication *pub, const struct request *req, struct message *msg, const char **why)
+{
+	const struct publish *settings = &req->route->publish;
+	struct template_value params[PARAMS_MAX + 1];
+	struct template_scope scope = {
+	    .params = params, .msg = msg, .channel = "", .now = clock_unix()};
+	int rc;
+
+	*why = "The body is not JSON.";
+	if (!message_is_json(msg))
+		return HTTP_BAD_REQUEST;
+	read_params(req, params);
+	if ((rc = check(req, &scope, why)) != 0)
+		return rc;
+	pub->is_stream = settings->stream != NULL;
+	pub->maxlen = settings->maxlen;
+	if ((rc = put_data(pub, req, &scope, why)) != 0)
+		return rc;
+	*why = "A parameter is missing.";
+	rc = template_expand(pub->is_stream ? settings->stream : settings->channel, &scope,
+			     &pub->name);
+	if (rc == -ENOENT)
+		return HTTP_BAD_REQUEST;
+	return rc < 0 ? rc : buf_putc(&pub->name, '\0');
+}
+
+int
+publish_read(struct publication *pub, const struct request *req, const char *body, size_t len,
+	     uint64_t now_ms, const char **why)
+{
+	struct publish *settings = &req->route->publish;
+	struct message msg;
+	struct buf text;
+	int rc;
+
+	buf_init(&pub->name, NAME_LEN_MAX);
+	buf_init(&pub->data, DATA_MAX);
+	*why = "The body must be application/json.";
+	if (!is_json_type(request_content_type(req)))
+		return 415;
+	*why = "The body is longer than this route takes.";
+	if (len > settings->max)
+		return 413;
+	*why = "There are more messages than this route takes in the time.";
+	if (!is_within_rate(settings, now_ms))
+		return 429;
+	buf_init(&text, len + 1);
+	if ((rc = buf_put(&text, body, len)) == 0 && (rc = buf_putc(&text, '\0')) == 0) {
+		message_init(&msg, "", 0, text.p, len);
+		rc = make(pub, req, &msg, why);
+		message_fini(&msg);
+	}
+	buf_fini(&text);
+	if (rc < 0) {
+		*why = rc == -EMSGSIZE ? "What the route makes of it is too long."
+				       : "This server has no room for the message.";
+		rc = rc == -EMSGSIZE ? 413 : HTTP_UNAVAILABLE;
+	}
+	return rc;
+}
+
+int
+publish_answer(struct buf *b, const struct redisReply *reply, bool is_stream, const char **why)
+{
+	static struct logger_pause pause;
+
+	*why = "Redis does not answer: the message may have been published or not.";
+	if (reply == NULL)
+		return HTTP_UNAVAILABLE;
+	if (!is_stream && reply->type == REDIS_REPLY_INTEGER &&
+	    buf_printf(b, "{\"receivers\":%lld}\n", reply->integer) == 0)
+		return 202;
+	if (is_stream && reply->type == REDIS_REPLY_STRING &&
+	    buf_printf(b, "{\"id\":\"%s\"}\n", reply->str) == 0)
+		return 202;
+	*why = "Redis refuses the message.";
+	if (logger_may(&pause, clock_ms(), 60000))
+		logger_warn("Redis refuses a message that was posted: %s",
+			    reply->type == REDIS_REPLY_ERROR ? reply->str : "an odd reply");
+	return HTTP_UNAVAILABLE;
+}

@@ -1,0 +1,35 @@
+#ifndef SLUICE_ROUTE_PUBLISH_H
+#define SLUICE_ROUTE_PUBLISH_H
+
+/*
+ * publish - what a client writes by POST: is it allowed, and what does Redis get?
+ */
+#include "base/buf.h"
+#include "route/request.h"
+
+struct redisReply;
+
+/* What Redis is to be told. */
+struct publication {
+	struct buf name; /* of the channel or stream, without the prefix; ends with a NUL */
+	struct buf data;
+	bool is_stream;
+	uint64_t maxlen;
+};
+
+void publication_fini(struct publication *pub);
+
+/*
+ * publish_read - the request's parameters keep their rules. now_ms is the loop's clock. Returns 0
+ * and *pub, the caller's; or the HTTP status, and what is wrong in *why (a constant).
+ */
+int publish_read(struct publication *pub, const struct request *req, const char *body, size_t len,
+		 uint64_t now_ms, const char **why);
+
+/*
+ * publish_answer - what Redis said, as the answer's body. Returns the HTTP status: 202, or 503 for
+ * an error or no reply, with why.
+ */
+int publish_answer(struct buf *b, const struct redisReply *reply, bool is_stream, const char **why);
+
+#endif

@@ -1,0 +1,197 @@
+"""Publishing by POST."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import fcgi
+from waiting import SLOW, wait_for
+
+ROUTES = {
+    "chat": {"path": "/chat/{room}", "channels": "p:{room}", "publish": "p:{room}", "publish_auth": "none",
+             "cors_origins": "https://site.example"},
+    "only": {"path": "/only", "publish": "p:only", "publish_auth": "none"},
+    "stream": {"path": "/stream/{k}", "streams": "p:s:{k}", "publish_stream": "p:s:{k}", "publish_auth": "none",
+               "publish_maxlen": 100},
+    "valid": {"path": "/valid/{user}", "publish": "p:valid", "publish_auth": "none", "publish_max": "100",
+              "publish_filter": "type(message.text) == 'string' and #message.text < 10",
+              "publish_transform": "message.text ~= '' and {user = params.user, text = message.text} or nil"},
+    "rate": {"path": "/rate", "publish": "p:rate", "publish_auth": "none", "publish_rate": "3/500ms"},
+    "none": {"path": "/none", "channels": "p:none"},
+    "query": {"path": "/query", "publish": "p:{to}", "publish_auth": "none"},
+}
+
+
+@pytest.fixture(scope="module")
+def sluice(launch_shared):
+    return launch_shared(ROUTES)
+
+
+def post(sluice, path, body="{}", type="application/json", method="POST", headers=None):
+    """(status, headers, the answer as JSON or None)"""
+    body = body if isinstance(body, bytes) else body.encode()
+    connection = sluice.connect()
+    more = {"CONTENT_LENGTH": str(len(body))}
+    if type is not None:
+        more["CONTENT_TYPE"] = type
+    connection.send(fcgi.request(path, method=method, body=body, headers=headers or {}, **more))
+    with fcgi.Response(connection) as response:
+        response.rest(10)
+        text = bytes(response.body)
+        return response.status, response.headers, json.loads(text) if text else None
+
+
+def test_the_very_bytes_reach_who_follows(sluice):
+    with sluice.open("/chat/a") as one, sluice.open("/chat/a") as two, sluice.open("/chat/b") as other:
+        for body in ('{ "text" : "Zo\\u00eb ë", "n": 18446744073709551616 }', "5", "null", '"x"'):
+            status, headers, answer = post(sluice, "/chat/a", body)
+            assert (status, answer) == (202, {"receivers": 1})
+            assert headers["content-type"] == "application/json"
+            assert one.next_message().data == two.next_message().data == body
+        assert other.quiet_for(0.05)
+
+
+def test_to_a_stream(sluice, redis):
+    status, _, answer = post(sluice, "/stream/k", '{"n":1}')
+    assert status == 202
+    assert redis.client().xrange("p:s:k") == [(answer["id"].encode(), {b"data": b'{"n":1}'})]
+    with sluice.get("/stream/k", headers={"Last-Event-ID": "0-0"}) as stream:
+        stream.opened()
+        assert stream.next_message().data == '{"n":1}'
+        assert stream.parser.last_event_id == answer["id"]
+    for _ in range(300):
+        redis.client().xadd("p:s:k", {"data": "{}"})
+    post(sluice, "/stream/k")
+    assert redis.client().xlen("p:s:k") <= 201
+
+
+@pytest.mark.parametrize("body", ["", "{", "NaN", "{'a':1}", "[" * 100, "{}x", "\0", b'"\xff"'])
+def test_what_is_no_json_is_400(sluice, body):
+    status, headers, answer = post(sluice, "/chat/a", body)
+    assert status == 400 and answer["status"] == 400
+    assert headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("type, status", [("application/json", 202), ("application/json; charset=utf-8", 202),
+                                          ("APPLICATION/JSON", 202), ("text/plain", 415), (None, 415),
+                                          ("application/jsonx", 415), ("application/x-www-form-urlencoded", 415)])
+def test_content_type(sluice, type, status):
+    assert post(sluice, "/only", type=type)[0] == status
+
+
+def test_size(sluice):
+    def body(n):
+        return '"' + "x" * (n - 2) + '"'
+    assert post(sluice, "/only", body(65536))[0] == 202
+    assert post(sluice, "/only", body(65537))[0] == 413
+    assert post(sluice, "/valid/u", body(101))[0] == 413
+
+
+def test_filter_and_transform(sluice, redis):
+    pubsub = redis.client().pubsub()
+    pubsub.subscribe("p:valid")
+    pubsub.get_message(timeout=5)
+    assert post(sluice, "/valid/ada", '{"text":"hi","admin":true}')[0] == 202
+    assert json.loads(pubsub.get_message(timeout=5)["data"]) == {"user": "ada", "text": "hi"}
+    for text in ('{"text":5}', "{}", "[]", '{"text":"much too long"}', '{"text":""}'):
+        status, _, answer = post(sluice, "/valid/ada", text)
+        assert status == 422, text
+        assert "params" not in answer["detail"]
+    pubsub.close()
+
+
+def test_parameters_keep_their_rules(sluice):
+    assert post(sluice, "/chat/a%3Ab")[0] == 400
+    assert post(sluice, "/query")[0] == 400
+    assert post(sluice, "/query?to=a:b")[0] == 400
+    assert post(sluice, "/query?to=ab")[0] == 202
+
+
+def test_rate(sluice):
+    statuses = [post(sluice, "/rate")[0] for _ in range(6)]
+    assert statuses == [202] * 3 + [429] * 3
+    status, headers, _ = post(sluice, "/rate")
+    assert status == 429 and int(headers["retry-after"]) > 0
+    time.sleep(0.6 * SLOW)
+    assert post(sluice, "/rate")[0] == 202
+
+
+@pytest.mark.parametrize("path, method, status, allow", [
+    ("/none", "POST", 405, "GET, HEAD, OPTIONS"), ("/none", "PUT", 405, "GET, HEAD, OPTIONS"),
+    ("/chat/a", "DELETE", 405, "GET, HEAD, OPTIONS, POST"), ("/only", "GET", 405, "OPTIONS, POST"),
+    ("/only", "HEAD", 405, "OPTIONS, POST"), ("/only", "OPTIONS", 204, "OPTIONS, POST"),
+    ("/status", "POST", 405, "GET, HEAD, OPTIONS"), ("/nowhere", "POST", 404, None)])
+def test_methods(sluice, path, method, status, allow):
+    got, headers, _ = post(sluice, path, "" if method in ("GET", "HEAD") else "{}", method=method)
+    assert (got, headers.get("allow")) == (status, allow)
+
+
+def test_cors(sluice):
+    origin = {"Origin": "https://site.example"}
+    status, headers, _ = post(sluice, "/chat/a", headers=origin)
+    assert status == 202 and headers["access-control-allow-origin"] == "https://site.example"
+    status, headers, _ = post(sluice, "/chat/a", "", method="OPTIONS", headers={
+        **origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"})
+    assert status == 204
+    assert headers["access-control-allow-methods"] == "GET, HEAD, OPTIONS, POST"
+    assert headers["access-control-allow-headers"] == "Content-Type"
+
+
+def test_each_is_logged_without_its_body(sluice):
+    post(sluice, "/chat/logged", '{"secret":"hidden"}')
+    sluice.wait_log("[route chat] POST to channel p:logged, 19 bytes: published")
+    assert "hidden" not in sluice.log()
+
+
+def test_a_hundred_at_once(sluice, redis):
+    with sluice.open("/chat/crowd") as stream, ThreadPoolExecutor(20) as pool:
+        before = sluice.status()["published"]
+        answers = list(pool.map(lambda n: post(sluice, "/chat/crowd", str(n)), range(100)))
+        assert {status for status, _, _ in answers} == {202}
+        assert sorted(int(stream.next_message().data) for _ in range(100)) == list(range(100))
+        assert sluice.status()["published"] == before + 100
+
+
+def test_a_client_that_does_not_wait_for_the_answer(sluice, redis):
+    with sluice.open("/chat/gone") as stream:
+        for n in range(50):
+            connection = sluice.connect()
+            body = str(n).encode()
+            connection.send(fcgi.request("/chat/gone", method="POST", body=body, CONTENT_LENGTH=str(len(body)),
+                                         CONTENT_TYPE="application/json"))
+            connection.close()
+        post(sluice, "/chat/gone", '"last"')
+        while stream.next_message().data != '"last"':
+            pass
+    wait_for(lambda: sluice.status()["connections"] <= 2, lambda: "no connection is left over")
+
+
+def test_while_redis_is_away(launch, own_redis):
+    redis = own_redis().start()
+    sluice = launch({"only": ROUTES["only"]}, redis=redis)
+    wait_for(lambda: post(sluice, "/only")[0] == 202, lambda: "the first")
+    redis.kill()
+    status, headers, answer = post(sluice, "/only")
+    assert status == 503 and "retry-after" in headers
+    assert headers["content-type"] == "application/problem+json"
+    redis.start()
+    wait_for(lambda: post(sluice, "/only")[0] == 202, lambda: "it is back", 15)
+
+
+def test_the_prefix(launch, redis):
+    sluice = launch({"only": ROUTES["only"], "stream": ROUTES["stream"]}, link={"prefix": "pre:"})
+    wait_for(lambda: post(sluice, "/stream/x")[0] == 202, lambda: "Redis")
+    assert redis.client().xlen("pre:p:s:x") == 1
+
+
+@pytest.mark.parametrize("keys, what", [
+    ({"publish": "c"}, "publish_auth"), ({"publish": "c", "publish_stream": "s", "publish_auth": "none"}, "one of them"),
+    ({"publish": "c", "publish_auth": "nobody"}, "none"), ({"publish": "c:{.x}", "publish_auth": "none"}, "{.x}"),
+    ({"publish": "c", "publish_auth": "none", "publish_filter": "mesage.x"}, "message"),
+    ({"publish": "c", "publish_auth": "none", "publish_max": "2m"}, "publish_max")])
+def test_faults(launch, keys, what):
+    sluice = launch({"x": {"path": "/x", "channels": "x", **keys}}, start=False)
+    result = sluice.run("check", "-c", sluice.config)
+    assert result.returncode == 1 and what in result.err
