@@ -23,15 +23,16 @@ const char *cmd_refuse_json(const char *text, size_t len, size_t *at);
 struct cmd_options {
 	const char *usage;
 	int n_args;
-	bool takes_tail;
+	bool takes_tail, takes_stream;
 	/* What was given: */
 	const char *config;  /* never NULL afterwards */
 	const char *address; /* NULL: not given */
-	bool is_json;
+	bool is_json, is_stream;
 };
 
 /*
- * cmd_options - read -c and --help, and -l and --json if takes_tail. Returns -1 to go on, with the
+ * cmd_options - read -c and --help, -l and --json if takes_tail, --stream if
+ * takes_stream. Returns -1 to go on, with the
  * first of n_args arguments at argv[optind], else the exit status.
  */
 int cmd_options(struct cmd_options *opt, int argc, char **argv);

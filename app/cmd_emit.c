@@ -13,13 +13,17 @@
 #include "cmd.h"
 #include "config.h"
 #include "redis/direct.h"
+#include "redis/recorded.h"
 
 #define EMIT_MAX ((size_t)64 << 20) /* far above what Redis would forward to anybody */
 
 static const char usage[] =
-    "usage: sluice emit [-c FILE] CHANNEL JSON|-\n"
+    "usage: sluice emit [-c FILE] [--stream] CHANNEL JSON|-\n"
     "Publishes one event on a channel of the configured Redis, the configured prefix before it,\n"
-    "and prints how many subscriptions got it. \"-\" reads the JSON from standard input.\n";
+    "and prints how many subscriptions got it. If a route records the channel, it is kept in the\n"
+    "channel's log, too, and its ID is printed. --stream adds it to a stream of that name "
+    "instead.\n"
+    "\"-\" reads the JSON from standard input.\n";
 
 static bool
 is_one_of(char c, const char *set)
@@ -142,39 +146,92 @@ read_input(struct buf *b)
 	}
 }
 
+/* What Redis said: how many got it, or the ID that it has. */
 static int
-publish(const struct redis_settings *rs, const char *channel, const char *text, size_t len)
+tell(const struct redisReply *reply)
 {
-	const char *argv[3] = {"PUBLISH", NULL, text};
-	size_t lens[3] = {strlen("PUBLISH"), 0, len};
-	struct redisReply *reply = NULL;
-	char *full, why[512] = "";
-	int n, status = 1;
+	const struct redisReply *id = reply;
 
-	if ((n = asprintf(&full, "%s%s", rs->prefix, channel)) < 0) {
-		fputs("sluice emit: out of memory\n", stderr);
-		return 1;
-	}
-	argv[1] = full;
-	lens[1] = (size_t)n;
-	if (redis_direct(rs, 3, argv, lens, &reply, why, sizeof(why)) < 0) {
-		fprintf(stderr, "sluice emit: %s\n", why);
-	} else if (reply->type != REDIS_REPLY_INTEGER) {
+	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2)
+		id = reply->element[0];
+	if (reply->type == REDIS_REPLY_INTEGER) {
+		printf("%lld receiver%s\n", reply->integer, reply->integer == 1 ? "" : "s");
+	} else if (id->type == REDIS_REPLY_STRING) {
+		printf("%s\n", id->str);
+	} else {
 		fprintf(stderr, "sluice emit: Redis says: %s\n",
 			reply->type == REDIS_REPLY_ERROR ? reply->str : "something unexpected");
-	} else {
-		printf("%lld receiver%s\n", reply->integer, reply->integer == 1 ? "" : "s");
-		status = 0;
+		return 1;
 	}
+	return 0;
+}
+
+/* How many messages of the channel are kept, by any route; 0: it is not recorded. */
+static unsigned
+records(const struct config *cfg, const char *channel)
+{
+	unsigned n, most = 0;
+
+	for (size_t i = 0; i < cfg->n_routes; i++) {
+		if ((n = route_records(cfg->routes[i], channel)) > most)
+			most = n;
+	}
+	return most;
+}
+
+static int
+publish(const struct config *cfg, const char *name, bool is_stream, const char *text, size_t len)
+{
+	const struct redis_settings *rs = &cfg->redis;
+	unsigned keep = is_stream ? 0 : records(cfg, name);
+	char *full = NULL, *log = NULL, count[16], why[512] = "";
+	const char *argv[7] = {"PUBLISH"};
+	struct redisReply *reply = NULL;
+	size_t lens[7];
+	int argc = 1, data, status = 1;
+
+	if (asprintf(&full, "%s%s", rs->prefix, name) < 0 ||
+	    asprintf(&log, "%s" RECORDED_SUFFIX, full) < 0) {
+		fputs("sluice emit: out of memory\n", stderr);
+		goto out;
+	}
+	if (keep > 0) {
+		argv[0] = "EVAL";
+		argv[argc++] = RECORDED_SCRIPT;
+		argv[argc++] = "2";
+	} else if (is_stream) {
+		argv[0] = "XADD";
+	}
+	argv[argc++] = full;
+	if (keep > 0)
+		argv[argc++] = log;
+	if (is_stream) {
+		argv[argc++] = "*";
+		argv[argc++] = "data";
+	}
+	data = argc;
+	argv[argc++] = text;
+	if (keep > 0) {
+		snprintf(count, sizeof(count), "%u", keep);
+		argv[argc++] = count;
+	}
+	for (int i = 0; i < argc; i++)
+		lens[i] = i == data ? len : strlen(argv[i]);
+	if (redis_direct(rs, argc, argv, lens, &reply, why, sizeof(why)) < 0)
+		fprintf(stderr, "sluice emit: %s\n", why);
+	else
+		status = tell(reply);
+out:
 	freeReplyObject(reply);
 	free(full);
+	free(log);
 	return status;
 }
 
 int
 cmd_emit(int argc, char **argv)
 {
-	struct cmd_options opt = {.usage = usage, .n_args = 2};
+	struct cmd_options opt = {.usage = usage, .n_args = 2, .takes_stream = true};
 	struct config *cfg = NULL;
 	struct buf json;
 	const char *why;
@@ -197,7 +254,7 @@ cmd_emit(int argc, char **argv)
 	if ((why = cmd_refuse_json(json.p, json.len, &at)) != NULL)
 		fprintf(stderr, "sluice emit: not JSON: %s, at byte %zu\n", why, at + 1);
 	else
-		status = publish(&cfg->redis, argv[optind], json.p, json.len);
+		status = publish(cfg, argv[optind], opt.is_stream, json.p, json.len);
 out:
 	buf_fini(&json);
 	config_free(cfg);

@@ -8,11 +8,9 @@ int
 cmd_options(struct cmd_options *opt, int argc, char **argv)
 {
 	static const struct option longs[] = {
-	    {"help", no_argument, NULL, 'h'},
-	    {"config", required_argument, NULL, 'c'},
-	    {"listen", required_argument, NULL, 'l'},
-	    {"json", no_argument, NULL, 'j'},
-	    {NULL, 0, NULL, 0},
+	    {"help", no_argument, NULL, 'h'},         {"config", required_argument, NULL, 'c'},
+	    {"listen", required_argument, NULL, 'l'}, {"json", no_argument, NULL, 'j'},
+	    {"stream", no_argument, NULL, 's'},       {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -27,6 +25,8 @@ cmd_options(struct cmd_options *opt, int argc, char **argv)
 			opt->address = optarg;
 		} else if (c == 'j' && opt->takes_tail) {
 			opt->is_json = true;
+		} else if (c == 's' && opt->takes_stream) {
+			opt->is_stream = true;
 		} else {
 			fputs(opt->usage, stderr);
 			return 2;

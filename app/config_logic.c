@@ -9,6 +9,7 @@
 #include "config_keys.h"
 #include "logic/names.h"
 #include "logic/stages.h"
+#include "redis/stream_id.h"
 
 #define ADD_PREFIX "add."
 #define WHY_LEN    512
@@ -326,6 +327,24 @@ build_publish(const struct config_source *src, struct route *rt, size_t section)
 	return compile(src, rt, section, "publish_transform", pub->transform_text, &pub->transform);
 }
 
+static void
+check_record(const struct config_source *src, const struct route *rt, size_t section)
+{
+	size_t n = 0;
+
+	if (rt->stream.record == 0)
+		return;
+	while (rt->channels != NULL && rt->channels[n] != NULL)
+		n++;
+	if (n == 0 || rt->patterns != NULL || rt->streams != NULL)
+		refuse(src, section, "record",
+		       "channels are recorded, and they alone: a pattern has no log, and "
+		       "a stream is one");
+	else if (n > STREAM_CURSOR_MAX)
+		refuse(src, section, "record",
+		       "more than 6 channels: a client's Last-Event-ID holds no more");
+}
+
 int
 config_logic_build(const struct config_source *src, struct route *rt, size_t section)
 {
@@ -352,6 +371,7 @@ config_logic_build(const struct config_source *src, struct route *rt, size_t sec
 		return rc;
 	if ((rc = build_publish(src, rt, section)) < 0)
 		return rc;
+	check_record(src, rt, section);
 	check_data(src, rt, section);
 	check_pace(src, rt, section);
 	check_poll(src, rt, section);

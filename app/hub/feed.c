@@ -14,9 +14,6 @@
 #include "logic/message.h"
 #include "sse/event.h"
 
-/* A channel's name is at most this long; Redis would take 512 MB. */
-enum { SUBJECT_NAME_MAX = 1024 };
-
 /*
  * What is encoded goes to the end of the log, and all who had read it are to be
  * written: their whole list joins the hub's, without touching one of them.
@@ -219,7 +216,8 @@ open_all(struct feed *fd)
 {
 	struct list *node, *tmp;
 
-	if (fd->was_confirmed && fd->n_subs > fd->n_waiting) {
+	/* What recorded channels missed has been read from their logs. */
+	if (fd->was_confirmed && fd->n_subs > fd->n_waiting && fd->class->settings->record == 0) {
 		counters_add(COUNTER_RESETS, 1);
 		if (fd->class->settings->announce &&
 		    emit_own(fd, "stream-reset", "{\"reason\":\"redis\"}") < 0)
@@ -250,6 +248,8 @@ feed_lost(struct feed *fd)
 	struct subscription *sn;
 
 	fd->n_unconfirmed = 0;
+	if (fd->class->settings->record > 0)
+		recorded_forget(fd);
 	for (sn = fd->subscriptions; sn != NULL; sn = sn->next)
 		fd->n_unconfirmed += !sn->subject->is_confirmed;
 }

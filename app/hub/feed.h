@@ -50,6 +50,7 @@ struct feed_settings {
 		unsigned last;     /* or so many before the end; both unset: behind the end */
 	} start;
 	unsigned history;           /* the most entries that one replay sends */
+	unsigned record;            /* messages that are kept of each channel; 0: none */
 	struct template **snapshot; /* a command's words, ends with NULL; NULL: none */
 	size_t queue;               /* bytes that may wait for a client that is slow */
 	enum overflow overflow;

@@ -52,6 +52,12 @@ subscription_of(struct list *node)
 	return LIST_ENTRY(node, struct subscription, of_subject);
 }
 
+static bool
+is_recorded(const struct feed *fd)
+{
+	return fd->class->settings->record > 0;
+}
+
 static void
 on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
 {
@@ -60,8 +66,14 @@ on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
 	struct message msg;
 
 	message_init(&msg, got->channel, got->channel_len, got->data, got->data_len);
-	LIST_FOREACH (node, tmp, &subject->subscriptions)
-		feed_message(subscription_of(node)->feed, &msg);
+	LIST_FOREACH (node, tmp, &subject->subscriptions) {
+		struct subscription *sn = subscription_of(node);
+
+		if (is_recorded(sn->feed))
+			recorded_message(sn->feed, sn, &msg);
+		else
+			feed_message(sn->feed, &msg);
+	}
 	message_fini(&msg);
 }
 
@@ -74,8 +86,14 @@ on_confirmed(struct pubsub_subject *remote)
 	if (subject->is_confirmed)
 		return;
 	subject->is_confirmed = true;
-	LIST_FOREACH (node, tmp, &subject->subscriptions)
-		feed_confirmed(subscription_of(node)->feed);
+	LIST_FOREACH (node, tmp, &subject->subscriptions) {
+		struct subscription *sn = subscription_of(node);
+
+		if (is_recorded(sn->feed))
+			recorded_confirmed(sn->feed, sn);
+		else
+			feed_confirmed(sn->feed);
+	}
 }
 
 static void
@@ -345,7 +363,7 @@ hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const ch
 
 	if (sn == NULL)
 		return -ENOMEM;
-	if (kind == SUBJECT_STREAM && (rc = may_follow(fd)) < 0) {
+	if ((kind == SUBJECT_STREAM || is_recorded(fd)) && (rc = may_follow(fd)) < 0) {
 		free(sn);
 		return rc;
 	}
@@ -359,12 +377,14 @@ hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const ch
 	for (end = &fd->subscriptions; *end != NULL; end = &(*end)->next)
 		; /* in the order of subscribing, which is that of a cursor's IDs */
 	*end = sn;
-	if (kind == SUBJECT_STREAM)
+	if (kind == SUBJECT_STREAM || is_recorded(fd))
 		fd->more->n_streams++;
-	if (!subject->is_confirmed)
+	if (!subject->is_confirmed || is_recorded(fd))
 		fd->n_unconfirmed++;
-	else if (kind == SUBJECT_STREAM)
+	if (subject->is_confirmed && kind == SUBJECT_STREAM)
 		feed_positioned(fd, sn);
+	else if (subject->is_confirmed && is_recorded(fd))
+		recorded_confirmed(fd, sn);
 	return 0;
 }
 

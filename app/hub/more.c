@@ -44,6 +44,7 @@ more_new(struct feed *fd)
 	pace_init(&more->pace);
 	list_init(&more->asks);
 	list_init(&more->replays);
+	list_init(&more->readings);
 	list_init(&more->snapshot_asked);
 	list_init(&more->snapshot_wanted);
 	buf_init(&more->last, SIZE_MAX);
@@ -72,6 +73,7 @@ more_free(struct feed *fd)
 		LIST_ENTRY(node, struct ask, of_feed)->feed = NULL;
 		list_del(node);
 	}
+	recorded_forget(fd);
 	pace_clear(&more->pace);
 	buf_fini(&more->last);
 	stages_close(&fd->class->settings->stages, more->callback);
@@ -82,6 +84,7 @@ more_free(struct feed *fd)
 	}
 	uv_close((uv_handle_t *)&more->timer, on_timer_closed);
 	uv_close((uv_handle_t *)&more->after, on_timer_closed);
+	uv_close((uv_handle_t *)&more->again, on_timer_closed);
 }
 
 /* Timers */
@@ -103,8 +106,8 @@ on_after(uv_timer_t *timer)
 	feed_run_script(more->feed);
 }
 
-static int
-need_timers(struct feed *fd)
+int
+more_need_timers(struct feed *fd)
 {
 	uv_loop_t *loop = fd->class->hub->loop;
 	int rc;
@@ -113,8 +116,9 @@ need_timers(struct feed *fd)
 		return rc;
 	uv_timer_init(loop, &fd->more->timer);
 	uv_timer_init(loop, &fd->more->after);
-	fd->more->timer.data = fd->more->after.data = fd->more;
-	fd->more->n_open_timers = 2;
+	uv_timer_init(loop, &fd->more->again);
+	fd->more->timer.data = fd->more->after.data = fd->more->again.data = fd->more;
+	fd->more->n_open_timers = 3;
 	return 0;
 }
 
@@ -126,7 +130,7 @@ feed_timer(struct feed *fd, unsigned ms)
 			uv_timer_stop(&fd->more->timer);
 		return 0;
 	}
-	if (fd->class->handler->timer == NULL || need_timers(fd) < 0)
+	if (fd->class->handler->timer == NULL || more_need_timers(fd) < 0)
 		return HTTP_INTERNAL_ERROR;
 	uv_timer_start(&fd->more->timer, on_timer, ms, 0);
 	return 0;
@@ -135,7 +139,7 @@ feed_timer(struct feed *fd, unsigned ms)
 void
 more_call_after(struct feed *fd, uint64_t ms)
 {
-	if (need_timers(fd) == 0)
+	if (more_need_timers(fd) == 0)
 		uv_timer_start(&fd->more->after, on_after, ms, 0);
 }
 

@@ -24,6 +24,9 @@
  */
 enum { FEED_LINGER_MS = 5000, END_LINGER_MS = 10000 };
 
+/* A subject's name is at most this long; Redis would take 512 MB. */
+enum { SUBJECT_NAME_MAX = 1024, STREAM_KEY_MAX = 2 * SUBJECT_NAME_MAX };
+
 /* What can be subscribed to: one subscription in Redis, however many feeds want it. */
 struct subject {
 	struct pubsub_subject remote;
@@ -72,6 +75,14 @@ struct feed {
 	    params[]; /* ends with a NULL name; their values, the key, stand behind */
 };
 
+/* How a recorded channel stands. */
+struct recorded {
+	bool is_known;   /* its cursor holds */
+	bool is_reading; /* its log: messages are not taken, for they stand in it */
+	bool is_dirty;   /* some came meanwhile */
+	bool has_failed; /* it is to be read again, soon */
+};
+
 /* What a feed needs only for a script, a rate, a batch, or a handler that asks for it. */
 struct feed_more {
 	struct feed *feed;
@@ -83,8 +94,11 @@ struct feed_more {
 	struct list asks;
 	struct buf last; /* the newest event's frame */
 	bool keeps_last, only_changes;
-	struct stream_id
-	    cursor[STREAM_CURSOR_MAX]; /* of its streams, in the order of subscribing */
+	/* Of its streams, or of the logs of its recorded channels, in the order of subscribing. */
+	struct stream_id cursor[STREAM_CURSOR_MAX];
+	struct recorded recorded[STREAM_CURSOR_MAX];
+	struct list readings; /* of logs */
+	uv_timer_t again;     /* to read them again */
 	unsigned n_streams;
 	struct list replays; /* of subscribers that are sent what came before them */
 	/* Replays for which the snapshot was asked, and those that came since: for the next. */
@@ -143,6 +157,11 @@ void feed_entry(struct feed *fd, struct subscription *sn, const struct stream_id
 void feed_loss(struct feed *fd, struct subscription *sn, enum stream_loss loss);
 void feed_positioned(struct feed *fd, struct subscription *sn); /* its stream is known */
 
+/* recorded.c */
+void recorded_confirmed(struct feed *fd, struct subscription *sn);
+void recorded_message(struct feed *fd, struct subscription *sn, struct message *msg);
+void recorded_forget(struct feed *fd); /* what is asked concerns it no more */
+
 /* replay.c */
 /*
  * replay_plan - sub, which joins fd, is to be sent what came before: from is the client's
@@ -155,7 +174,8 @@ void replay_cancel(struct feed *fd, const struct subscriber *sub);
 void replay_go_on(struct feed *fd); /* the feed's cursor has moved */
 
 /* more.c */
-int more_new(struct feed *fd); /* 0, also if there is one; -ENOMEM */
+int more_need_timers(struct feed *fd); /* 0, -ENOMEM */
+int more_new(struct feed *fd);         /* 0, also if there is one; -ENOMEM */
 void more_free(struct feed *fd);
 void more_call_after(struct feed *fd, uint64_t ms); /* the script, without a message */
 /* more_ask_words - ask what the words of a key say, as feed_ask(). -ENOENT: they say nothing. */

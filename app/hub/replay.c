@@ -17,6 +17,7 @@
 #include "hub/delivery.h"
 #include "hub/private.h"
 #include "logic/entry.h"
+#include "redis/recorded.h"
 
 enum { OWN_MAX = 16 * 1024 * 1024, AGAIN_MS = 300 };
 
@@ -263,17 +264,27 @@ send_past(struct delivery *dl, const struct event *ev, bool is_last)
 		put_batch(s, ev);
 }
 
+/* The subject's name, with the prefix. */
 static const char *
 name_of_stream(const struct feed *fd, unsigned index)
 {
+	bool is_recorded = fd->class->settings->record > 0;
 	const struct subscription *sn;
 
 	for (sn = fd->subscriptions; sn != NULL; sn = sn->next) {
-		if (sn->subject->remote.kind == SUBJECT_STREAM && index-- == 0)
+		if ((is_recorded || sn->subject->remote.kind == SUBJECT_STREAM) && index-- == 0)
 			break;
 	}
 	assert(sn != NULL);
 	return sn->subject->name;
+}
+
+/* The key that Redis knows: of a recorded channel its log. */
+static void
+print_key(char key[STREAM_KEY_MAX], const struct feed *fd, unsigned index)
+{
+	snprintf(key, STREAM_KEY_MAX, "%s%s", name_of_stream(fd, index),
+		 fd->class->settings->record > 0 ? RECORDED_SUFFIX : "");
 }
 
 /* As live entries are: the handler, then the stages. Returns whether the end has come, for good. */
@@ -532,8 +543,10 @@ question(struct replay *rp, unsigned stream, command_fn fn, int argc, const char
 static void
 ask_info(struct replay *rp, unsigned stream)
 {
-	const char *argv[] = {"XINFO", "STREAM", name_of_stream(rp->feed, stream)};
+	char key[STREAM_KEY_MAX];
+	const char *argv[] = {"XINFO", "STREAM", key};
 
+	print_key(key, rp->feed, stream);
 	question(rp, stream, on_info, 3, argv);
 }
 
@@ -542,9 +555,10 @@ ask_range(struct replay *rp, unsigned stream)
 {
 	const struct feed_settings *fs = rp->feed->class->settings;
 	char to[STREAM_ID_TEXT], from[STREAM_ID_TEXT + 1] = "-", count[16];
-	const char *argv[] = {"XREVRANGE", name_of_stream(rp->feed, stream), to, from, "COUNT",
-			      count};
+	char key[STREAM_KEY_MAX];
+	const char *argv[] = {"XREVRANGE", key, to, from, "COUNT", count};
 
+	print_key(key, rp->feed, stream);
 	stream_id_print(to, &rp->to[stream]);
 	if (rp->is_resumed) {
 		from[0] = '(';

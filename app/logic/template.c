@@ -10,7 +10,7 @@
 #include "logic/json_text.h"
 #include "logic/message.h"
 
-enum { PARTS_MAX = 64, FIELD_DEPTH_MAX = 16 };
+enum { PARTS_MAX = 64, FIELD_DEPTH_MAX = 16, MATCH_VALUE_MAX = 256 };
 
 enum part_kind { PART_TEXT, PART_PARAM, PART_CHANNEL, PART_NOW, PART_UNIQUE, PART_FIELD };
 
@@ -367,4 +367,43 @@ template_has_field(const struct template *t)
 			return true;
 	}
 	return false;
+}
+
+struct match {
+	const struct template *t;
+	bool (*param_ok)(const void *ctx, const char *name, const char *value);
+	const void *ctx;
+};
+
+/* Parts from i on against the text: a parameter takes as much as its rule lets it. */
+static bool
+matches_from(const struct match *m, size_t i, const char *text)
+{
+	char value[MATCH_VALUE_MAX + 1];
+	const struct part *part = &m->t->parts[i];
+	size_t len;
+
+	if (i == m->t->n_parts)
+		return *text == '\0';
+	if (part->kind == PART_TEXT)
+		return strncmp(text, part->text, part->len) == 0 &&
+		       matches_from(m, i + 1, text + part->len);
+	for (len = 1; part->kind == PART_PARAM && len <= MATCH_VALUE_MAX && text[len - 1] != '\0';
+	     len++) {
+		memcpy(value, text, len);
+		value[len] = '\0';
+		if (m->param_ok(m->ctx, part->text, value) && matches_from(m, i + 1, text + len))
+			return true;
+	}
+	return false;
+}
+
+bool
+template_matches(const struct template *t, const char *text,
+		 bool (*param_ok)(const void *ctx, const char *name, const char *value),
+		 const void *ctx)
+{
+	const struct match m = {t, param_ok, ctx};
+
+	return matches_from(&m, 0, text);
 }

@@ -66,6 +66,14 @@ int template_expand(const struct template *t, const struct template_scope *scope
 int
 template_expand_json(const struct template *t, const struct template_scope *scope, struct buf *b);
 
+/*
+ * template_matches - could the template, of literal text and parameters alone, have become this
+ * text? param_ok says whether a value may stand for a parameter.
+ */
+bool template_matches(const struct template *t, const char *text,
+		      bool (*param_ok)(const void *ctx, const char *name, const char *value),
+		      const void *ctx);
+
 bool template_has_field(const struct template *t); /* does it look into the message? */
 
 #endif

@@ -119,6 +119,7 @@ make(struct publication *pub, const struct request *req, struct message *msg, co
 		return rc;
 	pub->is_stream = settings->stream != NULL;
 	pub->maxlen = settings->maxlen;
+	pub->record = 0;
 	if ((rc = put_data(pub, req, &scope, why)) != 0)
 		return rc;
 	*why = "A parameter is missing.";
@@ -165,18 +166,20 @@ publish_read(struct publication *pub, const struct request *req, const char *bod
 }
 
 int
-publish_answer(struct buf *b, const struct redisReply *reply, bool is_stream, const char **why)
+publish_answer(struct buf *b, const struct redisReply *reply, const char **why)
 {
 	static struct logger_pause pause;
+	const struct redisReply *id = reply;
 
 	*why = "Redis does not answer: the message may have been published or not.";
 	if (reply == NULL)
 		return HTTP_UNAVAILABLE;
-	if (!is_stream && reply->type == REDIS_REPLY_INTEGER &&
+	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2)
+		id = reply->element[0];
+	if (reply->type == REDIS_REPLY_INTEGER &&
 	    buf_printf(b, "{\"receivers\":%lld}\n", reply->integer) == 0)
 		return 202;
-	if (is_stream && reply->type == REDIS_REPLY_STRING &&
-	    buf_printf(b, "{\"id\":\"%s\"}\n", reply->str) == 0)
+	if (id->type == REDIS_REPLY_STRING && buf_printf(b, "{\"id\":\"%s\"}\n", id->str) == 0)
 		return 202;
 	*why = "Redis refuses the message.";
 	if (logger_may(&pause, clock_ms(), 60000))

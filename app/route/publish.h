@@ -15,6 +15,7 @@ struct publication {
 	struct buf data;
 	bool is_stream;
 	uint64_t maxlen;
+	unsigned record; /* for the caller to find out: the channel is recorded; 0: it is not */
 };
 
 void publication_fini(struct publication *pub);
@@ -27,9 +28,9 @@ int publish_read(struct publication *pub, const struct request *req, const char 
 		 uint64_t now_ms, const char **why);
 
 /*
- * publish_answer - what Redis said, as the answer's body. Returns the HTTP status: 202, or 503 for
- * an error or no reply, with why.
+ * publish_answer - what Redis said to PUBLISH, XADD or the script, as the answer's body. Returns
+ * the HTTP status: 202, or 503 for an error or no reply, with why.
  */
-int publish_answer(struct buf *b, const struct redisReply *reply, bool is_stream, const char **why);
+int publish_answer(struct buf *b, const struct redisReply *reply, const char **why);
 
 #endif

@@ -262,6 +262,24 @@ route_add_param(struct route *rt, const char *name, size_t len)
 	return v[n] != NULL ? 0 : -ENOMEM;
 }
 
+static bool
+may_stand(const void *ctx, const char *name, const char *value)
+{
+	return route_param_ok(ctx, name, value);
+}
+
+unsigned
+route_records(const struct route *rt, const char *channel)
+{
+	struct template *const *t;
+
+	for (t = rt->channels; rt->stream.record > 0 && t != NULL && *t != NULL; t++) {
+		if (template_matches(*t, channel, may_stand, rt))
+			return rt->stream.record;
+	}
+	return 0;
+}
+
 /* A script's path says nothing of what it holds now. */
 static const char *
 script_of(const struct route *rt)

@@ -68,6 +68,11 @@ const char *route_methods(const struct route *rt);
 bool route_can_publish(const struct route *rt);
 bool route_can_follow(const struct route *rt); /* has anything for a GET */
 
+/* route_records - is the channel one of those that the route records? Then how many messages; else
+ * 0.
+ */
+unsigned route_records(const struct route *rt, const char *channel);
+
 /* route_free - takes NULL and half-built routes; feeds must not be in use any more. */
 void route_free(struct route *rt);
 

@@ -9,6 +9,7 @@
 #include "base/counters.h"
 #include "base/logger.h"
 #include "redis/command.h"
+#include "redis/recorded.h"
 #include "route/cors.h"
 #include "route/problem.h"
 #include "route/publish.h"
@@ -280,7 +281,7 @@ on_posted(void *arg, const struct redisReply *reply)
 	int status;
 
 	buf_truncate(&p->site->body, 0);
-	status = publish_answer(&p->site->body, reply, p->is_stream, &why);
+	status = publish_answer(&p->site->body, reply, &why);
 	if (status == 202)
 		counters_add(COUNTER_PUBLISHED, 1);
 	logger_info("[route %s] POST to %s %s, %zu bytes: %s", p->route,
@@ -289,6 +290,32 @@ on_posted(void *arg, const struct redisReply *reply)
 	if (p->sub != NULL)
 		answer_posting(p, status, why);
 	posting_free(p);
+}
+
+/* To the channel and to its log, as one. */
+static int
+tell_redis_both(struct site *site, struct posting *p, const struct publication *pub)
+{
+	const char *argv[7] = {"EVAL", RECORDED_SCRIPT, "2"};
+	char *channel, *log = NULL, keep[16];
+	size_t lens[7];
+	int i, rc = -ENOMEM;
+
+	if (asprintf(&channel, "%s%s", hub_prefix(site->hub), pub->name.p) < 0)
+		return -ENOMEM;
+	if (asprintf(&log, "%s" RECORDED_SUFFIX, channel) >= 0) {
+		snprintf(keep, sizeof(keep), "%u", pub->record);
+		argv[3] = channel;
+		argv[4] = log;
+		argv[5] = pub->data.p != NULL ? pub->data.p : "";
+		argv[6] = keep;
+		for (i = 0; i < 7; i++)
+			lens[i] = i == 5 ? pub->data.len : strlen(argv[i]);
+		rc = command_send(hub_command(site->hub), on_posted, p, 7, argv, lens);
+		free(log);
+	}
+	free(channel);
+	return rc;
 }
 
 static int
@@ -301,6 +328,8 @@ tell_redis(struct site *site, struct posting *p, const struct publication *pub)
 
 	if (hub_command(site->hub) == NULL)
 		return -ENOTCONN;
+	if (pub->record > 0)
+		return tell_redis_both(site, p, pub);
 	if (asprintf(&name, "%s%s", prefix, pub->name.p) < 0)
 		return -ENOMEM;
 	argv[argc++] = pub->is_stream ? "XADD" : "PUBLISH";
@@ -322,6 +351,20 @@ tell_redis(struct site *site, struct posting *p, const struct publication *pub)
 	rc = command_send(hub_command(site->hub), on_posted, p, argc, argv, lens);
 	free(name);
 	return rc;
+}
+
+/* How many messages of the channel are kept, by any route. */
+static unsigned
+records(const struct site *site, const char *channel)
+{
+	unsigned n, most = 0;
+	size_t i;
+
+	for (i = 0; i < site->n_routes; i++) {
+		if ((n = route_records(site->routes[i], channel)) > most)
+			most = n;
+	}
+	return most;
 }
 
 static struct posting *
@@ -378,6 +421,8 @@ publish(struct site *site, struct subscriber *sub, const char *body, size_t len)
 	if (check_publish_params(site, sub) != 0)
 		return;
 	status = publish_read(&pub, &site->request, body, len, hub_now_ms(site->hub), &why);
+	if (status == 0 && !pub.is_stream)
+		pub.record = records(site, pub.name.p);
 	if (status != 0) {
 		refuse(site, sub, status, why);
 	} else if ((p = posting_new(site, sub, &pub)) == NULL) {

@@ -286,6 +286,12 @@ def test_emit_from_standard_input(running):
         assert json.loads(stream.next_event().data) == {"n": "Zo\u00eb"}
 
 
+def test_emit_to_a_stream(running, redis):
+    result = running.run("emit", "--stream", "-c", running.config, "emitted", '{"n":1}')
+    assert result.returncode == 0
+    assert redis.client().xrange("emitted") == [(result.out.strip().encode(), {b"data": b'{"n":1}'})]
+
+
 def test_emit_uses_the_prefix(launch):
     running = launch({"x": ROUTE}, link={"prefix": "cli:"})
     with running.open("/x/1") as stream:
