@@ -301,6 +301,10 @@ check_poll(const struct config_source *src, const struct route *rt, size_t secti
 			refuse(src, section, "interval",
 			       "relay asks Redis nothing; handler = poll does");
 	}
+	if (!rt->handler->is_wait && ini_find(src->ini, section, "timeout") != NULL)
+		refuse(src, section, "timeout", "only handler = wait has one");
+	if (!rt->handler->is_wait && ini_find(src->ini, section, "timeout_max") != NULL)
+		refuse(src, section, "timeout_max", "only handler = wait has one");
 	if (strcmp(rt->handler->name, "poll") == 0 && rt->stream.command == NULL &&
 	    !is_set(rt->logic.script))
 		faults_add(src->faults, src->ini->sections[section].file,

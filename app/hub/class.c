@@ -106,6 +106,8 @@ feed_class_close(struct feed_class *fc, enum end_reason reason,
 		struct feed *fd = LIST_ENTRY(node, struct feed, of_class);
 
 		feed_end_all(fd, reason);
+		if (fd->more != NULL)
+			wait_answer(fd, NULL);
 		if (fd->n_subs == 0)
 			feed_bury(fd);
 	}

@@ -158,6 +158,8 @@ send_live(struct delivery *dl, const struct event *ev, bool is_last)
 	struct buf *key = &dl->feed->class->hub->key;
 	int rc;
 
+	if (dl->feed->more != NULL)
+		wait_answer(dl->feed, ev);
 	if (pace->rate.n == 0 && pace->batch.n == 0) {
 		if ((rc = feed_emit(dl->feed, ev)) < 0)
 			feed_count_drop(rc);
@@ -192,6 +194,12 @@ deliver(struct feed *fd, struct message *msg, bool is_last)
 		end_for_good(fd);
 }
 
+static bool
+is_waited_for(const struct feed *fd)
+{
+	return fd->more != NULL && !list_is_empty(&fd->more->waiters);
+}
+
 void
 feed_message(struct feed *fd, struct message *arrived)
 {
@@ -199,7 +207,7 @@ feed_message(struct feed *fd, struct message *arrived)
 	enum verdict verdict;
 	struct message msg;
 
-	if (fd->n_subs == 0)
+	if (fd->n_subs == 0 && !is_waited_for(fd))
 		return;
 	message_share(&msg, arrived);
 	verdict = h->message == NULL ? KEEP : h->message(fd, &msg);
@@ -224,6 +232,8 @@ open_all(struct feed *fd)
 			feed_end_all(fd, END_SLOW); /* a client that comes back knows as much */
 	}
 	fd->was_confirmed = true;
+	if (fd->more != NULL)
+		wait_confirmed(fd);
 	if (fd->n_waiting == 0)
 		return;
 	LIST_FOREACH (node, tmp, &fd->joined) {
@@ -315,6 +325,8 @@ feed_refused(struct feed *fd)
 	struct list *node, *tmp;
 
 	fd->is_refused = true;
+	if (fd->more != NULL)
+		wait_answer(fd, NULL);
 	LIST_FOREACH (node, tmp, &fd->joined) {
 		struct subscriber *sub = LIST_ENTRY(node, struct subscriber, joined);
 
@@ -412,13 +424,18 @@ feed_left(struct feed *fd)
 	fd->n_subs--;
 	hub->n_subs--;
 	counters_add(COUNTER_SUBSCRIBERS, -1);
-	if (fd->n_subs == 0) {
-		if (fd->class->is_closing || fd->is_refused)
-			feed_bury(fd);
-		else
-			fifo_add(&hub->lingering, &fd->linger);
-	}
+	if (fd->n_subs == 0 && !is_waited_for(fd))
+		feed_linger(fd);
 	hub_subscriber_left(hub);
+}
+
+void
+feed_linger(struct feed *fd)
+{
+	if (fd->class->is_closing || fd->is_refused)
+		feed_bury(fd);
+	else
+		fifo_add(&fd->class->hub->lingering, &fd->linger);
 }
 
 /* A key that no other feed has. */

@@ -37,11 +37,12 @@ struct feed_settings {
 	struct template **command; /* its words, ends with NULL; NULL: none */
 	unsigned interval_ms;
 	bool always;
-	char *heartbeat_event;           /* "" : a comment */
-	struct template *heartbeat_data; /* NULL: an empty data line */
-	uint64_t heartbeat_ms;           /* 0: none */
-	uint64_t lifetime_ms, idle_ms;   /* 0: no end */
-	uint64_t max_events;             /* 0: no end */
+	unsigned timeout_ms, timeout_max_ms; /* of one that waits for an event */
+	char *heartbeat_event;               /* "" : a comment */
+	struct template *heartbeat_data;     /* NULL: an empty data line */
+	uint64_t heartbeat_ms;               /* 0: none */
+	uint64_t lifetime_ms, idle_ms;       /* 0: no end */
+	uint64_t max_events;                 /* 0: no end */
 	uint64_t open_wait_ms;
 	unsigned retry_ms;
 	struct {

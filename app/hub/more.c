@@ -43,6 +43,7 @@ more_new(struct feed *fd)
 	more->callback = SCRIPT_NONE;
 	pace_init(&more->pace);
 	list_init(&more->asks);
+	list_init(&more->waiters);
 	list_init(&more->replays);
 	list_init(&more->readings);
 	list_init(&more->snapshot_asked);

@@ -17,6 +17,7 @@
 #include "hub/log.h"
 #include "hub/pace.h"
 #include "hub/subscriber.h"
+#include "hub/wait.h"
 #include "logic/rendering.h"
 #include "redis/reader.h"
 
@@ -100,6 +101,7 @@ struct feed_more {
 	struct list readings; /* of logs */
 	uv_timer_t again;     /* to read them again */
 	unsigned n_streams;
+	struct list waiters; /* of wait.h */
 	struct list replays; /* of subscribers that are sent what came before them */
 	/* Replays for which the snapshot was asked, and those that came since: for the next. */
 	struct list snapshot_asked, snapshot_wanted;
@@ -143,8 +145,9 @@ void feed_lost(struct feed *fd);
 void feed_free(struct feed *fd);
 void feed_left(struct feed *fd); /* one subscriber fewer */
 void feed_end_all(struct feed *fd, enum end_reason reason);
-void feed_beat(struct feed *fd); /* send a heartbeat */
-void feed_bury(struct feed *fd); /* it has no subscriber: free it at the turn's end */
+void feed_beat(struct feed *fd);   /* send a heartbeat */
+void feed_linger(struct feed *fd); /* nobody wants it, for the moment */
+void feed_bury(struct feed *fd);   /* it has no subscriber: free it at the turn's end */
 
 /* feed_emit - encode one event for all subscribers. Returns 0, -EINVAL, -EMSGSIZE, -ENOMEM. */
 int feed_emit(struct feed *fd, const struct event *ev);
@@ -156,6 +159,10 @@ void feed_entry(struct feed *fd, struct subscription *sn, const struct stream_id
 		struct message *msg);
 void feed_loss(struct feed *fd, struct subscription *sn, enum stream_loss loss);
 void feed_positioned(struct feed *fd, struct subscription *sn); /* its stream is known */
+
+/* wait.c */
+void wait_answer(struct feed *fd, const struct event *ev); /* NULL: there will be none */
+void wait_confirmed(struct feed *fd);
 
 /* recorded.c */
 void recorded_confirmed(struct feed *fd, struct subscription *sn);
@@ -171,6 +178,9 @@ void recorded_forget(struct feed *fd); /* what is asked concerns it no more */
 int replay_plan(struct feed *fd, struct subscriber *sub, const char *from);
 bool replay_begin(struct subscriber *sub); /* false: nothing is planned */
 void replay_cancel(struct feed *fd, const struct subscriber *sub);
+/* Of the n-th stream or recorded channel: its name without the prefix, and its key with it. */
+const char *replay_stream_name(const struct feed *fd, unsigned index);
+void replay_print_key(char key[STREAM_KEY_MAX], const struct feed *fd, unsigned index);
 void replay_go_on(struct feed *fd); /* the feed's cursor has moved */
 
 /* more.c */

@@ -279,9 +279,15 @@ name_of_stream(const struct feed *fd, unsigned index)
 	return sn->subject->name;
 }
 
+const char *
+replay_stream_name(const struct feed *fd, unsigned index)
+{
+	return name_of_stream(fd, index) + strlen(fd->class->hub->redis->prefix);
+}
+
 /* The key that Redis knows: of a recorded channel its log. */
-static void
-print_key(char key[STREAM_KEY_MAX], const struct feed *fd, unsigned index)
+void
+replay_print_key(char key[STREAM_KEY_MAX], const struct feed *fd, unsigned index)
 {
 	snprintf(key, STREAM_KEY_MAX, "%s%s", name_of_stream(fd, index),
 		 fd->class->settings->record > 0 ? RECORDED_SUFFIX : "");
@@ -315,7 +321,7 @@ send_entry(struct delivery *dl, const struct replayed *one, const char *stream)
 static bool
 send_entries(struct replay *rp, struct sending *s)
 {
-	size_t prefix = strlen(rp->feed->class->hub->redis->prefix), i;
+	size_t i;
 	struct stages *stages = &rp->feed->class->settings->stages;
 	struct stream_id cursor[STREAM_CURSOR_MAX];
 	struct delivery dl = {.feed = rp->feed, .cursor = cursor, .send = send_past, .arg = s};
@@ -329,7 +335,7 @@ send_entries(struct replay *rp, struct sending *s)
 		const struct replayed *one = &rp->v[i];
 
 		cursor[one->stream] = one->id;
-		ends = send_entry(&dl, one, name_of_stream(rp->feed, one->stream) + prefix);
+		ends = send_entry(&dl, one, replay_stream_name(rp->feed, one->stream));
 	}
 	rest.id = text;
 	rest.id_len = stream_cursor_print(text, cursor, rp->n);
@@ -546,7 +552,7 @@ ask_info(struct replay *rp, unsigned stream)
 	char key[STREAM_KEY_MAX];
 	const char *argv[] = {"XINFO", "STREAM", key};
 
-	print_key(key, rp->feed, stream);
+	replay_print_key(key, rp->feed, stream);
 	question(rp, stream, on_info, 3, argv);
 }
 
@@ -558,7 +564,7 @@ ask_range(struct replay *rp, unsigned stream)
 	char key[STREAM_KEY_MAX];
 	const char *argv[] = {"XREVRANGE", key, to, from, "COUNT", count};
 
-	print_key(key, rp->feed, stream);
+	replay_print_key(key, rp->feed, stream);
 	stream_id_print(to, &rp->to[stream]);
 	if (rp->is_resumed) {
 		from[0] = '(';

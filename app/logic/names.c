@@ -42,6 +42,18 @@ is_digit(char c)
 }
 
 static bool
+is_eol(char c)
+{
+	return c == '\n' || c == '\r';
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool
 equals(const struct token *t, const char *text)
 {
 	return t->kind != TOKEN_STRING && t->len == strlen(text) && memcmp(t->p, text, t->len) == 0;
@@ -62,6 +74,19 @@ is_keyword(const struct token *t)
 			return true;
 	}
 	return false;
+}
+
+/* One character, or a whole line break: CR, LF, or both in either order are one. */
+static void
+skip_char(struct lexer *lx)
+{
+	char c = *lx->p++;
+
+	if (!is_eol(c))
+		return;
+	lx->line++;
+	if (lx->p < lx->end && is_eol(*lx->p) && *lx->p != c)
+		lx->p++;
 }
 
 /* The number of "=" of a long bracket that opens at p; -1 if none does. */
@@ -95,13 +120,13 @@ closes(const struct lexer *lx, int level)
 static void
 skip_long(struct lexer *lx, int level)
 {
-	for (lx->p += level + 2; lx->p < lx->end; lx->p++) {
-		if (*lx->p == '\n')
-			lx->line++;
+	lx->p += level + 2;
+	while (lx->p < lx->end) {
 		if (closes(lx, level)) {
 			lx->p += level + 2;
 			return;
 		}
+		skip_char(lx);
 	}
 }
 
@@ -115,7 +140,7 @@ skip_comment(struct lexer *lx)
 		skip_long(lx, level);
 		return;
 	}
-	while (lx->p < lx->end && *lx->p != '\n')
+	while (lx->p < lx->end && !is_eol(*lx->p))
 		lx->p++;
 }
 
@@ -123,15 +148,28 @@ static void
 skip_blank(struct lexer *lx)
 {
 	while (lx->p < lx->end) {
-		if (*lx->p == '\n')
-			lx->line++;
-		if (strchr(" \t\r\n\f\v", *lx->p) != NULL && *lx->p != '\0')
-			lx->p++;
+		if (is_blank(*lx->p))
+			skip_char(lx);
 		else if (*lx->p == '-' && lx->end - lx->p > 1 && lx->p[1] == '-')
 			skip_comment(lx);
 		else
 			return;
 	}
+}
+
+/* "\z" goes over blanks and line breaks; taken as ends of the string, they would turn it inside
+ * out. */
+static void
+skip_escape(struct lexer *lx)
+{
+	bool is_z;
+
+	if (++lx->p == lx->end)
+		return;
+	is_z = *lx->p == 'z';
+	skip_char(lx);
+	while (is_z && lx->p < lx->end && is_blank(*lx->p))
+		skip_char(lx);
 }
 
 static void
@@ -141,16 +179,14 @@ read_string(struct lexer *lx, struct token *t)
 
 	t->kind = TOKEN_STRING;
 	t->p = lx->p;
-	while (lx->p < lx->end && *lx->p != quote && *lx->p != '\n') {
-		if (*lx->p == '\\' && lx->end - lx->p > 1) {
+	while (lx->p < lx->end && *lx->p != quote && !is_eol(*lx->p)) {
+		if (*lx->p == '\\')
+			skip_escape(lx);
+		else
 			lx->p++;
-			if (*lx->p == '\n')
-				lx->line++;
-		}
-		lx->p++;
 	}
 	t->len = (size_t)(lx->p - t->p);
-	if (lx->p < lx->end)
+	if (lx->p < lx->end && *lx->p == quote)
 		lx->p++;
 }
 
@@ -226,16 +262,23 @@ add_own(struct own *own, const struct token *t)
 	return 0;
 }
 
+static int
+compare_spans(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+
+	if (x->len != y->len)
+		return x->len < y->len ? -1 : 1;
+	return memcmp(x->p, y->p, x->len);
+}
+
+/* own is sorted: a long script may make thousands of names, and use them as often. */
 static bool
 is_own(const struct own *own, const struct token *t)
 {
-	size_t i;
+	const struct span name = {t->p, t->len};
 
-	for (i = 0; i < own->n; i++) {
-		if (own->v[i].len == t->len && memcmp(own->v[i].p, t->p, t->len) == 0)
-			return true;
-	}
-	return false;
+	return own->n > 0 && bsearch(&name, own->v, own->n, sizeof(*own->v), compare_spans) != NULL;
 }
 
 static bool
@@ -261,6 +304,7 @@ static const char *const list_begins[] = {"local", "function", "for", NULL};
 static int
 find_own(struct own *own, const char *text, size_t len)
 {
+	static const struct token self = {TOKEN_NAME, "self", 4, 0};
 	struct lexer lx = {text, text + len, 1};
 	bool is_list = false;
 	struct token t;
@@ -274,6 +318,9 @@ find_own(struct own *own, const char *text, size_t len)
 			rc = add_own(own, &t);
 			if (is_list)
 				n_sure = own->n;
+		} else if (is_list && equals(&t, ":")) { /* function t:name() has it */
+			rc = add_own(own, &self);
+			n_sure = own->n;
 		} else if (equals(&t, "=")) {
 			n_sure = own->n;
 			is_list = false;
@@ -283,6 +330,8 @@ find_own(struct own *own, const char *text, size_t len)
 		}
 	}
 	own->n = n_sure;
+	if (own->n > 0)
+		qsort(own->v, own->n, sizeof(*own->v), compare_spans);
 	return rc;
 }
 

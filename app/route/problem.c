@@ -21,6 +21,7 @@ static const struct {
     {429, "Too Many Requests", "Retry-After: 5\r\n"},
     {500, "Internal Server Error", ""},
     {503, "Service Unavailable", "Retry-After: 5\r\n"},
+    {504, "Gateway Timeout", ""},
 };
 
 enum { N_KINDS = sizeof(kinds) / sizeof(kinds[0]) };

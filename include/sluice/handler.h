@@ -67,6 +67,9 @@ struct handler {
 	/* A feed for each subscriber, for what no two of them may share. */
 	bool is_private;
 
+	/* No stream: the first message that comes within the section's timeout is the answer. */
+	bool is_wait;
+
 	/*
 	 * In place of all above: no stream, but a short answer to each request.
 	 * Returns the HTTP status.

@@ -76,6 +76,18 @@ uses(void **state)
 	    {"part of an expression", "params['a' .. x]", "$? params x"},
 	    {"handed on", "f(params)", "f $? params"},
 	    {"another's", "message.params.x", "message"},
+	    {"a method's self", "function t:m() return self.x + t.y end", ""},
+	    {"self of none", "function t.m() return self.x end", "self"},
+	    {"blanks in a string", "'a\\z \r\n\t b' .. params.x .. c", "$x params@2 c@2"},
+	    {"no blank behind it", "'\\z' .. a", "a"},
+	    {"LF in a string", "'a\\\nb' .. c", "c@2"},
+	    {"CR LF in a string", "'a\\\r\nb' .. c", "c@2"},
+	    {"LF CR in a string", "'a\\\n\rb' .. c", "c@2"},
+	    {"a backslash in a string", "'a\\\\' .. b .. 'c'", "b"},
+	    {"a string without an end", "'a\nb", "b@2"},
+	    {"a comment's CR", "-- a\rb", "b@2"},
+	    {"CR LF is one line", "a\r\nb\r\n[[\r\n]]c", "a b@2 c@4"},
+	    {"two of each are two", "a\n\nb\r\rc", "a b@3 c@5"},
 	    {"a key of that name", "{params = params.a}", "$a"},
 	};
 
@@ -97,7 +109,8 @@ static void
 beginnings(void **state)
 {
 	static const char text[] =
-	    "local a = params['x'] --[==[ \n]==] .. [=[ ]] ]=] .. \"q\\\"\" "
+	    "local a = params['x'] .. '\\z \r\n' .. '\\\n' --[==[ \n]==] .. [=[ ]] ]=] .. "
+	    "\"q\\\"\" "
 	    "for i in f(params[1]) do ::l:: goto l end return {b = 0x1p-3, c.d}";
 
 	(void)state;

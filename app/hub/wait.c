@@ -1,0 +1,195 @@
+#include "hub/wait.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/delivery.h"
+#include "hub/private.h"
+#include "logic/entry.h"
+
+enum { PAST_MAX = 1000 };
+
+struct question {
+	struct waiter *w;
+	unsigned stream;
+};
+
+static void
+on_timer_closed(uv_handle_t *timer)
+{
+	struct waiter *w = timer->data;
+
+	w->on_closed(w);
+}
+
+static void
+close_if_done(struct waiter *w)
+{
+	if (w->feed == NULL && w->n_pending == 0)
+		uv_close((uv_handle_t *)&w->timer, on_timer_closed);
+}
+
+/* It is told, once. The feed lingers when nobody else wants it. */
+static void
+tell(struct waiter *w, const struct event *ev)
+{
+	struct feed *fd = w->feed;
+
+	list_del(&w->of_feed);
+	uv_timer_stop(&w->timer);
+	w->feed = NULL;
+	w->on_event(w, ev);
+	if (fd->n_subs == 0 && list_is_empty(&fd->more->waiters) && !fd->is_dead)
+		feed_linger(fd);
+	close_if_done(w);
+}
+
+/* Who asks for the past gets the first of it, and that may be older than this one. */
+void
+wait_answer(struct feed *fd, const struct event *ev)
+{
+	struct list *node, *tmp;
+
+	LIST_FOREACH (node, tmp, &fd->more->waiters) {
+		struct waiter *w = LIST_ENTRY(node, struct waiter, of_feed);
+
+		if (ev != NULL && w->n_pending > 0)
+			w->is_dirty = true;
+		else
+			tell(w, ev);
+	}
+}
+
+static void
+on_time(uv_timer_t *timer)
+{
+	tell(timer->data, NULL);
+}
+
+/* The past */
+
+static void
+send_first(struct delivery *dl, const struct event *ev, bool is_last)
+{
+	struct waiter *w = dl->arg;
+
+	(void)is_last;
+	if (w->feed != NULL)
+		tell(w, ev);
+}
+
+static void ask_all(struct waiter *w);
+
+static void
+on_past(void *arg, const redisReply *reply)
+{
+	struct question q = *(struct question *)arg;
+	struct waiter *w = q.w;
+	struct stream_id cursor[STREAM_CURSOR_MAX];
+	struct delivery dl = {.feed = w->feed, .cursor = cursor, .send = send_first, .arg = w};
+	size_t i;
+
+	free(arg);
+	memcpy(cursor, w->after, sizeof(cursor));
+	for (i = 0; reply != NULL && reply->type == REDIS_REPLY_ARRAY && i < reply->elements &&
+		    w->feed != NULL;
+	     i++) {
+		const redisReply *one = reply->element[i];
+		struct message msg;
+		struct entry en;
+
+		if (one->type != REDIS_REPLY_ARRAY || one->elements != 2 ||
+		    !stream_id_parse(&cursor[q.stream], one->element[0]->str,
+				     one->element[0]->len) ||
+		    entry_read(&en, replay_stream_name(w->feed, q.stream), &cursor[q.stream],
+			       one->element[1]) < 0)
+			continue;
+		message_share(&msg, &en.msg);
+		dl.callback = SCRIPT_NONE;
+		(void)delivery_run(&dl, &msg, false);
+		message_fini(&msg);
+		entry_fini(&en);
+	}
+	w->n_pending--; /* until here it keeps w, which may be told meanwhile */
+	if (w->feed == NULL)
+		close_if_done(w);
+	else if (w->n_pending == 0 && w->is_dirty)
+		ask_all(w);
+}
+
+static void
+ask_past(struct waiter *w, unsigned stream)
+{
+	char key[STREAM_KEY_MAX], from[STREAM_ID_TEXT + 1] = "(", count[16];
+	const char *argv[] = {"XRANGE", key, from, "+", "COUNT", count};
+	struct question *q = malloc(sizeof(*q));
+
+	if (q == NULL || w->feed->class->hub->command == NULL) {
+		free(q);
+		return;
+	}
+	*q = (struct question){w, stream};
+	replay_print_key(key, w->feed, stream);
+	stream_id_print(from + 1, &w->after[stream]);
+	snprintf(count, sizeof(count), "%d", PAST_MAX);
+	if (command_send(w->feed->class->hub->command, on_past, q, 6, argv, NULL) < 0)
+		free(q);
+	else
+		w->n_pending++;
+}
+
+static void
+ask_all(struct waiter *w)
+{
+	unsigned i;
+
+	w->is_dirty = false;
+	for (i = 0; i < w->feed->more->n_streams; i++)
+		ask_past(w, i);
+}
+
+/* What is published from now on arrives, so the past is what was before. */
+void
+wait_confirmed(struct feed *fd)
+{
+	struct list *node, *tmp;
+
+	LIST_FOREACH (node, tmp, &fd->more->waiters) {
+		struct waiter *w = LIST_ENTRY(node, struct waiter, of_feed);
+
+		if (w->has_after && w->n_pending == 0)
+			ask_all(w);
+	}
+}
+
+int
+wait_begin(struct waiter *w, struct feed *fd, uint64_t ms, const char *after,
+	   void (*on_event)(struct waiter *w, const struct event *ev),
+	   void (*on_closed)(struct waiter *w))
+{
+	int rc;
+
+	if (fd->is_refused)
+		return HTTP_FORBIDDEN;
+	if ((rc = more_new(fd)) < 0)
+		return rc;
+	memset(w, 0, sizeof(*w));
+	if (after != NULL && !stream_cursor_parse(w->after, fd->more->n_streams, after))
+		return -EINVAL;
+	w->feed = fd;
+	w->has_after = after != NULL && fd->more->n_streams > 0;
+	w->on_event = on_event;
+	w->on_closed = on_closed;
+	uv_timer_init(fd->class->hub->loop, &w->timer);
+	w->timer.data = w;
+	uv_timer_start(&w->timer, on_time, ms, 0);
+	list_init(&w->of_feed);
+	list_add_tail(&fd->more->waiters, &w->of_feed);
+	fifo_del(&fd->linger);
+	if (fd->n_unconfirmed == 0)
+		wait_confirmed(fd);
+	return 0;
+}

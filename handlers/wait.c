@@ -1,0 +1,13 @@
+/*
+ * wait.c - the first message that comes is the answer, as JSON; or 504 when the time is over.
+ *
+ * "?timeout=" says how many milliseconds, up to the section's timeout_max. On recorded channels and
+ * streams "?after=ID" lets what came behind that ID count, too.
+ */
+#include <sluice/handler.h>
+
+const struct handler wait_handler = {
+    .name = "wait",
+    .open = feed_subjects,
+    .is_wait = true,
+};

@@ -1,0 +1,172 @@
+"""handler = wait: one event, with a time-out."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import fcgi
+from test_publish import post
+from waiting import SLOW, wait_for
+
+ROUTES = {
+    "wait": {"path": "/wait/{name}/{id}", "handler": "wait", "channels": "w:{name}:{id}", "timeout": "700ms",
+             "timeout_max": "2s"},
+    "logic": {"path": "/logic", "handler": "wait", "channels": "w:logic", "filter": "message.n > 1",
+              "transform": "{n = message.n}"},
+    "recorded": {"path": "/recorded/{id}", "handler": "wait", "channels": "w:rec:{id}", "record": 100,
+                 "publish": "w:rec:{id}", "publish_auth": "none"},
+    "stream": {"path": "/stream", "handler": "wait", "streams": "w:stream", "timeout": "5s"},
+    "plain": {"path": "/plain", "channels": "w:plain:1"},
+}
+
+
+@pytest.fixture(scope="module")
+def sluice(launch_shared):
+    return launch_shared(ROUTES)
+
+
+def ask(sluice, path):
+    """A request whose answer has not come yet."""
+    connection = sluice.connect()
+    connection.send(fcgi.request(path))
+    return connection
+
+
+def answer(connection, timeout=5.0):
+    with fcgi.Response(connection, timeout=timeout * SLOW) as response:
+        response.rest(timeout)
+        return response.status, json.loads(bytes(response.body)), response.headers
+
+
+def test_during(sluice, redis):
+    connection = ask(sluice, "/wait/job/1")
+    redis.wait_subscribed("w:job:1")
+    redis.publish("w:job:1", '{"done":true}')
+    status, body, headers = answer(connection)
+    assert (status, body, headers["content-type"]) == (200, {"done": True}, "application/json")
+
+
+def test_only_the_first(sluice, redis):
+    connections = [ask(sluice, "/wait/job/2") for _ in range(20)]
+    redis.wait_subscribed("w:job:2")
+    wait_for(lambda: sluice.status()["connections"] >= 21, lambda: "all to be there")
+    time.sleep(0.05)
+    redis.publish("w:job:2", "1")
+    redis.publish("w:job:2", "2")
+    assert [answer(c)[:2] for c in connections] == [(200, 1)] * 20
+
+
+def test_text_is_a_json_string(sluice, redis):
+    connection = ask(sluice, "/wait/job/3")
+    redis.wait_subscribed("w:job:3")
+    redis.publish("w:job:3", 'no "JSON"')
+    assert answer(connection)[:2] == (200, 'no "JSON"')
+
+
+@pytest.mark.parametrize("query, ms", [("", 700), ("?timeout=150", 150), ("?timeout=999999", 2000)])
+def test_time_out_at_the_moment(sluice, query, ms):
+    began = time.monotonic()
+    status, body, headers = answer(ask(sluice, f"/wait/job/4{query}"))
+    took = (time.monotonic() - began) * 1000
+    assert status == 504 and body["status"] == 504
+    assert headers["content-type"] == "application/problem+json"
+    assert ms - 5 <= took < ms + 100 * SLOW
+
+
+@pytest.mark.parametrize("value", ["0", "x", "-1", "1.5", "", "99999999999999999999999"])
+def test_a_time_that_is_none(sluice, value):
+    assert answer(ask(sluice, f"/wait/job/5?timeout={value}"))[0] == 400
+
+
+def test_logic(sluice, redis):
+    connection = ask(sluice, "/logic")
+    redis.wait_subscribed("w:logic")
+    redis.publish("w:logic", '{"n":1}')
+    redis.publish("w:logic", '{"n":2,"secret":1}')
+    assert answer(connection)[:2] == (200, {"n": 2})
+
+
+def test_before_the_request(sluice):
+    """On a recorded channel what came behind an ID counts."""
+    ids = [post(sluice, "/recorded/a", str(n))[2]["id"] for n in range(3)]
+    assert answer(ask(sluice, "/recorded/a?after=0-0"))[:2] == (200, 0)
+    status, body, headers = answer(ask(sluice, f"/recorded/a?after={ids[0]}"))
+    assert (status, body, headers["last-event-id"]) == (200, 1, ids[1])
+    assert answer(ask(sluice, f"/recorded/a?after={ids[2]}&timeout=100"))[0] == 504
+    connection = ask(sluice, f"/recorded/a?after={ids[2]}")
+    post(sluice, "/recorded/a", "3")
+    assert answer(connection)[:2] == (200, 3)
+    assert answer(ask(sluice, "/recorded/a?after=rubbish"))[0] == 400
+
+
+def test_a_stream(sluice, redis):
+    first = redis.client().xadd("w:stream", {"data": "1"}).decode()
+    assert answer(ask(sluice, "/stream?after=0-0"))[1] == 1
+    connection = ask(sluice, f"/stream?after={first}")
+    redis.client().xadd("w:stream", {"data": "2"})
+    assert answer(connection)[1] == 2
+
+
+def test_none_is_missed_by_who_follows_by_id(sluice):
+    """A writer, and a reader that asks anew after each: every message once, in order."""
+    def write():
+        for n in range(100):
+            assert post(sluice, "/recorded/chain", str(n))[0] == 202
+    thread = threading.Thread(target=write)
+    thread.start()
+    after, got = "0-0", []
+    while len(got) < 100:
+        status, body, headers = answer(ask(sluice, f"/recorded/chain?after={after}"))
+        assert status == 200
+        got.append(body)
+        after = headers["last-event-id"]
+    thread.join()
+    assert got == list(range(100))
+
+
+def test_clients_that_go_away(sluice, redis):
+    for _ in range(50):
+        ask(sluice, "/wait/gone/1").close()
+    connection = ask(sluice, "/wait/gone/1?timeout=2000")
+    redis.wait_subscribed("w:gone:1")
+    time.sleep(0.05)
+    redis.publish("w:gone:1", "1")
+    assert answer(connection)[:2] == (200, 1)
+
+
+def test_its_subscription_ends(sluice, redis):
+    answer(ask(sluice, "/wait/ends/1?timeout=50"))
+    redis.wait_subscribed("w:ends:1", 0, 10)
+    sluice.wait_status("feeds", 0, 15)
+
+
+def test_many_at_once(sluice, redis):
+    with ThreadPoolExecutor(50) as pool:
+        futures = [pool.submit(lambda n=n: answer(ask(sluice, f"/wait/many/{n}?timeout=2000"))) for n in range(200)]
+        for n in range(200):
+            wait_for(lambda: futures[n].done() or redis.publish(f"w:many:{n}", str(n)), lambda: str(n), 20)
+        assert [f.result()[:2] for f in futures] == [(200, n) for n in range(200)]
+
+
+def test_a_reload_ends_it(launch, redis):
+    import os
+    import signal
+    sluice = launch({"wait": ROUTES["stream"], "plain": ROUTES["plain"]})
+    connection = ask(sluice, "/stream")
+    wait_for(lambda: sluice.status()["feeds"] == 1, lambda: "it waits")
+    del sluice.sections["route wait"]
+    sluice.write_config()
+    os.kill(sluice.child.pid, signal.SIGHUP)
+    assert answer(connection)[0] == 504
+    assert answer(ask(sluice, "/stream"))[0] == 404
+
+
+def test_head_and_post(sluice):
+    connection = sluice.connect()
+    connection.send(fcgi.request("/wait/job/9", method="HEAD"))
+    with fcgi.Response(connection) as response:
+        assert response.status == 200
+    assert post(sluice, "/wait/job/9")[0] == 405
