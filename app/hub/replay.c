@@ -491,8 +491,10 @@ keep_entry(struct replay *rp, unsigned stream, const redisReply *reply)
 	if (one.data != NULL)
 		memcpy(one.data, en.msg.data, one.data_len + 1);
 	entry_fini(&en);
-	if (one.data == NULL)
+	if (one.data == NULL) {
+		free(one.event);
 		return -ENOMEM;
+	}
 	v[rp->n_v++] = one;
 	return 0;
 }

@@ -305,7 +305,7 @@ void
 subscriber_open(struct subscriber *sub)
 {
 	struct feed *fd = sub->feed;
-	char cursor[STREAM_CURSOR_TEXT];
+	char cursor[STREAM_CURSOR_TEXT] = "";
 	bool can_resume = fd->more != NULL && fd->more->n_streams > 0;
 
 	assert(sub->state == SUBSCRIBER_WAITING);
