@@ -255,11 +255,12 @@ watch_signals(struct worker *w)
 static int
 begin(struct worker *w, int listen_fd)
 {
-	static const struct server_limits limits = {.params_max = 65536,
-						    .body_max =
-							1024 * 1024, /* the greatest publish_max */
-						    .read_ms = 5000,
-						    .body_ms = 10000};
+	static const struct server_limits limits = {
+	    .params_max = 65536,
+	    .body_max = (size_t)1024 * 1024, /* the greatest publish_max */
+	    .read_ms = 5000,
+	    .body_ms = 10000,
+	};
 	struct config *cfg = w->cfg;
 	int rc;
 

@@ -1,0 +1,59 @@
+#ifndef SLUICE_ROUTE_SERVING_H
+#define SLUICE_ROUTE_SERVING_H
+
+/*
+ * What site.c, posting.c and waiting.c know of each other, and nobody else: the site, and how a
+ * request is refused or answered. One request is served at a time, so its parts are the site's.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "hub/hub.h"
+#include "route/request.h"
+#include "route/site.h"
+
+enum { KEY_PARAMS_MAX = 64, HEAD_MAX = 16 * 1024, BODY_MAX = 1024 * 1024 };
+
+struct site {
+	struct hub *hub;
+	char *base;
+	struct route **routes;
+	size_t n_routes;
+	size_t n_closing;       /* removed, but their feeds are not gone yet */
+	struct request request; /* the one that is being served */
+	struct buf head, body;
+	void (*on_closed)(void *arg);
+	void *closed_arg;
+};
+
+/* site_send - the answer that stands in head and body. */
+void site_send(struct site *site, struct subscriber *sub, bool with_body);
+
+/* site_send_empty - end the head that was begun, without a body. */
+void site_send_empty(struct site *site, struct subscriber *sub);
+
+/* site_begin_head - these lines, and what the route says of other origins. */
+void site_begin_head(struct site *site, const char *lines);
+
+/* site_refuse - detail names the rule, and nothing of ours. */
+void site_refuse(struct site *site, struct subscriber *sub, int status, const char *detail);
+
+/* site_refuse_open - what feed_get() or feed_join() returned. */
+void site_refuse_open(struct site *site, struct subscriber *sub, int rc);
+
+/* site_check_param - a value must keep its rule. Returns 0, or the status having refused. */
+int
+site_check_param(struct site *site, struct subscriber *sub, const char *name, const char *value);
+
+/* site_read_key - up to KEY_PARAMS_MAX parameters and their end, on which the route's feed depends.
+ * As site_check_param(). */
+int site_read_key(struct site *site, struct subscriber *sub, struct template_value *key);
+
+/* posting.c: a POST, answered when Redis has it. */
+void posting_serve(struct site *site, struct subscriber *sub, const char *body, size_t len);
+
+/* waiting.c: a GET that is answered with one event. */
+void waiting_serve(struct site *site, struct subscriber *sub);
+
+#endif
