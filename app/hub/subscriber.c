@@ -501,9 +501,10 @@ subscriber_close(struct subscriber *sub)
 
 	if (sub->state == SUBSCRIBER_GONE)
 		return;
-	if (sub->holder != NULL)
+	if (fd == NULL && sub->holder != NULL) {
 		*sub->holder = NULL;
-	sub->holder = NULL;
+		sub->holder = NULL;
+	}
 	if (fd != NULL) {
 		if (sub->state == SUBSCRIBER_WAITING || sub->state == SUBSCRIBER_REPLAYING)
 			replay_cancel(fd, sub);

@@ -67,13 +67,16 @@ struct subscriber_ops {
 struct subscriber {
 	const struct subscriber_ops *ops;
 	struct feed *feed;
-	struct subscriber **holder; /* who will answer it later: *holder is NULL once it is gone */
 	struct list node;       /* one of: feed->caught_up, feed->blocked, hub->ready; or none */
 	struct list joined;     /* feed->subs, in the order of joining */
 	struct fifo_node life;  /* its route's lifetime; while it ends, the hub's linger */
 	struct fifo_node quiet; /* its route's idle; while it waits, open_wait */
 	struct buf own;
-	uint64_t cursor;      /* offset in the feed's log of the next byte to send */
+	union {
+		uint64_t cursor; /* offset in the feed's log of the next byte to send */
+		/* Without a feed: who will answer it later; *holder is NULL once it is gone. */
+		struct subscriber **holder;
+	};
 	uint64_t end_at;      /* the log is read up to here */
 	uint32_t n_before;    /* feed->n_events when it opened */
 	uint32_t n_seen;      /* and when it last had them all */
