@@ -67,6 +67,8 @@ stop_reading(struct subscriber *sub)
 		log_leave(&sub->feed->log, sub->cursor);
 	if (sub->state == SUBSCRIBER_WAITING)
 		sub->feed->n_waiting--;
+	if (sub->state == SUBSCRIBER_WAITING || sub->state == SUBSCRIBER_REPLAYING)
+		replay_cancel(sub->feed, sub);
 	set_state(sub, SUBSCRIBER_LAST);
 }
 
@@ -386,8 +388,6 @@ subscriber_end(struct subscriber *sub, enum end_reason reason)
 		subscriber_end_at(sub, sub->feed->log.end, reason);
 		break;
 	case SUBSCRIBER_REPLAYING:
-		replay_cancel(sub->feed, sub);
-		/* fall through */
 	case SUBSCRIBER_WAITING:
 		sub->reason = (unsigned char)reason;
 		sub->is_held = false;
