@@ -53,6 +53,7 @@ poll_answer(struct feed *feed, struct message *reply)
 	if ((bytes = message_bytes(reply, &len)) == NULL) {
 		free(poll->answer); /* the key is gone; when it comes back, that is news */
 		poll->answer = NULL;
+		feed_forget_last(feed);
 	} else if (is_news(poll, bytes, len) || feed_is_always(feed)) {
 		feed_offer(feed, bytes, len);
 	}

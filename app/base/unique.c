@@ -7,16 +7,16 @@
 #include <sluice/handler.h>
 
 /* A process draws its own number; a fork draws again. */
-static uint32_t
+static uint64_t
 own_number(void)
 {
 	static pid_t owner;
-	static uint32_t number;
+	static uint64_t number;
 
 	if (owner != getpid()) {
 		owner = getpid();
 		if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != (ssize_t)sizeof(number))
-			number = (uint32_t)owner;
+			number = (uint64_t)owner;
 	}
 	return number;
 }
@@ -28,6 +28,7 @@ unique_make(char text[UNIQUE_LEN])
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	snprintf(text, UNIQUE_LEN, "%08llx%08x%08x", (unsigned long long)now.tv_sec & 0xffffffffULL,
-		 n++, own_number());
+	snprintf(text, UNIQUE_LEN, "%08llx%08x%016llx",
+		 (unsigned long long)now.tv_sec & 0xffffffffULL, n++,
+		 (unsigned long long)own_number());
 }

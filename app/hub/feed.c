@@ -42,18 +42,20 @@ check_slow(struct feed *fd)
 		subscriber_overflow(LIST_ENTRY(node, struct subscriber, node));
 }
 
-/* Subscribers joined in order, so those who have had their number are the first. */
+/* Who was sent what came before has had more of them than who joined with it. */
 static void
 end_those_who_had_all(struct feed *fd)
 {
 	uint64_t max = fd->class->settings->max_events;
-	struct subscriber *sub;
+	struct list *node, *tmp;
 
-	while (max > 0 && !list_is_empty(&fd->joined)) {
-		sub = LIST_ENTRY(fd->joined.next, struct subscriber, joined);
-		if (sub->state != SUBSCRIBER_OPEN || fd->n_events - sub->n_before < max)
-			return;
-		subscriber_end_at(sub, fd->log.end, END_MAX_EVENTS);
+	if (max == 0)
+		return;
+	LIST_FOREACH (node, tmp, &fd->joined) {
+		struct subscriber *sub = LIST_ENTRY(node, struct subscriber, joined);
+
+		if (sub->state == SUBSCRIBER_OPEN && fd->n_events - sub->n_before >= max)
+			subscriber_end_at(sub, fd->log.end, END_MAX_EVENTS);
 	}
 }
 
@@ -78,6 +80,7 @@ feed_emit(struct feed *fd, const struct event *ev)
 		return 0;
 	if ((rc = append(fd, &hub->frame)) < 0)
 		return rc;
+	more_keep(fd, &hub->frame);
 	if (n_replaced > 0)
 		counters_add(COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
 	counters_add(COUNTER_EVENTS, 1);
@@ -664,10 +667,22 @@ void
 feed_offer(struct feed *fd, const char *data, size_t len)
 {
 	struct message msg;
+	char *copy;
 
 	if (fd->n_subs == 0)
 		return;
-	message_init(&msg, "", 0, data, len);
-	deliver(fd, data != NULL ? &msg : NULL, false);
+	if (data == NULL) {
+		deliver(fd, NULL, false);
+		return;
+	}
+	if ((copy = malloc(len + 1)) == NULL) { /* a message ends with a NUL */
+		feed_count_drop(-ENOMEM);
+		return;
+	}
+	memcpy(copy, data, len);
+	copy[len] = '\0';
+	message_init(&msg, "", 0, copy, len);
+	deliver(fd, &msg, false);
 	message_fini(&msg);
+	free(copy);
 }

@@ -363,6 +363,10 @@ hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const ch
 
 	if (sn == NULL)
 		return -ENOMEM;
+	if (is_recorded(fd) && kind != SUBJECT_CHANNEL) {
+		free(sn);
+		return -EINVAL; /* a cursor is of streams or of channels' logs, never of both */
+	}
 	if ((kind == SUBJECT_STREAM || is_recorded(fd)) && (rc = may_follow(fd)) < 0) {
 		free(sn);
 		return rc;

@@ -157,19 +157,31 @@ feed_keep_last(struct feed *fd, bool only_changes)
 }
 
 bool
-more_is_news(struct feed *fd, const struct buf *frame)
+more_is_news(const struct feed *fd, const struct buf *frame)
+{
+	const struct feed_more *more = fd->more;
+
+	return more == NULL || !more->keeps_last || !more->only_changes ||
+	       more->last.len != frame->len || memcmp(more->last.p, frame->p, frame->len) != 0;
+}
+
+void
+more_keep(struct feed *fd, const struct buf *frame)
 {
 	struct feed_more *more = fd->more;
 
 	if (more == NULL || !more->keeps_last)
-		return true;
-	if (more->only_changes && more->last.len == frame->len &&
-	    memcmp(more->last.p, frame->p, frame->len) == 0)
-		return false;
+		return;
 	buf_truncate(&more->last, 0);
 	if (buf_put(&more->last, frame->p, frame->len) < 0)
 		logger_error("out of memory: new subscribers are not told the newest event");
-	return true;
+}
+
+void
+feed_forget_last(struct feed *fd)
+{
+	if (fd->more != NULL)
+		buf_fini(&fd->more->last);
 }
 
 /* Redis */
@@ -244,7 +256,9 @@ ask(struct feed *fd, feed_reply_fn fn, int argc, const char *const *argv)
 	char *own[ARGS_MAX];
 	int i, n = 0, rc = more_new(fd);
 
-	if (fd->class->hub->command == NULL)
+	if (rc == 0 && !keys_is_shareable(argv[0]))
+		return -EINVAL;
+	if (rc == 0 && fd->class->hub->command == NULL)
 		return -ENOTCONN;
 	for (i = 0; i < argc && rc == 0; i++) {
 		prefixed[i] = argv[i];

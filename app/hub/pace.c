@@ -175,9 +175,13 @@ add_to_batch(struct feed *fd, const struct event *ev, const char *channel, size_
 	struct pace *p = &fd->more->pace;
 	int rc;
 
-	if ((rc = keep_newest(p, ev, channel, channel_len)) < 0 ||
-	    (rc = batch_add(&p->batch, channel, channel_len, ev->data, ev->data_len)) < 0) {
+	if ((rc = batch_add(&p->batch, channel, channel_len, ev->data, ev->data_len)) < 0) {
 		feed_count_drop(rc);
+		return;
+	}
+	if (keep_newest(p, ev, channel, channel_len) < 0 && p->newest == NULL) {
+		batch_clear(&p->batch);
+		feed_count_drop(-ENOMEM);
 		return;
 	}
 	if (p->batch.n == 1)
@@ -244,15 +248,15 @@ supersede(struct window *w, const struct event *ev, const char *channel, size_t 
 	struct pace *p = &w->feed->more->pace;
 	struct held *h;
 
+	if ((h = hold(ev, channel, channel_len)) == NULL ||
+	    p->held - (w->held != NULL ? size_of(w->held) : 0) + size_of(h) > PACE_HELD_MAX) {
+		free(h);
+		feed_count_drop(-ENOMEM); /* the one before stays, which is better than none */
+		return;
+	}
 	if (w->held != NULL)
 		counters_add(COUNTER_RATE_LIMITED, 1);
 	drop_held(w);
-	h = hold(ev, channel, channel_len);
-	if (h == NULL || p->held + size_of(h) > PACE_HELD_MAX) {
-		free(h);
-		feed_count_drop(-ENOMEM);
-		return;
-	}
 	w->held = h;
 	p->held += size_of(h);
 }

@@ -179,6 +179,7 @@ int replay_plan(struct feed *fd, struct subscriber *sub, const char *from);
 bool replay_begin(struct subscriber *sub); /* false: nothing is planned */
 void replay_cancel(struct feed *fd, const struct subscriber *sub);
 /* Of the n-th stream or recorded channel: its name without the prefix, and its key with it. */
+int replay_open_script(struct feed *fd);
 const char *replay_stream_name(const struct feed *fd, unsigned index);
 void replay_print_key(char key[STREAM_KEY_MAX], const struct feed *fd, unsigned index);
 void replay_go_on(struct feed *fd); /* the feed's cursor has moved */
@@ -190,7 +191,8 @@ void more_free(struct feed *fd);
 void more_call_after(struct feed *fd, uint64_t ms); /* the script, without a message */
 /* more_ask_words - ask what the words of a key say, as feed_ask(). -ENOENT: they say nothing. */
 int more_ask_words(struct feed *fd, struct template *const *words, feed_reply_fn fn);
-bool more_is_news(struct feed *fd, const struct buf *frame); /* and keep it, if the feed does */
+bool more_is_news(const struct feed *fd, const struct buf *frame);
+void more_keep(struct feed *fd, const struct buf *frame); /* as the newest, if the feed does */
 
 /* class.c */
 void class_feed_freed(struct feed_class *fc);

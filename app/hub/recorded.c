@@ -103,6 +103,7 @@ on_entries(struct feed *fd, unsigned index, const redisReply *reply)
 		const redisReply *one = reply->element[i];
 
 		if (one->type != REDIS_REPLY_ARRAY || one->elements != 2 ||
+		    one->element[0]->type != REDIS_REPLY_STRING ||
 		    !stream_id_parse(&id, one->element[0]->str, one->element[0]->len) ||
 		    entry_read(&en, channel, &id, one->element[1]) < 0)
 			continue;

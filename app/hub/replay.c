@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
 #include "hub/delivery.h"
@@ -318,6 +319,17 @@ send_entry(struct delivery *dl, const struct replayed *one, const char *stream)
 	return ends;
 }
 
+/* One that is nobody else's: what it keeps, and its timer, concern the past alone. */
+int
+replay_open_script(struct feed *fd)
+{
+	const struct template_scope scope = {
+	    .params = fd->params, .channel = "", .now = clock_unix()};
+	uint64_t after_ms;
+
+	return stages_open(&fd->class->settings->stages, &scope, &after_ms);
+}
+
 static bool
 send_entries(struct replay *rp, struct sending *s)
 {
@@ -330,7 +342,7 @@ send_entries(struct replay *rp, struct sending *s)
 	bool ends = false;
 
 	memcpy(cursor, rp->from, sizeof(cursor));
-	dl.callback = stages->script != NULL ? feed_open_script(rp->feed) : SCRIPT_NONE;
+	dl.callback = replay_open_script(rp->feed);
 	for (i = 0; i < rp->n_v && !ends && s->rc == 0; i++) {
 		const struct replayed *one = &rp->v[i];
 

@@ -90,10 +90,13 @@ on_past(void *arg, const redisReply *reply)
 	struct waiter *w = q.w;
 	struct stream_id cursor[STREAM_CURSOR_MAX];
 	struct delivery dl = {.feed = w->feed, .cursor = cursor, .send = send_first, .arg = w};
+	struct stages *stages;
 	size_t i;
 
 	free(arg);
 	memcpy(cursor, w->after, sizeof(cursor));
+	stages = w->feed != NULL ? &w->feed->class->settings->stages : NULL;
+	dl.callback = stages != NULL ? replay_open_script(w->feed) : SCRIPT_NONE;
 	for (i = 0; reply != NULL && reply->type == REDIS_REPLY_ARRAY && i < reply->elements &&
 		    w->feed != NULL;
 	     i++) {
@@ -102,17 +105,19 @@ on_past(void *arg, const redisReply *reply)
 		struct entry en;
 
 		if (one->type != REDIS_REPLY_ARRAY || one->elements != 2 ||
+		    one->element[0]->type != REDIS_REPLY_STRING ||
 		    !stream_id_parse(&cursor[q.stream], one->element[0]->str,
 				     one->element[0]->len) ||
 		    entry_read(&en, replay_stream_name(w->feed, q.stream), &cursor[q.stream],
 			       one->element[1]) < 0)
 			continue;
 		message_share(&msg, &en.msg);
-		dl.callback = SCRIPT_NONE;
 		(void)delivery_run(&dl, &msg, false);
 		message_fini(&msg);
 		entry_fini(&en);
 	}
+	if (stages != NULL)
+		stages_close(stages, dl.callback);
 	w->n_pending--; /* until here it keeps w, which may be told meanwhile */
 	if (w->feed == NULL)
 		close_if_done(w);

@@ -16,7 +16,8 @@ enum { BYTES_PER_STEP = 64, REP_MAX = 1024 * 1024 };
 static const char *const base_names[] = {"tonumber", "ipairs", "pairs"};
 static const char *const string_names[] = {"byte",  "char",    "format", "len",
 					   "lower", "reverse", "sub",    "upper"};
-static const char *const table_names[] = {"concat", "insert", "pack", "remove", "sort", "unpack"};
+static const char *const table_names[] = {"concat", "insert", "move",  "pack",
+					  "remove", "sort",   "unpack"};
 
 static const char *const all_names[] = {"array", "ipairs",   "math",     "null", "pairs", "string",
 					"table", "tonumber", "tostring", "type", "unique"};
@@ -37,7 +38,7 @@ string_find(lua_State *L)
 	const char *found;
 
 	if (from < 0)
-		from = (size_t)-from > len ? 1 : (lua_Integer)len + from + 1;
+		from = (size_t)0 - (size_t)from > len ? 1 : (lua_Integer)len + from + 1;
 	else if (from == 0)
 		from = 1;
 	if ((size_t)from > len + 1)
@@ -117,31 +118,49 @@ table_range(lua_State *L)
 	return call_charged(L);
 }
 
-/* move(from, f, e, t[, to]) */
+/* move(from, f, e, t[, to]): what it moves is charged; Lua's own checks the rest. */
 static int
 table_move(lua_State *L)
 {
 	lua_Integer f = luaL_checkinteger(L, 2), e = luaL_checkinteger(L, 3);
-	lua_Integer t = luaL_checkinteger(L, 4), i;
-	int to = lua_isnoneornil(L, 5) ? 1 : 5;
 
-	luaL_checktype(L, to, LUA_TTABLE);
 	luaL_checkany(L, 1);
-	if (e < f)
-		return lua_pushvalue(L, to), 1;
-	sandbox_charge(L, (lua_Unsigned)e - (lua_Unsigned)f + 1);
-	if (t > e || t <= f || to != 1) {
-		for (i = 0; i <= e - f; i++) {
-			lua_geti(L, 1, f + i);
-			lua_seti(L, to, t + i);
-		}
-	} else {
-		for (i = e - f; i >= 0; i--) {
-			lua_geti(L, 1, f + i);
-			lua_seti(L, to, t + i);
+	if (e >= f)
+		sandbox_charge(L, (lua_Unsigned)e - (lua_Unsigned)f);
+	return call_charged(L);
+}
+
+/* format(text, ...): not %p, which would tell where memory lies, and values as tostring() has them.
+ */
+static int
+string_format(lua_State *L)
+{
+	size_t len;
+	const char *text = luaL_checklstring(L, 1, &len);
+	int i, n = lua_gettop(L);
+
+	if (memchr(text, 'p', len) != NULL && strstr(text, "%") != NULL) {
+		for (const char *p = text; (p = strchr(p, '%')) != NULL; p++) {
+			p++;
+			p += strspn(p, "-+ #0123456789.");
+			if (*p == 'p')
+				return luaL_error(L, "string.format has no %%p here");
+			if (*p == '\0')
+				break;
 		}
 	}
-	return lua_pushvalue(L, to), 1;
+	for (i = 2; i <= n; i++) {
+		if (lua_type(L, i) == LUA_TNUMBER || lua_type(L, i) == LUA_TSTRING)
+			continue;
+		lua_getglobal(L, "tostring");
+		lua_pushvalue(L, i);
+		lua_call(L, 1, 1);
+		lua_replace(L, i);
+	}
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, n, 1);
+	return 1;
 }
 
 static int
@@ -175,23 +194,6 @@ set_function(lua_State *L, const char *name, lua_CFunction fn)
 	lua_setfield(L, -2, name);
 }
 
-/* Leaves it on the stack; strings' methods are its functions. */
-static void
-push_string(lua_State *L)
-{
-	lua_newtable(L);
-	luaopen_string(L);
-	COPY(string_names);
-	lua_pop(L, 1);
-	set_function(L, "find", string_find);
-	set_function(L, "rep", string_rep);
-	lua_pushliteral(L, "");
-	lua_getmetatable(L, -1);
-	lua_pushvalue(L, -3);
-	lua_setfield(L, -2, "__index");
-	lua_pop(L, 2);
-}
-
 /* The function of the table below, instead of itself, with what is charged. */
 static void
 charge(lua_State *L, const char *name, lua_CFunction fn, int at)
@@ -200,6 +202,24 @@ charge(lua_State *L, const char *name, lua_CFunction fn, int at)
 	lua_pushinteger(L, at);
 	lua_pushcclosure(L, fn, 2);
 	lua_setfield(L, -2, name);
+}
+
+/* Leaves it on the stack; strings' methods are its functions. */
+static void
+push_string(lua_State *L)
+{
+	lua_newtable(L);
+	luaopen_string(L);
+	COPY(string_names);
+	lua_pop(L, 1);
+	charge(L, "format", string_format, 0);
+	set_function(L, "find", string_find);
+	set_function(L, "rep", string_rep);
+	lua_pushliteral(L, "");
+	lua_getmetatable(L, -1);
+	lua_pushvalue(L, -3);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 2);
 }
 
 static void
@@ -214,7 +234,7 @@ push_table(lua_State *L)
 	charge(L, "sort", table_sort, 0);
 	charge(L, "concat", table_range, 3);
 	charge(L, "unpack", table_range, 2);
-	set_function(L, "move", table_move);
+	charge(L, "move", table_move, 0);
 }
 
 void

@@ -16,8 +16,9 @@ enum {
 	CHURN_MAX = 3 * GROWTH_MAX,    /* asked for by one call, freed since or not */
 	TOTAL_MAX = 4 * GROWTH_MAX,
 	CALL_US = 10000,    /* processor time of one call */
-	STOPPED_US = 20000, /* of all calls that were stopped, in one PENALTY_US */
-	PENALTY_US = 1000000
+	STOPPED_US = 20000, /* may be lost to calls that were stopped, in one SECOND_US; */
+	PAUSE_TIMES = 4,    /* beyond, each costs a pause of so many times its own length */
+	SECOND_US = 1000000,
 };
 
 struct sandbox {
@@ -25,10 +26,11 @@ struct sandbox {
 	size_t used, limit;
 	size_t churn;
 	uint64_t steps_left;
-	uint64_t began_us;    /* by the wall's clock, which costs less to read */
-	uint64_t cpu_from_us; /* processor time, read when the call is found to be long */
-	bool is_stopped;      /* the running call went beyond a limit */
-	uint64_t penalty_since_us, stopped_us;
+	uint64_t began_us;              /* by the wall's clock, which costs less to read */
+	uint64_t cpu_from_us;           /* processor time, read when the call is found to be long */
+	bool is_stopped;                /* the running call went beyond a limit */
+	uint64_t second_us, stopped_us; /* the second that is counted, and what was lost in it */
+	uint64_t pause_until_us;
 	const struct template_scope *scope;
 	uint64_t turn;
 };
@@ -222,24 +224,27 @@ sandbox_load(struct sandbox *sb, const char *text, size_t len, const char *name,
 }
 
 static bool
-is_in_penalty(struct sandbox *sb)
+is_paused(const struct sandbox *sb)
 {
-	if (sb->stopped_us < STOPPED_US)
-		return false;
-	if (clock_us(CLOCK_MONOTONIC) - sb->penalty_since_us < PENALTY_US)
-		return true;
-	sb->stopped_us = 0;
-	return false;
+	return sb->pause_until_us > 0 && clock_us(CLOCK_MONOTONIC) < sb->pause_until_us;
 }
 
 /* What the call held is garbage now, and goes at once: the next may need the room. */
 static void
 pay(struct sandbox *sb)
 {
-	if (sb->stopped_us == 0)
-		sb->penalty_since_us = clock_us(CLOCK_MONOTONIC);
+	uint64_t now, lost;
+
 	lua_gc(sb->L, LUA_GCCOLLECT);
-	sb->stopped_us += clock_us(CLOCK_MONOTONIC) - sb->began_us;
+	now = clock_us(CLOCK_MONOTONIC);
+	lost = now - sb->began_us;
+	if (now - sb->second_us >= SECOND_US) {
+		sb->second_us = now;
+		sb->stopped_us = 0;
+	}
+	sb->stopped_us += lost;
+	if (sb->stopped_us > STOPPED_US)
+		sb->pause_until_us = now + PAUSE_TIMES * lost;
 }
 
 int
@@ -249,9 +254,9 @@ sandbox_call(struct sandbox *sb, const struct template_scope *scope, int n_args,
 	lua_State *L = sb->L;
 	int rc;
 
-	if (is_in_penalty(sb)) {
+	if (is_paused(sb)) {
 		lua_pop(L, n_args + 1);
-		snprintf(why, why_len, "not called: it was stopped too often in this second");
+		snprintf(why, why_len, "not called: it was stopped too often, and pauses");
 		return -EINVAL;
 	}
 	begin(sb, max_steps);

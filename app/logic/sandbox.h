@@ -38,9 +38,9 @@ int sandbox_load(struct sandbox *sb, const char *text, size_t len, const char *n
 
 /*
  * sandbox_call - call the function that stands below its n_args arguments, which looks at scope,
- * and take all of them off; results are dropped. A call that is stopped costs its route: when 20 ms
- * of one second went to such calls, further ones are refused until it is over. Returns 0; or
- * -EINVAL with why.
+ * and take all of them off; results are dropped. A call that is stopped costs its route: once more
+ * than 20 ms of one second went to such calls, each is followed by a pause of four times its
+ * length, in which further ones are refused. Returns 0; or -EINVAL with why.
  */
 int sandbox_call(struct sandbox *sb, const struct template_scope *scope, int n_args,
 		 uint64_t max_steps, char *why, size_t why_len);

@@ -291,8 +291,11 @@ script_run(struct script *sc, int callback, const struct template_scope *scope, 
 {
 	struct run run = {.sc = sc, .callback = callback, .scope = scope, .r = r};
 	int rc = call(&run, call_callback, why, why_len);
+	uint64_t after_ms = r->after_ms;
 
-	if (rc < 0)
+	if (rc < 0) {
 		rendering_clear(r);
+		r->after_ms = after_ms; /* its locals may count on it */
+	}
 	return rc;
 }

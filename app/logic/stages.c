@@ -7,7 +7,7 @@
 #include "base/counters.h"
 #include "logic/message.h"
 
-enum { WHY_LEN = 512, LOG_PAUSE_MS = 60000 };
+enum { WHY_LEN = 512, LOG_PAUSE_MS = 60000, AGAIN_MS = 1000 };
 
 void
 stages_fini(struct stages *st)
@@ -63,6 +63,9 @@ run_script(struct stages *st, int callback, const struct template_scope *scope, 
 		return STAGES_NOTHING;
 	if (script_run(st->script, callback, scope, r, why, sizeof(why)) < 0) {
 		fail(st, "script", why);
+		/* A timer that fails once must not be the last: the script waits for it. */
+		if (scope->msg == NULL && r->after_ms == 0)
+			r->after_ms = AGAIN_MS;
 		return STAGES_NOTHING;
 	}
 	return r->n > 0 ? STAGES_RENDERED : STAGES_NOTHING;

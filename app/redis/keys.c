@@ -41,6 +41,7 @@ static const struct {
     {"SDIFF", PLACE_ALL},
     {"SINTER", PLACE_ALL},
     {"SUNION", PLACE_ALL},
+    {"SCAN", PLACE_NONE},
     {"TOUCH", PLACE_ALL},
     {"SINTERCARD", PLACE_COUNT_FIRST},
     {"ZDIFF", PLACE_COUNT_FIRST},

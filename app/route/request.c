@@ -159,6 +159,7 @@ request_read(struct request *req, const struct params *vars, const char *base, c
 	req->vars = vars;
 	req->route = NULL;
 	req->last_event_id = NULL;
+	req->is_opening = false;
 	req->path.n = 0;
 	req->query.n = 0;
 	*why = "The web server did not say what was asked for.";
@@ -204,11 +205,26 @@ request_raw_param(const struct request *req, const char *name)
 
 /* What handlers call (sluice/handler.h). */
 
+static bool
+is_of_key(const struct request *req, const char *name)
+{
+	const char *key;
+	size_t n;
+
+	for (n = 0; (key = route_key_param(req->route, n)) != NULL; n++) {
+		if (strcmp(key, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 const char *
 request_param(const struct request *req, const char *name)
 {
 	const char *value = request_raw_param(req, name);
 
+	if (req->is_opening && !is_of_key(req, name))
+		return NULL;
 	return value != NULL && route_param_ok(req->route, name, value) ? value : NULL;
 }
 

@@ -23,6 +23,11 @@ struct request {
 	char text[REQUEST_PATH_MAX + 1];  /* the path decoded, for request_path() */
 	char bytes[REQUEST_PATH_MAX + 1]; /* its segments */
 	struct query query;
+	/*
+	 * A feed is being opened: only the parameters that its key holds may be asked for, or those
+	 * of one client would be another's.
+	 */
+	bool is_opening;
 	/* once matched: */
 	struct route *route;
 	const char *values[PATH_SEGMENTS_MAX]; /* of the path's parameters */

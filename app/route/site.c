@@ -184,6 +184,7 @@ open_stream(struct site *site, struct subscriber *sub)
 		site_send_empty(site, sub);
 		return;
 	}
+	req->is_opening = true;
 	if ((rc = buf_puts(&site->head, "\r\n")) < 0 ||
 	    (rc = feed_get(&fd, &req->route->feeds, key, req)) != 0 ||
 	    (rc = feed_join(fd, sub, site->head.p, site->head.len, req->last_event_id)) != 0)

@@ -116,6 +116,7 @@ waiting_serve(struct site *site, struct subscriber *sub)
 		site_send_empty(site, sub);
 		return;
 	}
+	req->is_opening = true;
 	if ((rc = feed_get(&fd, &req->route->feeds, key, req)) != 0) {
 		site_refuse_open(site, sub, rc);
 		return;

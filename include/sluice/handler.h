@@ -79,8 +79,9 @@ struct handler {
 
 /*
  * request: strings are borrowed and NUL-terminated; NULL if there is none. A parameter is of the
- * path, else of the query, and keeps its rule; a header's name is in any case ("Accept"); the
- * path is decoded, below the server's base.
+ * path, else of the query, and keeps its rule; in open() only those of the path and those that the
+ * route's section names, for its subscribers share the feed; a header's name is in any case
+ * ("Accept"); the path is decoded, below the server's base.
  */
 const char *request_param(const struct request *req, const char *name);
 const char *request_header(const struct request *req, const char *name);
@@ -135,6 +136,9 @@ bool feed_is_followed(const struct feed *feed);
  */
 int feed_keep_last(struct feed *feed, bool only_changes);
 
+/* feed_forget_last - there is nothing to tell: later subscribers are sent nothing first. */
+void feed_forget_last(struct feed *feed);
+
 /*
  * feed_offer - a message of the handler's own, which goes the way of one from Redis after
  * message(): through the section's filter, transform, rate and so on. data NULL: there is no
@@ -147,7 +151,8 @@ void feed_offer(struct feed *feed, const char *data, size_t len);
  * feed_ask(feed, on_reply, "GET", key, NULL). The prefix is put before keys. fn is called once,
  * later, unless the feed ends before. Its reply is borrowed: message_bytes() gives a string's
  * bytes, anything else as JSON, and NULL for Redis's nil. reply NULL: there is no answer.
- * Returns 0, -ENOTCONN, -ENOMEM, -E2BIG past 64 arguments: then fn is not called.
+ * Returns 0, -ENOTCONN, -ENOMEM, -EAGAIN while too much is asked, -EINVAL for a command that would
+ * block or change the connection, -E2BIG past 64 arguments or without any: then fn is not called.
  */
 typedef void (*feed_reply_fn)(struct feed *feed, struct message *reply);
 int feed_ask(struct feed *feed, feed_reply_fn fn, ...) __attribute__((sentinel));

@@ -189,3 +189,12 @@ def test_redis_is_asked_once_for_all_subscribers(sluice, redis, way):
     assert asked() - before <= (time.monotonic() - began) / 0.1 + 2
     for stream in streams:
         stream.close()
+
+
+@pytest.mark.parametrize("path", ["/c/notifications", "/c/chat"])
+def test_what_no_key_holds_a_handler_cannot_ask_for(launch, path):
+    """Or the messages of one client would be another's."""
+    handler = path.split("/")[-1]
+    instance = launch({"n": {"path": "/n", "handler": handler}})
+    with instance.get("/n?user_id=1&room_id=1") as response:
+        assert response.status == 400

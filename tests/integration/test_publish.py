@@ -26,7 +26,9 @@ ROUTES = {
 
 @pytest.fixture(scope="module")
 def sluice(launch_shared):
-    return launch_shared(ROUTES)
+    sluice = launch_shared(ROUTES)
+    wait_for(lambda: sluice.status()["redis_links"] >= 2, "both links to Redis are up")
+    return sluice
 
 
 def post(sluice, path, body="{}", type="application/json", method="POST", headers=None):

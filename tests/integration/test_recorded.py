@@ -24,7 +24,9 @@ ROUTES = {
 
 @pytest.fixture(scope="module")
 def sluice(launch_shared):
-    return launch_shared(ROUTES)
+    sluice = launch_shared(ROUTES)
+    wait_for(lambda: sluice.status()["redis_links"] >= 2, "both links to Redis are up")
+    return sluice
 
 
 def add(sluice, name, *values):

@@ -202,6 +202,22 @@ def test_max_events_counts_the_past(sluice, client):
         assert [e.data for e in events] == ["3", '{"reason":"max_events"}']
 
 
+def test_max_events_is_each_ones_own(sluice, client):
+    """Who was sent the past has had more than who joined before."""
+    route = "/max/own"
+    with sluice.get(route) as first:
+        first.opened()
+        add(client, "s:own", 1, 2)
+        assert data(first, 2) == [1, 2]
+        with sluice.get(route) as second:
+            second.opened()
+            assert data(second, 2) == [1, 2]
+            add(client, "s:own", 3)
+            for stream in (first, second):
+                events = stream.rest()
+                assert [e.data for e in events] == ["3", '{"reason":"max_events"}']
+
+
 def test_channels_beside_streams(sluice, client, redis):
     stream, _ = opened(sluice, "/mixed")
     with stream:

@@ -25,7 +25,9 @@ ROUTES = {
 
 @pytest.fixture(scope="module")
 def sluice(launch_shared):
-    return launch_shared(ROUTES)
+    sluice = launch_shared(ROUTES)
+    wait_for(lambda: sluice.status()["redis_links"] >= 2, "both links to Redis are up")
+    return sluice
 
 
 def ask(sluice, path):
@@ -102,7 +104,16 @@ def test_before_the_request(sluice):
     assert answer(ask(sluice, "/recorded/a?after=rubbish"))[0] == 400
 
 
+def test_a_script_sees_the_past_too(launch, redis):
+    sluice = launch({"w": {**ROUTES["stream"], "script": "s.lua"}}, start=False)
+    (sluice.folder / "s.lua").write_text("return function(channel, message) return {got = message} end")
+    sluice.start()
+    redis.client().xadd("w:stream", {"data": "7"})
+    assert answer(ask(sluice, "/stream?after=0-0"))[0] == 200
+
+
 def test_a_stream(sluice, redis):
+    redis.client().delete("w:stream")
     first = redis.client().xadd("w:stream", {"data": "1"}).decode()
     assert answer(ask(sluice, "/stream?after=0-0"))[1] == 1
     connection = ask(sluice, f"/stream?after={first}")
