@@ -231,7 +231,7 @@ out:
 int
 cmd_emit(int argc, char **argv)
 {
-	struct cmd_options opt = {.usage = usage, .n_args = 2, .takes_stream = true};
+	struct cmd_options opt = {.usage = usage, .n_args = 2, .takes = "s"};
 	struct config *cfg = NULL;
 	struct buf json;
 	const char *why;

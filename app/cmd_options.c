@@ -1,16 +1,41 @@
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cmd.h"
 #include "config.h"
+
+/* Which field an option sets. */
+static void
+set(struct cmd_options *opt, int c)
+{
+	switch (c) {
+	case 'l':
+		opt->address = optarg;
+		break;
+	case 'j':
+		opt->is_json = true;
+		break;
+	case 's':
+		opt->is_stream = true;
+		break;
+	default:
+		opt->timeout = optarg;
+		break;
+	}
+}
 
 int
 cmd_options(struct cmd_options *opt, int argc, char **argv)
 {
 	static const struct option longs[] = {
-	    {"help", no_argument, NULL, 'h'},         {"config", required_argument, NULL, 'c'},
-	    {"listen", required_argument, NULL, 'l'}, {"json", no_argument, NULL, 'j'},
-	    {"stream", no_argument, NULL, 's'},       {NULL, 0, NULL, 0},
+	    {"help", no_argument, NULL, 'h'},
+	    {"config", required_argument, NULL, 'c'},
+	    {"listen", required_argument, NULL, 'l'},
+	    {"json", no_argument, NULL, 'j'},
+	    {"stream", no_argument, NULL, 's'},
+	    {"timeout", required_argument, NULL, 't'},
+	    {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -21,12 +46,8 @@ cmd_options(struct cmd_options *opt, int argc, char **argv)
 		}
 		if (c == 'c') {
 			opt->config = optarg;
-		} else if (c == 'l' && opt->takes_tail) {
-			opt->address = optarg;
-		} else if (c == 'j' && opt->takes_tail) {
-			opt->is_json = true;
-		} else if (c == 's' && opt->takes_stream) {
-			opt->is_stream = true;
+		} else if (c != '?' && opt->takes != NULL && strchr(opt->takes, c) != NULL) {
+			set(opt, c);
 		} else {
 			fputs(opt->usage, stderr);
 			return 2;

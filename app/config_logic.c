@@ -307,10 +307,8 @@ check_poll(const struct config_source *src, const struct route *rt, size_t secti
 		refuse(src, section, "timeout_max", "only handler = wait has one");
 	if (strcmp(rt->handler->name, "poll") == 0 && rt->stream.command == NULL &&
 	    !is_set(rt->logic.script))
-		faults_add(src->faults, src->ini->sections[section].file,
-			   src->ini->sections[section].line,
-			   "[%s] has neither command nor script to poll: command = GET key",
-			   src->ini->sections[section].name);
+		config_fault_section(src, section,
+				     "has neither command nor script to poll: command = GET key");
 }
 
 /* What a POST may do is said by the route, never by leaving it out. */
@@ -331,15 +329,23 @@ build_publish(const struct config_source *src, struct route *rt, size_t section)
 	return compile(src, rt, section, "publish_transform", pub->transform_text, &pub->transform);
 }
 
-static void
-check_record(const struct config_source *src, const struct route *rt, size_t section)
+static size_t
+length(struct template *const *list)
 {
 	size_t n = 0;
 
+	while (list != NULL && list[n] != NULL)
+		n++;
+	return n;
+}
+
+static void
+check_record(const struct config_source *src, const struct route *rt, size_t section)
+{
+	size_t n = length(rt->channels);
+
 	if (rt->stream.record == 0)
 		return;
-	while (rt->channels != NULL && rt->channels[n] != NULL)
-		n++;
 	if (n == 0 || rt->patterns != NULL || rt->streams != NULL)
 		refuse(src, section, "record",
 		       "channels are recorded, and they alone: a pattern has no log, and "
@@ -347,6 +353,42 @@ check_record(const struct config_source *src, const struct route *rt, size_t sec
 	else if (n > STREAM_CURSOR_MAX)
 		refuse(src, section, "record",
 		       "more than 6 channels: a client's Last-Event-ID holds no more");
+}
+
+/* What a queue gives to one subscriber it gives to no other, and at once. */
+static void
+check_queue(const struct config_source *src, const struct route *rt, size_t section)
+{
+	static const char *const queue_keys[] = {"group",    "ack",         "claim_after",
+						 "prefetch", "dead_letter", "max_deliveries"};
+	static const char *const others[] = {"channels", "patterns", "record", "snapshot",
+					     "rate",     "batch",    "id"};
+
+	if (rt->handler == NULL)
+		return;
+	if (!rt->handler->is_queue) {
+		for (size_t i = 0; i < sizeof(queue_keys) / sizeof(queue_keys[0]); i++) {
+			if (ini_find(src->ini, section, queue_keys[i]) != NULL)
+				refuse(src, section, queue_keys[i], "only handler = queue has one");
+		}
+		return;
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		const struct ini_entry *e = entry(src, section, others[i]);
+
+		if (e != NULL && strcmp(e->value, "0") != 0)
+			refuse(
+			    src, section, others[i],
+			    "handler = queue gives the entries of one stream, each by itself and "
+			    "with its own ID");
+	}
+	if (length(rt->streams) != 1)
+		config_fault_section(src, section, "needs one stream: streams = jobs");
+	if (rt->stream.group == NULL)
+		config_fault_section(src, section, "needs a consumer group: group = workers");
+	if (rt->stream.dead_letter == NULL && ini_find(src->ini, section, "max_deliveries") != NULL)
+		refuse(src, section, "max_deliveries",
+		       "there is no dead_letter stream for what was delivered so often");
 }
 
 int
@@ -367,6 +409,8 @@ config_logic_build(const struct config_source *src, struct route *rt, size_t sec
 		return 0;
 	}
 	st->route = rt->name;
+	if (rt->handler != NULL && rt->handler->is_queue && entry(src, section, "start") == NULL)
+		rt->stream.start.is_beginning = true; /* a new group's work is all there is */
 	if ((rc = compile(src, rt, section, "filter", rt->logic.filter, &st->filter)) < 0 ||
 	    (rc = compile(src, rt, section, "transform", rt->logic.transform, &st->transform)) <
 		0 ||
@@ -378,6 +422,7 @@ config_logic_build(const struct config_source *src, struct route *rt, size_t sec
 	check_record(src, rt, section);
 	check_data(src, rt, section);
 	check_pace(src, rt, section);
+	check_queue(src, rt, section);
 	check_poll(src, rt, section);
 	return 0;
 }

@@ -27,8 +27,8 @@ config_fault(const struct config_source *src, const struct ini_entry *e, const c
 		   src->ini->sections[e->section].name, e->key, why);
 }
 
-static void
-fault_section(const struct config_source *src, size_t section, const char *why)
+void
+config_fault_section(const struct config_source *src, size_t section, const char *why)
 {
 	const struct ini_section *s = &src->ini->sections[section];
 
@@ -301,13 +301,13 @@ check_whole(const struct config_source *src, const struct route *rt, size_t sect
 	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "streams"));
 
 	if (ini_find(src->ini, section, "path") == NULL)
-		fault_section(src, section, "has no path: path = /events/{id}");
+		config_fault_section(src, section, "has no path: path = /events/{id}");
 	if (rt->handler != NULL && rt->handler->open == feed_subjects && rt->channels == NULL &&
 	    rt->patterns == NULL && rt->streams == NULL && !route_can_publish(rt))
-		fault_section(src, section,
-			      has_subject
-				  ? "has an empty list of channels, patterns or streams"
-				  : "has neither channels nor patterns nor streams to relay");
+		config_fault_section(
+		    src, section,
+		    has_subject ? "has an empty list of channels, patterns or streams"
+				: "has neither channels nor patterns nor streams to relay");
 	if (rt->cors_credentials && rt->cors_origins != NULL &&
 	    strcmp(rt->cors_origins[0], "*") == 0) {
 		e = ini_find(src->ini, section, "cors_origins");
@@ -318,9 +318,10 @@ check_whole(const struct config_source *src, const struct route *rt, size_t sect
 				     "any site (*) with credentials would read what is the "
 				     "user's own; name the sites");
 		else
-			fault_section(src, section,
-				      "takes cors_origins = * and cors_credentials = yes from "
-				      "[defaults]; name the sites");
+			config_fault_section(
+			    src, section,
+			    "takes cors_origins = * and cors_credentials = yes from "
+			    "[defaults]; name the sites");
 	}
 }
 

@@ -36,6 +36,9 @@ void config_route_check_reach(const struct config_source *src, const struct rout
 /* config_fault - what is wrong with an entry: "[section] key: why". */
 void config_fault(const struct config_source *src, const struct ini_entry *e, const char *why);
 
+/* config_fault_section - what is wrong with a section as a whole: "[section] why". */
+void config_fault_section(const struct config_source *src, size_t section, const char *why);
+
 /* config_find_entry - what the route says about a key, else what [defaults] says, else NULL. */
 struct config_key;
 const struct ini_entry *

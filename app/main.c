@@ -26,6 +26,7 @@ static const char usage[] =
     "       sluice routes [-c FILE]\n"
     "       sluice emit   [-c FILE] CHANNEL JSON|-\n"
     "       sluice tail   [-c FILE] [-l ADDRESS] [--json] PATH\n"
+    "       sluice wait   [-c FILE] [-l ADDRESS] [--timeout MS] PATH\n"
     "       sluice --version | --help\n"
     "\n"
     "Carries what is published in Redis to browsers, as a FastCGI program beside the web\n"
@@ -39,7 +40,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
     {"serve", cmd_serve}, {"check", cmd_check}, {"routes", cmd_routes},
-    {"emit", cmd_emit},   {"tail", cmd_tail},
+    {"emit", cmd_emit},   {"tail", cmd_tail},   {"wait", cmd_wait},
 };
 
 struct serve_options {

@@ -39,9 +39,12 @@ enum counter {
 	COUNTER_FAILED,       /* an expression or script failed, or was stopped */
 	COUNTER_RATE_LIMITED, /* events that were beyond the route's rate, or superseded meanwhile
 			       */
-	COUNTER_SLOW,         /* subscribers that fell behind their queue */
-	COUNTER_RESETS,       /* stream-reset told, once per feed */
-	COUNTER_REDIS_LOST,   /* times that a link broke */
+	COUNTER_ACKED,        /* entries of queues, by us; those that clients POST are Redis's */
+	COUNTER_CLAIMED,      /* entries that were not acknowledged in time */
+	COUNTER_DEAD_LETTERED,
+	COUNTER_SLOW,       /* subscribers that fell behind their queue */
+	COUNTER_RESETS,     /* stream-reset told, once per feed */
+	COUNTER_REDIS_LOST, /* times that a link broke */
 	COUNTER_MAX
 };
 

@@ -79,7 +79,7 @@ set_id(struct delivery *dl, struct event *ev)
 	int rc;
 
 	if (dl->cursor != NULL) {
-		ev->id_len = stream_cursor_print(cursor, dl->cursor, dl->feed->more->n_streams);
+		ev->id_len = stream_cursor_print(cursor, dl->cursor, dl->n_cursor);
 		buf_truncate(id, 0);
 		if ((rc = buf_put(id, cursor, ev->id_len)) < 0)
 			return rc;

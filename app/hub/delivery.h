@@ -19,6 +19,7 @@ struct delivery {
 	struct feed *feed;
 	struct template_scope scope;    /* delivery_run() sets it */
 	const struct stream_id *cursor; /* what the events' ids are; NULL: not from streams */
+	unsigned n_cursor;              /* of how many streams */
 	int callback;                   /* of the route's script */
 	uint64_t after_ms;              /* the script wants to be called again; 0: not */
 	/* One event, borrowed, checked. is_last: after it comes the end, for good. */

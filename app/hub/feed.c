@@ -189,6 +189,7 @@ deliver(struct feed *fd, struct message *msg, bool is_last)
 			fd->more->callback = feed_open_script(fd);
 		dl.callback = fd->more->callback;
 		dl.cursor = fd->more->n_streams > 0 ? fd->more->cursor : NULL;
+		dl.n_cursor = fd->more->n_streams;
 	}
 	ends = delivery_run(&dl, msg, is_last);
 	if (dl.after_ms > 0)
@@ -210,6 +211,10 @@ feed_message(struct feed *fd, struct message *arrived)
 	enum verdict verdict;
 	struct message msg;
 
+	if (queue_is(fd)) {
+		queue_acked(fd, arrived); /* no other channel does a queue have */
+		return;
+	}
 	if (fd->n_subs == 0 && !is_waited_for(fd))
 		return;
 	message_share(&msg, arrived);
@@ -227,8 +232,10 @@ open_all(struct feed *fd)
 {
 	struct list *node, *tmp;
 
-	/* What recorded channels missed has been read from their logs. */
-	if (fd->was_confirmed && fd->n_subs > fd->n_waiting && fd->class->settings->record == 0) {
+	/* What recorded channels missed has been read from their logs, and a queue keeps its own.
+	 */
+	if (fd->was_confirmed && fd->n_subs > fd->n_waiting && fd->class->settings->record == 0 &&
+	    !queue_is(fd)) {
 		counters_add(COUNTER_RESETS, 1);
 		if (fd->class->settings->announce &&
 		    emit_own(fd, "stream-reset", "{\"reason\":\"redis\"}") < 0)
@@ -260,7 +267,7 @@ feed_lost(struct feed *fd)
 {
 	struct subscription *sn;
 
-	fd->n_unconfirmed = 0;
+	fd->n_unconfirmed = queue_is_ready(fd) ? 0 : 1;
 	if (fd->class->settings->record > 0)
 		recorded_forget(fd);
 	for (sn = fd->subscriptions; sn != NULL; sn = sn->next)
@@ -298,6 +305,10 @@ feed_entry(struct feed *fd, struct subscription *sn, const struct stream_id *id,
 {
 	struct stream_id *at = &fd->more->cursor[index_of(fd, sn)];
 
+	if (queue_is(fd)) {
+		queue_grew(fd);
+		return;
+	}
 	if (stream_id_compare(id, at) <= 0)
 		return; /* it subscribed later */
 	*at = *id;
@@ -315,6 +326,10 @@ feed_loss(struct feed *fd, struct subscription *sn, enum stream_loss loss)
 	};
 
 	feed_positioned(fd, sn);
+	if (queue_is(fd)) {
+		queue_grew(fd); /* or began anew: the group knows what it has given */
+		return;
+	}
 	counters_add(COUNTER_RESETS, 1);
 	if (fd->n_subs > fd->n_waiting && fd->class->settings->announce &&
 	    emit_own(fd, "stream-reset", data[loss]) < 0)
@@ -488,7 +503,8 @@ feed_get(struct feed **out, struct feed_class *fc, const struct template_value *
 	}
 	if ((fd = feed_alloc(fc, params, n, key)) == NULL)
 		return -ENOMEM;
-	if ((rc = begin_logic(fd)) != 0 || (rc = fc->handler->open(fd, req)) != 0) {
+	if ((rc = begin_logic(fd)) != 0 || (rc = fc->handler->open(fd, req)) != 0 ||
+	    (fc->handler->is_queue && (rc = queue_begin(fd)) != 0)) {
 		feed_free(fd);
 		return rc;
 	}

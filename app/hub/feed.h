@@ -26,6 +26,11 @@
 
 struct hub;
 
+enum queue_ack {
+	QUEUE_ACK_AUTO,  /* what was written was had */
+	QUEUE_ACK_CLIENT /* the client says so */
+};
+
 enum overflow { OVERFLOW_DISCONNECT, OVERFLOW_DROP_OLDEST, OVERFLOW_LATEST };
 
 /* What a route's section says about its streams. Borrowed by the class for its life. */
@@ -53,7 +58,13 @@ struct feed_settings {
 	unsigned history;           /* the most entries that one replay sends */
 	unsigned record;            /* messages that are kept of each channel; 0: none */
 	struct template **snapshot; /* a command's words, ends with NULL; NULL: none */
-	size_t queue;               /* bytes that may wait for a client that is slow */
+	struct template *group;     /* of a queue: its consumer group; NULL: it is none */
+	enum queue_ack ack;
+	unsigned claim_after_ms;
+	unsigned prefetch;            /* the most entries that one holds unacknowledged */
+	struct template *dead_letter; /* the stream for those delivered too often; NULL: none */
+	unsigned max_deliveries;
+	size_t queue; /* bytes that may wait for a client that is slow */
 	enum overflow overflow;
 	bool announce;
 };

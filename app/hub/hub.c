@@ -381,8 +381,8 @@ hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const ch
 	for (end = &fd->subscriptions; *end != NULL; end = &(*end)->next)
 		; /* in the order of subscribing, which is that of a cursor's IDs */
 	*end = sn;
-	if (kind == SUBJECT_STREAM || is_recorded(fd))
-		fd->more->n_streams++;
+	if ((kind == SUBJECT_STREAM && !fd->class->handler->is_queue) || is_recorded(fd))
+		fd->more->n_streams++; /* that a client can resume */
 	if (!subject->is_confirmed || is_recorded(fd))
 		fd->n_unconfirmed++;
 	if (subject->is_confirmed && kind == SUBJECT_STREAM)

@@ -75,6 +75,7 @@ more_free(struct feed *fd)
 		list_del(node);
 	}
 	recorded_forget(fd);
+	queue_end(fd);
 	pace_clear(&more->pace);
 	buf_fini(&more->last);
 	stages_close(&fd->class->settings->stages, more->callback);

@@ -16,6 +16,7 @@
 #include "hub/hub.h"
 #include "hub/log.h"
 #include "hub/pace.h"
+#include "hub/queue.h"
 #include "hub/subscriber.h"
 #include "hub/wait.h"
 #include "logic/rendering.h"
@@ -102,6 +103,7 @@ struct feed_more {
 	uv_timer_t again;     /* to read them again */
 	unsigned n_streams;
 	struct list waiters; /* of wait.h */
+	struct queue *queue; /* NULL: it is none */
 	struct list replays; /* of subscribers that are sent what came before them */
 	/* Replays for which the snapshot was asked, and those that came since: for the next. */
 	struct list snapshot_asked, snapshot_wanted;
@@ -211,6 +213,8 @@ void subscriber_overflow(
     struct subscriber *sub); /* it waits for more than its queue: what the route says */
 void subscriber_flushed(struct subscriber *sub, enum send_result result);
 void subscriber_end_at(struct subscriber *sub, uint64_t at, enum end_reason reason);
+/* subscriber_give - a frame of n_events that is its alone. Returns 0, -EMSGSIZE, -ENOMEM. */
+int subscriber_give(struct subscriber *sub, const char *frame, size_t len, unsigned n_events);
 int subscriber_put_heartbeat(struct subscriber *sub, const char *frame, size_t len);
 
 /* unsigned random number below n; for jitter, not for secrets */

@@ -342,6 +342,7 @@ send_entries(struct replay *rp, struct sending *s)
 	bool ends = false;
 
 	memcpy(cursor, rp->from, sizeof(cursor));
+	dl.n_cursor = rp->n;
 	dl.callback = replay_open_script(rp->feed);
 	for (i = 0; i < rp->n_v && !ends && s->rc == 0; i++) {
 		const struct replayed *one = &rp->v[i];

@@ -221,6 +221,8 @@ subscriber_flushed(struct subscriber *sub, enum send_result result)
 	if (sub->state != SUBSCRIBER_OPEN)
 		return;
 	list_move_tail(&fd->caught_up, &sub->node);
+	if (queue_is(fd))
+		queue_flushed(fd, sub);
 	sub->is_told_slow = false;
 	if (sub->n_seen != fd->n_events) {
 		counters_add(COUNTER_DELIVERIES, fd->n_events - sub->n_seen);
@@ -322,6 +324,8 @@ subscriber_open(struct subscriber *sub)
 		logger_error("out of memory: a stream opens without stream-open");
 	put_last(sub);
 	make_ready(sub);
+	if (queue_is(fd))
+		queue_joined(fd, sub);
 }
 
 void
@@ -423,6 +427,22 @@ keep_rest_of_frame(struct subscriber *sub)
 	return 0;
 }
 
+int
+subscriber_give(struct subscriber *sub, const char *frame, size_t len, unsigned n_events)
+{
+	int rc;
+
+	if (sub->own.cap < sub->own.len + len + OWN_SLACK)
+		sub->own.cap = sub->own.len + len + OWN_SLACK;
+	if ((rc = keep_rest_of_frame(sub)) < 0 || (rc = buf_put(&sub->own, frame, len)) < 0)
+		return rc;
+	counters_add(COUNTER_DELIVERIES, n_events);
+	if (settings_of(sub)->idle_ms > 0)
+		fifo_add(&sub->feed->class->idles, &sub->quiet);
+	make_ready(sub);
+	return 0;
+}
+
 static int
 put_slow_reset(struct subscriber *sub)
 {
@@ -506,6 +526,8 @@ subscriber_close(struct subscriber *sub)
 		sub->holder = NULL;
 	}
 	if (fd != NULL) {
+		if (queue_is(fd))
+			queue_left(fd, sub);
 		if (sub->state == SUBSCRIBER_WAITING || sub->state == SUBSCRIBER_REPLAYING)
 			replay_cancel(fd, sub);
 		if (has_place(sub))

@@ -96,6 +96,7 @@ on_past(void *arg, const redisReply *reply)
 	free(arg);
 	memcpy(cursor, w->after, sizeof(cursor));
 	stages = w->feed != NULL ? &w->feed->class->settings->stages : NULL;
+	dl.n_cursor = w->feed != NULL ? w->feed->more->n_streams : 0;
 	dl.callback = stages != NULL ? replay_open_script(w->feed) : SCRIPT_NONE;
 	for (i = 0; reply != NULL && reply->type == REDIS_REPLY_ARRAY && i < reply->elements &&
 		    w->feed != NULL;

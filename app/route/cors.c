@@ -6,7 +6,7 @@
 /* What a page may send with its request; names are compared without regard to case (Fetch 2.2.2).
  */
 static const char *const allowed_headers[] = {"Last-Event-ID", "Cache-Control", "Content-Type",
-					      "Authorization"};
+					      "Authorization", "Idempotency-Key"};
 
 /*
  * Origins are compared as browsers serialise them, byte for byte. What is echoed is

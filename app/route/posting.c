@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,17 +7,17 @@
 #include "base/counters.h"
 #include "base/logger.h"
 #include "redis/command.h"
+#include "redis/once.h"
 #include "redis/recorded.h"
-#include "route/cors.h"
-#include "route/problem.h"
 #include "route/publish.h"
 #include "route/serving.h"
 
+/* A publisher that knows no answer says it again within the day. */
+#define ONCE_KEPT_MS "86400000"
+
 /* A message that Redis has been told, and the client that waits to hear of it. */
 struct posting {
-	struct site *site;
-	struct subscriber *sub; /* NULL: the client has gone */
-	struct buf cors;        /* the answer's header fields, for the route may be gone by then */
+	struct later later;
 	bool is_stream;
 	size_t len;
 	char route[65];
@@ -26,29 +27,8 @@ struct posting {
 static void
 posting_free(struct posting *p)
 {
-	buf_fini(&p->cors);
+	later_fini(&p->later);
 	free(p);
-}
-
-static void
-answer_posting(struct posting *p, int status, const char *why)
-{
-	struct site *site = p->site;
-
-	buf_truncate(&site->head, 0);
-	if (status == 202)
-		(void)buf_printf(&site->head, "Status: 202 Accepted\r\n"
-					      "Content-Type: application/json\r\n"
-					      "Cache-Control: no-store\r\n"
-					      "X-Content-Type-Options: nosniff\r\n");
-	else if (problem_put_body(&site->body, status, why) == 0)
-		(void)problem_put_head(&site->head, status);
-	if (buf_put(&site->head, p->cors.p, p->cors.len) < 0 ||
-	    buf_printf(&site->head, "Content-Length: %zu\r\n\r\n", site->body.len) < 0)
-		logger_error("out of memory: an answer is cut short");
-	p->sub->holder = NULL;
-	site_send(site, p->sub, true);
-	p->sub->ops->send(p->sub);
 }
 
 static void
@@ -58,76 +38,140 @@ on_posted(void *arg, const struct redisReply *reply)
 	const char *why;
 	int status;
 
-	buf_truncate(&p->site->body, 0);
-	status = publish_answer(&p->site->body, reply, &why);
+	buf_truncate(&p->later.site->body, 0);
+	status = publish_answer(&p->later.site->body, reply, &why);
 	if (status == 202)
 		counters_add(COUNTER_PUBLISHED, 1);
 	logger_info("[route %s] POST to %s %s, %zu bytes: %s", p->route,
 		    p->is_stream ? "stream" : "channel", p->name, p->len,
 		    status == 202 ? "published" : why);
-	if (p->sub != NULL)
-		answer_posting(p, status, why);
+	if (status == 202)
+		later_answer(&p->later, status, "");
+	else
+		later_refuse(&p->later, status, why);
 	posting_free(p);
 }
 
-/* To the channel and to its log, as one. */
-static int
-tell_redis_both(struct site *site, struct posting *p, const struct publication *pub)
-{
-	const char *argv[7] = {"EVAL", RECORDED_SCRIPT, "2"};
-	char *channel, *log = NULL, keep[16];
-	size_t lens[7];
-	int i, rc = -ENOMEM;
+/* Words of a command. Those that are made are owned. */
+struct words {
+	const char *argv[12];
+	size_t lens[12];
+	int n;
+	char *own[4];
+	int n_own;
+	bool is_broken; /* out of memory */
+};
 
-	if (asprintf(&channel, "%s%s", hub_prefix(site->hub), pub->name.p) < 0)
-		return -ENOMEM;
-	if (asprintf(&log, "%s" RECORDED_SUFFIX, channel) >= 0) {
-		snprintf(keep, sizeof(keep), "%u", pub->record);
-		argv[3] = channel;
-		argv[4] = log;
-		argv[5] = pub->data.p != NULL ? pub->data.p : "";
-		argv[6] = keep;
-		for (i = 0; i < 7; i++)
-			lens[i] = i == 5 ? pub->data.len : strlen(argv[i]);
-		rc = command_send(hub_command(site->hub), on_posted, p, 7, argv, lens);
-		free(log);
+static void
+add_bytes(struct words *w, const char *p, size_t len)
+{
+	w->argv[w->n] = p;
+	w->lens[w->n++] = len;
+}
+
+static void
+add(struct words *w, const char *text)
+{
+	add_bytes(w, text, strlen(text));
+}
+
+__attribute__((format(printf, 2, 3))) static void
+add_made(struct words *w, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	if (text == NULL) {
+		w->is_broken = true;
+		return;
 	}
-	free(channel);
-	return rc;
+	w->own[w->n_own++] = text;
+	add(w, text);
+}
+
+static void
+add_data(struct words *w, const struct publication *pub)
+{
+	add_bytes(w, pub->data.p != NULL ? pub->data.p : "", pub->data.len);
+}
+
+static unsigned long long
+count_kept(const struct publication *pub)
+{
+	return pub->record > 0 ? pub->record : pub->maxlen;
+}
+
+/* In one script, so that saying it again finds either all of it or nothing. */
+static void
+say_once(struct words *w, const struct publication *pub, const char *prefix)
+{
+	const char *name = pub->name.p;
+
+	add(w, "EVAL");
+	add(w, ONCE_SCRIPT);
+	add(w, "3");
+	add_made(w, "%s%s", prefix, name);
+	add_made(w, "%s%s" ONCE_INFIX "%s", prefix, name, pub->once);
+	add_made(w, "%s%s%s", prefix, name, pub->record > 0 ? RECORDED_SUFFIX : "");
+	add_data(w, pub);
+	add(w, ONCE_KEPT_MS);
+	add(w, pub->is_stream ? "stream" : pub->record > 0 ? "recorded" : "channel");
+	add_made(w, "%llu", count_kept(pub));
+}
+
+/* To the channel and to its log, as one. */
+static void
+say_to_both(struct words *w, const struct publication *pub, const char *prefix)
+{
+	add(w, "EVAL");
+	add(w, RECORDED_SCRIPT);
+	add(w, "2");
+	add_made(w, "%s%s", prefix, pub->name.p);
+	add_made(w, "%s%s" RECORDED_SUFFIX, prefix, pub->name.p);
+	add_data(w, pub);
+	add_made(w, "%llu", count_kept(pub));
+}
+
+static void
+say(struct words *w, const struct publication *pub, const char *prefix)
+{
+	add(w, pub->is_stream ? "XADD" : "PUBLISH");
+	add_made(w, "%s%s", prefix, pub->name.p);
+	if (pub->is_stream && pub->maxlen > 0) {
+		add(w, "MAXLEN");
+		add(w, "~");
+		add_made(w, "%llu", count_kept(pub));
+	}
+	if (pub->is_stream) {
+		add(w, "*");
+		add(w, "data");
+	}
+	add_data(w, pub);
 }
 
 static int
 tell_redis(struct site *site, struct posting *p, const struct publication *pub)
 {
-	const char *argv[8], *prefix = hub_prefix(site->hub);
-	size_t lens[8];
-	char *name, maxlen[24];
-	int argc = 0, i, rc;
+	const char *prefix = hub_prefix(site->hub);
+	struct words w = {.n = 0};
+	int rc;
 
 	if (hub_command(site->hub) == NULL)
 		return -ENOTCONN;
-	if (pub->record > 0)
-		return tell_redis_both(site, p, pub);
-	if (asprintf(&name, "%s%s", prefix, pub->name.p) < 0)
-		return -ENOMEM;
-	argv[argc++] = pub->is_stream ? "XADD" : "PUBLISH";
-	argv[argc++] = name;
-	if (pub->is_stream && pub->maxlen > 0) {
-		snprintf(maxlen, sizeof(maxlen), "%llu", (unsigned long long)pub->maxlen);
-		argv[argc++] = "MAXLEN";
-		argv[argc++] = "~";
-		argv[argc++] = maxlen;
-	}
-	if (pub->is_stream) {
-		argv[argc++] = "*";
-		argv[argc++] = "data";
-	}
-	for (i = 0; i < argc; i++)
-		lens[i] = strlen(argv[i]);
-	argv[argc] = pub->data.p != NULL ? pub->data.p : "";
-	lens[argc++] = pub->data.len;
-	rc = command_send(hub_command(site->hub), on_posted, p, argc, argv, lens);
-	free(name);
+	if (pub->once != NULL)
+		say_once(&w, pub, prefix);
+	else if (pub->record > 0)
+		say_to_both(&w, pub, prefix);
+	else
+		say(&w, pub, prefix);
+	rc = w.is_broken ? -ENOMEM
+			 : command_send(hub_command(site->hub), on_posted, p, w.n, w.argv, w.lens);
+	while (w.n_own > 0)
+		free(w.own[--w.n_own]);
 	return rc;
 }
 
@@ -146,21 +190,18 @@ records(const struct site *site, const char *channel)
 }
 
 static struct posting *
-posting_new(struct site *site, struct subscriber *sub, const struct publication *pub)
+posting_new(struct site *site, const struct publication *pub)
 {
 	struct posting *p = calloc(1, sizeof(*p) + pub->name.len);
 
 	if (p == NULL)
 		return NULL;
-	p->site = site;
-	p->sub = sub;
 	p->is_stream = pub->is_stream;
 	p->len = pub->data.len;
 	memcpy(p->name, pub->name.p, pub->name.len);
 	snprintf(p->route, sizeof(p->route), "%s", site->request.route->name);
-	buf_init(&p->cors, HEAD_MAX);
-	if (cors_put_headers(&p->cors, &site->request) < 0) {
-		posting_free(p);
+	if (later_init(&p->later, site) < 0) {
+		free(p);
 		return NULL;
 	}
 	return p;
@@ -203,14 +244,14 @@ posting_serve(struct site *site, struct subscriber *sub, const char *body, size_
 		pub.record = records(site, pub.name.p);
 	if (status != 0) {
 		site_refuse(site, sub, status, why);
-	} else if ((p = posting_new(site, sub, &pub)) == NULL) {
+	} else if ((p = posting_new(site, &pub)) == NULL) {
 		site_refuse(site, sub, HTTP_UNAVAILABLE,
 			    "This server has no room for the message.");
 	} else if (tell_redis(site, p, &pub) < 0) {
 		posting_free(p);
 		site_refuse(site, sub, HTTP_UNAVAILABLE, "Redis is away: nothing was published.");
 	} else {
-		sub->holder = &p->sub;
+		later_expect(&p->later, sub);
 	}
 	publication_fini(&pub);
 }

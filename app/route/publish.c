@@ -9,8 +9,15 @@
 #include "base/logger.h"
 #include "logic/expression.h"
 #include "logic/message.h"
+#include "redis/once.h"
 
-enum { NAME_LEN_MAX = 1024, DATA_MAX = 16 * 1024 * 1024, PARAMS_MAX = 64, WHY_LEN = 512 };
+enum {
+	ONCE_LEN_MAX = 128,
+	NAME_LEN_MAX = 1024,
+	DATA_MAX = 16 * 1024 * 1024,
+	PARAMS_MAX = 64,
+	WHY_LEN = 512
+};
 
 void
 publication_fini(struct publication *pub)
@@ -28,6 +35,16 @@ is_json_type(const char *type)
 
 	return type != NULL && strncasecmp(type, json, len) == 0 &&
 	       strchr("; \t", type[len]) != NULL;
+}
+
+/* It becomes part of a key in Redis. */
+static bool
+is_once_key(const char *text)
+{
+	size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				  "0123456789_.-");
+
+	return len > 0 && len <= ONCE_LEN_MAX && text[len] == '\0';
 }
 
 /* Is there one more in the route's time? */
@@ -147,6 +164,10 @@ publish_read(struct publication *pub, const struct request *req, const char *bod
 	*why = "The body is longer than this route takes.";
 	if (len > settings->max)
 		return 413;
+	*why = "The header Idempotency-Key must match [A-Za-z0-9_.-]{1,128}.";
+	pub->once = request_header(req, "Idempotency-Key");
+	if (pub->once != NULL && !is_once_key(pub->once))
+		return HTTP_BAD_REQUEST;
 	*why = "There are more messages than this route takes in the time.";
 	if (!is_within_rate(settings, now_ms))
 		return 429;
@@ -181,6 +202,10 @@ publish_answer(struct buf *b, const struct redisReply *reply, const char **why)
 		return 202;
 	if (id->type == REDIS_REPLY_STRING && buf_printf(b, "{\"id\":\"%s\"}\n", id->str) == 0)
 		return 202;
+	*why = "Another message was published with this Idempotency-Key.";
+	if (reply->type == REDIS_REPLY_ERROR &&
+	    strncmp(reply->str, ONCE_ANOTHER, strlen(ONCE_ANOTHER)) == 0)
+		return 422;
 	*why = "Redis refuses the message.";
 	if (logger_may(&pause, clock_ms(), 60000))
 		logger_warn("Redis refuses a message that was posted: %s",

@@ -15,7 +15,8 @@ struct publication {
 	struct buf data;
 	bool is_stream;
 	uint64_t maxlen;
-	unsigned record; /* for the caller to find out: the channel is recorded; 0: it is not */
+	const char *once; /* the publisher's key for this message, borrowed; NULL: it gave none */
+	unsigned record;  /* for the caller to find out: the channel is recorded; 0: it is not */
 };
 
 void publication_fini(struct publication *pub);
@@ -29,7 +30,8 @@ int publish_read(struct publication *pub, const struct request *req, const char 
 
 /*
  * publish_answer - what Redis said to PUBLISH, XADD or the script, as the answer's body. Returns
- * the HTTP status: 202, or 503 for an error or no reply, with why.
+ * the HTTP status: 202; 422 if its key is another message's; or 503 for an error or no reply, with
+ * why.
  */
 int publish_answer(struct buf *b, const struct redisReply *reply, const char **why);
 

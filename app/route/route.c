@@ -54,6 +54,8 @@ route_free(struct route *rt)
 	template_free(rt->stream.event);
 	template_free(rt->stream.id);
 	template_free(rt->stream.pace.rate_by);
+	template_free(rt->stream.group);
+	template_free(rt->stream.dead_letter);
 	free_templates(rt->stream.command);
 	free_templates(rt->stream.snapshot);
 	expression_free(rt->publish.filter);
@@ -122,8 +124,8 @@ static const struct template *
 nth_template(const struct route *rt, size_t n)
 {
 	const struct feed_settings *fs = &rt->stream;
-	const struct template *const singles[] = {fs->event, fs->id, fs->heartbeat_data,
-						  fs->pace.rate_by};
+	const struct template *const singles[] = {fs->event,        fs->id,    fs->heartbeat_data,
+						  fs->pace.rate_by, fs->group, fs->dead_letter};
 	const struct template *t;
 
 	if ((t = nth_of(rt->channels, &n)) != NULL || (t = nth_of(rt->patterns, &n)) != NULL ||
@@ -193,7 +195,7 @@ route_can_follow(const struct route *rt)
 const char *
 route_methods(const struct route *rt)
 {
-	if (!route_can_publish(rt))
+	if (!route_can_publish(rt) && !rt->handler->is_queue)
 		return "GET, HEAD, OPTIONS";
 	return route_can_follow(rt) ? "GET, HEAD, OPTIONS, POST" : "OPTIONS, POST";
 }

@@ -2,7 +2,7 @@
 #define SLUICE_ROUTE_SERVING_H
 
 /*
- * What site.c, posting.c and waiting.c know of each other, and nobody else: the site, and how a
+ * What the files that serve a request know of each other, and nobody else: the site, and how a
  * request is refused or answered. One request is served at a time, so its parts are the site's.
  */
 #include <stdbool.h>
@@ -50,8 +50,28 @@ site_check_param(struct site *site, struct subscriber *sub, const char *name, co
  * As site_check_param(). */
 int site_read_key(struct site *site, struct subscriber *sub, struct template_value *key);
 
+/*
+ * later.c: an answer that comes when Redis has spoken. The request is gone by then, and maybe the
+ * client, the route, too.
+ */
+struct later {
+	struct site *site;
+	struct subscriber *sub; /* NULL: the client has gone, or has its answer */
+	struct buf cors;        /* the answer's header fields */
+};
+
+int later_init(struct later *later, struct site *site); /* 0, -ENOMEM, -EMSGSIZE */
+void later_expect(struct later *later, struct subscriber *sub);
+/* later_answer - JSON, which stands in the site's body; lines are further header fields. */
+void later_answer(struct later *later, int status, const char *lines);
+void later_refuse(struct later *later, int status, const char *why);
+void later_fini(struct later *later);
+
 /* posting.c: a POST, answered when Redis has it. */
 void posting_serve(struct site *site, struct subscriber *sub, const char *body, size_t len);
+
+/* acking.c: "POST ?ack=" to a queue. */
+void acking_serve(struct site *site, struct subscriber *sub);
 
 /* waiting.c: a GET that is answered with one event. */
 void waiting_serve(struct site *site, struct subscriber *sub);

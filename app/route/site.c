@@ -229,6 +229,12 @@ find_route(struct site *site)
 	return NULL;
 }
 
+static bool
+is_acking(const struct request *req)
+{
+	return req->route->handler->is_queue && request_raw_param(req, "ack") != NULL;
+}
+
 void
 site_serve(void *ctx, struct subscriber *sub, const struct params *params, const char *body,
 	   size_t body_len)
@@ -246,6 +252,8 @@ site_serve(void *ctx, struct subscriber *sub, const struct params *params, const
 		site_refuse(site, sub, HTTP_NOT_FOUND, "There is nothing at this path.");
 	else if (req->method == METHOD_OPTIONS)
 		answer_options(site, sub);
+	else if (req->method == METHOD_POST && is_acking(req))
+		acking_serve(site, sub);
 	else if (req->method == METHOD_POST && route_can_publish(req->route))
 		posting_serve(site, sub, body, body_len);
 	else if (req->method == METHOD_OTHER || req->method == METHOD_POST ||

@@ -1,19 +1,15 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/logger.h"
 #include "hub/wait.h"
 #include "logic/json_text.h"
-#include "route/cors.h"
-#include "route/problem.h"
 #include "route/serving.h"
 
 /* A client that waits for one event. */
 struct waiting {
 	struct waiter waiter;
-	struct site *site;
-	struct subscriber *sub; /* NULL: the client has gone, or has its answer */
-	struct buf cors;
+	struct later later;
 };
 
 static void
@@ -21,7 +17,7 @@ on_wait_closed(struct waiter *w)
 {
 	struct waiting *wg = LIST_ENTRY(w, struct waiting, waiter);
 
-	buf_fini(&wg->cors);
+	later_fini(&wg->later);
 	free(wg);
 }
 
@@ -36,43 +32,24 @@ put_waited(struct site *site, const struct event *ev)
 	return json_put_string(&site->body, data, ev->data_len);
 }
 
-static int
-put_wait_head(struct site *site, const struct event *ev)
-{
-	int rc = buf_printf(&site->head, "Status: 200 OK\r\n"
-					 "Content-Type: application/json\r\n"
-					 "Cache-Control: no-store\r\n"
-					 "X-Content-Type-Options: nosniff\r\n");
-
-	if (rc == 0 && ev->id != NULL) /* for the next "?after=" */
-		rc = buf_printf(&site->head, "Last-Event-ID: %.*s\r\n", (int)ev->id_len, ev->id);
-	return rc;
-}
-
 static void
 on_waited(struct waiter *w, const struct event *ev)
 {
 	struct waiting *wg = LIST_ENTRY(w, struct waiting, waiter);
-	struct site *site = wg->site;
-	struct subscriber *sub = wg->sub;
+	struct site *site = wg->later.site;
+	char line[sizeof("Last-Event-ID: \r\n") + STREAM_CURSOR_TEXT] = "";
 
-	if (sub == NULL)
-		return;
-	buf_truncate(&site->head, 0);
 	buf_truncate(&site->body, 0);
-	if (ev == NULL || put_waited(site, ev) < 0 || put_wait_head(site, ev) < 0) {
-		buf_truncate(&site->head, 0);
-		buf_truncate(&site->body, 0);
-		(void)problem_put_body(&site->body, 504, "No message came in time.");
-		(void)problem_put_head(&site->head, 504);
+	if (ev == NULL) {
+		later_refuse(&wg->later, 504, "No message came in time.");
+	} else if (put_waited(site, ev) < 0) {
+		later_refuse(&wg->later, HTTP_UNAVAILABLE, "This server has no room for it.");
+	} else {
+		if (ev->id != NULL && ev->id_len < STREAM_CURSOR_TEXT) /* for the next "?after=" */
+			snprintf(line, sizeof(line), "Last-Event-ID: %.*s\r\n", (int)ev->id_len,
+				 ev->id);
+		later_answer(&wg->later, HTTP_OK, line);
 	}
-	if (buf_put(&site->head, wg->cors.p, wg->cors.len) < 0 ||
-	    buf_printf(&site->head, "Content-Length: %zu\r\n\r\n", site->body.len) < 0)
-		logger_error("out of memory: an answer is cut short");
-	sub->holder = NULL;
-	wg->sub = NULL;
-	site_send(site, sub, true);
-	sub->ops->send(sub);
 }
 
 /* "?timeout=" in milliseconds. Returns 0, or the status having refused. */
@@ -125,10 +102,7 @@ waiting_serve(struct site *site, struct subscriber *sub)
 		site_refuse_open(site, sub, -ENOMEM);
 		return;
 	}
-	wg->site = site;
-	wg->sub = sub;
-	buf_init(&wg->cors, HEAD_MAX);
-	if ((rc = cors_put_headers(&wg->cors, req)) < 0 ||
+	if ((rc = later_init(&wg->later, site)) < 0 ||
 	    (rc = wait_begin(&wg->waiter, fd, ms, request_raw_param(req, "after"), on_waited,
 			     on_wait_closed)) != 0) {
 		on_wait_closed(&wg->waiter);
@@ -138,5 +112,5 @@ waiting_serve(struct site *site, struct subscriber *sub)
 			site_refuse_open(site, sub, rc);
 		return;
 	}
-	sub->holder = &wg->sub;
+	later_expect(&wg->later, sub);
 }

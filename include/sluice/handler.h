@@ -70,6 +70,9 @@ struct handler {
 	/* No stream: the first message that comes within the section's timeout is the answer. */
 	bool is_wait;
 
+	/* Each entry of the one stream goes to one subscriber of the section's group. */
+	bool is_queue;
+
 	/*
 	 * In place of all above: no stream, but a short answer to each request.
 	 * Returns the HTTP status.

@@ -197,3 +197,42 @@ def test_faults(launch, keys, what):
     sluice = launch({"x": {"path": "/x", "channels": "x", **keys}}, start=False)
     result = sluice.run("check", "-c", sluice.config)
     assert result.returncode == 1 and what in result.err
+
+
+def once(sluice, path, body, key, **kw):
+    return post(sluice, path, body, headers={"Idempotency-Key": key}, **kw)[::2]
+
+
+def test_said_again_it_is_published_once(sluice, redis):
+    with sluice.open("/chat/once") as s:
+        assert once(sluice, "/chat/once", '{"n":1}', "k-1") == (202, {"receivers": 1})
+        assert once(sluice, "/chat/once", '{"n":1}', "k-1") == (202, {"receivers": 1})
+        assert once(sluice, "/chat/once", '{"n":2}', "k-2") == (202, {"receivers": 1})
+        assert [s.next_message().data for _ in range(2)] == ['{"n":1}', '{"n":2}']
+        assert s.quiet_for(0.05)
+    first = once(sluice, "/stream/once", '{"n":1}', "k-1")
+    assert once(sluice, "/stream/once", '{"n":1}', "k-1") == first
+    assert redis.client().xlen("p:s:once") == 1
+    assert 86_000 < redis.client().ttl("p:s:once:once:k-1") <= 86_400
+    status, problem = once(sluice, "/stream/once", '{"n":2}', "k-1")
+    assert status == 422 and "Idempotency-Key" in problem["detail"]
+    assert redis.client().xlen("p:s:once") == 1
+
+
+@pytest.mark.parametrize("key", ["", "a b", "a:b", "x" * 129, "*", "ä"])
+def test_keys_that_are_none(sluice, redis, key):
+    status, answer = once(sluice, "/stream/badkey", "{}", key)
+    # An empty header is none, as web servers pass it.
+    assert status == (400 if key else 202), answer
+
+
+def test_recorded_once(launch, redis):
+    sluice = launch({"r": {"path": "/r", "channels": "p:ro", "record": 10, "publish": "p:ro", "publish_auth": "none"}})
+    wait_for(lambda: sluice.status()["redis_links"] >= 2, "both links to Redis are up")
+    with sluice.open("/r") as s:
+        first = once(sluice, "/r", "1", "one")
+        assert first[0] == 202 and once(sluice, "/r", "1", "one") == first
+        event = s.next_message()
+        assert (event.data, event.last_event_id) == ("1", first[1]["id"])
+        assert s.quiet_for(0.05)
+    assert redis.client().xlen("p:ro:log") == 1

@@ -181,3 +181,20 @@ def test_head_and_post(sluice):
     with fcgi.Response(connection) as response:
         assert response.status == 200
     assert post(sluice, "/wait/job/9")[0] == 405
+
+
+def test_from_a_script(sluice, redis):
+    """sluice wait"""
+    began = time.monotonic()
+    result = sluice.run("wait", "-c", sluice.config, "--timeout", "150", "/wait/cli/1")
+    assert (result.returncode, result.out) == (3, "")
+    assert "504" in result.err and 0.1 < time.monotonic() - began < 2 * SLOW
+    with ThreadPoolExecutor() as pool:
+        future = pool.submit(sluice.run, "wait", "-c", sluice.config, "/wait/cli/2?timeout=2000")
+        redis.wait_subscribed("w:cli:2")
+        redis.publish("w:cli:2", '{"ok":true}')
+        assert (future.result().returncode, future.result().out) == (0, '{"ok":true}\n')
+    result = sluice.run("wait", "-c", sluice.config, "--timeout", "x", "/wait/cli/3")
+    assert result.returncode == 1 and "400" in result.err
+    assert sluice.run("wait", "-c", sluice.config, "/nothing").returncode == 1
+    assert sluice.run("wait", "-c", sluice.config).returncode == 2

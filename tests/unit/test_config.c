@@ -685,7 +685,8 @@ effective(void **state)
 	assert_string_equal(rt->source,
 			    "path = /x/{id}\nhandler = relay\nchannels = x:{id}\n"
 			    "record = 0\nstart = $\nhistory = 1000\ninterval = 1s\nalways = "
-			    "no\ntimeout = 10s\ntimeout_max = 60s\nevent = "
+			    "no\ntimeout = 10s\ntimeout_max = 60s\nack = auto\n"
+			    "claim_after = 30s\nprefetch = 100\nmax_deliveries = 5\nevent = "
 			    "\"a;b\"\nrate_mode = drop\n"
 			    "heartbeat = 1s\n"
 			    "heartbeat_event = keep-alive\nlifetime = 0\nidle = 0\n"

@@ -1,0 +1,44 @@
+#ifndef SLUICE_CLIENT_H
+#define SLUICE_CLIENT_H
+
+/*
+ * client - asks the running server by FastCGI, as a web server does: for the subcommands that are a
+ * subscriber in the terminal.
+ */
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+struct config;
+
+struct client {
+	const char *name; /* of the subcommand, for what is told on stderr */
+	const char *accept;
+	const char *authorization; /* a header's value; NULL: none */
+	/* More of the body of a 200 stands in text; what is dealt with is for it to consume. NULL:
+	 * none is dealt with before the end. */
+	void (*on_body)(struct client *client);
+	void *arg;
+	/* The answer: */
+	bool has_head;
+	int status;
+	char reason[128]; /* what stands behind it */
+	struct buf text;
+};
+
+/* client_init - all but its name is zero. */
+void client_init(struct client *client, const char *name);
+
+/*
+ * client_ask - GET path (with its query) of the server at address, or where the configuration says
+ * that it listens if address is NULL; until the answer ends. Returns 0 with the status and what is
+ * left of the body; -1 having told why there is no answer.
+ */
+int
+client_ask(struct client *client, const struct config *cfg, const char *address, const char *path);
+
+/* client_print_problem - what the problem document in text says, on stderr. */
+void client_print_problem(struct client *client);
+void client_fini(struct client *client);
+
+#endif

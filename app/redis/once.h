@@ -1,0 +1,45 @@
+#ifndef SLUICE_REDIS_ONCE_H
+#define SLUICE_REDIS_ONCE_H
+
+/*
+ * once - publishing that may be said again: what it came to stands beside the channel or stream for
+ * some time, under the publisher's key, and is the answer to whoever says the same again.
+ */
+#define ONCE_INFIX ":once:"
+
+/* For EVAL. The error that begins with this: the key is that of another message. */
+#define ONCE_ANOTHER "ANOTHER"
+
+/*
+ * KEYS are the channel or stream, where the answer is kept, and the channel's log; ARGV the
+ * message, the milliseconds, "channel", "stream" or "recorded", and how many entries are kept (0:
+ * all). Gives the number of receivers, or the entry's ID.
+ */
+#define ONCE_SCRIPT \
+	"local kind, hash = ARGV[3], redis.sha1hex(ARGV[1])\n" \
+	"local was = redis.call('GET', KEYS[2])\n" \
+	"if was then\n" \
+	"  if string.sub(was, 1, 40) ~= hash then\n" \
+	"    return redis.error_reply('" ONCE_ANOTHER " message has this key')\n" \
+	"  end\n" \
+	"  was = string.sub(was, 41)\n" \
+	"  return kind == 'channel' and tonumber(was) or was\n" \
+	"end\n" \
+	"local result\n" \
+	"if kind == 'channel' then\n" \
+	"  result = redis.call('PUBLISH', KEYS[1], ARGV[1])\n" \
+	"else\n" \
+	"  local key = kind == 'stream' and KEYS[1] or KEYS[3]\n" \
+	"  if ARGV[4] == '0' then\n" \
+	"    result = redis.call('XADD', key, '*', 'data', ARGV[1])\n" \
+	"  else\n" \
+	"    result = redis.call('XADD', key, 'MAXLEN', '~', ARGV[4], '*', 'data', ARGV[1])\n" \
+	"  end\n" \
+	"  if kind == 'recorded' then\n" \
+	"    redis.call('PUBLISH', KEYS[1], '\\30' .. result .. '\\n' .. ARGV[1])\n" \
+	"  end\n" \
+	"end\n" \
+	"redis.call('SET', KEYS[2], hash .. result, 'PX', ARGV[2])\n" \
+	"return result"
+
+#endif

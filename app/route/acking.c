@@ -1,0 +1,129 @@
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/logger.h"
+#include "redis/command.h"
+#include "redis/group.h"
+#include "redis/stream_id.h"
+#include "route/serving.h"
+
+enum { IDS_MAX = 1000, NAME_LEN_MAX = 2048 };
+
+static void
+on_acked(void *arg, const redisReply *reply)
+{
+	struct later *later = arg;
+	struct site *site = later->site;
+
+	buf_truncate(&site->body, 0);
+	if (reply == NULL)
+		later_refuse(later, HTTP_UNAVAILABLE,
+			     "Redis does not answer: they may be acknowledged or not.");
+	else if (reply->type == REDIS_REPLY_INTEGER &&
+		 buf_printf(&site->body, "{\"acked\":%lld}\n", reply->integer) == 0)
+		later_answer(later, HTTP_OK, "");
+	else
+		later_refuse(later, HTTP_UNAVAILABLE, "Redis refuses to acknowledge them.");
+	later_fini(later);
+	free(later);
+}
+
+/* "ID,ID": each where it stands, the commas made NULs. Returns how many; 0 if one is none. */
+static int
+split(char *text, const char **ids)
+{
+	struct stream_id id;
+	int n = 0;
+	char *p;
+
+	for (p = text; p != NULL; n++) {
+		char *one = strsep(&p, ",");
+
+		if (n == IDS_MAX || !stream_id_parse(&id, one, strlen(one)))
+			return 0;
+		ids[n] = one;
+	}
+	return n;
+}
+
+/* The route's stream, its channel of acknowledgements and its group, each with its NUL. */
+static int
+put_names(struct site *site, const struct template_value *key, struct buf *b, size_t at[3])
+{
+	const struct route *rt = site->request.route;
+	const struct template_scope scope = {.params = key, .channel = ""};
+	const char *prefix = hub_prefix(site->hub);
+	int rc = 0, i;
+
+	for (i = 0; i < 2 && rc == 0; i++) {
+		at[i] = b->len;
+		if ((rc = buf_puts(b, prefix)) == 0)
+			rc = template_expand(rt->streams[0], &scope, b);
+		if (rc == 0 && i == 1)
+			rc = buf_puts(b, GROUP_ACKED_SUFFIX);
+		if (rc == 0)
+			rc = buf_putc(b, '\0');
+	}
+	at[2] = b->len;
+	if (rc == 0 && (rc = template_expand(rt->stream.group, &scope, b)) == 0)
+		rc = buf_putc(b, '\0');
+	return rc;
+}
+
+static bool
+tell_redis(struct site *site, const struct template_value *key, const char **ids, int n,
+	   struct later *later)
+{
+	const char *argv[6 + IDS_MAX] = {"EVAL", GROUP_ACK_SCRIPT, "2"};
+	struct buf names;
+	size_t at[3];
+	bool is_sent;
+
+	buf_init(&names, NAME_LEN_MAX * 3);
+	is_sent = hub_command(site->hub) != NULL && put_names(site, key, &names, at) == 0;
+	if (is_sent) {
+		for (int i = 0; i < 3; i++)
+			argv[3 + i] = names.p + at[i];
+		memcpy(argv + 6, ids, (size_t)n * sizeof(*ids));
+		is_sent =
+		    command_send(hub_command(site->hub), on_acked, later, 6 + n, argv, NULL) == 0;
+	}
+	buf_fini(&names);
+	return is_sent;
+}
+
+void
+acking_serve(struct site *site, struct subscriber *sub)
+{
+	struct template_value key[KEY_PARAMS_MAX + 1];
+	const char *ids[IDS_MAX];
+	struct later *later;
+	char *text;
+	int n;
+
+	if (site_read_key(site, sub, key) != 0)
+		return;
+	text = strdup(request_raw_param(&site->request, "ack"));
+	n = text != NULL ? split(text, ids) : 0;
+	later = calloc(1, sizeof(*later));
+	if (text == NULL || later == NULL || later_init(later, site) < 0) {
+		free(later);
+		site_refuse(site, sub, HTTP_UNAVAILABLE, "This server has no room for it.");
+	} else if (n == 0) {
+		later_fini(later);
+		free(later);
+		site_refuse(site, sub, HTTP_BAD_REQUEST,
+			    "The parameter ack must be IDs of entries, at most 1000, with commas "
+			    "between.");
+	} else if (!tell_redis(site, key, ids, n, later)) {
+		later_fini(later);
+		free(later);
+		site_refuse(site, sub, HTTP_UNAVAILABLE,
+			    "Redis is away: nothing was acknowledged.");
+	} else {
+		later_expect(later, sub);
+	}
+	free(text);
+}
