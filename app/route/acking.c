@@ -9,7 +9,7 @@
 #include "redis/stream_id.h"
 #include "route/serving.h"
 
-enum { IDS_MAX = 1000, NAME_LEN_MAX = 2048 };
+enum { IDS_MAX = 1000, NAMES_LEN_MAX = 8192 };
 
 static void
 on_acked(void *arg, const redisReply *reply)
@@ -81,7 +81,7 @@ tell_redis(struct site *site, const struct template_value *key, const char **ids
 	size_t at[3];
 	bool is_sent;
 
-	buf_init(&names, NAME_LEN_MAX * 3);
+	buf_init(&names, NAMES_LEN_MAX);
 	is_sent = hub_command(site->hub) != NULL && put_names(site, key, &names, at) == 0;
 	if (is_sent) {
 		for (int i = 0; i < 3; i++)
