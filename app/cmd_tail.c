@@ -11,14 +11,16 @@
 #include "cmd.h"
 #include "config.h"
 
-#define FRAME_MAX ((size_t)64 << 20)
+#define FRAME_MAX  ((size_t)64 << 20)
+#define HEADER_MAX ((size_t)16 << 10)
 
 static const char usage[] =
-    "usage: sluice tail [-c FILE] [-l ADDRESS] [--json] PATH\n"
+    "usage: sluice tail [-c FILE] [-l ADDRESS] [--json] [--user ID | --token TOKEN] PATH\n"
     "Subscribes to a route of the running server and prints each event as it comes. ADDRESS is\n"
     "unix:PATH or HOST:PORT, by default the \"listen\" of the configuration. PATH may have a "
     "query.\n"
-    "--json prints one JSON object per event. Ctrl-C ends it.\n";
+    "--json prints one JSON object per event. --user is who asks, by a token that is made with\n"
+    "[auth] jwt_key, or --token has one. Ctrl-C ends it.\n";
 
 static void
 on_interrupt(int number)
@@ -88,11 +90,28 @@ print_frames(struct client *client)
 	fflush(stdout);
 }
 
+/* The header that says who asks. Returns 0; 1 having told why not. */
+static int
+authorise(struct client *client, const struct config *cfg, const struct cmd_options *opt,
+	  struct buf *header)
+{
+	if (opt->user == NULL && opt->token == NULL)
+		return 0;
+	if (buf_puts(header, "Bearer ") < 0 ||
+	    (opt->token != NULL ? buf_puts(header, opt->token) : cmd_token_put(header, cfg, opt)) !=
+		0 ||
+	    buf_putc(header, '\0') < 0)
+		return 1;
+	client->authorization = header->p;
+	return 0;
+}
+
 int
 cmd_tail(int argc, char **argv)
 {
-	struct cmd_options opt = {.usage = usage, .n_args = 1, .takes = "lj"};
+	struct cmd_options opt = {.usage = usage, .n_args = 1, .takes = "ljuk"};
 	struct config *cfg = NULL;
+	struct buf authorization;
 	struct client client;
 	int status = cmd_options(&opt, argc, argv);
 
@@ -100,16 +119,19 @@ cmd_tail(int argc, char **argv)
 		return status;
 	status = 1;
 	client_init(&client, "tail");
+	buf_init(&authorization, HEADER_MAX);
 	client.on_body = print_frames;
 	client.arg = &opt;
 	signal(SIGINT, on_interrupt);
 	if (config_load(&cfg, opt.config, stderr) == 0 &&
+	    authorise(&client, cfg, &opt, &authorization) == 0 &&
 	    client_ask(&client, cfg, opt.address, argv[optind]) == 0) {
 		status = client.status != 200;
 		if (status != 0)
 			client_print_problem(&client);
 	}
 	client_fini(&client);
+	buf_fini(&authorization);
 	config_free(cfg);
 	return status;
 }

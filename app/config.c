@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "config_auth.h"
 #include "config_keys.h"
 #include "config_route.h"
 #include "config_values.h"
@@ -21,15 +22,16 @@
 
 extern char **environ;
 
-/* Of the two sections that it overrides, in the order of enum config_section. */
-static const char *const env_prefixes[] = {"SLUICE_SERVER_", "SLUICE_REDIS_"};
+/* Of the sections that it overrides, in the order of enum config_section. */
+static const char *const env_prefixes[] = {"SLUICE_SERVER_", "SLUICE_REDIS_", "SLUICE_AUTH_"};
 
 struct loader {
 	struct config *cfg;
 	struct ini ini;
 	struct ini env; /* one section for each of env_prefixes, named like it */
 	struct faults faults;
-	size_t sections[2]; /* [server] and [redis] in ini, or CONFIG_NO_SECTION */
+	size_t
+	    sections[CONFIG_ROUTE]; /* [server], [redis] and [auth] in ini, or CONFIG_NO_SECTION */
 	size_t defaults;
 	size_t *route_sections; /* of cfg->routes, one each */
 };
@@ -60,6 +62,11 @@ config_free(struct config *cfg)
 	free(cfg->server.group);
 	free(cfg->server.log);
 	redis_settings_fini(&cfg->redis);
+	auth_settings_fini(&cfg->auth);
+	for (size_t i = 0;
+	     cfg->server.trusted_proxies != NULL && cfg->server.trusted_proxies[i] != NULL; i++)
+		free(cfg->server.trusted_proxies[i]);
+	free(cfg->server.trusted_proxies);
 	free(cfg);
 }
 
@@ -131,20 +138,22 @@ fault_section(struct loader *ld, const struct ini_section *s)
 		suggest_init(&sg, s->name);
 		suggest_try(&sg, "server");
 		suggest_try(&sg, "redis");
+		suggest_try(&sg, "auth");
 		suggest_try(&sg, "defaults");
 		best = suggest_best(&sg);
 	}
 	faults_add(&ld->faults, s->file, s->line,
-		   best != NULL ? "unknown section [%s]; did you mean [%s]?"
-				: "unknown section [%s]; there are [server], [redis], [defaults] "
-				  "and [route NAME]",
+		   best != NULL
+		       ? "unknown section [%s]; did you mean [%s]?"
+		       : "unknown section [%s]; there are [server], [redis], [auth], [defaults] "
+			 "and [route NAME]",
 		   s->name, best);
 }
 
 static int
 add_route_section(struct loader *ld, size_t section, const char *name)
 {
-	const struct config_source src = {&ld->ini, ld->defaults, &ld->faults};
+	const struct config_source src = {&ld->ini, ld->defaults, &ld->faults, &ld->cfg->auth};
 	struct config *cfg = ld->cfg;
 	struct route **routes;
 	size_t *sections;
@@ -175,6 +184,8 @@ find_sections(struct loader *ld)
 			ld->sections[CONFIG_SERVER] = i;
 		else if (strcasecmp(s->name, "redis") == 0)
 			ld->sections[CONFIG_REDIS] = i;
+		else if (strcasecmp(s->name, "auth") == 0)
+			ld->sections[CONFIG_AUTH] = i;
 		else if (strcasecmp(s->name, "defaults") == 0)
 			ld->defaults = i;
 		else if (name == NULL || !is_route_name_ok(name))
@@ -195,6 +206,8 @@ section_keys(const struct loader *ld, size_t section, enum config_section *out)
 		*out = CONFIG_SERVER;
 	else if (section == ld->sections[CONFIG_REDIS])
 		*out = CONFIG_REDIS;
+	else if (section == ld->sections[CONFIG_AUTH])
+		*out = CONFIG_AUTH;
 	else if (section == ld->defaults || (name != NULL && is_route_name_ok(name)))
 		*out = CONFIG_ROUTE;
 	else
@@ -376,10 +389,10 @@ read_environment(struct loader *ld)
 	unsigned file = faults_file(&ld->faults, "environment");
 	int rc = 0;
 
-	for (int s = CONFIG_SERVER; s <= CONFIG_REDIS && rc == 0; s++)
+	for (int s = CONFIG_SERVER; s < CONFIG_ROUTE && rc == 0; s++)
 		rc = ini_add_section(&ld->env, env_prefixes[s], strlen(env_prefixes[s]), file, 0);
 	for (char **v = environ; *v != NULL && rc == 0; v++) {
-		for (int s = CONFIG_SERVER; s <= CONFIG_REDIS && rc == 0; s++) {
+		for (int s = CONFIG_SERVER; s < CONFIG_ROUTE && rc == 0; s++) {
 			size_t len = strlen(env_prefixes[s]);
 
 			if (strncmp(*v, env_prefixes[s], len) == 0)
@@ -429,10 +442,24 @@ set_settings(struct loader *ld)
 	return rc;
 }
 
+static void
+check_auth(struct loader *ld)
+{
+	const char *key, *why = config_auth_why(&ld->cfg->auth, &key);
+	const struct ini_entry *e = NULL;
+
+	if (why == NULL)
+		return;
+	if (ld->sections[CONFIG_AUTH] != CONFIG_NO_SECTION)
+		e = ini_find(&ld->ini, ld->sections[CONFIG_AUTH], key);
+	faults_add(&ld->faults, e != NULL ? e->file : 0, e != NULL ? e->line : 0, "[auth] %s: %s",
+		   key, why);
+}
+
 static int
 set_routes(struct loader *ld)
 {
-	const struct config_source src = {&ld->ini, ld->defaults, &ld->faults};
+	const struct config_source src = {&ld->ini, ld->defaults, &ld->faults, &ld->cfg->auth};
 	const struct config *cfg = ld->cfg;
 	int rc = 0;
 
@@ -484,7 +511,10 @@ load(struct loader *ld, const char *path)
 		return rc;
 	find_sections(ld);
 	check_keys(ld);
-	if ((rc = set_settings(ld)) < 0 || (rc = load_modules(ld)) < 0 || (rc = set_routes(ld)) < 0)
+	if ((rc = set_settings(ld)) < 0)
+		return rc;
+	check_auth(ld);
+	if ((rc = load_modules(ld)) < 0 || (rc = set_routes(ld)) < 0)
 		return rc;
 	if (ld->cfg->n_routes == 0 && ld->faults.n == 0)
 		faults_add(&ld->faults, 0, 0,
@@ -497,7 +527,7 @@ load(struct loader *ld, const char *path)
 int
 config_load(struct config **out, const char *path, FILE *faults)
 {
-	struct loader ld = {.sections = {CONFIG_NO_SECTION, CONFIG_NO_SECTION},
+	struct loader ld = {.sections = {CONFIG_NO_SECTION, CONFIG_NO_SECTION, CONFIG_NO_SECTION},
 			    .defaults = CONFIG_NO_SECTION};
 	int rc = -ENOMEM;
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "auth/settings.h"
 #include "base/logger.h"
 #include "redis/link.h"
 #include "route/route.h"
@@ -27,8 +28,11 @@ struct config {
 		char *log;
 		enum logger_level log_level;
 		enum logger_format log_format;
+		uint64_t max_subscribers; /* of all routes; 0: no limit */
+		char **trusted_proxies;   /* ends with NULL; NULL: none */
 	} server;
 	struct redis_settings redis;
+	struct auth_settings auth;
 	struct route **routes;
 	size_t n_routes;
 };

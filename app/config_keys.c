@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "config.h"
+#include "config_auth.h"
 #include "config_values.h"
 #include "base/suggest.h"
 
@@ -12,6 +13,8 @@
 #define AT(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)NULL)->field)
 #define SERVER(field)   .section = CONFIG_SERVER, AT(struct config, server.field)
 #define REDIS(field)    .section = CONFIG_REDIS, AT(struct config, redis.field)
+#define AUTH(field)     .section = CONFIG_AUTH, AT(struct config, auth.field)
+#define AUTH_WHOLE      .section = CONFIG_AUTH, .offset = offsetof(struct config, auth)
 #define ROUTE(field)    .section = CONFIG_ROUTE, AT(struct route, field)
 #define STREAM(field)   ROUTE(stream.field), .is_stream = true
 
@@ -49,6 +52,10 @@ static const struct config_key keys[] = {
      .words = "error warn info debug", .help = "the least that is logged"},
     {SERVER(log_format), .name = "log_format", .set = config_set_word, .fallback = "text",
      .words = "text json", .help = "how a line is written"},
+    {SERVER(max_subscribers), .name = "max_subscribers", .set = config_set_number, .fallback = "0",
+     .min = 0, .max = UINT32_MAX, .help = "the most open streams of all routes; 0: no limit"},
+    {SERVER(trusted_proxies), .name = "trusted_proxies", .set = config_set_proxies,
+     .help = "addresses and networks whose X-Forwarded-For is believed"},
     {.section = CONFIG_SERVER, .name = "include", .help = "more files to read: DIR/*.ini"},
     {.section = CONFIG_SERVER,
      .name = "modules",
@@ -67,6 +74,38 @@ static const struct config_key keys[] = {
     {REDIS(connect_timeout_ms), .name = "connect_timeout", .set = config_set_duration,
      .fallback = "2s", .min = 10, .max = 60 * SECOND,
      .help = "how long one server may take to let us in"},
+
+    {AUTH_WHOLE, .name = "jwt_key_file", .set = config_set_jwt_key_file,
+     .help = "the secret of HMAC, or a PEM public key, that verifies tokens"},
+    {AUTH_WHOLE, .name = "jwt_key", .set = config_set_jwt_key,
+     .help = "the secret itself; a file keeps it better"},
+    {AUTH(jwt.algorithms), .name = "jwt_algorithms", .set = config_set_algorithms,
+     .help = "those that a token may use; by default the one that fits the key"},
+    {AUTH(jwt.issuer), .name = "jwt_issuer", .set = config_set_text, .help = "what iss must be"},
+    {AUTH(jwt.audience), .name = "jwt_audience", .set = config_set_text,
+     .help = "what aud must name"},
+    {AUTH(jwt.user_claim), .name = "jwt_user", .set = config_set_text, .fallback = "sub",
+     .help = "the claim that names the user"},
+    {AUTH(jwt_cookie), .name = "jwt_cookie", .set = config_set_text,
+     .help = "the cookie that may hold a token"},
+    {AUTH(jwt_query), .name = "jwt_query", .set = config_set_text,
+     .help = "the parameter that may hold a token"},
+    {AUTH(jwt_channels), .name = "jwt_channels", .set = config_set_text,
+     .help = "the claim that lists the channels that a client may name"},
+    {AUTH(session_cookie), .name = "session_cookie", .set = config_set_text,
+     .help = "the cookie that names a session"},
+    {AUTH(session_key), .name = "session_key", .set = config_set_session_key,
+     .allow = TEMPLATE_PARAMS, .help = "the key in Redis of {cookie}'s session"},
+    {AUTH_WHOLE, .name = "session_user", .set = config_set_session_user,
+     .help = "expression: the user's name, of the session"},
+    {AUTH(reauth_ms), .name = "reauth", .set = config_set_duration, .fallback = "60s", .min = 1000,
+     .max = 24 * HOUR, .or_zero = true, .help = "how often a session is looked at again"},
+    {AUTH_WHOLE, .name = "signed_key_file", .set = config_set_link_key_file,
+     .help = "the secret that signs links"},
+    {AUTH_WHOLE, .name = "signed_key", .set = config_set_link_key,
+     .help = "the secret itself; a file keeps it better"},
+    {AUTH(kick), .name = "kick", .set = config_set_text,
+     .help = "the channel whose messages end streams: user:ID, session:ID, route:NAME"},
 
     {ROUTE(path), .name = "path", .set = config_set_path,
      .help = "literal segments and {parameters}"},
@@ -167,8 +206,8 @@ static const struct config_key keys[] = {
      .help = "the channel to which a POST is published"},
     {PUBLISH(stream), .name = "publish_stream", .set = config_set_template,
      .allow = TEMPLATE_PARAMS, .help = "the stream to which a POST is added"},
-    {PUBLISH(auth), .name = "publish_auth", .set = config_set_word, .words = "none",
-     .help = "who may; it must be named"},
+    {PUBLISH(auth), .name = "publish_auth", .set = config_set_auth_list,
+     .help = "who may, as auth; it must be named"},
     {PUBLISH(filter_text), .name = "publish_filter", .set = config_set_text,
      .help = "expression: a message for which it is not true is refused"},
     {PUBLISH(transform_text), .name = "publish_transform", .set = config_set_text,
@@ -179,6 +218,17 @@ static const struct config_key keys[] = {
      .help = "at most so many in so long"},
     {PUBLISH(maxlen), .name = "publish_maxlen", .set = config_set_number, .fallback = "0", .min = 0,
      .max = UINT32_MAX, .help = "about how many entries the stream keeps; 0: all"},
+    {ROUTE(auth), .name = "auth", .set = config_set_auth_list, .fallback = "none",
+     .help = "which credentials count: none, jwt, session, signed, remote_user"},
+    {ROUTE(allow_text), .name = "allow", .set = config_set_text,
+     .help = "expression of user, claims and params that must be true"},
+    {ROUTE(max_subscribers), .name = "max_subscribers", .set = config_set_number, .fallback = "0",
+     .min = 0, .max = UINT32_MAX, .is_stream = true,
+     .help = "the most open streams of the route; 0: no limit"},
+    {ROUTE(max_per_user), .name = "max_per_user", .set = config_set_number, .fallback = "0",
+     .min = 0, .max = UINT32_MAX, .is_stream = true, .help = "and of one user"},
+    {ROUTE(max_per_ip), .name = "max_per_ip", .set = config_set_number, .fallback = "0", .min = 0,
+     .max = UINT32_MAX, .is_stream = true, .help = "and of one address"},
     {ROUTE(cors_origins), .name = "cors_origins", .set = config_set_origins,
      .help = "other sites whose pages may read the route"},
     {ROUTE(cors_credentials), .name = "cors_credentials", .set = config_set_yes_no,
@@ -195,7 +245,7 @@ config_key_nth(size_t n)
 const char *
 config_section_name(enum config_section section)
 {
-	static const char *const names[] = {"server", "redis", "route"};
+	static const char *const names[] = {"server", "redis", "auth", "route"};
 
 	return names[section];
 }

@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum config_section { CONFIG_SERVER, CONFIG_REDIS, CONFIG_ROUTE };
+/* The sections of which there is one, then those of routes. */
+enum config_section { CONFIG_SERVER, CONFIG_REDIS, CONFIG_AUTH, CONFIG_ROUTE };
 
 struct config_key {
 	const char *name;

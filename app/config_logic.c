@@ -34,15 +34,54 @@ on_param(void *ctx, const char *name, size_t len)
 	struct route *rt = ctx;
 
 	if (name != NULL)
-		return route_add_param(rt, name, len);
+		return route_add_param(&rt->logic.params, name, len);
 	rt->logic.uses_any_param = true;
 	return 0;
+}
+
+/* A feed depends on who follows as far as its logic asks. */
+static int
+on_claim(void *ctx, const char *name, size_t len)
+{
+	struct route *rt = ctx;
+	char text[WHY_LEN];
+
+	if (name == NULL || len >= sizeof(text) / 2)
+		return route_add_param(&rt->logic.params, TEMPLATE_CLAIMS, strlen(TEMPLATE_CLAIMS));
+	snprintf(text, sizeof(text), TEMPLATE_CLAIMS ".%.*s", (int)len, name);
+	return route_add_param(&rt->logic.params, text, strlen(text));
+}
+
+static int
+on_user(void *ctx)
+{
+	struct route *rt = ctx;
+
+	return route_add_param(&rt->logic.params, TEMPLATE_USER, strlen(TEMPLATE_USER));
 }
 
 static int
 find_params(struct route *rt, const char *text)
 {
-	static const struct names_ops ops = {.on_param = on_param};
+	static const struct names_ops ops = {
+	    .on_param = on_param, .on_claim = on_claim, .on_user = on_user};
+
+	return names_walk(text, strlen(text), &ops, rt);
+}
+
+/* What is asked of a request does not divide its feeds. */
+static int
+on_request_param(void *ctx, const char *name, size_t len)
+{
+	struct route *rt = ctx;
+
+	return name != NULL ? route_add_param(&rt->logic.request_params, name, len) : 0;
+}
+
+static int
+find_request_params(struct route *rt, const char *text)
+{
+	static const struct names_ops ops = {.on_param = on_request_param};
 
 	return names_walk(text, strlen(text), &ops, rt);
 }
@@ -74,8 +113,9 @@ compile(const struct config_source *src, struct route *rt, size_t section, const
 		config_fault(src, entry(src, section, key), why);
 		return 0;
 	}
-	/* What is published does not depend on who follows. */
-	return strncmp(key, "publish_", strlen("publish_")) == 0 ? 0 : find_params(rt, text);
+	if (strncmp(key, "publish_", strlen("publish_")) == 0 || strcmp(key, "allow") == 0)
+		return find_request_params(rt, text);
+	return find_params(rt, text);
 }
 
 /* Scripts */
@@ -397,6 +437,8 @@ config_logic_build(const struct config_source *src, struct route *rt, size_t sec
 	struct stages *st = &rt->stream.stages;
 	int rc;
 
+	if ((rc = compile(src, rt, section, "allow", rt->allow_text, &rt->allow)) < 0)
+		return rc;
 	if (rt->handler != NULL && rt->handler->answer != NULL) {
 		for (size_t i = 0; i < src->ini->n_entries; i++) {
 			const struct ini_entry *e = &src->ini->entries[i];

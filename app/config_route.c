@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "config_auth.h"
 #include "config_keys.h"
 #include "config_logic.h"
 #include "config_values.h"
@@ -81,7 +82,8 @@ names_param(const struct route *rt, const char *param)
 		if (strcasecmp(name, param) == 0)
 			return true;
 	}
-	return false;
+	return route_knows_users(rt) &&
+	       (strcasecmp(param, "user") == 0 || strcasecmp(param, "cookie") == 0);
 }
 
 static const struct param_rule *
@@ -442,7 +444,10 @@ config_route_build(struct route **out, const struct config_source *src, size_t s
 	check_subjects(src, rt, section, "publish_stream",
 		       (struct template *const[]){rt->publish.stream, NULL});
 	check_whole(src, rt, section);
-	if ((rc = route_set_key(rt)) < 0 || (rc = set_source(src, rt, section)) < 0)
+	if ((rc = route_set_key(rt)) < 0)
+		goto fail;
+	config_auth_check_route(src, rt, section);
+	if ((rc = set_source(src, rt, section)) < 0)
 		goto fail;
 	*out = rt;
 	return 0;

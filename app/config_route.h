@@ -14,6 +14,7 @@ struct config_source {
 	const struct ini *ini;
 	size_t defaults; /* the section, or CONFIG_NO_SECTION */
 	struct faults *faults;
+	const struct auth_settings *auth;
 };
 
 /*

@@ -27,6 +27,7 @@ static const char usage[] =
     "       sluice emit   [-c FILE] CHANNEL JSON|-\n"
     "       sluice tail   [-c FILE] [-l ADDRESS] [--json] PATH\n"
     "       sluice wait   [-c FILE] [-l ADDRESS] [--timeout MS] PATH\n"
+    "       sluice token  [-c FILE] --user ID [--ttl 1h] [--claim NAME=JSON]...\n"
     "       sluice --version | --help\n"
     "\n"
     "Carries what is published in Redis to browsers, as a FastCGI program beside the web\n"
@@ -39,8 +40,8 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-    {"serve", cmd_serve}, {"check", cmd_check}, {"routes", cmd_routes},
-    {"emit", cmd_emit},   {"tail", cmd_tail},   {"wait", cmd_wait},
+    {"serve", cmd_serve}, {"check", cmd_check}, {"routes", cmd_routes}, {"emit", cmd_emit},
+    {"tail", cmd_tail},   {"wait", cmd_wait},   {"token", cmd_token},
 };
 
 struct serve_options {

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
+#include "base/quota.h"
 #include "worker.h"
 
 enum {
@@ -51,6 +52,7 @@ be_worker(struct supervisor *s, unsigned n)
 	 */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	counters_use(n);
+	quota_use(n);
 	s->cfg = NULL; /* the worker takes it */
 	s->is_worker = true;
 	s->status = worker_run(cfg, s->config_path, s->listen_fd);
@@ -290,7 +292,7 @@ supervisor_run(struct config *cfg, const char *config_path, int listen_fd)
 			       .listen_fd = listen_fd,
 			       .n_slots = cfg->server.workers};
 
-	if (counters_open(s.n_slots) < 0 ||
+	if (counters_open(s.n_slots) < 0 || quota_open(s.n_slots) < 0 ||
 	    (s.slots = calloc(s.n_slots, sizeof(*s.slots))) == NULL) {
 		logger_error("out of memory");
 		config_free(cfg);

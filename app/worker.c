@@ -157,6 +157,13 @@ set_redis(struct worker *w, struct config *cfg)
 }
 
 static void
+set_auth(struct worker *w, const struct config *cfg)
+{
+	site_set_auth(w->site, &cfg->auth, cfg->server.max_subscribers,
+		      cfg->server.trusted_proxies);
+}
+
+static void
 reload(struct worker *w)
 {
 	struct config *cfg = load_again(w);
@@ -177,6 +184,7 @@ reload(struct worker *w)
 	if (!redis_settings_equal(&cfg->redis, w->redis))
 		set_redis(w, cfg);
 	w->cfg = cfg;
+	set_auth(w, cfg);
 	config_free(old);
 	logger_info("configuration reloaded from %s", w->config_path);
 }
@@ -268,9 +276,10 @@ begin(struct worker *w, int listen_fd)
 		return -ENOMEM;
 	if ((rc = hub_new(&w->hub, &w->loop, w->redis)) < 0 ||
 	    (rc = command_new(&w->command, &w->loop, w->redis, COMMAND_TIMEOUT_MS)) < 0 ||
-	    (rc = site_new(&w->site, w->hub)) < 0)
+	    (rc = site_new(&w->site, w->hub, &w->loop)) < 0)
 		return rc;
 	hub_set_command(w->hub, w->command);
+	set_auth(w, cfg);
 	rc = site_set_routes(w->site, cfg->routes, cfg->n_routes, cfg->server.base);
 	cfg->n_routes = 0; /* the site has them, in any case */
 	if (rc < 0)

@@ -65,6 +65,8 @@ on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
 	struct list *node, *tmp;
 	struct message msg;
 
+	if (subject->notice != NULL)
+		subject->notice(subject->notice_arg, got->data, got->data_len);
 	message_init(&msg, got->channel, got->channel_len, got->data, got->data_len);
 	LIST_FOREACH (node, tmp, &subject->subscriptions) {
 		struct subscription *sn = subscription_of(node);
@@ -319,10 +321,12 @@ get_subject(struct subject **out, struct hub *hub, enum subject_kind kind, const
 }
 
 static void
-subject_free(struct subject *subject)
+free_if_unwanted(struct subject *subject)
 {
 	struct stream_subject *st;
 
+	if (!list_is_empty(&subject->subscriptions) || subject->notice != NULL)
+		return;
 	if (subject->remote.kind == SUBJECT_STREAM) {
 		st = LIST_ENTRY(subject, struct stream_subject, subject);
 		readers_leave(subject->hub->readers, &st->remote);
@@ -398,9 +402,28 @@ hub_unsubscribe(struct subscription *sn)
 	struct subject *subject = sn->subject;
 
 	list_del(&sn->of_subject);
-	if (list_is_empty(&subject->subscriptions))
-		subject_free(subject);
+	free_if_unwanted(subject);
 	free(sn);
+}
+
+int
+hub_notice(struct hub *hub, const char *name, hub_notice_fn fn, void *arg)
+{
+	struct subject *old = hub->noticed;
+	int rc;
+
+	hub->noticed = NULL;
+	if (old != NULL) {
+		old->notice = NULL;
+		free_if_unwanted(old);
+	}
+	if (name == NULL)
+		return 0;
+	if ((rc = get_subject(&hub->noticed, hub, SUBJECT_CHANNEL, name)) < 0)
+		return rc;
+	hub->noticed->notice = fn;
+	hub->noticed->notice_arg = arg;
+	return 0;
 }
 
 /* Write each subscriber that has something to send once, for as long as a slice lasts. */
@@ -611,6 +634,7 @@ hub_free(struct hub *hub)
 	if (hub == NULL)
 		return;
 	assert(list_is_empty(&hub->classes));
+	(void)hub_notice(hub, NULL, NULL, NULL);
 	pubsub_free(hub->pubsub);
 	readers_free(hub->readers);
 	hub->n_handles = 5;

@@ -33,6 +33,13 @@ const char *hub_prefix(const struct hub *hub); /* put before channels and keys *
 void hub_drain(struct hub *hub, uint64_t ms, enum end_reason reason, void (*on_drained)(void *arg),
 	       void *arg);
 
+/*
+ * hub_notice - fn is called for each message on the channel, for no feed; name NULL: for none any
+ * more. One channel at a time. Returns 0, -ENOMEM.
+ */
+typedef void (*hub_notice_fn)(void *arg, const char *data, size_t len);
+int hub_notice(struct hub *hub, const char *name, hub_notice_fn fn, void *arg);
+
 uint64_t hub_now_ms(const struct hub *hub); /* the loop's clock */
 bool hub_redis_is_up(const struct hub *hub);
 size_t hub_n_subscribers(const struct hub *hub);

@@ -35,6 +35,8 @@ struct subject {
 	bool is_confirmed;
 	struct hub *hub;
 	struct list subscriptions;
+	hub_notice_fn notice; /* NULL: only feeds want it */
+	void *notice_arg;
 	char name[]; /* with the prefix */
 };
 
@@ -114,6 +116,7 @@ struct hub {
 	struct pubsub *pubsub;
 	struct readers *readers;
 	struct command *command; /* NULL: there is none to ask */
+	struct subject *noticed; /* NULL: none */
 	const struct redis_settings *redis;
 	struct list classes;
 	struct list ready; /* subscribers to write at the turn's end */

@@ -543,6 +543,9 @@ subscriber_close(struct subscriber *sub)
 	}
 	buf_fini(&sub->own);
 	sub->state = SUBSCRIBER_GONE;
+	if (sub->watch != NULL)
+		sub->watch->left(sub->watch);
+	sub->watch = NULL;
 }
 
 int

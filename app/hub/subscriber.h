@@ -64,6 +64,11 @@ struct subscriber_ops {
 	void (*abort)(struct subscriber *sub);
 };
 
+/* Who wants to know when a client has gone; a part of whatever it is. */
+struct subscriber_watch {
+	void (*left)(struct subscriber_watch *watch);
+};
+
 struct subscriber {
 	const struct subscriber_ops *ops;
 	struct feed *feed;
@@ -77,14 +82,15 @@ struct subscriber {
 		/* Without a feed: who will answer it later; *holder is NULL once it is gone. */
 		struct subscriber **holder;
 	};
-	uint64_t end_at;      /* the log is read up to here */
-	uint32_t n_before;    /* feed->n_events when it opened */
-	uint32_t n_seen;      /* and when it last had them all */
-	unsigned char state;  /* enum subscriber_state */
-	unsigned char reason; /* enum end_reason, from ENDING on */
-	bool is_held;         /* WAITING, and its head is not to be sent yet */
-	bool is_blocked;      /* the descriptor takes no more */
-	bool is_told_slow;    /* by a stream-reset, since it last had all */
+	struct subscriber_watch *watch; /* NULL: nobody; it must not be freed before */
+	uint64_t end_at;                /* the log is read up to here */
+	uint32_t n_before;              /* feed->n_events when it opened */
+	uint32_t n_seen;                /* and when it last had them all */
+	unsigned char state;            /* enum subscriber_state */
+	unsigned char reason;           /* enum end_reason, from ENDING on */
+	bool is_held;                   /* WAITING, and its head is not to be sent yet */
+	bool is_blocked;                /* the descriptor takes no more */
+	bool is_told_slow;              /* by a stream-reset, since it last had all */
 };
 
 /* subscriber_init - for the carrier; sub is NEW. */

@@ -13,7 +13,7 @@
 #include "logic/values.h"
 
 /* What an expression is given, before its own text; all in its one line. */
-#define ARGUMENTS   "local message,channel,id,now=... return "
+#define ARGUMENTS   "local message,channel,id,now,user=... return "
 #define CHUNK_NAME  "=:"
 #define CHUNK_PLACE "::1: " /* as Lua begins its errors in a chunk of that name */
 
@@ -31,7 +31,8 @@ struct evaluation {
 	bool is_true;
 };
 
-static const char *const scope_names[] = {"message", "channel", "id", "params", "now"};
+static const char *const scope_names[] = {"message", "channel", "id", "params",
+					  "user",    "claims",  "now"};
 
 struct check {
 	bool is_file;
@@ -72,8 +73,9 @@ check_name(void *ctx, const char *text, size_t len, unsigned line)
 			 place, name, suggest_best(&s));
 	else
 		snprintf(check->why, check->why_len,
-			 "%sthere is no \"%s\"; there are message, channel, id, params, now, math, "
-			 "string, table, tostring, tonumber, type, pairs, ipairs, null, array, "
+			 "%sthere is no \"%s\"; there are message, channel, id, params, user, "
+			 "claims, now, math, string, table, tostring, tonumber, type, pairs, "
+			 "ipairs, null, array, "
 			 "unique",
 			 place, name);
 	return -EINVAL;
@@ -153,14 +155,18 @@ evaluate(lua_State *L)
 	const struct template_scope *scope = ev->scope;
 
 	lua_rawgeti(L, LUA_REGISTRYINDEX, ev->ex->ref);
-	values_push_message(L, scope->msg, values_push_view);
+	if (scope->msg != NULL)
+		values_push_message(L, scope->msg, values_push_view);
+	else
+		lua_pushnil(L); /* a request is judged, and there is no message */
 	lua_pushlstring(L, scope->channel, scope->channel_len);
 	if (scope->id != NULL)
 		lua_pushlstring(L, scope->id, scope->id_len);
 	else
 		lua_pushnil(L);
 	lua_pushinteger(L, scope->now);
-	lua_call(L, 4, 1);
+	values_push_user(L, scope);
+	lua_call(L, 5, 1);
 	ev->is_true = lua_toboolean(L, -1);
 	if (ev->is_true && ev->b != NULL)
 		values_put(L, -1, ev->b);

@@ -27,6 +27,7 @@ struct span {
 struct own {
 	struct span *v;
 	size_t n, alloc;
+	bool has_user, has_claims; /* declared: they are not who asks */
 };
 
 static bool
@@ -316,8 +317,11 @@ find_own(struct own *own, const char *text, size_t len)
 			is_list = true;
 		} else if (is_name(&t)) {
 			rc = add_own(own, &t);
-			if (is_list)
+			if (is_list) {
 				n_sure = own->n;
+				own->has_user = own->has_user || equals(&t, "user");
+				own->has_claims = own->has_claims || equals(&t, "claims");
+			}
 		} else if (is_list && equals(&t, ":")) { /* function t:name() has it */
 			rc = add_own(own, &self);
 			n_sure = own->n;
@@ -341,9 +345,10 @@ struct walk {
 	const struct own *own;
 };
 
-/* params stands before what lx reads next; lx is a copy. */
+/* A table of ours stands before what lx reads next; lx is a copy. */
 static int
-tell_param(const struct walk *w, struct lexer lx)
+tell_member(const struct walk *w, struct lexer lx,
+	    int (*on_member)(void *ctx, const char *name, size_t len))
 {
 	struct token t, name;
 
@@ -352,14 +357,24 @@ tell_param(const struct walk *w, struct lexer lx)
 		return 0;
 	read_token(&lx, &name);
 	if (equals(&t, ".") && is_name(&name))
-		return w->ops->on_param(w->ctx, name.p, name.len);
+		return on_member(w->ctx, name.p, name.len);
 	if (equals(&t, "[") && name.kind == TOKEN_STRING &&
 	    memchr(name.p, '\\', name.len) == NULL) {
 		read_token(&lx, &t);
 		if (equals(&t, "]") && name.len > 0 && *name.p != '[')
-			return w->ops->on_param(w->ctx, name.p, name.len);
+			return on_member(w->ctx, name.p, name.len);
 	}
-	return w->ops->on_param(w->ctx, NULL, 0);
+	return on_member(w->ctx, NULL, 0);
+}
+
+/* A name stands before what lx, a copy, reads next: is it a table's key, or assigned to? */
+static bool
+is_key(struct lexer lx)
+{
+	struct token t;
+
+	read_token(&lx, &t);
+	return equals(&t, "=");
 }
 
 static int
@@ -367,7 +382,14 @@ tell(const struct walk *w, const struct token *t, const struct lexer *lx)
 {
 	int rc;
 
-	if (equals(t, "params") && w->ops->on_param != NULL && (rc = tell_param(w, *lx)) != 0)
+	if (equals(t, "params") && w->ops->on_param != NULL &&
+	    (rc = tell_member(w, *lx, w->ops->on_param)) != 0)
+		return rc;
+	if (equals(t, "claims") && w->ops->on_claim != NULL && !w->own->has_claims &&
+	    (rc = tell_member(w, *lx, w->ops->on_claim)) != 0)
+		return rc;
+	if (equals(t, "user") && w->ops->on_user != NULL && !w->own->has_user && !is_key(*lx) &&
+	    (rc = w->ops->on_user(w->ctx)) != 0)
 		return rc;
 	if (w->ops->on_free == NULL || is_own(w->own, t))
 		return 0;

@@ -20,11 +20,13 @@ struct names_ops {
 	 * cannot be told which.
 	 */
 	int (*on_param)(void *ctx, const char *name, size_t len);
+	int (*on_claim)(void *ctx, const char *name, size_t len); /* as on_param(), of claims */
+	int (*on_user)(void *ctx);                                /* user is used */
 };
 
 /*
- * names_walk - every use, in order. params itself is told to on_free(), too. Returns 0, or what a
- * function stopped with. Text that is not Lua gives some names or none.
+ * names_walk - every use, in order. params and claims themselves are told to on_free(), too.
+ * Returns 0, or what a function stopped with. Text that is not Lua gives some names or none.
  */
 int names_walk(const char *text, size_t len, const struct names_ops *ops, void *ctx);
 

@@ -199,6 +199,8 @@ set_names(lua_State *L, const struct run *run, int channel, int message)
 	else
 		lua_pushnil(L);
 	lua_setfield(L, -2, "id");
+	values_push_user(L, run->scope);
+	lua_setfield(L, -2, "user");
 	lua_pop(L, 1);
 }
 

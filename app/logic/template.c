@@ -10,6 +10,8 @@
 #include "logic/json_text.h"
 #include "logic/message.h"
 
+#define CLAIM "claim."
+
 enum { PARTS_MAX = 64, FIELD_DEPTH_MAX = 16, MATCH_VALUE_MAX = 256 };
 
 enum part_kind { PART_TEXT, PART_PARAM, PART_CHANNEL, PART_NOW, PART_UNIQUE, PART_FIELD };
@@ -101,6 +103,7 @@ add_field(struct template *t, const char *p, size_t len)
 static int
 add_name(struct template *t, const char *p, size_t len, unsigned allow, char *why, size_t why_len)
 {
+	const size_t claim = strlen(CLAIM);
 	size_t i;
 	int rc;
 
@@ -118,7 +121,9 @@ add_name(struct template *t, const char *p, size_t len, unsigned allow, char *wh
 					len);
 		return add_part(t, reserved[i].kind, p, len);
 	}
-	if ((allow & TEMPLATE_PARAMS) == 0 || !is_name(p, len))
+	if ((allow & TEMPLATE_PARAMS) == 0 ||
+	    (!is_name(p, len) &&
+	     (len <= claim || memcmp(p, CLAIM, claim) != 0 || !is_name(p + claim, len - claim))))
 		return complain(why, why_len, allow, "no such name may stand here:", p, len);
 	return add_part(t, PART_PARAM, p, len);
 }
@@ -224,14 +229,22 @@ template_is_literal(const struct template *t)
 	return true;
 }
 
-static int
-put_param(struct buf *b, const char *name, const struct template_value *params)
+const char *
+template_find(const struct template_value *params, const char *name)
 {
 	for (; params != NULL && params->name != NULL; params++) {
 		if (strcmp(params->name, name) == 0)
-			return buf_puts(b, params->value);
+			return params->value;
 	}
-	return -ENOENT;
+	return NULL;
+}
+
+static int
+put_param(struct buf *b, const char *name, const struct template_value *params)
+{
+	const char *value = template_find(params, name);
+
+	return value != NULL ? buf_puts(b, value) : -ENOENT;
 }
 
 static int

@@ -12,9 +12,18 @@
 struct message;
 struct template;
 
+/*
+ * Who asks is among the scope's params: for templates "user" and "claim.NAME", which keep a rule
+ * as any parameter does; for Lua TEMPLATE_USER, which is empty for nobody, and TEMPLATE_CLAIMS with
+ * all claims as JSON, or a dot and a name behind it for one.
+ */
+#define TEMPLATE_USER   "?user"
+#define TEMPLATE_CLAIMS "?claims"
+
 /* What may stand in braces. */
 enum template_allow {
-	TEMPLATE_PARAMS = 1,  /* {name}: a parameter of the path or the query */
+	TEMPLATE_PARAMS =
+	    1, /* {name}: a parameter of the path or the query; {user}, {claim.NAME} */
 	TEMPLATE_CHANNEL = 2, /* {channel} */
 	TEMPLATE_NOW = 4,     /* {now}: Unix seconds */
 	TEMPLATE_FIELD = 8,   /* {.field.sub}: of the JSON message */
@@ -25,6 +34,9 @@ struct template_value {
 	const char *name;
 	const char *value;
 };
+
+/* template_find - the value of that name; NULL: there is none. */
+const char *template_find(const struct template_value *params, const char *name);
 
 /* What the names stand for. Unused members are NULL. */
 struct template_scope {

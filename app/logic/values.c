@@ -413,13 +413,10 @@ params_index(lua_State *L)
 	const char *name = luaL_checkstring(L, 2);
 	const struct template_value *v = scope != NULL ? scope->params : NULL;
 
-	for (; v != NULL && v->name != NULL; v++) {
-		if (strcmp(v->name, name) == 0) {
-			lua_pushstring(L, v->value);
-			return 1;
-		}
-	}
-	return 0;
+	if (*name == '?' || (name = template_find(v, name)) == NULL)
+		return 0;
+	lua_pushstring(L, name);
+	return 1;
 }
 
 static int
@@ -437,6 +434,8 @@ params_pairs(lua_State *L)
 	lua_pushcfunction(L, next);
 	lua_newtable(L);
 	for (; v != NULL && v->name != NULL; v++) {
+		if (*v->name == '?')
+			continue; /* who asks is no parameter */
 		lua_pushstring(L, v->value);
 		lua_setfield(L, -2, v->name);
 	}
@@ -450,6 +449,95 @@ push_params(lua_State *L)
 
 	*p = TAG_PARAMS;
 	set_metatable(L, TAG_PARAMS);
+}
+
+/* Who asks */
+
+void
+values_push_user(lua_State *L, const struct template_scope *scope)
+{
+	const char *user = template_find(scope->params, TEMPLATE_USER);
+
+	if (user != NULL && *user != '\0')
+		lua_pushstring(L, user);
+	else
+		lua_pushnil(L);
+}
+
+/* A userdata frees the JSON whatever the copying raises. */
+static int
+free_claims(lua_State *L)
+{
+	json_object_put(*(struct json_object **)lua_touserdata(L, 1));
+	return 0;
+}
+
+/* The claims as a table, or nothing, are pushed. */
+static void
+push_claims(lua_State *L, const char *text)
+{
+	struct json_object **json;
+
+	if (text == NULL) {
+		lua_pushnil(L);
+		return;
+	}
+	json = lua_newuserdatauv(L, sizeof(*json), 0);
+	*json = NULL;
+	lua_newtable(L);
+	lua_pushcfunction(L, free_claims);
+	lua_setfield(L, -2, "__gc");
+	lua_setmetatable(L, -2);
+	*json = json_tokener_parse(text);
+	values_push_copy(L, *json);
+	lua_remove(L, -2);
+}
+
+static int
+claims_index(lua_State *L)
+{
+	const struct template_scope *scope = sandbox_scope(sandbox_of(L));
+	const struct template_value *params = scope != NULL ? scope->params : NULL;
+	const char *name = luaL_checkstring(L, 2), *text;
+
+	lua_pushfstring(L, TEMPLATE_CLAIMS ".%s", name);
+	if ((text = template_find(params, lua_tostring(L, -1))) != NULL) {
+		push_claims(L, text);
+		return 1;
+	}
+	push_claims(L, template_find(params, TEMPLATE_CLAIMS));
+	if (!lua_istable(L, -1))
+		return 0;
+	lua_pushvalue(L, 2);
+	lua_gettable(L, -2);
+	return 1;
+}
+
+static int
+claims_newindex(lua_State *L)
+{
+	return luaL_error(L, "claims cannot be changed");
+}
+
+static int
+claims_pairs(lua_State *L)
+{
+	const struct template_scope *scope = sandbox_scope(sandbox_of(L));
+
+	lua_pushcfunction(L, next);
+	push_claims(L, scope != NULL ? template_find(scope->params, TEMPLATE_CLAIMS) : NULL);
+	if (!lua_istable(L, -1))
+		lua_newtable(L);
+	return 2;
+}
+
+static void
+push_claims_view(lua_State *L)
+{
+	enum values_tag *p = lua_newuserdatauv(L, sizeof(*p), 0);
+
+	*p = TAG_CLAIMS;
+	set_metatable(L, TAG_CLAIMS);
 }
 
 /* Names of ours, and Lua's that know our values */
@@ -529,6 +617,12 @@ static const luaL_Reg params_functions[] = {
     {"__pairs", params_pairs},
     {NULL, NULL},
 };
+static const luaL_Reg claims_functions[] = {
+    {"__index", claims_index},
+    {"__newindex", claims_newindex},
+    {"__pairs", claims_pairs},
+    {NULL, NULL},
+};
 static const luaL_Reg globals[] = {
     {"array", global_array},
     {"type", global_type},
@@ -567,15 +661,18 @@ values_open(lua_State *L)
 	lua_setfield(L, -2, "tonumber");
 	add_metatable(L, TAG_VIEW, "JSON value", view_functions);
 	add_metatable(L, TAG_PARAMS, "params", params_functions);
+	add_metatable(L, TAG_CLAIMS, "claims", claims_functions);
 	add_metatable(L, TAG_WIDE, "number", wide_functions);
 	for (i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
 		lua_pushinteger(L, operators[i].op);
 		lua_pushcclosure(L, wide_arith, 1);
 		lua_setfield(L, -2, operators[i].name);
 	}
-	lua_pop(L, 3);
+	lua_pop(L, 4);
 	lua_newtable(L);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &values_array_metatable);
 	push_params(L);
 	lua_setfield(L, -2, "params");
+	push_claims_view(L);
+	lua_setfield(L, -2, "claims");
 }

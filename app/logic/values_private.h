@@ -12,7 +12,7 @@
 #define VALUES_PLAIN (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 
 /* The tag of a userdata; no other library of the state makes one that a text could get at. */
-enum values_tag { TAG_VIEW, TAG_WIDE, TAG_PARAMS, N_TAGS };
+enum values_tag { TAG_VIEW, TAG_WIDE, TAG_PARAMS, TAG_CLAIMS, N_TAGS };
 
 struct view {
 	enum values_tag tag;

@@ -27,6 +27,18 @@ allowed_origin(const struct request *req)
 	return NULL;
 }
 
+bool
+cors_lists(const struct request *req, const char *origin)
+{
+	char *const *allowed = req->route->cors_origins;
+
+	for (; allowed != NULL && *allowed != NULL; allowed++) {
+		if (strcmp(*allowed, origin) == 0)
+			return true;
+	}
+	return false;
+}
+
 int
 cors_put_headers(struct buf *b, const struct request *req)
 {

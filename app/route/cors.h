@@ -15,6 +15,9 @@
  */
 int cors_put_headers(struct buf *b, const struct request *req);
 
+/* cors_lists - is it one of the route's cors_origins? */
+bool cors_lists(const struct request *req, const char *origin);
+
 /* cors_put_preflight - append what the answer to OPTIONS says: Allow, and to an allowed origin's
  * preflight what it may send. Errors as above. */
 int cors_put_preflight(struct buf *b, const struct request *req);

@@ -115,7 +115,8 @@ say_once(struct words *w, const struct publication *pub, const char *prefix)
 	add(w, ONCE_SCRIPT);
 	add(w, "3");
 	add_made(w, "%s%s", prefix, name);
-	add_made(w, "%s%s" ONCE_INFIX "%s", prefix, name, pub->once);
+	add_made(w, "%s%s" ONCE_INFIX "%s%s%s", prefix, name, pub->user != NULL ? pub->user : "",
+		 pub->user != NULL ? ":" : "", pub->once);
 	add_made(w, "%s%s%s", prefix, name, pub->record > 0 ? RECORDED_SUFFIX : "");
 	add_data(w, pub);
 	add(w, ONCE_KEPT_MS);
@@ -213,7 +214,10 @@ check_publish_params(struct site *site, struct subscriber *sub)
 {
 	const struct request *req = &site->request;
 	const struct publish *settings = &req->route->publish;
-	const struct template *t = settings->stream != NULL ? settings->stream : settings->channel;
+	struct template *t = settings->stream != NULL ? settings->stream : settings->channel;
+	struct template *const list[] = {t, NULL};
+	struct template *const *const lists[] = {list, NULL};
+	struct template_value params[KEY_PARAMS_MAX + 1];
 	const char *name;
 	size_t n;
 	int status;
@@ -226,7 +230,8 @@ check_publish_params(struct site *site, struct subscriber *sub)
 		if ((status = site_check_param(site, sub, name, request_raw_param(req, name))) != 0)
 			return status;
 	}
-	return 0;
+	request_read_params(req, params, KEY_PARAMS_MAX);
+	return authorising_check_channels(site, sub, lists, params) ? 0 : HTTP_FORBIDDEN;
 }
 
 void
@@ -239,7 +244,7 @@ posting_serve(struct site *site, struct subscriber *sub, const char *body, size_
 
 	if (check_publish_params(site, sub) != 0)
 		return;
-	status = publish_read(&pub, &site->request, body, len, hub_now_ms(site->hub), &why);
+	status = publish_read(&pub, &site->request, body, len, &why);
 	if (status == 0 && !pub.is_stream)
 		pub.record = records(site, pub.name.p);
 	if (status != 0) {

@@ -9,7 +9,7 @@ static const struct {
     {202, "Accepted", ""},
     {204, "No Content", ""},
     {400, "Bad Request", ""},
-    {401, "Unauthorized", "WWW-Authenticate: Bearer\r\n"},
+    {401, "Unauthorized", ""}, /* its challenge says what was wrong */
     {403, "Forbidden", ""},
     {404, "Not Found", ""},
     {405, "Method Not Allowed", ""}, /* Allow is the route's */

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/logger.h"
+#include "base/quota.h"
 #include "logic/expression.h"
 #include "logic/message.h"
 #include "redis/once.h"
@@ -47,35 +48,14 @@ is_once_key(const char *text)
 	return len > 0 && len <= ONCE_LEN_MAX && text[len] == '\0';
 }
 
-/* Is there one more in the route's time? */
+/* Is there one more in the route's time, in all workers? */
 static bool
-is_within_rate(struct publish *settings, uint64_t now_ms)
+is_within_rate(const struct route *rt)
 {
-	if (settings->rate.n == 0)
-		return true;
-	if (settings->window_n == 0 ||
-	    now_ms - settings->window_began_ms >= settings->rate.period_ms) {
-		settings->window_began_ms = now_ms;
-		settings->window_n = 0;
-	}
-	if (settings->window_n == settings->rate.n)
-		return false;
-	settings->window_n++;
-	return true;
-}
+	const struct pace_limit *rate = &rt->publish.rate;
 
-/* All parameters that the route names and the request has. */
-static void
-read_params(const struct request *req, struct template_value *values)
-{
-	const char *name, *value;
-	size_t i, n = 0;
-
-	for (i = 0; n < PARAMS_MAX && (name = route_named_param(req->route, i)) != NULL; i++) {
-		if ((value = request_param(req, name)) != NULL)
-			values[n++] = (struct template_value){name, value};
-	}
-	values[n].name = NULL;
+	return rate->n == 0 || quota_take_in(quota_key("publish", rt->name, NULL), rate->n,
+					     rate->period_ms, clock_ms());
 }
 
 static void
@@ -131,7 +111,7 @@ make(struct publication *pub, const struct request *req, struct message *msg, co
 	*why = "The body is not JSON.";
 	if (!message_is_json(msg))
 		return HTTP_BAD_REQUEST;
-	read_params(req, params);
+	request_read_params(req, params, PARAMS_MAX);
 	if ((rc = check(req, &scope, why)) != 0)
 		return rc;
 	pub->is_stream = settings->stream != NULL;
@@ -149,9 +129,9 @@ make(struct publication *pub, const struct request *req, struct message *msg, co
 
 int
 publish_read(struct publication *pub, const struct request *req, const char *body, size_t len,
-	     uint64_t now_ms, const char **why)
+	     const char **why)
 {
-	struct publish *settings = &req->route->publish;
+	const struct publish *settings = &req->route->publish;
 	struct message msg;
 	struct buf text;
 	int rc;
@@ -165,11 +145,12 @@ publish_read(struct publication *pub, const struct request *req, const char *bod
 	if (len > settings->max)
 		return 413;
 	*why = "The header Idempotency-Key must match [A-Za-z0-9_.-]{1,128}.";
+	pub->user = req->identity->user;
 	pub->once = request_header(req, "Idempotency-Key");
 	if (pub->once != NULL && !is_once_key(pub->once))
 		return HTTP_BAD_REQUEST;
 	*why = "There are more messages than this route takes in the time.";
-	if (!is_within_rate(settings, now_ms))
+	if (!is_within_rate(req->route))
 		return 429;
 	buf_init(&text, len + 1);
 	if ((rc = buf_put(&text, body, len)) == 0 && (rc = buf_putc(&text, '\0')) == 0) {

@@ -15,6 +15,7 @@ struct publication {
 	struct buf data;
 	bool is_stream;
 	uint64_t maxlen;
+	const char *user; /* who published, borrowed; NULL: nobody knows */
 	const char *once; /* the publisher's key for this message, borrowed; NULL: it gave none */
 	unsigned record;  /* for the caller to find out: the channel is recorded; 0: it is not */
 };
@@ -22,11 +23,11 @@ struct publication {
 void publication_fini(struct publication *pub);
 
 /*
- * publish_read - the request's parameters keep their rules. now_ms is the loop's clock. Returns 0
- * and *pub, the caller's; or the HTTP status, and what is wrong in *why (a constant).
+ * publish_read - the request's parameters keep their rules. Returns 0 and *pub, the caller's; or
+ * the HTTP status, and what is wrong in *why (a constant).
  */
 int publish_read(struct publication *pub, const struct request *req, const char *body, size_t len,
-		 uint64_t now_ms, const char **why);
+		 const char **why);
 
 /*
  * publish_answer - what Redis said to PUBLISH, XADD or the script, as the answer's body. Returns

@@ -196,11 +196,29 @@ request_raw_param(const struct request *req, const char *name)
 	const char *param;
 	size_t n;
 
+	if (identity_is_name(name))
+		return identity_value(req->identity, name);
 	for (n = 0; (param = path_param(req->route->path, n)) != NULL; n++) {
 		if (strcmp(param, name) == 0)
 			return req->values[n];
 	}
 	return query_get(&req->query, name);
+}
+
+void
+request_read_params(const struct request *req, struct template_value *values, size_t max)
+{
+	static const char *const who[] = {TEMPLATE_USER, TEMPLATE_CLAIMS};
+	const char *name, *value;
+	size_t i, n;
+
+	for (n = 0; n < 2; n++)
+		values[n] = (struct template_value){who[n], identity_value(req->identity, who[n])};
+	for (i = 0; n < max && (name = route_named_param(req->route, i)) != NULL; i++) {
+		if ((value = request_param(req, name)) != NULL)
+			values[n++] = (struct template_value){name, value};
+	}
+	values[n].name = NULL;
 }
 
 /* What handlers call (sluice/handler.h). */
@@ -225,6 +243,8 @@ request_param(const struct request *req, const char *name)
 
 	if (req->is_opening && !is_of_key(req, name))
 		return NULL;
+	if (*name == '?')
+		return value; /* for Lua, which makes no name of it */
 	return value != NULL && route_param_ok(req->route, name, value) ? value : NULL;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <sluice/handler.h>
 
+#include "auth/identity.h"
 #include "fcgi/params.h"
 #include "route/path.h"
 #include "route/query.h"
@@ -30,6 +31,7 @@ struct request {
 	bool is_opening;
 	/* once matched: */
 	struct route *route;
+	const struct identity *identity;       /* who asks; maybe nobody */
 	const char *values[PATH_SEGMENTS_MAX]; /* of the path's parameters */
 };
 
@@ -43,10 +45,17 @@ request_read(struct request *req, const struct params *vars, const char *base, c
 /* request_match - is it for this route? Then its parameters are known from now on. */
 bool request_match(struct request *req, struct route *rt);
 
+/*
+ * request_read_params - for Lua: all parameters that the route names and the request has, and who
+ * asks. values ends with a NULL name, at values[max] at the latest.
+ */
+void request_read_params(const struct request *req, struct template_value *values, size_t max);
+
 /* request_content_type - as the client said; NULL: it did not. */
 const char *request_content_type(const struct request *req);
 
-/* request_raw_param - as request_param(), whether or not the value keeps its rule. */
+/* request_raw_param - as request_param(), whether or not the value keeps its rule. Who asks is
+ * among the parameters, under identity_value()'s names. */
 const char *request_raw_param(const struct request *req, const char *name);
 
 #endif

@@ -58,6 +58,8 @@ route_free(struct route *rt)
 	template_free(rt->stream.dead_letter);
 	free_templates(rt->stream.command);
 	free_templates(rt->stream.snapshot);
+	expression_free(rt->allow);
+	free(rt->allow_text);
 	expression_free(rt->publish.filter);
 	expression_free(rt->publish.transform);
 	template_free(rt->publish.channel);
@@ -70,6 +72,7 @@ route_free(struct route *rt)
 	free(rt->logic.until);
 	free(rt->logic.script);
 	free_strings(rt->logic.params);
+	free_strings(rt->logic.request_params);
 	template_free(rt->stream.heartbeat_data);
 	free(rt->stream.heartbeat_event);
 	free_strings(rt->cors_origins);
@@ -176,7 +179,28 @@ route_named_param(const struct route *rt, size_t n)
 				return name;
 		}
 	}
+	for (size_t i = 0; rt->logic.request_params != NULL && rt->logic.request_params[i] != NULL;
+	     i++) {
+		if (n-- == 0)
+			return rt->logic.request_params[i];
+	}
 	return named_by_logic(rt, n);
+}
+
+static bool
+knows_users(const struct auth_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->v[i] != AUTH_NONE)
+			return true;
+	}
+	return false;
+}
+
+bool
+route_knows_users(const struct route *rt)
+{
+	return knows_users(&rt->auth) || knows_users(&rt->publish.auth);
 }
 
 bool
@@ -249,16 +273,16 @@ route_key_param(const struct route *rt, size_t n)
 }
 
 int
-route_add_param(struct route *rt, const char *name, size_t len)
+route_add_param(char ***list, const char *name, size_t len)
 {
 	char **v;
 	size_t n = 0;
 
-	while (rt->logic.params != NULL && rt->logic.params[n] != NULL)
+	while (*list != NULL && (*list)[n] != NULL)
 		n++;
-	if ((v = reallocarray(rt->logic.params, n + 2, sizeof(char *))) == NULL)
+	if ((v = reallocarray(*list, n + 2, sizeof(char *))) == NULL)
 		return -ENOMEM;
-	rt->logic.params = v;
+	*list = v;
 	v[n + 1] = NULL;
 	v[n] = strndup(name, len);
 	return v[n] != NULL ? 0 : -ENOMEM;

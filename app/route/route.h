@@ -12,6 +12,7 @@
 
 #include <sluice/handler.h>
 
+#include "auth/settings.h"
 #include "hub/feed.h"
 #include "logic/template.h"
 #include "route/path.h"
@@ -24,19 +25,21 @@ struct param_rule {
 	regex_t regex; /* POSIX extended, anchored to the whole value, REG_NOSUB */
 };
 
-enum publish_auth { PUBLISH_AUTH_NONE };
+/* Which credentials count, in the order in which they are tried. */
+struct auth_list {
+	enum auth_kind v[AUTH_KINDS];
+	size_t n;
+};
 
 /* Who may write to the route's path by POST, and what becomes of it. */
 struct publish {
 	struct template *channel, *stream; /* one of them, or neither: nobody may */
-	enum publish_auth auth;
+	struct auth_list auth;
 	char *filter_text, *transform_text;
 	struct expression *filter, *transform; /* in stream.stages.sandbox */
 	size_t max;                            /* bytes of a body */
 	uint64_t maxlen;                       /* of the stream; 0: it grows */
 	struct pace_limit rate;
-	uint64_t window_began_ms; /* of the rate, in this worker */
-	unsigned window_n;
 };
 
 struct route {
@@ -50,10 +53,16 @@ struct route {
 	struct {
 		char *filter, *transform, *until; /* as configured; NULL: none */
 		char *script;                     /* the file's path, as configured */
-		char **params;       /* those that they name, ends with NULL; or NULL */
+		char **params; /* those that they name, ends with NULL; or NULL */
+		/* And those that allow and publish_… name, of which no feed depends. */
+		char **request_params;
 		bool uses_any_param; /* which they name cannot be told */
 	} logic;
 	struct publish publish;
+	struct auth_list auth;                              /* of who follows */
+	char *allow_text;                                   /* NULL: who is known may */
+	struct expression *allow;                           /* in stream.stages.sandbox */
+	uint64_t max_subscribers, max_per_user, max_per_ip; /* 0: no limit */
 	char **cors_origins; /* NULL-terminated; "*" alone: any; NULL: none */
 	bool cors_credentials;
 	const char **key; /* of route_set_key(); the names are borrowed from the templates */
@@ -87,8 +96,11 @@ bool route_param_ok(const struct route *rt, const char *name, const char *value)
  */
 bool route_is_same(const struct route *a, const struct route *b);
 
-/* route_add_param - the route's logic names a parameter. Returns 0, -ENOMEM. */
-int route_add_param(struct route *rt, const char *name, size_t len);
+/* route_add_param - to a list of names. Returns 0, -ENOMEM. */
+int route_add_param(char ***list, const char *name, size_t len);
+
+/* route_knows_users - does any of its credentials prove who asks? */
+bool route_knows_users(const struct route *rt);
 
 /* route_rule - the rule that the route's section gives the parameter; NULL: the default. */
 const struct param_rule *route_rule(const struct route *rt, const char *name);

@@ -10,7 +10,9 @@
 
 #include "base/buf.h"
 #include "hub/hub.h"
+#include "route/grants.h"
 #include "route/request.h"
+#include "route/sessions.h"
 #include "route/site.h"
 
 enum { KEY_PARAMS_MAX = 64, HEAD_MAX = 16 * 1024, BODY_MAX = 1024 * 1024 };
@@ -20,8 +22,21 @@ struct site {
 	char *base;
 	struct route **routes;
 	size_t n_routes;
-	size_t n_closing;       /* removed, but their feeds are not gone yet */
-	struct request request; /* the one that is being served */
+	size_t n_closing;         /* removed, but their feeds are not gone yet */
+	struct request request;   /* the one that is being served */
+	struct identity identity; /* and who asks */
+	bool has_bad_token;
+	struct known_session {
+		bool is_known;
+		enum session_state state;
+		const struct identity *id;
+	} session;                        /* of one that had to wait for it */
+	const struct auth_settings *auth; /* borrowed */
+	char *const *trusted_proxies;     /* borrowed; NULL: none */
+	struct sessions *sessions;
+	struct grants *grants;
+	struct list deferred; /* requests that wait for their session */
+	unsigned n_parts;     /* of those two, that are not closed */
 	struct buf head, body;
 	void (*on_closed)(void *arg);
 	void *closed_arg;
@@ -39,6 +54,9 @@ void site_begin_head(struct site *site, const char *lines);
 /* site_refuse - detail names the rule, and nothing of ours. */
 void site_refuse(struct site *site, struct subscriber *sub, int status, const char *detail);
 
+/* site_answer_retry - a stream that ends at once: its client comes back. */
+void site_answer_retry(struct site *site, struct subscriber *sub);
+
 /* site_refuse_open - what feed_get() or feed_join() returned. */
 void site_refuse_open(struct site *site, struct subscriber *sub, int rc);
 
@@ -49,6 +67,22 @@ site_check_param(struct site *site, struct subscriber *sub, const char *name, co
 /* site_read_key - up to KEY_PARAMS_MAX parameters and their end, on which the route's feed depends.
  * As site_check_param(). */
 int site_read_key(struct site *site, struct subscriber *sub, struct template_value *key);
+
+/*
+ * authorising.c: who asks, and may he? authorising_check - by these credentials; true: go on, with
+ * the site's identity. Else it is answered, or will be served again from the beginning once Redis
+ * has spoken.
+ */
+bool authorising_check(struct site *site, struct subscriber *sub, const struct auth_list *list,
+		       const char *body, size_t len);
+
+/* authorising_check_channels - does the token list what these lists of templates come to, where the
+ * client has a say in it? lists ends with NULL; no list in it may be NULL. As authorising_check().
+ */
+bool authorising_check_channels(struct site *site, struct subscriber *sub,
+				struct template *const *const lists[],
+				const struct template_value *params);
+void authorising_forget(struct site *site); /* those that wait */
 
 /*
  * later.c: an answer that comes when Redis has spoken. The request is gone by then, and maybe the

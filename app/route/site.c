@@ -9,6 +9,7 @@
 #include "base/counters.h"
 #include "base/logger.h"
 #include "route/cors.h"
+#include "route/origin.h"
 #include "route/problem.h"
 #include "route/serving.h"
 #include "sse/event.h"
@@ -63,6 +64,10 @@ site_refuse(struct site *site, struct subscriber *sub, int status, const char *d
 	    problem_put_head(&site->head, status) < 0 ||
 	    (status == 405 &&
 	     buf_printf(&site->head, "Allow: %s\r\n", route_methods(site->request.route)) < 0) ||
+	    (status == HTTP_UNAUTHORIZED &&
+	     buf_puts(&site->head, site->has_bad_token
+				       ? "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
+				       : "WWW-Authenticate: Bearer\r\n") < 0) ||
 	    cors_put_headers(&site->head, &site->request) < 0 ||
 	    buf_printf(&site->head, "Content-Length: %zu\r\n\r\n", site->body.len) < 0)
 		logger_error("out of memory: a refusal is cut short");
@@ -114,10 +119,16 @@ static const char stream_head[] = "Status: 200 OK\r\n"
 int
 site_check_param(struct site *site, struct subscriber *sub, const char *name, const char *value)
 {
+	bool is_who = identity_is_name(name);
+	int status = is_who ? HTTP_FORBIDDEN : HTTP_BAD_REQUEST;
 	const struct param_rule *rule;
 	char detail[1024];
 
-	if (value == NULL) {
+	if (*name == '?')
+		return 0; /* for Lua, which makes no name of it */
+	if (value == NULL && is_who) {
+		snprintf(detail, sizeof(detail), "The credential says no %s.", name);
+	} else if (value == NULL) {
 		snprintf(detail, sizeof(detail), "The parameter %s is missing.", name);
 	} else {
 		if (route_param_ok(site->request.route, name, value))
@@ -126,8 +137,24 @@ site_check_param(struct site *site, struct subscriber *sub, const char *name, co
 		snprintf(detail, sizeof(detail), "The parameter %s must match %s.", name,
 			 rule != NULL ? rule->text : "[A-Za-z0-9_.-]{1,128}");
 	}
-	site_refuse(site, sub, HTTP_BAD_REQUEST, detail);
-	return HTTP_BAD_REQUEST;
+	site_refuse(site, sub, status, detail);
+	return status;
+}
+
+static bool
+check_channels(struct site *site, struct subscriber *sub, const struct template_value *key)
+{
+	const struct route *rt = site->request.route;
+	struct template *const *all[] = {rt->channels, rt->patterns, rt->streams};
+	struct template *const *lists[4];
+	size_t n = 0;
+
+	for (size_t i = 0; i < 3; i++) {
+		if (all[i] != NULL)
+			lists[n++] = all[i];
+	}
+	lists[n] = NULL;
+	return authorising_check_channels(site, sub, lists, key);
 }
 
 /* The parameters of the path, and those on which the feed depends. As site_check_param(). */
@@ -149,7 +176,18 @@ site_read_key(struct site *site, struct subscriber *sub, struct template_value *
 			return status;
 	}
 	key[n].name = NULL;
-	return 0;
+	return check_channels(site, sub, key) ? 0 : HTTP_FORBIDDEN;
+}
+
+void
+site_answer_retry(struct site *site, struct subscriber *sub)
+{
+	site_begin_head(site, stream_head);
+	buf_truncate(&site->body, 0);
+	if (buf_puts(&site->head, "\r\n") < 0 ||
+	    event_append_retry(&site->body, site->request.route->stream.retry_ms) < 0)
+		logger_error("out of memory: an answer is cut short");
+	site_send(site, sub, site->request.method != METHOD_HEAD);
 }
 
 void
@@ -169,6 +207,8 @@ open_stream(struct site *site, struct subscriber *sub)
 {
 	struct template_value key[KEY_PARAMS_MAX + 1];
 	struct request *req = &site->request;
+	char address[ORIGIN_ADDRESS_MAX];
+	const char *why = "";
 	struct feed *fd;
 	int rc;
 
@@ -184,8 +224,13 @@ open_stream(struct site *site, struct subscriber *sub)
 		site_send_empty(site, sub);
 		return;
 	}
+	origin_address(address, req, site->trusted_proxies);
+	if ((rc = grants_take(site->grants, sub, req->route, &site->identity, address, &why)) > 0) {
+		site_refuse(site, sub, rc, why);
+		return;
+	}
 	req->is_opening = true;
-	if ((rc = buf_puts(&site->head, "\r\n")) < 0 ||
+	if (rc < 0 || (rc = buf_puts(&site->head, "\r\n")) < 0 ||
 	    (rc = feed_get(&fd, &req->route->feeds, key, req)) != 0 ||
 	    (rc = feed_join(fd, sub, site->head.p, site->head.len, req->last_event_id)) != 0)
 		site_refuse_open(site, sub, rc);
@@ -229,10 +274,34 @@ find_route(struct site *site)
 	return NULL;
 }
 
-static bool
-is_acking(const struct request *req)
+/* Who follows a queue acknowledges; who publishes is another matter. */
+static void
+serve_post(struct site *site, struct subscriber *sub, const char *body, size_t len)
 {
-	return req->route->handler->is_queue && request_raw_param(req, "ack") != NULL;
+	const struct route *rt = site->request.route;
+	bool is_ack = rt->handler->is_queue && request_raw_param(&site->request, "ack") != NULL;
+
+	if (!is_ack && !route_can_publish(rt))
+		site_refuse(site, sub, 405, "This path does not answer this method.");
+	else if (!authorising_check(site, sub, is_ack ? &rt->auth : &rt->publish.auth, body, len))
+		return;
+	else if (is_ack)
+		acking_serve(site, sub);
+	else
+		posting_serve(site, sub, body, len);
+}
+
+static void
+serve_get(struct site *site, struct subscriber *sub)
+{
+	const struct handler *h = site->request.route->handler;
+
+	if (h->answer != NULL)
+		answer_short(site, sub);
+	else if (h->is_wait)
+		waiting_serve(site, sub);
+	else
+		open_stream(site, sub);
 }
 
 void
@@ -244,6 +313,9 @@ site_serve(void *ctx, struct subscriber *sub, const struct params *params, const
 	const char *why;
 	int status;
 
+	identity_fini(&site->identity);
+	site->has_bad_token = false;
+	req->identity = &site->identity;
 	if ((status = request_read(req, params, site->base, &why)) != 0) {
 		site_refuse(site, sub, status, why);
 		return;
@@ -252,33 +324,41 @@ site_serve(void *ctx, struct subscriber *sub, const struct params *params, const
 		site_refuse(site, sub, HTTP_NOT_FOUND, "There is nothing at this path.");
 	else if (req->method == METHOD_OPTIONS)
 		answer_options(site, sub);
-	else if (req->method == METHOD_POST && is_acking(req))
-		acking_serve(site, sub);
-	else if (req->method == METHOD_POST && route_can_publish(req->route))
-		posting_serve(site, sub, body, body_len);
-	else if (req->method == METHOD_OTHER || req->method == METHOD_POST ||
-		 !route_can_follow(req->route))
+	else if (req->method == METHOD_POST)
+		serve_post(site, sub, body, body_len);
+	else if (req->method == METHOD_OTHER || !route_can_follow(req->route))
 		site_refuse(site, sub, 405, "This path does not answer this method.");
 	/* A body of a GET means nothing (RFC 9110, 9.3.1). */
-	else if (req->route->handler->answer != NULL)
-		answer_short(site, sub);
-	else if (req->route->handler->is_wait)
-		waiting_serve(site, sub);
-	else
-		open_stream(site, sub);
+	else if (authorising_check(site, sub, &req->route->auth, "", 0))
+		serve_get(site, sub);
+}
+
+static void free_site_if_closed(struct site *site);
+
+static void
+on_part_closed(void *arg)
+{
+	struct site *site = arg;
+
+	site->n_parts--;
+	free_site_if_closed(site);
 }
 
 int
-site_new(struct site **out, struct hub *hub)
+site_new(struct site **out, struct hub *hub, uv_loop_t *loop)
 {
 	struct site *site = calloc(1, sizeof(*site));
 
 	if (site == NULL)
 		return -ENOMEM;
-	if ((site->base = strdup("")) == NULL) {
-		free(site);
+	list_init(&site->deferred);
+	if ((site->base = strdup("")) == NULL || sessions_new(&site->sessions, hub, loop) < 0 ||
+	    grants_new(&site->grants, hub, loop, site->sessions) < 0) {
+		free(site->base);
+		free(site); /* out of memory at the start: the process ends */
 		return -ENOMEM;
 	}
+	site->n_parts = 2;
 	site->hub = hub;
 	buf_init(&site->head, HEAD_MAX);
 	buf_init(&site->body, BODY_MAX);
@@ -292,10 +372,11 @@ free_site_if_closed(struct site *site)
 	void (*on_closed)(void *arg) = site->on_closed;
 	void *arg = site->closed_arg;
 
-	if (on_closed == NULL || site->n_closing > 0)
+	if (on_closed == NULL || site->n_closing > 0 || site->n_parts > 0)
 		return;
 	buf_fini(&site->head);
 	buf_fini(&site->body);
+	identity_fini(&site->identity);
 	free(site->base);
 	free(site);
 	on_closed(arg);
@@ -401,7 +482,21 @@ site_close(struct site *site, void (*on_closed)(void *arg), void *arg)
 	close_routes(site, END_DRAIN);
 	site->on_closed = on_closed;
 	site->closed_arg = arg;
-	free_site_if_closed(site);
+	authorising_forget(site);
+	grants_close(site->grants, on_part_closed, site);
+	sessions_close(site->sessions, on_part_closed, site);
+}
+
+void
+site_set_auth(struct site *site, const struct auth_settings *auth, uint64_t max_subscribers,
+	      char *const *trusted_proxies)
+{
+	const struct grant_settings settings = {auth, max_subscribers};
+
+	site->auth = auth;
+	site->trusted_proxies = trusted_proxies;
+	sessions_set(site->sessions, auth);
+	grants_set(site->grants, &settings);
 }
 
 /* What relay's open() is (sluice/handler.h): here, for the route knows its templates. */

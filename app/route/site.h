@@ -13,7 +13,8 @@
 
 struct site;
 
-int site_new(struct site **out, struct hub *hub);
+/* site_new - hub is borrowed. site_set_auth() comes before the first request. 0, -ENOMEM. */
+int site_new(struct site **out, struct hub *hub, uv_loop_t *loop);
 
 /*
  * site_set_routes - serve these from now on; base is the path prefix taken off first ("" or "/x"),
@@ -22,6 +23,14 @@ int site_new(struct site **out, struct hub *hub);
  * more are ended with "reload". Returns 0, -ENOMEM (then the old routes go on).
  */
 int site_set_routes(struct site *site, struct route **routes, size_t n, const char *base);
+
+/*
+ * site_set_auth - what counts as a credential from now on, and the limit of all streams (0: none).
+ * Borrowed until others are set; streams go on with what they were granted.
+ */
+struct auth_settings;
+void site_set_auth(struct site *site, const struct auth_settings *auth, uint64_t max_subscribers,
+		   char *const *trusted_proxies);
 
 /* site_serve - server_request_fn: ctx is the site. */
 void site_serve(void *ctx, struct subscriber *sub, const struct params *params, const char *body,

@@ -192,7 +192,7 @@ sections(void **state)
 	    {"misspelt", ROUTE "[sever]\n",
 	     "f:4: unknown section [sever]; did you mean [server]?\n"},
 	    {"strange", ROUTE "[authentication]\n",
-	     "f:4: unknown section [authentication]; there are [server], [redis], [defaults] and "
+	     "f:4: unknown section [authentication]; there are [server], [redis], [auth], [defaults] and "
 	     "[route NAME]\n"},
 	};
 
@@ -478,8 +478,8 @@ routes(void **state)
 }
 
 #define NAMES \
-	"there are message, channel, id, params, now, math, string, table, tostring, tonumber, " \
-	"type, pairs, ipairs, null, array, unique\n"
+	"there are message, channel, id, params, user, claims, now, math, string, table, tostring, " \
+	"tonumber, type, pairs, ipairs, null, array, unique\n"
 #define LIMIT "is no number of 1 to 1000000 in a time of 1ms to 1h, as in 10/s or 1/5s\n"
 
 static void
@@ -692,10 +692,11 @@ effective(void **state)
 			    "heartbeat_event = keep-alive\nlifetime = 0\nidle = 0\n"
 			    "max_events = 0\nretry = 3s\nopen_wait = 2s\nannounce = no\n"
 			    "queue = 256k\noverflow = latest\npublish_max = 64k\n"
-			    "publish_maxlen = 0\ncors_credentials = no\n"
+			    "publish_maxlen = 0\nauth = none\nmax_subscribers = 0\n"
+			    "max_per_user = 0\nmax_per_ip = 0\ncors_credentials = no\n"
 			    "param.id = [0-9]+\n");
 	assert_string_equal(cfg->routes[1]->source,
-			    "path = /h\nhandler = health\ncors_credentials = no\n");
+			    "path = /h\nhandler = health\nauth = none\ncors_credentials = no\n");
 	config_free(cfg);
 	free(path);
 }

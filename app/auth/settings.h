@@ -1,0 +1,30 @@
+#ifndef SLUICE_AUTH_SETTINGS_H
+#define SLUICE_AUTH_SETTINGS_H
+
+/*
+ * settings - the [auth] section, compiled: what counts as a credential.
+ */
+#include "auth/key.h"
+#include "auth/token.h"
+#include "logic/expression.h"
+#include "logic/template.h"
+
+/* The kinds of credentials, in the words of the configuration. */
+enum auth_kind { AUTH_NONE, AUTH_JWT, AUTH_SESSION, AUTH_SIGNED, AUTH_REMOTE_USER, AUTH_KINDS };
+
+struct auth_settings {
+	struct token_settings jwt;
+	char *jwt_cookie, *jwt_query; /* NULL: a token does not come so */
+	char *jwt_channels;           /* the claim that lists channels; NULL: none does */
+	char *session_cookie;
+	struct template *session_key; /* of {cookie} */
+	struct sandbox *sandbox;
+	struct expression *session_user; /* NULL: a session says no name */
+	struct auth_key *link_key;       /* a secret; NULL: there are no links */
+	unsigned reauth_ms;              /* how often a session is looked at again; 0: never */
+	char *kick;                      /* the channel; NULL: nobody is ended by a message */
+};
+
+void auth_settings_fini(struct auth_settings *settings);
+
+#endif

@@ -1,0 +1,219 @@
+#include "base/quota.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+enum { SLOTS = 65536, PROBES = 64, ROWS_MAX = 256 };
+
+/* A slot whose counts are all zero is free. A window is one that counts in row 0 until it ends. */
+struct slot {
+	uint64_t key;
+	uint64_t window_ends_ms; /* 0: it is no window */
+	uint32_t n[];            /* by row */
+};
+
+struct table {
+	pthread_mutex_t lock; /* robust: a worker may die with it */
+	uint64_t seed;
+	unsigned n_rows;
+	bool was_used[ROWS_MAX];
+	_Alignas(8) char slots[];
+};
+
+static struct table *table;
+static unsigned own_row;
+
+static size_t
+slot_size(unsigned n_rows)
+{
+	size_t size = offsetof(struct slot, n) + n_rows * sizeof(uint32_t);
+
+	return (size + 7) / 8 * 8;
+}
+
+static struct slot *
+nth(size_t i)
+{
+	return (struct slot *)(void *)(table->slots + i % SLOTS * slot_size(table->n_rows));
+}
+
+static int
+init_lock(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attr;
+	int rc;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	rc = pthread_mutex_init(lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+	return -rc;
+}
+
+int
+quota_open(unsigned n)
+{
+	size_t size = sizeof(struct table) + SLOTS * slot_size(n);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int rc;
+
+	if (p == MAP_FAILED)
+		return -errno;
+	table = p;
+	table->n_rows = n;
+	if ((rc = init_lock(&table->lock)) < 0)
+		return rc;
+	if (getrandom(&table->seed, sizeof(table->seed), 0) != (ssize_t)sizeof(table->seed))
+		return -EIO;
+	return 0;
+}
+
+static void
+lock(void)
+{
+	/* What a dead worker left is whole enough: each change is of one count. */
+	if (pthread_mutex_lock(&table->lock) == EOWNERDEAD)
+		pthread_mutex_consistent(&table->lock);
+}
+
+static void
+unlock(void)
+{
+	pthread_mutex_unlock(&table->lock);
+}
+
+/* Without quota_open() this process is alone. */
+static bool
+is_open(void)
+{
+	return table != NULL || quota_open(1) == 0;
+}
+
+void
+quota_use(unsigned row)
+{
+	size_t i;
+
+	own_row = row;
+	if (!is_open())
+		return;
+	lock();
+	for (i = 0; table->was_used[row] && i < SLOTS; i++) {
+		if (nth(i)->window_ends_ms == 0)
+			nth(i)->n[row] = 0;
+	}
+	table->was_used[row] = true;
+	unlock();
+}
+
+static uint64_t
+mix(uint64_t h, const char *text)
+{
+	for (; text != NULL && *text != '\0'; text++)
+		h = (h ^ (unsigned char)*text) * 0x100000001b3U; /* FNV-1a */
+	return (h ^ 0xff) * 0x100000001b3U;                      /* none is another's beginning */
+}
+
+uint64_t
+quota_key(const char *kind, const char *a, const char *b)
+{
+	uint64_t h = is_open() ? table->seed : 0;
+
+	h = mix(mix(mix(h, kind), a), b);
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccdU; /* the finaliser of MurmurHash3 */
+	h ^= h >> 33;
+	return h != 0 ? h : 1;
+}
+
+static uint64_t
+sum(const struct slot *slot)
+{
+	uint64_t total = 0;
+	unsigned row;
+
+	for (row = 0; row < table->n_rows; row++)
+		total += slot->n[row];
+	return total;
+}
+
+/* The key's slot, or a free one that becomes it; NULL: there is none. */
+static struct slot *
+find(uint64_t key, bool is_new, uint64_t now_ms)
+{
+	struct slot *slot, *free_slot = NULL;
+	size_t i;
+
+	for (i = 0; i < PROBES; i++) {
+		slot = nth(key + i);
+		if (slot->key == key)
+			return slot;
+		if (free_slot == NULL &&
+		    (slot->key == 0 || sum(slot) == 0 ||
+		     (slot->window_ends_ms != 0 && slot->window_ends_ms < now_ms)))
+			free_slot = slot;
+	}
+	if (!is_new || free_slot == NULL)
+		return NULL;
+	memset(free_slot, 0, slot_size(table->n_rows));
+	free_slot->key = key;
+	return free_slot;
+}
+
+bool
+quota_take(uint64_t key, uint64_t max)
+{
+	struct slot *slot;
+	bool is_ours;
+
+	if (!is_open())
+		return false;
+	lock();
+	slot = find(key, true, 0);
+	is_ours = slot != NULL && sum(slot) < max;
+	if (is_ours)
+		slot->n[own_row]++;
+	unlock();
+	return is_ours;
+}
+
+void
+quota_give(uint64_t key)
+{
+	struct slot *slot;
+
+	if (!is_open())
+		return;
+	lock();
+	slot = find(key, false, 0);
+	if (slot != NULL && slot->n[own_row] > 0)
+		slot->n[own_row]--;
+	unlock();
+}
+
+bool
+quota_take_in(uint64_t key, uint64_t n, uint64_t ms, uint64_t now_ms)
+{
+	struct slot *slot;
+	bool is_ours;
+
+	if (!is_open())
+		return false;
+	lock();
+	slot = find(key, true, now_ms);
+	if (slot != NULL && now_ms >= slot->window_ends_ms) {
+		slot->window_ends_ms = now_ms + ms;
+		slot->n[0] = 0;
+	}
+	is_ours = slot != NULL && slot->n[0] < n;
+	if (is_ours)
+		slot->n[0]++;
+	unlock();
+	return is_ours;
+}

@@ -1,0 +1,30 @@
+#ifndef SLUICE_BASE_QUOTA_H
+#define SLUICE_BASE_QUOTA_H
+
+/*
+ * quota - how many of a thing there are in all workers of this machine, for things that are
+ * limited: the streams of a user, the messages posted to a route. Each worker gives back what it
+ * has taken, and what one that died had taken is given back when its successor begins.
+ *
+ * Clients choose users and addresses, so a thing is a hash with a seed that is drawn at start. The
+ * table has room for some 50,000 things; beyond it they count as over their limit.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+/* quota_open - before the workers are forked: n of them. Until then this process counts alone.
+ * Returns 0, or a negative errno. */
+int quota_open(unsigned n);
+void quota_use(unsigned row); /* this process is the worker with this number */
+
+/* quota_key - of a kind (a constant) and up to two texts, which may be NULL. */
+uint64_t quota_key(const char *kind, const char *a, const char *b);
+
+/* quota_take - one more, unless there are max. */
+bool quota_take(uint64_t key, uint64_t max);
+void quota_give(uint64_t key);
+
+/* quota_take_in - one more in a window of ms, unless n were. now_ms is of the monotonic clock. */
+bool quota_take_in(uint64_t key, uint64_t n, uint64_t ms, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,30 @@
+#ifndef SLUICE_CONFIG_AUTH_H
+#define SLUICE_CONFIG_AUTH_H
+
+/*
+ * config_auth - the [auth] section, and the keys of a route that say who may.
+ */
+#include "auth/settings.h"
+#include "config_route.h"
+#include "config_values.h"
+
+/* Of these the field is the whole struct auth_settings. */
+CONFIG_SETTER(config_set_jwt_key_file);
+CONFIG_SETTER(config_set_jwt_key);
+CONFIG_SETTER(config_set_link_key_file);
+CONFIG_SETTER(config_set_link_key);
+CONFIG_SETTER(config_set_session_user);
+
+CONFIG_SETTER(config_set_algorithms);  /* char ** */
+CONFIG_SETTER(config_set_session_key); /* struct template * */
+CONFIG_SETTER(config_set_auth_list);   /* struct auth_list */
+CONFIG_SETTER(config_set_proxies);     /* char ** */
+
+/* config_auth_why - what does not go together in the section, for its key *at; NULL: all does. */
+const char *config_auth_why(const struct auth_settings *auth, const char **at);
+
+/* config_auth_check_route - its credentials, and the names of who asks. */
+void
+config_auth_check_route(const struct config_source *src, const struct route *rt, size_t section);
+
+#endif

@@ -1,0 +1,31 @@
+#ifndef SLUICE_ROUTE_ORIGIN_H
+#define SLUICE_ROUTE_ORIGIN_H
+
+/*
+ * origin - where a request comes from: which site's page, and which address. Pure.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "route/request.h"
+
+/*
+ * origin_is_ours - did a page of the site itself, or of one of the route's cors_origins, make the
+ * browser ask? A browser sends cookies whoever's page asks; without a word about the page: no.
+ * Source: RFC 6454, 7; Fetch Metadata, 2.2 "Sec-Fetch-Site".
+ */
+bool origin_is_ours(const struct request *req);
+
+enum { ORIGIN_ADDRESS_MAX = 64 };
+
+/*
+ * origin_address - the client's address: the web server's peer or, if that is one of the proxies
+ * (addresses or networks, end with NULL; may be NULL), the last in X-Forwarded-For that is not.
+ */
+void
+origin_address(char address[ORIGIN_ADDRESS_MAX], const struct request *req, char *const *proxies);
+
+/* origin_check_network - is the text an address, or a network "ADDRESS/BITS"? */
+bool origin_check_network(const char *text);
+
+#endif
