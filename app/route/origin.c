@@ -21,17 +21,26 @@ is_secure(const struct request *req)
 	return scheme != NULL && strcmp(scheme, "https") == 0;
 }
 
-/* "https://host:8443", as a browser writes the origin of the site that it asks (RFC 6454, 6.2). */
+/*
+ * "https://host:8443", as a browser writes the origin of the site that it asks (RFC 6454, 6.2). A
+ * web server may pass the host on without its port, which it tells apart.
+ */
 static bool
 is_own(const struct request *req, const char *origin, size_t len)
 {
-	const char *host = request_header(req, "Host");
+	const char *host = request_header(req, "Host"),
+		   *port = params_get(req->vars, "SERVER_PORT");
 	const char *scheme = is_secure(req) ? "https://" : "http://";
-	size_t scheme_len = strlen(scheme);
+	size_t begin = host != NULL ? strlen(scheme) + strlen(host) : 0;
 
-	return host != NULL && len == scheme_len + strlen(host) &&
-	       strncmp(origin, scheme, scheme_len) == 0 &&
-	       strncmp(origin + scheme_len, host, len - scheme_len) == 0;
+	if (host == NULL || len < begin || strncmp(origin, scheme, strlen(scheme)) != 0 ||
+	    memcmp(origin + strlen(scheme), host, strlen(host)) != 0)
+		return false;
+	if (len == begin)
+		return true;
+	return port != NULL && host[strcspn(host, ":]")] == '\0' && origin[begin] == ':' &&
+	       len == begin + 1 + strlen(port) &&
+	       memcmp(origin + begin + 1, port, strlen(port)) == 0;
 }
 
 bool

@@ -192,7 +192,8 @@ sections(void **state)
 	    {"misspelt", ROUTE "[sever]\n",
 	     "f:4: unknown section [sever]; did you mean [server]?\n"},
 	    {"strange", ROUTE "[authentication]\n",
-	     "f:4: unknown section [authentication]; there are [server], [redis], [auth], [defaults] and "
+	     "f:4: unknown section [authentication]; there are [server], [redis], [auth], "
+	     "[defaults] and "
 	     "[route NAME]\n"},
 	};
 
@@ -478,8 +479,8 @@ routes(void **state)
 }
 
 #define NAMES \
-	"there are message, channel, id, params, user, claims, now, math, string, table, tostring, " \
-	"tonumber, type, pairs, ipairs, null, array, unique\n"
+	"there are message, channel, id, params, user, claims, now, math, string, table, " \
+	"tostring, tonumber, type, pairs, ipairs, null, array, unique\n"
 #define LIMIT "is no number of 1 to 1000000 in a time of 1ms to 1h, as in 10/s or 1/5s\n"
 
 static void

@@ -99,7 +99,9 @@ example_file(void **state)
 		else if (strcmp(line, "[server]\n") == 0)
 			section = CONFIG_SERVER;
 		else
-			section = strcmp(line, "[redis]\n") == 0 ? CONFIG_REDIS : CONFIG_ROUTE;
+			section = strcmp(line, "[redis]\n") == 0  ? CONFIG_REDIS
+				  : strcmp(line, "[auth]\n") == 0 ? CONFIG_AUTH
+								  : CONFIG_ROUTE;
 	}
 	fclose(f);
 	check_all_named();
@@ -134,6 +136,8 @@ manual_page(void **state)
 				section = CONFIG_SERVER;
 			else if (strcmp(line, ".Sh REDIS\n") == 0)
 				section = CONFIG_REDIS;
+			else if (strcmp(line, ".Sh AUTHENTICATION\n") == 0)
+				section = CONFIG_AUTH;
 			else if (strcmp(line, ".Sh ROUTES\n") == 0)
 				section = CONFIG_ROUTE;
 			else
