@@ -20,8 +20,8 @@ find_param(const char *query, const char *name)
 	while (p != NULL && *p != '\0') {
 		if (strncmp(p, name, strlen(name)) == 0)
 			return p;
-		p = strchr(p, '&');
-		p += p != NULL;
+		if ((p = strchr(p, '&')) != NULL)
+			p++;
 	}
 	return NULL;
 }

@@ -22,3 +22,10 @@ $(FUZZ_RUNS): fuzz-%: $(B)/fuzz/fuzz_%
 	@mkdir -p $(B)/fuzz/found/$*
 	$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
 	  -artifact_prefix=$(B)/fuzz/$*- $(B)/fuzz/found/$* $(wildcard tests/fuzz/corpus/$*)
+
+# Whole requests, against the program with its sanitizers.
+REQUESTS ?= 1000000
+.PHONY: fuzz-requests
+fuzz-requests: asan
+	SLUICE=$(B)/asan/sluice FUZZ_REQUESTS=$(REQUESTS) /usr/bin/python3 -m pytest -q -s -p no:cacheprovider \
+	  tests/integration/test_fuzzed_requests.py
