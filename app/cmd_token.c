@@ -2,6 +2,7 @@
  * cmd_token.c - print a signed token, or a signed link.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,7 @@ put_token(struct buf *b, const struct auth_settings *auth, const struct cmd_opti
 static int
 put_link(struct buf *b, const struct config *cfg, const struct cmd_options *opt, uint64_t ttl_ms)
 {
+	int64_t expires = clock_unix() + (int64_t)(ttl_ms / 1000);
 	const char *secret;
 	char *uri;
 	size_t len;
@@ -113,9 +115,8 @@ put_link(struct buf *b, const struct config *cfg, const struct cmd_options *opt,
 	if (*opt->link != '/' || strpbrk(opt->link, "# \t\n") != NULL)
 		return complain("--link takes a path that begins with /, in URL encoding");
 	secret = auth_key_secret(cfg->auth.link_key, &len);
-	if (asprintf(&uri, "%s%cexpires=%lld%s%s", opt->link,
-		     strchr(opt->link, '?') != NULL ? '&' : '?',
-		     (long long)(clock_unix() + (int64_t)(ttl_ms / 1000)),
+	if (asprintf(&uri, "%s%cexpires=%" PRId64 "%s%s", opt->link,
+		     strchr(opt->link, '?') != NULL ? '&' : '?', expires,
 		     opt->user != NULL ? "&user=" : "", opt->user != NULL ? opt->user : "") < 0)
 		return complain("out of memory");
 	rc = signed_link_put(b, uri, secret, len);

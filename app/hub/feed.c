@@ -78,6 +78,7 @@ feed_emit(struct feed *fd, const struct event *ev)
 		return rc;
 	if (!more_is_news(fd, &hub->frame))
 		return 0;
+	recent_hold(fd);
 	if ((rc = append(fd, &hub->frame)) < 0)
 		return rc;
 	more_keep(fd, &hub->frame);
@@ -215,8 +216,10 @@ feed_message(struct feed *fd, struct message *arrived)
 		queue_acked(fd, arrived); /* no other channel does a queue have */
 		return;
 	}
-	if (fd->n_subs == 0 && !is_waited_for(fd))
+	if (fd->n_subs == 0 && !is_waited_for(fd)) {
+		recent_forget(fd); /* or this one would be missing from it */
 		return;
+	}
 	message_share(&msg, arrived);
 	verdict = h->message == NULL ? KEEP : h->message(fd, &msg);
 	if (verdict == DROP)
@@ -410,6 +413,7 @@ feed_free(struct feed *fd)
 		fd->subscriptions = sn->next;
 		hub_unsubscribe(sn);
 	}
+	recent_forget(fd);
 	more_free(fd);
 	if (!fd->is_dead)
 		map_del(&fc->by_key, &fd->by_key);
@@ -552,6 +556,7 @@ feed_beat(struct feed *fd)
 	struct list *node, *tmp;
 
 	fifo_add(&fd->class->beats, &fd->beat);
+	recent_forget(fd);
 	if (fd->n_subs == 0 || encode_heartbeat(fd) < 0)
 		return;
 	if (append(fd, frame) == 0)

@@ -130,6 +130,15 @@ log_enter(struct log *lg)
 	return lg->end;
 }
 
+uint64_t
+log_enter_at(struct log *lg, uint64_t at)
+{
+	if (at == lg->end)
+		return log_enter(lg);
+	chunk_at(lg, at)->n_cursors++;
+	return at;
+}
+
 void
 log_leave(struct log *lg, uint64_t at)
 {

@@ -32,6 +32,8 @@ void log_fini(struct log *lg);
 int log_append(struct log *lg, const char *p, size_t len);
 
 uint64_t log_enter(struct log *lg); /* one more cursor, at the end: its offset */
+/* log_enter_at - at an offset that is held: a cursor stands there or before. Returns it. */
+uint64_t log_enter_at(struct log *lg, uint64_t at);
 void log_move(struct log *lg, uint64_t from,
 	      uint64_t to);                  /* a cursor goes on; frees what all have passed */
 void log_leave(struct log *lg, uint64_t at); /* a cursor is gone */

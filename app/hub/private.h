@@ -104,6 +104,8 @@ struct feed_more {
 	struct list readings; /* of logs */
 	uv_timer_t again;     /* to read them again */
 	unsigned n_streams;
+	uint64_t recent_from; /* from here on the log is held, of recent.c */
+	bool has_recent;
 	struct list waiters; /* of wait.h */
 	struct queue *queue; /* NULL: it is none */
 	struct list replays; /* of subscribers that are sent what came before them */
@@ -189,6 +191,14 @@ const char *replay_stream_name(const struct feed *fd, unsigned index);
 void replay_print_key(char key[STREAM_KEY_MAX], const struct feed *fd, unsigned index);
 void replay_go_on(struct feed *fd); /* the feed's cursor has moved */
 
+/* recent.c */
+void recent_hold(struct feed *fd); /* an event will be appended: hold it for a while */
+void recent_forget(struct feed *fd);
+/* recent_find - does the log still hold the event with these ids? Then where the next frame begins,
+ * and how many events there are from there on. */
+bool recent_find(const struct feed *fd, const struct stream_id *ids, uint64_t *at,
+		 unsigned *n_behind);
+
 /* more.c */
 int more_need_timers(struct feed *fd); /* 0, -ENOMEM */
 int more_new(struct feed *fd);         /* 0, also if there is one; -ENOMEM */
@@ -206,6 +216,9 @@ void class_feed_freed(struct feed_class *fc);
 /* subscriber_open - Redis has confirmed: tell it, and let it read the log from its end. */
 void subscriber_open(struct subscriber *sub);
 int subscriber_put_open(struct subscriber *sub, bool is_resumed, const char *cursor);
+/* subscriber_open_at - as subscriber_open(), from an earlier place in the log, where n_events are
+ * ahead of it. cursor is where the client stands. */
+void subscriber_open_at(struct subscriber *sub, uint64_t at, unsigned n_events, const char *cursor);
 /* subscriber_hold_place - it keeps its place in the log while it is sent what came before. */
 void subscriber_hold_place(struct subscriber *sub);
 /* subscriber_go_on - its own bytes hold all that came before its place: now the log. */

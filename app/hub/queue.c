@@ -30,6 +30,7 @@ enum {
 struct share {
 	struct list of_queue;
 	struct map_node by_subscriber;
+	uintptr_t number; /* of sub: the key */
 	struct subscriber *sub;
 	struct list held;
 	unsigned n_held;
@@ -577,7 +578,8 @@ queue_grew(struct feed *fd)
 static struct share *
 share_of(const struct queue *q, const struct subscriber *sub)
 {
-	struct map_node *node = map_find(&q->by_subscriber, (const char *)&sub, sizeof(sub));
+	uintptr_t number = (uintptr_t)sub;
+	struct map_node *node = map_find(&q->by_subscriber, (const char *)&number, sizeof(number));
 
 	return node != NULL ? MAP_ENTRY(node, struct share, by_subscriber) : NULL;
 }
@@ -593,9 +595,10 @@ queue_joined(struct feed *fd, struct subscriber *sub)
 		return;
 	}
 	share->sub = sub;
+	share->number = (uintptr_t)sub;
 	list_init(&share->held);
-	if (map_add(&q->by_subscriber, &share->by_subscriber, (const char *)&share->sub,
-		    sizeof(share->sub)) < 0) {
+	if (map_add(&q->by_subscriber, &share->by_subscriber, (const char *)&share->number,
+		    sizeof(share->number)) < 0) {
 		free(share);
 		subscriber_end(sub, END_SLOW);
 		return;

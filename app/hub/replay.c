@@ -702,6 +702,26 @@ take_place(struct replay *rp)
 	ask(rp);
 }
 
+/* Is all that it missed in the log? Then it is sent that, and this replay is over. */
+static bool
+is_recent(struct replay *rp)
+{
+	struct feed *fd = rp->feed;
+	struct subscriber *sub = rp->sub;
+	uint64_t max = fd->class->settings->max_events, at;
+	char text[STREAM_CURSOR_TEXT];
+	unsigned n_events;
+
+	if (!rp->is_resumed || rp->is_unknown || !recent_find(fd, rp->from, &at, &n_events) ||
+	    (max > 0 && n_events >= max))
+		return false;
+	stream_cursor_print(text, rp->from, rp->n);
+	let_go(rp);
+	counters_add(COUNTER_REPLAYED, n_events);
+	subscriber_open_at(sub, at, n_events, text);
+	return true;
+}
+
 bool
 replay_begin(struct subscriber *sub)
 {
@@ -710,6 +730,8 @@ replay_begin(struct subscriber *sub)
 	if (rp == NULL)
 		return false;
 	if (rp->state != REPLAY_PLANNED)
+		return true;
+	if (is_recent(rp))
 		return true;
 	if (is_ahead(rp)) {
 		rp->state = REPLAY_LAGGING;

@@ -329,6 +329,22 @@ subscriber_open(struct subscriber *sub)
 }
 
 void
+subscriber_open_at(struct subscriber *sub, uint64_t at, unsigned n_events, const char *cursor)
+{
+	struct feed *fd = sub->feed;
+
+	assert(sub->state == SUBSCRIBER_WAITING);
+	fd->n_waiting--;
+	sub->cursor = log_enter_at(&fd->log, at);
+	sub->n_before = sub->n_seen = fd->n_events - n_events;
+	set_state(sub, SUBSCRIBER_OPEN);
+	begin_times(sub);
+	if (subscriber_put_open(sub, true, cursor) < 0)
+		logger_error("out of memory: a stream opens without stream-open");
+	make_ready(sub);
+}
+
+void
 subscriber_release(struct subscriber *sub)
 {
 	sub->is_held = false;

@@ -465,10 +465,14 @@ values_push_user(lua_State *L, const struct template_scope *scope)
 }
 
 /* A userdata frees the JSON whatever the copying raises. */
+struct claims {
+	struct json_object *json;
+};
+
 static int
 free_claims(lua_State *L)
 {
-	json_object_put(*(struct json_object **)lua_touserdata(L, 1));
+	json_object_put(((struct claims *)lua_touserdata(L, 1))->json);
 	return 0;
 }
 
@@ -476,20 +480,20 @@ free_claims(lua_State *L)
 static void
 push_claims(lua_State *L, const char *text)
 {
-	struct json_object **json;
+	struct claims *claims;
 
 	if (text == NULL) {
 		lua_pushnil(L);
 		return;
 	}
-	json = lua_newuserdatauv(L, sizeof(*json), 0);
-	*json = NULL;
+	claims = lua_newuserdatauv(L, sizeof(*claims), 0);
+	claims->json = NULL;
 	lua_newtable(L);
 	lua_pushcfunction(L, free_claims);
 	lua_setfield(L, -2, "__gc");
 	lua_setmetatable(L, -2);
-	*json = json_tokener_parse(text);
-	values_push_copy(L, *json);
+	claims->json = json_tokener_parse(text);
+	values_push_copy(L, claims->json);
 	lua_remove(L, -2);
 }
 

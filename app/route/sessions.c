@@ -236,7 +236,7 @@ get(struct sessions *sessions, const char *cookie)
 		return MAP_ENTRY(node, struct entry, by_cookie);
 	if ((e = calloc(1, sizeof(*e) + strlen(cookie) + 1)) == NULL)
 		return NULL;
-	strcpy(e->cookie, cookie);
+	memcpy(e->cookie, cookie, strlen(cookie));
 	e->sessions = sessions;
 	list_init(&e->waiters);
 	fifo_node_init(&e->forget);

@@ -324,3 +324,57 @@ def test_trimmed_while_redis_was_out_of_reach(launch, own_redis):
             pytest.skip("the reader was faster")
         assert (event.type, json.loads(event.data)) == ("stream-reset", {"reason": "trimmed"})
         assert data(stream, 2) == [8, 9]
+
+
+def calls(redis, *commands):
+    stats = redis.client().info("commandstats")
+    return sum(stats.get(f"cmdstat_{c}", {"calls": 0})["calls"] for c in commands)
+
+
+@pytest.mark.parametrize("path, keys", [("/r/recent", ["s:recent"]), ("/r2/recent", ["s:ra", "s:rb"])])
+def test_what_was_missed_just_now_comes_from_memory(launch, redis, path, keys):
+    """A client that is back at once is sent what the feed still holds, and Redis is not asked."""
+    sluice = launch({"r": {"path": path, "streams": " ".join(keys), "heartbeat": "2s", "max_events": 9}})
+    client = redis.client()
+    client.delete(*keys)
+    with sluice.open(path) as stays:
+        ids = []
+        for n in range(6):
+            client.xadd(keys[n % len(keys)], {"data": n})
+            ids.append(stays.next_message().last_event_id)
+        before = calls(redis, "xrevrange", "xrange", "xinfo|stream")
+        for missed in range(6):
+            with sluice.open(path, headers={"Last-Event-ID": ids[missed]}) as back:
+                assert b'"resumed":true' in back.body
+                assert [back.next_message().data for _ in range(5 - missed)] == [str(n) for n in range(missed + 1, 6)]
+                assert back.quiet_for(0.03)
+        assert calls(redis, "xrevrange", "xrange", "xinfo|stream") == before
+        with sluice.open(path, headers={"Last-Event-ID": ids[0]}) as back:
+            for n in range(6, 10):
+                client.xadd(keys[0], {"data": n})
+            assert [back.next_message().data for _ in range(9)] == [str(n) for n in range(1, 10)]
+            assert json.loads(back.next_of("stream-end").data)["reason"] == "max_events"
+    # Nobody followed when these came, so they are not in memory.
+    client.xadd(keys[0], {"data": 10})
+    wait_for(lambda: sluice.status()["subscribers"] == 0, "all to have left")
+    client.xadd(keys[0], {"data": 11})
+    with sluice.open(path, headers={"Last-Event-ID": ids[4]}) as back:
+        assert [back.next_message().data for _ in range(7)] == [str(n) for n in range(5, 12)]
+    with sluice.open(path, headers={"Last-Event-ID": ids[5]}) as back:
+        assert [back.next_message().data for _ in range(6)] == [str(n) for n in range(6, 12)]
+
+
+def test_more_than_memory_holds(launch, redis):
+    sluice = launch({"r": {"path": "/r", "streams": "s:long"}})
+    client = redis.client()
+    client.delete("s:long")
+    with sluice.open("/r") as stays:
+        ids = []
+        for n in range(200):
+            client.xadd("s:long", {"data": f"{n} " + "x" * 400})
+            ids.append(stays.next_message().last_event_id)
+        for missed in (0, 100, 150, 190, 199):
+            with sluice.open("/r", headers={"Last-Event-ID": ids[missed]}) as back:
+                got = [back.next_message().data.split()[0] for _ in range(199 - missed)]
+                assert got == [str(n) for n in range(missed + 1, 200)]
+                assert back.quiet_for(0.03)
