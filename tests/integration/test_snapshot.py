@@ -96,7 +96,7 @@ def test_nothing_falls_between(sluice, redis):
     thread.start()
     try:
         begun.wait(5)
-        responses = [fcgi.get(sluice.address, "/hash") for _ in range(300)]
+        responses = [fcgi.get(sluice.address, "/hash") for _ in range(1000)]
     finally:
         done.set()
         thread.join()
