@@ -58,9 +58,21 @@ worker_count(unsigned n, const char **name, unsigned long long *value)
 	if (n >= COUNTER_MAX)
 		return false;
 	counters_sum(sum);
-	*name = counter_names[n];
+	*name = counter_texts[n].name;
 	*value = sum[n];
 	return true;
+}
+
+bool
+worker_count_is_gauge(unsigned n)
+{
+	return n < COUNTER_GAUGES;
+}
+
+const char *
+worker_count_help(unsigned n)
+{
+	return counter_texts[n].help;
 }
 
 static void

@@ -48,7 +48,12 @@ enum counter {
 	COUNTER_MAX
 };
 
-extern const char *const counter_names[COUNTER_MAX];
+/* As status and metrics have them. */
+struct counter_text {
+	const char *name, *help;
+};
+
+extern const struct counter_text counter_texts[COUNTER_MAX];
 
 /* counters_open - the shared page for n_rows workers. Returns 0 or a negative errno. */
 int counters_open(unsigned n_rows);

@@ -223,6 +223,8 @@ void reply_printf(struct reply *reply, const char *fmt, ...) __attribute__((form
 bool worker_redis_is_up(void); /* both links to Redis are up */
 /* worker_count - the n-th counter of all workers, its name in *name; false past the last. */
 bool worker_count(unsigned n, const char **name, unsigned long long *value);
+bool worker_count_is_gauge(unsigned n);    /* does the n-th, which there is, go down, too? */
+const char *worker_count_help(unsigned n); /* what it counts, in a few words */
 
 /*
  * A module: a shared object that "[server] modules" names, with handlers that are compiled apart

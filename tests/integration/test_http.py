@@ -307,3 +307,28 @@ def test_status_for_people(sluice):
         assert response.headers["content-type"].startswith("text/html")
         response.rest()
         assert b"subscribers" in response.body
+
+
+def test_metrics(launch, redis):
+    """Prometheus's text format: each metric with its help and type, and nothing that is no number."""
+    sluice = launch({"m": {"path": "/metrics", "handler": "metrics"}, "x": {"path": "/x", "channels": "metrics"}})
+    with sluice.open("/x") as stream:
+        redis.publish("metrics", "1")
+        stream.next_message()
+        with sluice.get("/metrics") as response:
+            assert response.status == 200
+            assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+            response.rest()
+            lines = bytes(response.body).decode().splitlines()
+    values, described = {}, {}
+    for line in lines:
+        if line.startswith("# "):
+            _, what, name, text = line.split(" ", 3)
+            described.setdefault(name, {})[what] = text
+        else:
+            name, value = line.split(" ")
+            values[name] = int(value)
+            assert set(described[name]) == {"HELP", "TYPE"}
+            assert described[name]["TYPE"] == ("counter" if name.endswith("_total") else "gauge")
+    assert values["sluice_subscribers"] == 1 and values["sluice_messages_total"] == 1 and values["sluice_redis_up"] == 1
+    assert {f"sluice_{n}" for n in sluice.status() if n != "redis"} <= {n.removesuffix("_total") for n in values}

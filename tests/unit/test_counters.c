@@ -25,11 +25,12 @@ names(void **state)
 {
 	(void)state;
 	for (int c = 0; c < COUNTER_MAX; c++) {
-		assert_non_null(counter_names[c]);
-		assert_int_equal(strspn(counter_names[c], "abcdefghijklmnopqrstuvwxyz0123456789_"),
-				 strlen(counter_names[c]));
+		assert_non_null(counter_texts[c].name);
+		assert_int_equal(
+		    strspn(counter_texts[c].name, "abcdefghijklmnopqrstuvwxyz0123456789_"),
+		    strlen(counter_texts[c].name));
 		for (int before = 0; before < c; before++)
-			assert_string_not_equal(counter_names[before], counter_names[c]);
+			assert_string_not_equal(counter_texts[before].name, counter_texts[c].name);
 	}
 }
 
