@@ -196,8 +196,8 @@ void recent_hold(struct feed *fd); /* an event will be appended: hold it for a w
 void recent_forget(struct feed *fd);
 /* recent_find - does the log still hold the event with these ids? Then where the next frame begins,
  * and how many events there are from there on. */
-bool recent_find(const struct feed *fd, const struct stream_id *ids, uint64_t *at,
-		 unsigned *n_behind);
+bool
+recent_find(const struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned *n_behind);
 
 /* more.c */
 int more_need_timers(struct feed *fd); /* 0, -ENOMEM */

@@ -1,7 +1,7 @@
 /*
  * recent.c - the newest frames of a feed that can resume stay in its log for a while, so that a
- * client that was away for a moment is sent what it missed without asking Redis: when a web server is
- * restarted, all come back at once.
+ * client that was away for a moment is sent what it missed without asking Redis: when a web server
+ * is restarted, all come back at once.
  *
  * There is no index: an event's id stands in its frame, and what is held is short.
  */
@@ -83,8 +83,8 @@ recent_find(const struct feed *fd, const struct stream_id *ids, uint64_t *at, un
 		return false;
 	base = more->recent_from;
 	strcpy(s.line, id_field);
-	s.len = strlen(id_field) +
-		stream_cursor_print(s.line + strlen(id_field), ids, more->n_streams);
+	s.len =
+	    strlen(id_field) + stream_cursor_print(s.line + strlen(id_field), ids, more->n_streams);
 	if (log_gather(&fd->log, base, fd->log.end, pieces, &n) != fd->log.end - base)
 		return false; /* in more pieces than one looks through */
 	for (i = 0; i < n; i++) {
