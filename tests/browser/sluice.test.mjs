@@ -1,0 +1,232 @@
+// The client library against an EventSource of our own: what it does when a stream opens, fails, falls silent, ends.
+import assert from "node:assert/strict";
+import {readFileSync} from "node:fs";
+import {test} from "node:test";
+import {gzipSync} from "node:zlib";
+import {backoff, expand, Sluice} from "../../www/sluice.js";
+
+/** What the page would have. All that were made are in Source.all. */
+function fakes({statuses = []} = {}) {
+	class Source {
+		static all = [];
+		constructor(url, init) {
+			Object.assign(this, {url, init, listeners: {}, readyState: 0});
+			Source.all.push(this);
+		}
+		addEventListener(name, fn) {
+			(this.listeners[name] ??= []).push(fn);
+		}
+		emit(type, data = "", lastEventId = "") {
+			for (const fn of this.listeners[type] ?? []) fn({type, data: typeof data === "string" ? data : JSON.stringify(data), lastEventId});
+		}
+		opened(from = "") {
+			this.readyState = 1;
+			this.emit("stream-open", {resumed: false, from: from || null}, from);
+		}
+		fail(readyState = 0) {
+			this.readyState = readyState;
+			this.onerror?.();
+		}
+		close() {
+			this.isClosed = true;
+		}
+	}
+	const asked = [];
+	const fetch = async (url, init) => {
+		asked.push({url, ...init});
+		const status = statuses.shift() ?? 200;
+		if (status === "fails") throw new TypeError("no network");
+		return {status, ok: status < 400, statusText: "text", json: async () => ({status, n: asked.length})};
+	};
+	return {Source, asked, options: {EventSource: Source, fetch, backoff: [1, 2]}};
+}
+
+const sourceOf = async (Source, n) => {
+	const until = Date.now() + 2000;
+	while (Source.all.length < n) {
+		assert.ok(Date.now() < until, `${n} sources; there are ${Source.all.length}`);
+		await new Promise(resolve => setTimeout(resolve, 1));
+	}
+	return Source.all[n - 1];
+};
+
+const settle = () => new Promise(resolve => setTimeout(resolve, 20));
+
+test("it is small", () => {
+	assert.ok(gzipSync(readFileSync(new URL("../../www/sluice.js", import.meta.url))).length <= 5 * 1024);
+});
+
+test("templates", () => {
+	assert.equal(expand("/jobs/{id}/x?a={b}", {id: "a/b", b: 1}), "/jobs/a%2Fb/x?a=1");
+	assert.throws(() => expand("/jobs/{id}"), /needs id/);
+});
+
+test("full jitter doubles up to a bound", () => {
+	assert.deepEqual([0, 1, 2, 9].map(n => backoff([100, 1000], n, () => 1)), [100, 200, 400, 1000]);
+	assert.equal(backoff([100, 1000], 5, () => 0), 0);
+});
+
+test("listen, ready, stop", async () => {
+	const {Source, options} = fakes();
+	const got = [];
+	const one = new Sluice("/events", options).subscribe("/jobs/{id}", {id: 7});
+	one.listen(m => got.push(["all", m.type, m.json.n])).listen("progress", m => got.push(["progress", m.data]));
+	const source = await sourceOf(Source, 1);
+	assert.equal(source.url, "/events/jobs/7");
+	source.opened("5-0");
+	assert.deepEqual(await one.ready, {resumed: false, from: "5-0"});
+	source.emit("message", {n: 1}, "6-0");
+	source.emit("progress", {n: 2}, "7-0");
+	source.emit("keep-alive");
+	assert.deepEqual(got, [["all", "message", 1], ["all", "progress", 2], ["progress", '{"n":2}']]);
+	assert.equal(one.lastId, "7-0");
+	one.stop();
+	assert.ok(source.isClosed);
+	source.emit("message", {n: 3});
+	assert.equal(got.length, 3);
+});
+
+test("it comes back where it stood, to the next server, with a fresh token", async () => {
+	const {Source, options} = fakes();
+	let n = 0;
+	const sluice = new Sluice("/events", {...options, servers: ["https://a.example", "https://b.example"], token: async () => `t${++n}`});
+	const one = sluice.subscribe("/x?y=1");
+	const first = await sourceOf(Source, 1);
+	assert.equal(first.url, "https://a.example/events/x?y=1&token=t1");
+	first.opened();
+	first.emit("message", "1", "6-0");
+	first.fail();
+	const second = await sourceOf(Source, 2);
+	assert.ok(first.isClosed);
+	assert.equal(second.url, "https://b.example/events/x?y=1&token=t2&last_event_id=6-0");
+	one.stop();
+});
+
+test("after a 5xx it comes back; after a 403 and a 204 it does not", async () => {
+	for (const [status, n, told] of [[503, 2, ""], ["fails", 2, ""], [429, 2, ""], [403, 1, "403"], [404, 1, "404"], [204, 1, "gone"]]) {
+		const {Source, options, asked} = fakes({statuses: [status]});
+		const one = new Sluice("", options).subscribe("/x");
+		let said = "";
+		one.end = reason => said = reason;
+		one.error = error => said = String(error.status);
+		(await sourceOf(Source, 1)).fail(2);
+		await settle();
+		assert.equal(Source.all.length, n, String(status));
+		assert.equal(asked[0].method, "HEAD");
+		assert.equal(said, told);
+		one.stop();
+	}
+});
+
+test("a 401 heals with a token that is a function, and only then", async () => {
+	for (const [token, n] of [["t", 1], [() => "t", 2]]) {
+		const {Source, options} = fakes({statuses: [401]});
+		const one = new Sluice("", {...options, token}).subscribe("/x");
+		(await sourceOf(Source, 1)).fail(2);
+		await settle();
+		assert.equal(Source.all.length, n);
+		one.stop();
+	}
+});
+
+test("an end for good is the end; another is not", async () => {
+	const {Source, options, asked} = fakes();
+	const one = new Sluice("", options).subscribe("/x");
+	let said = "";
+	one.end = reason => said = reason;
+	const first = await sourceOf(Source, 1);
+	first.opened("1-0");
+	first.emit("stream-end", {reason: "drain"});
+	assert.equal(said, "");
+	first.fail();
+	const second = await sourceOf(Source, 2);
+	second.emit("stream-end", {reason: "until"}, "0.end");
+	assert.equal(said, "until");
+	second.fail(2);
+	await settle();
+	assert.equal(Source.all.length, 2);
+	assert.equal(asked.length, 0, "not even a request that is answered 204");
+});
+
+test("silence beyond the heartbeats is the end of a connection", async () => {
+	const {Source, options} = fakes();
+	const one = new Sluice("", {...options, stale: 30}).subscribe("/x");
+	const first = await sourceOf(Source, 1);
+	first.opened();
+	for (let i = 0; i < 5; i++) {
+		await new Promise(resolve => setTimeout(resolve, 10));
+		first.emit("keep-alive");
+	}
+	assert.equal(Source.all.length, 1);
+	await sourceOf(Source, 2);
+	assert.ok(first.isClosed);
+	one.stop();
+});
+
+test("a reset is told", async () => {
+	const {Source, options} = fakes();
+	const one = new Sluice("", options).subscribe("/x");
+	const said = [];
+	one.reset = reason => said.push(reason);
+	(await sourceOf(Source, 1)).emit("stream-reset", {reason: "trimmed"});
+	assert.deepEqual(said, ["trimmed"]);
+	one.stop();
+});
+
+test("positions are kept and loaded", async () => {
+	const {Source, options} = fakes();
+	const kept = new Map();
+	const storage = {getItem: k => kept.get(k) ?? null, setItem: (k, v) => kept.set(k, v)};
+	const sluice = new Sluice("", {...options, storage});
+	sluice.subscribe("/x", {}, {load: true});
+	(await sourceOf(Source, 1)).emit("message", "1", "9-0");
+	sluice.unsubscribe("/x");
+	sluice.subscribe("/x", {}, {load: true});
+	assert.equal((await sourceOf(Source, 2)).url, "/x?last_event_id=9-0");
+	sluice.unsubscribe("/x");
+	sluice.subscribe("/x", "3-0");
+	assert.equal((await sourceOf(Source, 3)).url, "/x?last_event_id=3-0");
+	sluice.unsubscribe("/x");
+	assert.equal(sluice.subscriptions.size, 0);
+});
+
+test("disconnect and connect", async () => {
+	const {Source, options} = fakes();
+	const sluice = new Sluice("", options);
+	const one = sluice.subscribe("/x");
+	const first = await sourceOf(Source, 1);
+	first.emit("message", "1", "4-0");
+	sluice.disconnect();
+	assert.ok(first.isClosed);
+	first.fail();
+	await settle();
+	assert.equal(Source.all.length, 1);
+	sluice.connect();
+	assert.equal((await sourceOf(Source, 2)).url, "/x?last_event_id=4-0");
+	one.stop();
+});
+
+test("a publish that fails is said again under its key", async () => {
+	const {asked, options} = fakes({statuses: ["fails", 503, 202]});
+	const answer = await new Sluice("/events", {...options, token: "t"}).publish("/chat/{room}", {text: "hi"}, {room: "a"});
+	assert.equal(answer.status, 202);
+	assert.equal(asked.length, 3);
+	assert.equal(new Set(asked.map(a => a.headers["Idempotency-Key"])).size, 1);
+	assert.match(asked[0].headers["Idempotency-Key"], /^[A-Za-z0-9_.-]{10,128}$/);
+	assert.equal(asked[0].headers.Authorization, "Bearer t");
+	assert.deepEqual([asked[0].url, asked[0].method, asked[0].body], ["/events/chat/a", "POST", '{"text":"hi"}']);
+});
+
+test("a publish that is refused is not", async () => {
+	const {asked, options} = fakes({statuses: [422]});
+	await assert.rejects(new Sluice("", options).publish("/x", 1), {status: 422});
+	assert.equal(asked.length, 1);
+});
+
+test("once", async () => {
+	const {asked, options} = fakes({statuses: [200, 504]});
+	const sluice = new Sluice("/events", options);
+	assert.equal((await sluice.once("job", 7, {timeout: 500})).status, 200);
+	assert.equal(asked[0].url, "/events/wait/job/7?timeout=500");
+	await assert.rejects(sluice.once("job", 7), {status: 504});
+});

@@ -1,0 +1,109 @@
+"""The client library in a real browser, on the demo: one connection for all tabs, and back after what may happen."""
+
+import json
+import os
+import pathlib
+import signal
+import urllib.request
+
+import pytest
+from conftest import wait_for
+
+SUBSCRIBE = """
+    const done = arguments[arguments.length - 1];
+    import("/sluice.js").then(async ({Sluice}) => {
+        window.got = [];
+        window.sluice = new Sluice("/events", {backoff: [50, 500]});
+        window.one = sluice.subscribe("/watch/{name}", {name: arguments[0]});
+        one.listen(m => got.push(m.data));
+        await one.ready;
+        done("ready");
+    }).catch(e => done(String(e)));
+"""
+
+
+def blank(browser, demo):
+    """A page of the site that opens nothing by itself."""
+    browser.get(demo.url + "favicon.svg")
+
+
+def subscribe(browser, name):
+    assert browser.execute_async_script(SUBSCRIBE, name) == "ready"
+
+
+def got(browser):
+    return browser.execute_script("return window.got")
+
+
+def status(demo):
+    with urllib.request.urlopen(demo.url + "events/status") as answer:
+        return json.load(answer)
+
+
+def worker_of(demo):
+    """The pid of Sluice's worker: the child whose parent is Sluice, too."""
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            environ, parent = (process / "environ").read_bytes(), (process / "stat").read_text().rpartition(")")[2].split()[1]
+            names = (process / "comm").read_text().strip(), pathlib.Path(f"/proc/{parent}/comm").read_text().strip()
+        except OSError:
+            continue
+        if str(demo.folder).encode() in environ + (process / "cmdline").read_bytes() and names == ("sluice", "sluice"):
+            return int(process.name)
+    return None
+
+
+def test_subscribe_and_publish(browser, demo):
+    blank(browser, demo)
+    subscribe(browser, "client")
+    demo.publish("demo:client", '{"n":1}')
+    wait_for(lambda: got(browser) == ['{"n":1}'], "the event")
+    assert [e for e in browser.get_log("browser") if e["level"] == "SEVERE" and "favicon.ico" not in e["message"]] == []
+    browser.execute_script("one.stop()")
+    demo.publish("demo:client", "2")
+    wait_for(lambda: status(demo)["subscribers"] == 0, "the stream to be gone")
+    assert got(browser) == ['{"n":1}']
+
+
+def test_eight_tabs_have_one_connection(browser, demo):
+    tabs = []
+    for i in range(8):
+        if i:
+            browser.switch_to.new_window("tab")
+        blank(browser, demo)
+        subscribe(browser, "tabs")
+        tabs.append(browser.current_window_handle)
+    wait_for(lambda: status(demo)["subscribers"] == 1, "one stream")
+    demo.publish("demo:tabs", "1")
+
+    def all_have(tabs, events):
+        for tab in tabs:
+            browser.switch_to.window(tab)
+            if got(browser) != events:
+                return False
+        return True
+    wait_for(lambda: all_have(tabs, ["1"]), "all tabs to have it")
+    browser.switch_to.window(tabs[0])  # it came first, so the connection is its own
+    browser.close()
+    browser.switch_to.window(tabs[1])
+    wait_for(lambda: status(demo)["subscribers"] == 1, "another tab to have the stream")
+    wait_for(lambda: demo.publish("demo:tabs", "2") > 0, "Sluice to follow the channel")
+    wait_for(lambda: all_have(tabs[1:], ["1", "2"]), "the other tabs to have the next")
+    for tab in tabs[2:]:
+        browser.switch_to.window(tab)
+        browser.close()
+    browser.switch_to.window(tabs[1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_back_after_a_worker_has_ended(browser, demo, number):
+    blank(browser, demo)
+    subscribe(browser, "back")
+    old = worker_of(demo)
+    os.kill(old, number)
+    wait_for(lambda: worker_of(demo) not in (None, old), "another worker")
+
+    def sees():
+        demo.publish("demo:back", "here")
+        return "here" in got(browser)
+    wait_for(sees, "events again", 15)
