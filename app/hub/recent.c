@@ -82,7 +82,7 @@ recent_find(const struct feed *fd, const struct stream_id *ids, uint64_t *at, un
 	if (more == NULL || !more->has_recent)
 		return false;
 	base = more->recent_from;
-	strcpy(s.line, id_field);
+	memcpy(s.line, id_field, sizeof(id_field));
 	s.len =
 	    strlen(id_field) + stream_cursor_print(s.line + strlen(id_field), ids, more->n_streams);
 	if (log_gather(&fd->log, base, fd->log.end, pieces, &n) != fd->log.end - base)

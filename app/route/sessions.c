@@ -58,10 +58,10 @@ on_forget(struct fifo *fifo, struct fifo_node *node)
 static void
 tell_all(struct entry *e)
 {
-	struct list *node, *tmp;
-
-	LIST_FOREACH (node, tmp, &e->waiters) {
-		struct session_waiter *waiter = LIST_ENTRY(node, struct session_waiter, of_entry);
+	/* Who is told may be the end of others that wait. */
+	while (!list_is_empty(&e->waiters)) {
+		struct session_waiter *waiter =
+		    LIST_ENTRY(e->waiters.next, struct session_waiter, of_entry);
 
 		list_del(&waiter->of_entry);
 		waiter->on_known(waiter, e->state, e->state == SESSION_THERE ? &e->id : NULL);

@@ -9,9 +9,14 @@ import hmac
 import json
 import os
 import random
+import re
 import secrets
+import shlex
 import socket
+import threading
 import time
+
+import redis as redis_client
 
 import fcgi
 from waiting import SLOW, wait_for
@@ -48,6 +53,30 @@ TEXTS = ["", "*", "a:b", "\r\n", "\0", "\xff", "'", '"', "%s%n", "{user}", "0-0"
 
 def b64(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Monitor(threading.Thread):
+    """What Redis is asked, as MONITOR shows it: the names of channels and keys."""
+
+    KEY_AT = {"SUBSCRIBE": 1, "UNSUBSCRIBE": 1, "GET": 1, "HGETALL": 1, "XADD": 1, "PUBLISH": 1, "XRANGE": 1, "XREVRANGE": 1}
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.client = redis_client.Redis(unix_socket_path=server.path)
+        self.names = set()
+        self.seen = 0
+        self.start()
+
+    def run(self):
+        try:
+            with self.client.monitor() as monitor:
+                for command in monitor.listen():
+                    words = shlex.split(command["command"].encode("ascii", "backslashreplace").decode())
+                    self.seen += 1
+                    if words and words[0].upper() in self.KEY_AT:
+                        self.names.add(words[self.KEY_AT[words[0].upper()]])
+        except (redis_client.RedisError, OSError, ValueError):
+            pass  # it was stopped
 
 
 class Maker:
@@ -121,7 +150,7 @@ def test_nobody_notices(launch, redis):
     sluice = launch(ROUTES, auth=AUTH, server={"workers": 1, "trusted_proxies": "127.0.0.1", "log_level": "warn"})
     wait_for(lambda: sluice.status()["redis_links"] >= 2, "both links to Redis are up")
     maker, worker, family = Maker(SEED), sluice.worker(), fcgi.family_of(sluice.address)
-    open_, worst = [], 0.0
+    open_, worst, monitor = [], 0.0, Monitor(redis)
     with sluice.open("/control") as control:
         before = sluice.status()["connections"]
         for n in range(N):
@@ -158,3 +187,6 @@ def test_nobody_notices(launch, redis):
           f"{served['records_refused']} cut off; the control stream waited {worst * 1000:.0f} ms at most")
     assert worst < 1.0 * SLOW
     assert served["requests"] > N / 4
+    assert monitor.seen > 100 and {"fz:control", "fz:sess:abc"} <= monitor.names
+    strange = [n for n in monitor.names if not re.fullmatch(r"fz:([A-Za-z0-9_.-]{1,128}(:once:[a-z0-9:]+)?|(s|w|sess|[a-z]+):[A-Za-z0-9_.-]{1,128})(:log)?", n)]
+    assert strange == [], strange
