@@ -7,13 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "route/mux.h"
+
 extern const struct handler relay, poll_handler, wait_handler, queue_handler;
 extern const struct handler health, status, metrics;
 extern const struct handler notifications, chat, job, dashboard, orders;
 
 static const struct handler *const compiled[] = {
-    &relay,   &poll_handler,  &wait_handler, &queue_handler, &health,    &status,
-    &metrics, &notifications, &chat,         &job,           &dashboard, &orders,
+    &relay,       &poll_handler,  &wait_handler, &queue_handler, &health,    &status, &metrics,
+    &mux_handler, &notifications, &chat,         &job,           &dashboard, &orders,
 };
 
 enum { N_COMPILED = sizeof(compiled) / sizeof(compiled[0]) };

@@ -642,6 +642,12 @@ feed_param(const struct feed *fd, const char *name)
 }
 
 bool
+feed_is_open(const struct feed *fd)
+{
+	return fd->n_unconfirmed == 0;
+}
+
+bool
 feed_is_followed(const struct feed *fd)
 {
 	return fd->n_subs > 0;

@@ -122,6 +122,13 @@ int feed_get(struct feed **out, struct feed_class *fc, const struct template_val
 int feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head_len,
 	      const char *last_event_id);
 
+/* feed_emit - encode one event for all subscribers. Returns 0, -EINVAL, -EMSGSIZE, -ENOMEM. */
+struct event;
+int feed_emit(struct feed *fd, const struct event *ev);
+
+/* feed_is_open - has Redis confirmed all that it follows? */
+bool feed_is_open(const struct feed *fd);
+
 /* feed_class_of - for feed_subjects(), which knows the route. */
 const struct feed_class *feed_class_of(const struct feed *fd);
 

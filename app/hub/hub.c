@@ -65,8 +65,8 @@ on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
 	struct list *node, *tmp;
 	struct message msg;
 
-	if (subject->notice != NULL)
-		subject->notice(subject->notice_arg, got->data, got->data_len);
+	if (subject == subject->hub->noticed)
+		subject->hub->notice(subject->hub->notice_arg, got->data, got->data_len);
 	message_init(&msg, got->channel, got->channel_len, got->data, got->data_len);
 	LIST_FOREACH (node, tmp, &subject->subscriptions) {
 		struct subscription *sn = subscription_of(node);
@@ -325,7 +325,7 @@ free_if_unwanted(struct subject *subject)
 {
 	struct stream_subject *st;
 
-	if (!list_is_empty(&subject->subscriptions) || subject->notice != NULL)
+	if (!list_is_empty(&subject->subscriptions) || subject == subject->hub->noticed)
 		return;
 	if (subject->remote.kind == SUBJECT_STREAM) {
 		st = LIST_ENTRY(subject, struct stream_subject, subject);
@@ -413,16 +413,14 @@ hub_notice(struct hub *hub, const char *name, hub_notice_fn fn, void *arg)
 	int rc;
 
 	hub->noticed = NULL;
-	if (old != NULL) {
-		old->notice = NULL;
+	if (old != NULL)
 		free_if_unwanted(old);
-	}
 	if (name == NULL)
 		return 0;
 	if ((rc = get_subject(&hub->noticed, hub, SUBJECT_CHANNEL, name)) < 0)
 		return rc;
-	hub->noticed->notice = fn;
-	hub->noticed->notice_arg = arg;
+	hub->notice = fn;
+	hub->notice_arg = arg;
 	return 0;
 }
 
@@ -510,6 +508,7 @@ hub_new(struct hub **out, uv_loop_t *loop, const struct redis_settings *rs)
 	hub->loop = loop;
 	hub->redis = rs;
 	list_init(&hub->classes);
+	map_init(&hub->watches);
 	list_init(&hub->ready);
 	list_init(&hub->dead);
 	buf_init(&hub->frame, FRAME_MAX);
@@ -625,6 +624,7 @@ on_handle_closed(uv_handle_t *handle)
 	buf_fini(&hub->id);
 	buf_fini(&hub->key);
 	rendering_fini(&hub->rendering);
+	map_fini(&hub->watches);
 	free(hub);
 }
 

@@ -35,8 +35,6 @@ struct subject {
 	bool is_confirmed;
 	struct hub *hub;
 	struct list subscriptions;
-	hub_notice_fn notice; /* NULL: only feeds want it */
-	void *notice_arg;
 	char name[]; /* with the prefix */
 };
 
@@ -119,10 +117,13 @@ struct hub {
 	struct readers *readers;
 	struct command *command; /* NULL: there is none to ask */
 	struct subject *noticed; /* NULL: none */
+	hub_notice_fn notice;    /* of it */
+	void *notice_arg;
 	const struct redis_settings *redis;
 	struct list classes;
-	struct list ready; /* subscribers to write at the turn's end */
-	struct list dead;  /* feeds to free at the turn's end */
+	struct map watches; /* of subscribers, by their number */
+	struct list ready;  /* subscribers to write at the turn's end */
+	struct list dead;   /* feeds to free at the turn's end */
 	struct fifo lingering;
 	struct fifo endings;
 	struct buf frame, type, id, key; /* what is being encoded */
@@ -156,8 +157,6 @@ void feed_beat(struct feed *fd);   /* send a heartbeat */
 void feed_linger(struct feed *fd); /* nobody wants it, for the moment */
 void feed_bury(struct feed *fd);   /* it has no subscriber: free it at the turn's end */
 
-/* feed_emit - encode one event for all subscribers. Returns 0, -EINVAL, -EMSGSIZE, -ENOMEM. */
-int feed_emit(struct feed *fd, const struct event *ev);
 void feed_count_drop(int rc);          /* an event was not sent for this error */
 void feed_run_script(struct feed *fd); /* without a message */
 

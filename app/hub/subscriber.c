@@ -530,6 +530,40 @@ subscriber_overflow(struct subscriber *sub)
 		sub->ops->abort(sub);
 }
 
+int
+subscriber_watch(struct subscriber *sub, struct subscriber_watch *watch)
+{
+	int rc;
+
+	assert(sub->feed != NULL && !sub->is_watched);
+	watch->number = (uintptr_t)sub;
+	rc = map_add(&hub_of(sub)->watches, &watch->by_subscriber, (const char *)&watch->number,
+		     sizeof(watch->number));
+	sub->is_watched = rc == 0;
+	return rc;
+}
+
+void
+subscriber_unwatch(struct subscriber *sub, struct subscriber_watch *watch)
+{
+	sub->is_watched = false;
+	map_del(&hub_of(sub)->watches, &watch->by_subscriber);
+}
+
+static void
+tell_watch(struct subscriber *sub)
+{
+	uintptr_t number = (uintptr_t)sub;
+	struct map_node *node =
+	    map_find(&hub_of(sub)->watches, (const char *)&number, sizeof(number));
+	struct subscriber_watch *watch;
+
+	assert(node != NULL);
+	watch = MAP_ENTRY(node, struct subscriber_watch, by_subscriber);
+	subscriber_unwatch(sub, watch);
+	watch->left(watch);
+}
+
 void
 subscriber_close(struct subscriber *sub)
 {
@@ -542,6 +576,8 @@ subscriber_close(struct subscriber *sub)
 		sub->holder = NULL;
 	}
 	if (fd != NULL) {
+		if (sub->is_watched)
+			tell_watch(sub);
 		if (queue_is(fd))
 			queue_left(fd, sub);
 		if (sub->state == SUBSCRIBER_WAITING || sub->state == SUBSCRIBER_REPLAYING)
@@ -559,9 +595,6 @@ subscriber_close(struct subscriber *sub)
 	}
 	buf_fini(&sub->own);
 	sub->state = SUBSCRIBER_GONE;
-	if (sub->watch != NULL)
-		sub->watch->left(sub->watch);
-	sub->watch = NULL;
 }
 
 int

@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "hub/fifo.h"
 
 struct feed;
@@ -64,9 +65,14 @@ struct subscriber_ops {
 	void (*abort)(struct subscriber *sub);
 };
 
-/* Who wants to know when a client has gone; a part of whatever it is. */
+/*
+ * Who wants to know when a stream has gone; a part of whatever it is. Few streams are watched, so
+ * the hub knows who watches which.
+ */
 struct subscriber_watch {
 	void (*left)(struct subscriber_watch *watch);
+	struct map_node by_subscriber; /* the rest is the hub's */
+	uintptr_t number;
 };
 
 struct subscriber {
@@ -82,15 +88,15 @@ struct subscriber {
 		/* Without a feed: who will answer it later; *holder is NULL once it is gone. */
 		struct subscriber **holder;
 	};
-	struct subscriber_watch *watch; /* NULL: nobody; it must not be freed before */
-	uint64_t end_at;                /* the log is read up to here */
-	uint32_t n_before;              /* feed->n_events when it opened */
-	uint32_t n_seen;                /* and when it last had them all */
-	unsigned char state;            /* enum subscriber_state */
-	unsigned char reason;           /* enum end_reason, from ENDING on */
-	bool is_held;                   /* WAITING, and its head is not to be sent yet */
-	bool is_blocked;                /* the descriptor takes no more */
-	bool is_told_slow;              /* by a stream-reset, since it last had all */
+	uint64_t end_at;      /* the log is read up to here */
+	uint32_t n_before;    /* feed->n_events when it opened */
+	uint32_t n_seen;      /* and when it last had them all */
+	unsigned char state;  /* enum subscriber_state */
+	unsigned char reason; /* enum end_reason, from ENDING on */
+	bool is_held;         /* WAITING, and its head is not to be sent yet */
+	bool is_blocked;      /* the descriptor takes no more */
+	bool is_watched;      /* by a subscriber_watch */
+	bool is_told_slow;    /* by a stream-reset, since it last had all */
 };
 
 /* subscriber_init - for the carrier; sub is NEW. */
@@ -131,6 +137,13 @@ void subscriber_unblocked(struct subscriber *sub);
  * only the first call counts.
  */
 void subscriber_end(struct subscriber *sub, enum end_reason reason);
+
+/*
+ * subscriber_watch - sub, which has joined a feed, is watched by one until it has gone: then left()
+ * is called, and watch may be freed. subscriber_unwatch: it is not any more. Returns 0, -ENOMEM.
+ */
+int subscriber_watch(struct subscriber *sub, struct subscriber_watch *watch);
+void subscriber_unwatch(struct subscriber *sub, struct subscriber_watch *watch);
 
 /* subscriber_close - the client is gone, or all is sent: leave the feed, free what sub holds. */
 void subscriber_close(struct subscriber *sub);

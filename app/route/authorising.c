@@ -12,7 +12,13 @@
 #include "route/origin.h"
 #include "route/serving.h"
 
-enum { COOKIE_MAX = 256, LOG_LINES_PER_S = 10, NAME_LEN_MAX = 2048, WHY_LEN = 256 };
+enum {
+	COOKIE_MAX = 256,
+	LOG_LINES_PER_S = 10,
+	REASONS_MAX = 64,
+	NAME_LEN_MAX = 2048,
+	WHY_LEN = 256
+};
 
 /* What one kind of credential comes to. */
 enum finding {
@@ -34,21 +40,40 @@ struct deferred {
 	size_t body_len;
 };
 
-/* Said of whoever is refused; a flood is told in few lines. */
+/* What was told of one reason in this second. */
+struct told {
+	const char *why; /* a constant */
+	uint64_t second;
+	unsigned n;
+};
+
+static struct told *
+find_told(const char *why)
+{
+	static struct told reasons[REASONS_MAX];
+	size_t i;
+
+	for (i = 0; i + 1 < REASONS_MAX && reasons[i].why != NULL && reasons[i].why != why; i++)
+		;
+	reasons[i].why = why;
+	return &reasons[i];
+}
+
+/* One line of whoever is refused; a flood for one reason is told in few. */
 static void
 log_refusal(const struct site *site, int status, const char *what, const char *why)
 {
-	static uint64_t second;
-	static unsigned n;
+	struct told *told = find_told(why);
 	uint64_t now = clock_ms() / 1000;
 
-	if (now != second) {
-		if (n > LOG_LINES_PER_S)
-			logger_info("%u more requests were refused", n - LOG_LINES_PER_S);
-		second = now;
-		n = 0;
+	if (now != told->second) {
+		if (told->n > LOG_LINES_PER_S)
+			logger_info("%u more requests were refused: %s", told->n - LOG_LINES_PER_S,
+				    why);
+		told->second = now;
+		told->n = 0;
 	}
-	if (n++ < LOG_LINES_PER_S)
+	if (told->n++ < LOG_LINES_PER_S)
 		logger_info("[route %s] %d: %s%s%s", site->request.route->name, status, what,
 			    *what != '\0' ? ": " : "", why);
 }

@@ -107,19 +107,19 @@ is_needed(const struct grants *grants, const struct route *rt, const struct iden
 static void on_tick(uv_timer_t *timer);
 
 int
-grants_take(struct grants *grants, struct subscriber *sub, const struct route *rt,
+grants_take(struct grant **out, struct grants *grants, const struct route *rt,
 	    const struct identity *id, const char *address, const char **why)
 {
 	struct grant *g;
 	int rc;
 
+	*out = NULL;
 	if (!is_needed(grants, rt, id))
 		return 0;
 	if ((g = calloc(1, sizeof(*g))) == NULL)
 		return -ENOMEM;
 	list_init(&g->of_grants);
 	g->grants = grants;
-	g->sub = sub;
 	g->route = rt->name;
 	if ((rc = identity_copy(&g->id, id)) < 0 || (rc = take_all(g, rt, address, why)) != 0) {
 		grant_free(g);
@@ -127,13 +127,34 @@ grants_take(struct grants *grants, struct subscriber *sub, const struct route *r
 	}
 	json_object_put(g->id.claims);
 	g->id.claims = NULL;
-	plan_look(g);
+	*out = g;
+	return 0;
+}
+
+int
+grants_keep(struct grant *g, struct subscriber *sub)
+{
+	struct grants *grants = g->grants;
+	int rc;
+
 	g->watch.left = on_left;
-	sub->watch = &g->watch;
+	if ((rc = subscriber_watch(sub, &g->watch)) < 0) {
+		grant_free(g);
+		return rc;
+	}
+	g->sub = sub;
+	plan_look(g);
 	list_add_tail(&grants->open, &g->of_grants);
 	if (!uv_is_active((uv_handle_t *)&grants->tick))
 		uv_timer_start(&grants->tick, on_tick, TICK_MS, TICK_MS);
 	return 0;
+}
+
+void
+grants_give_back(struct grant *g)
+{
+	if (g != NULL)
+		grant_free(g);
 }
 
 /* Credentials that hold no longer */
@@ -270,7 +291,7 @@ grants_close(struct grants *grants, void (*on_closed)(void *arg), void *arg)
 	LIST_FOREACH (node, tmp, &grants->open) {
 		struct grant *g = LIST_ENTRY(node, struct grant, of_grants);
 
-		g->sub->watch = NULL;
+		subscriber_unwatch(g->sub, &g->watch);
 		grant_free(g);
 	}
 	grants->on_closed = on_closed;

@@ -13,6 +13,7 @@
 #include "route/sessions.h"
 
 struct grants;
+struct grant;
 
 /* What they ask of a stream, besides its route's limits; borrowed. */
 struct grant_settings {
@@ -24,11 +25,16 @@ int grants_new(struct grants **out, struct hub *hub, uv_loop_t *loop, struct ses
 void grants_set(struct grants *grants, const struct grant_settings *settings);
 
 /*
- * grants_take - for a stream of the route that this client is to have. Returns 0; 429 over a limit,
- * with which in *why (a constant); -ENOMEM. When sub closes, what it took is given back.
+ * grants_take - for a stream of the route that this client is to have. Returns 0 and *out, which is
+ * NULL if nothing needs to be held; 429 over a limit, with which in *why (a constant); -ENOMEM.
  */
-int grants_take(struct grants *grants, struct subscriber *sub, const struct route *rt,
+int grants_take(struct grant **out, struct grants *grants, const struct route *rt,
 		const struct identity *id, const char *address, const char **why);
+
+/* grants_keep - for as long as sub, which has joined its feed, is open: it takes grant over, also
+ * on failure. Returns 0, -ENOMEM. */
+int grants_keep(struct grant *grant, struct subscriber *sub);
+void grants_give_back(struct grant *grant); /* the stream did not come about; takes NULL */
 
 /* grants_close - no stream is open any more; on_closed when it is freed. */
 void grants_close(struct grants *grants, void (*on_closed)(void *arg), void *arg);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "route/mux.h"
+
 enum { PARAM_LEN_MAX = 128 };
 
 static void
@@ -219,7 +221,7 @@ route_can_follow(const struct route *rt)
 const char *
 route_methods(const struct route *rt)
 {
-	if (!route_can_publish(rt) && !rt->handler->is_queue)
+	if (!route_can_publish(rt) && !rt->handler->is_queue && rt->handler != &mux_handler)
 		return "GET, HEAD, OPTIONS";
 	return route_can_follow(rt) ? "GET, HEAD, OPTIONS, POST" : "OPTIONS, POST";
 }

@@ -107,6 +107,9 @@ void posting_serve(struct site *site, struct subscriber *sub, const char *body, 
 /* acking.c: "POST ?ack=" to a queue. */
 void acking_serve(struct site *site, struct subscriber *sub);
 
+/* mux.c: a POST to a connection that carries many routes. */
+void mux_serve_post(struct site *site, struct subscriber *sub, const char *body, size_t len);
+
 /* waiting.c: a GET that is answered with one event. */
 void waiting_serve(struct site *site, struct subscriber *sub);
 

@@ -10,6 +10,7 @@
 #include "base/logger.h"
 #include "route/cors.h"
 #include "route/origin.h"
+#include "route/mux.h"
 #include "route/problem.h"
 #include "route/serving.h"
 #include "sse/event.h"
@@ -209,6 +210,7 @@ open_stream(struct site *site, struct subscriber *sub)
 	struct request *req = &site->request;
 	char address[ORIGIN_ADDRESS_MAX];
 	const char *why = "";
+	struct grant *grant;
 	struct feed *fd;
 	int rc;
 
@@ -225,15 +227,20 @@ open_stream(struct site *site, struct subscriber *sub)
 		return;
 	}
 	origin_address(address, req, site->trusted_proxies);
-	if ((rc = grants_take(site->grants, sub, req->route, &site->identity, address, &why)) > 0) {
+	rc = grants_take(&grant, site->grants, req->route, &site->identity, address, &why);
+	if (rc > 0) {
 		site_refuse(site, sub, rc, why);
 		return;
 	}
 	req->is_opening = true;
 	if (rc < 0 || (rc = buf_puts(&site->head, "\r\n")) < 0 ||
 	    (rc = feed_get(&fd, &req->route->feeds, key, req)) != 0 ||
-	    (rc = feed_join(fd, sub, site->head.p, site->head.len, req->last_event_id)) != 0)
+	    (rc = feed_join(fd, sub, site->head.p, site->head.len, req->last_event_id)) != 0) {
+		grants_give_back(grant);
 		site_refuse_open(site, sub, rc);
+	} else if (grant != NULL && grants_keep(grant, sub) < 0) {
+		subscriber_end(sub, END_SLOW); /* out of memory: it comes back */
+	}
 }
 
 static void
@@ -280,11 +287,15 @@ serve_post(struct site *site, struct subscriber *sub, const char *body, size_t l
 {
 	const struct route *rt = site->request.route;
 	bool is_ack = rt->handler->is_queue && request_raw_param(&site->request, "ack") != NULL;
+	bool is_mux = rt->handler == &mux_handler;
 
-	if (!is_ack && !route_can_publish(rt))
+	if (!is_ack && !is_mux && !route_can_publish(rt))
 		site_refuse(site, sub, 405, "This path does not answer this method.");
-	else if (!authorising_check(site, sub, is_ack ? &rt->auth : &rt->publish.auth, body, len))
+	else if (!authorising_check(site, sub, is_ack || is_mux ? &rt->auth : &rt->publish.auth,
+				    body, len))
 		return;
+	else if (is_mux)
+		mux_serve_post(site, sub, body, len);
 	else if (is_ack)
 		acking_serve(site, sub);
 	else

@@ -1,0 +1,638 @@
+/*
+ * mux.c - one connection that carries many routes.
+ *
+ * Each subscription of it is a request of its own to the site, made with the credentials of the
+ * connection: matched, authorised and limited as if its client had asked for it. What its stream
+ * says comes out as events of the connection, named "mux": the first line of the data is a JSON
+ * array of the subscription's key, the event's name and its id, the rest is the event's data.
+ *
+ * The connection is a feed of its own, so that heartbeats, limits and slow clients are dealt with
+ * as everywhere. It follows a channel that only its client can name: by it a POST that comes to any
+ * worker adds and removes subscriptions.
+ */
+#include "route/mux.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/logger.h"
+#include "logic/json_text.h"
+#include "logic/message.h"
+#include "redis/command.h"
+#include "redis/stream_id.h"
+#include "route/serving.h"
+#include "sse/event.h"
+
+#define CHANNEL "sluice:mux:"
+#define INSIDE  "SLUICE_MUX" /* a variable of requests that are a connection's own */
+
+enum {
+	SECRET_BYTES = 16,
+	SECRET_TEXT = 2 * SECRET_BYTES + 1,
+	LEGS_MAX = 100,
+	KEY_MAX = 64,
+	PATH_MAX_LEN = 2048,
+	CONTROL_MAX = 64 * 1024,
+	PIECE = 64 * 1024,
+	SOON_MS = 1,
+	AGAIN_MS = 10,
+	TEXT_MAX = 16 * 1024 * 1024
+};
+
+struct mux {
+	struct feed *feed;
+	struct site *site;
+	struct params vars; /* of its request, for those of its subscriptions; owned */
+	char *user;         /* owned; NULL: nobody */
+	char secret[SECRET_TEXT];
+	struct list legs;
+	size_t n_legs;
+	struct json_object *wanted; /* subscriptions of the request, until it is open; owned */
+	struct buf text, id;        /* of an event */
+};
+
+/* One subscription: a subscriber whose bytes go to the connection. */
+struct leg {
+	struct subscriber sub;
+	struct list of_mux;
+	struct mux *mux;
+	char *key;
+	char *envp[8]; /* those that differ from the connection's; owned */
+	struct params vars;
+	struct buf in; /* what is not dealt with */
+	bool has_head, is_stream, is_over;
+	int status;
+	char last_id[STREAM_CURSOR_TEXT];
+};
+
+/* Events */
+
+/* Where each subscription stands, in their order: the one id that resumes them all. Empty: none can
+ * be resumed. */
+static int
+put_position(struct mux *mux)
+{
+	struct list *node;
+	bool is_some = false;
+	int rc = 0;
+
+	buf_truncate(&mux->id, 0);
+	for (node = mux->legs.next; node != &mux->legs && rc == 0; node = node->next) {
+		if (node != mux->legs.next)
+			rc = buf_putc(&mux->id, ';');
+		if (rc == 0)
+			rc = buf_puts(&mux->id, LIST_ENTRY(node, struct leg, of_mux)->last_id);
+		is_some = is_some || *LIST_ENTRY(node, struct leg, of_mux)->last_id != '\0';
+	}
+	if (!is_some)
+		buf_truncate(&mux->id, 0);
+	return rc;
+}
+
+static int
+put_header(struct buf *b, const char *key, const char *type, size_t type_len, const char *id)
+{
+	int rc;
+
+	if ((rc = buf_putc(b, '[')) < 0 || (rc = json_put_string(b, key, strlen(key))) < 0 ||
+	    (rc = buf_putc(b, ',')) < 0 || (rc = json_put_string(b, type, type_len)) < 0 ||
+	    (rc = buf_putc(b, ',')) < 0 || (rc = json_put_string(b, id, strlen(id))) < 0)
+		return rc;
+	return buf_puts(b, "]\n");
+}
+
+static void
+tell(struct mux *mux, const char *key, const char *type, size_t type_len, const char *id,
+     const char *data, size_t len)
+{
+	struct event ev = {.type = "mux", .type_len = strlen("mux")};
+
+	buf_truncate(&mux->text, 0);
+	if (put_header(&mux->text, key, type, type_len, id) < 0 ||
+	    buf_put(&mux->text, data, len) < 0) {
+		logger_error("out of memory: an event of a subscription is not sent");
+		return;
+	}
+	/* Longer ones no client may send back; the header's ids are always there. */
+	if (put_position(mux) == 0 && mux->id.len > 0 && mux->id.len <= EVENT_ID_MAX) {
+		ev.id = mux->id.p;
+		ev.id_len = mux->id.len;
+	}
+	ev.data = mux->text.p;
+	ev.data_len = mux->text.len;
+	(void)feed_emit(mux->feed, &ev);
+}
+
+static void
+tell_text(struct mux *mux, const char *key, const char *type, const char *data)
+{
+	tell(mux, key, type, strlen(type), "", data, strlen(data));
+}
+
+/* Streams of subscriptions */
+
+static void
+leg_free(struct leg *leg)
+{
+	size_t i;
+
+	list_del(&leg->of_mux);
+	leg->mux->n_legs--;
+	for (i = 0; i < sizeof(leg->envp) / sizeof(leg->envp[0]); i++)
+		free(leg->envp[i]);
+	free(leg->vars.envp);
+	free(leg->key);
+	buf_fini(&leg->in);
+	free(leg);
+}
+
+/* A line's value if it is of this field. */
+static bool
+is_field(const char *p, size_t len, const char *name, const char **value, size_t *value_len)
+{
+	size_t n = strlen(name);
+
+	if (len < n || memcmp(p, name, n) != 0)
+		return false;
+	*value = p + n;
+	*value_len = len - n;
+	return true;
+}
+
+/* One frame without its blank line: as event.c writes them. */
+static void
+take_frame(struct leg *leg, const char *p, size_t len)
+{
+	const char *end = p + len, *eol, *type = "message", *value;
+	size_t type_len = strlen("message"), value_len;
+	bool has_data = false;
+	struct buf data;
+
+	buf_init(&data, TEXT_MAX);
+	for (; p < end && (eol = memchr(p, '\n', (size_t)(end - p))) != NULL; p = eol + 1) {
+		if (is_field(p, (size_t)(eol - p), "data: ", &value, &value_len)) {
+			if (has_data)
+				(void)buf_putc(&data, '\n');
+			has_data = true;
+			(void)buf_put(&data, value, value_len);
+		} else if (is_field(p, (size_t)(eol - p), "event: ", &value, &value_len)) {
+			type = value;
+			type_len = value_len;
+		} else if (is_field(p, (size_t)(eol - p), "id: ", &value, &value_len)) {
+			snprintf(leg->last_id, sizeof(leg->last_id), "%.*s", (int)value_len, value);
+		}
+	}
+	if (has_data && !(type_len == 10 && memcmp(type, "keep-alive", 10) == 0))
+		tell(leg->mux, leg->key, type, type_len, leg->last_id, data.p != NULL ? data.p : "",
+		     data.len);
+	buf_fini(&data);
+}
+
+static void
+take_head(struct leg *leg)
+{
+	const char *end = memmem(leg->in.p, leg->in.len, "\r\n\r\n", 4);
+	const char *status = leg->in.p;
+
+	if (end == NULL)
+		return;
+	leg->has_head = true;
+	leg->status =
+	    strncmp(status, "Status: ", 8) == 0 ? (int)strtol(status + 8, NULL, 10) : HTTP_OK;
+	leg->is_stream = leg->status == HTTP_OK && memmem(leg->in.p, (size_t)(end - leg->in.p),
+							  "text/event-stream", 17) != NULL;
+	buf_consume(&leg->in, (size_t)(end + 4 - leg->in.p));
+}
+
+static void
+take(struct leg *leg)
+{
+	const char *end;
+
+	if (!leg->has_head && leg->in.len > 0)
+		take_head(leg);
+	while (leg->is_stream && leg->in.len > 0 &&
+	       (end = memmem(leg->in.p, leg->in.len, "\n\n", 2)) != NULL) {
+		size_t len = (size_t)(end + 1 - leg->in.p);
+
+		take_frame(leg, leg->in.p, len);
+		buf_consume(&leg->in, len + 1);
+	}
+}
+
+/* What it was answered instead of a stream, or that its stream is over. */
+static void
+tell_end(struct leg *leg)
+{
+	char data[64];
+
+	if (leg->is_stream) {
+		snprintf(data, sizeof(data), "{\"for_good\":%s}",
+			 event_is_end_id(leg->last_id, strlen(leg->last_id)) ? "true" : "false");
+		tell_text(leg->mux, leg->key, "mux-end", data);
+	} else if (leg->status == HTTP_NO_CONTENT) {
+		tell_text(leg->mux, leg->key, "mux-end", "{\"for_good\":true}");
+	} else {
+		tell(leg->mux, leg->key, "mux-refused", strlen("mux-refused"), "",
+		     leg->in.len > 0 ? leg->in.p : "", leg->in.len);
+	}
+}
+
+static enum send_result
+leg_send(struct subscriber *sub)
+{
+	struct leg *leg = LIST_ENTRY(sub, struct leg, sub);
+	struct iovec iov[16];
+	size_t len;
+	int n, i;
+
+	while (n = 16, (len = subscriber_gather(sub, iov, &n, PIECE)) > 0) {
+		for (i = 0; i < n; i++)
+			(void)buf_put(&leg->in, iov[i].iov_base, iov[i].iov_len);
+		subscriber_sent(sub, len);
+		take(leg);
+	}
+	if (!subscriber_is_finished(sub))
+		return SEND_ALL;
+	tell_end(leg);
+	subscriber_close(sub);
+	leg_free(leg);
+	return SEND_GONE;
+}
+
+static void
+leg_abort(struct subscriber *sub)
+{
+	struct leg *leg = LIST_ENTRY(sub, struct leg, sub);
+
+	subscriber_close(sub);
+	leg_free(leg);
+}
+
+static const struct subscriber_ops leg_ops = {.send = leg_send, .abort = leg_abort};
+
+/* Adding and removing */
+
+/* The connection's variables with the subscription's in place of its own. 0, -ENOMEM. */
+static int
+make_vars(struct leg *leg, const char *path, const char *last_id)
+{
+	static const char *const replaced[] = {
+	    "REQUEST_URI=",    "QUERY_STRING=", "SCRIPT_NAME=",    "PATH_INFO=",
+	    "REQUEST_METHOD=", "CONTENT_TYPE=", "CONTENT_LENGTH=", "HTTP_LAST_EVENT_ID="};
+	char *const *from = leg->mux->vars.envp;
+	const char *query = strchrnul(path, '?');
+	size_t n = 0, i, k;
+
+	if (asprintf(&leg->envp[0], "REQUEST_URI=%s", path) < 0 ||
+	    asprintf(&leg->envp[1], "QUERY_STRING=%s", *query == '?' ? query + 1 : "") < 0 ||
+	    asprintf(&leg->envp[2], "SCRIPT_NAME=%.*s", (int)(query - path), path) < 0 ||
+	    asprintf(&leg->envp[3], "REQUEST_METHOD=GET") < 0 ||
+	    asprintf(&leg->envp[4], "HTTP_LAST_EVENT_ID=%s", last_id) < 0 ||
+	    asprintf(&leg->envp[5], INSIDE "=1") < 0)
+		return -ENOMEM;
+	while (from[n] != NULL)
+		n++;
+	if ((leg->vars.envp = calloc(n + 7, sizeof(char *))) == NULL)
+		return -ENOMEM;
+	for (i = 0, n = 0; from[i] != NULL; i++) {
+		for (k = 0; k < 8 && strncmp(from[i], replaced[k], strlen(replaced[k])) != 0; k++)
+			;
+		if (k == 8)
+			leg->vars.envp[n++] = from[i];
+	}
+	for (i = 0; i < 6; i++)
+		leg->vars.envp[n++] = leg->envp[i];
+	return 0;
+}
+
+static struct leg *
+find_leg(const struct mux *mux, const char *key)
+{
+	struct list *node;
+
+	for (node = mux->legs.next; node != &mux->legs; node = node->next) {
+		if (strcmp(LIST_ENTRY(node, struct leg, of_mux)->key, key) == 0)
+			return LIST_ENTRY(node, struct leg, of_mux);
+	}
+	return NULL;
+}
+
+static struct leg *
+leg_new(struct mux *mux, const char *key, const char *path, const char *last_id)
+{
+	struct leg *leg = calloc(1, sizeof(*leg));
+
+	if (leg == NULL)
+		return NULL;
+	leg->mux = mux;
+	subscriber_init(&leg->sub, &leg_ops);
+	buf_init(&leg->in, TEXT_MAX);
+	list_init(&leg->of_mux);
+	list_add_tail(&mux->legs, &leg->of_mux);
+	mux->n_legs++;
+	snprintf(leg->last_id, sizeof(leg->last_id), "%s", last_id);
+	if ((leg->key = strdup(key)) != NULL && make_vars(leg, path, last_id) == 0)
+		return leg;
+	leg_free(leg);
+	return NULL;
+}
+
+static const char *
+text_at(struct json_object *array, size_t i)
+{
+	struct json_object *one = json_object_array_get_idx(array, i);
+
+	return json_object_is_type(one, json_type_string) ? json_object_get_string(one) : NULL;
+}
+
+/* ["key", "/path?query", "last id"]: as an event tells, if it is none. */
+static void
+add(struct mux *mux, struct json_object *wanted, const char *position)
+{
+	bool is_array = json_object_is_type(wanted, json_type_array);
+	const char *key = is_array ? text_at(wanted, 0) : NULL;
+	const char *path = is_array ? text_at(wanted, 1) : NULL;
+	const char *last_id = is_array ? text_at(wanted, 2) : NULL;
+	struct leg *leg;
+
+	if (last_id == NULL)
+		last_id = position;
+	if (key == NULL || *key == '\0' || strlen(key) > KEY_MAX || find_leg(mux, key) != NULL ||
+	    path == NULL || *path != '/' || strlen(path) > PATH_MAX_LEN) {
+		tell_text(mux, key != NULL && strlen(key) <= KEY_MAX ? key : "", "mux-refused",
+			  "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
+			  "\"detail\":\"A subscription is a new key and a path.\"}");
+		return;
+	}
+	if (mux->n_legs == LEGS_MAX ||
+	    (leg = leg_new(mux, key, path, last_id != NULL ? last_id : "")) == NULL) {
+		tell_text(mux, key, "mux-refused",
+			  "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\","
+			  "\"status\":429,\"detail\":\"A connection has at most 100 "
+			  "subscriptions.\"}");
+		return;
+	}
+	site_serve(mux->site, &leg->sub, &leg->vars, "", 0);
+	if (leg->sub.feed == NULL && subscriber_has_bytes(&leg->sub))
+		leg->sub.ops->send(&leg->sub);
+}
+
+static void
+remove_leg(struct mux *mux, const char *key)
+{
+	struct leg *leg = key != NULL ? find_leg(mux, key) : NULL;
+
+	if (leg != NULL)
+		leg_abort(&leg->sub);
+}
+
+/* The n-th member of "17-0;;5-3,6-1", for the caller to free; NULL: there is none. */
+static char *
+position_of(const char *positions, size_t n)
+{
+	for (; positions != NULL && n > 0; n--) {
+		positions = strchr(positions, ';');
+		positions = positions != NULL ? positions + 1 : NULL;
+	}
+	return positions != NULL ? strndup(positions, strcspn(positions, ";")) : NULL;
+}
+
+static void
+add_all(struct mux *mux, struct json_object *list, const char *positions)
+{
+	size_t i;
+
+	for (i = 0;
+	     json_object_is_type(list, json_type_array) && i < json_object_array_length(list);
+	     i++) {
+		char *position = position_of(positions, i);
+
+		add(mux, json_object_array_get_idx(list, i), position);
+		free(position);
+	}
+}
+
+/* The connection */
+
+static enum verdict
+mux_message(struct feed *feed, struct message *msg)
+{
+	struct mux *mux = feed_data(feed);
+	struct json_object *control = message_json(msg), *list;
+	const char *user;
+	size_t i;
+
+	if (control == NULL || mux->wanted != NULL)
+		return HOLD; /* none of ours; or it is not open yet, and its client cannot know it
+			      */
+	user = json_text(control, "user");
+	if ((user == NULL) != (mux->user == NULL) || (user != NULL && strcmp(user, mux->user) != 0))
+		return HOLD; /* another's */
+	if (json_object_object_get_ex(control, "remove", &list) &&
+	    json_object_is_type(list, json_type_array)) {
+		for (i = 0; i < json_object_array_length(list); i++)
+			remove_leg(mux, text_at(list, i));
+	}
+	if (json_object_object_get_ex(control, "add", &list))
+		add_all(mux, list, NULL);
+	return HOLD;
+}
+
+/* Once its client hears, it is told its name, and its subscriptions begin. */
+static void
+mux_timer(struct feed *feed)
+{
+	struct mux *mux = feed_data(feed);
+	struct json_object *wanted = mux->wanted;
+	char data[sizeof("{\"connection\":\"\"}") + SECRET_TEXT];
+
+	if (!feed_is_followed(feed) || !feed_is_open(feed)) {
+		feed_timer(feed, AGAIN_MS);
+		return;
+	}
+	snprintf(data, sizeof(data), "{\"connection\":\"%s\"}", mux->secret);
+	feed_send(feed, "mux-open", data, strlen(data));
+	mux->wanted = NULL;
+	add_all(mux, wanted, params_get(&mux->vars, "HTTP_LAST_EVENT_ID"));
+	json_object_put(wanted);
+}
+
+static void
+mux_close(struct feed *feed)
+{
+	struct mux *mux = feed_data(feed);
+	char **v;
+
+	if (mux == NULL)
+		return;
+	while (!list_is_empty(&mux->legs))
+		leg_abort(&LIST_ENTRY(mux->legs.next, struct leg, of_mux)->sub);
+	for (v = mux->vars.envp; v != NULL && *v != NULL; v++)
+		free(*v);
+	free(mux->vars.envp);
+	free(mux->user);
+	json_object_put(mux->wanted);
+	buf_fini(&mux->text);
+	buf_fini(&mux->id);
+	free(mux);
+}
+
+static int
+copy_vars(struct params *to, const struct params *from)
+{
+	size_t n = 0, i;
+
+	while (from->envp[n] != NULL)
+		n++;
+	if ((to->envp = calloc(n + 1, sizeof(char *))) == NULL)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		if ((to->envp[i] = strdup(from->envp[i])) == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+make_secret(char secret[SECRET_TEXT])
+{
+	unsigned char bytes[SECRET_BYTES];
+	size_t i;
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return -EIO;
+	for (i = 0; i < sizeof(bytes); i++)
+		snprintf(secret + 2 * i, 3, "%02x", bytes[i]);
+	return 0;
+}
+
+/* "?s=" is a JSON array of subscriptions. A client's request for one within one is none of ours. */
+static int
+mux_open(struct feed *feed, const struct request *req)
+{
+	const char *text = query_get(&req->query, "s");
+	struct mux *mux;
+
+	if (params_get(req->vars, INSIDE) != NULL)
+		return HTTP_BAD_REQUEST;
+	if ((mux = calloc(1, sizeof(*mux))) == NULL)
+		return HTTP_INTERNAL_ERROR;
+	mux->feed = feed;
+	mux->site = req->route->site;
+	list_init(&mux->legs);
+	buf_init(&mux->text, TEXT_MAX);
+	buf_init(&mux->id, CONTROL_MAX);
+	feed_set_data(feed, mux);
+	if (copy_vars(&mux->vars, req->vars) < 0 || make_secret(mux->secret) < 0 ||
+	    (req->identity->user != NULL && (mux->user = strdup(req->identity->user)) == NULL))
+		return HTTP_INTERNAL_ERROR;
+	if (text != NULL && !json_text_check(text, strlen(text), NULL))
+		return HTTP_BAD_REQUEST;
+	mux->wanted = text != NULL ? json_tokener_parse(text) : json_object_new_array();
+	if (!json_object_is_type(mux->wanted, json_type_array))
+		return HTTP_BAD_REQUEST;
+	if (feed_timer(feed, SOON_MS) != 0)
+		return HTTP_INTERNAL_ERROR;
+	return feed_channel(feed, CHANNEL "%s", mux->secret);
+}
+
+const struct handler mux_handler = {
+    .name = "mux",
+    .open = mux_open,
+    .message = mux_message,
+    .timer = mux_timer,
+    .close = mux_close,
+    .is_private = true,
+};
+
+/* A POST that adds and removes */
+
+static void
+on_told(void *arg, const redisReply *reply)
+{
+	struct later *later = arg;
+
+	buf_truncate(&later->site->body, 0);
+	if (reply == NULL || reply->type != REDIS_REPLY_INTEGER)
+		later_refuse(later, HTTP_UNAVAILABLE, "Redis does not answer.");
+	else if (reply->integer == 0)
+		later_refuse(later, HTTP_NOT_FOUND, "There is no such connection.");
+	else if (buf_puts(&later->site->body, "{}\n") == 0)
+		later_answer(later, 202, "");
+	later_fini(later);
+	free(later);
+}
+
+/* The body with who asks; NULL, and why it is not. */
+static char *
+make_control(const struct request *req, const char *body, size_t len, const char **why)
+{
+	struct json_object *control = NULL;
+	struct message msg;
+	char *text = NULL, *copy;
+
+	*why = "The body must be a JSON object with add, remove, or both.";
+	if (len > CONTROL_MAX || (copy = strndup(body, len)) == NULL)
+		return NULL;
+	message_init(&msg, "", 0, copy, strlen(copy));
+	control = message_copy(&msg);
+	message_fini(&msg);
+	free(copy);
+	if (control == NULL)
+		return NULL;
+	json_object_object_del(control, "user");
+	if (req->identity->user != NULL)
+		json_object_object_add(control, "user",
+				       json_object_new_string(req->identity->user));
+	text = strdup(json_object_to_json_string_ext(control, JSON_C_TO_STRING_PLAIN));
+	json_object_put(control);
+	return text;
+}
+
+static bool
+is_secret(const char *text)
+{
+	return strlen(text) == SECRET_TEXT - 1 &&
+	       strspn(text, "0123456789abcdef") == SECRET_TEXT - 1;
+}
+
+static bool
+tell_holder(struct site *site, struct later *later, const char *secret, const char *control)
+{
+	char channel[1024];
+	const char *argv[] = {"PUBLISH", channel, control};
+
+	snprintf(channel, sizeof(channel), "%s" CHANNEL "%s", hub_prefix(site->hub), secret);
+	return hub_command(site->hub) != NULL &&
+	       command_send(hub_command(site->hub), on_told, later, 3, argv, NULL) == 0;
+}
+
+void
+mux_serve_post(struct site *site, struct subscriber *sub, const char *body, size_t len)
+{
+	const char *secret = query_get(&site->request.query, "connection"), *why;
+	char *control = make_control(&site->request, body, len, &why);
+	struct later *later = calloc(1, sizeof(*later));
+
+	if (control == NULL) {
+		site_refuse(site, sub, HTTP_BAD_REQUEST, why);
+	} else if (secret == NULL || !is_secret(secret)) {
+		site_refuse(site, sub, HTTP_BAD_REQUEST,
+			    "The parameter connection must be what mux-open has told.");
+	} else if (later == NULL || later_init(later, site) < 0) {
+		site_refuse(site, sub, HTTP_UNAVAILABLE, "This server has no room for it.");
+	} else if (!tell_holder(site, later, secret, control)) {
+		later_fini(later);
+		site_refuse(site, sub, HTTP_UNAVAILABLE, "Redis is away: nothing was changed.");
+	} else {
+		later_expect(later, sub);
+		later = NULL;
+	}
+	free(later);
+	free(control);
+}

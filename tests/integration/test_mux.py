@@ -1,0 +1,193 @@
+"""handler = mux: one connection that carries many routes."""
+
+import json
+import urllib.parse
+
+import pytest
+
+from test_auth import AUTH, bearer
+from test_publish import post
+from waiting import wait_for
+
+ROUTES = {
+    "mux": {"path": "/mux", "handler": "mux", "auth": "jwt none"},
+    "a": {"path": "/a/{name}", "channels": "m:{name}", "event": "named"},
+    "s": {"path": "/s/{name}", "streams": "m:s:{name}", "start": "0"},
+    "mine": {"path": "/mine", "channels": "m:mine:{user}", "auth": "jwt", "max_per_user": 1},
+    "until": {"path": "/until", "channels": "m:until", "until": "message.last == true"},
+    "wait": {"path": "/wait", "handler": "wait", "channels": "m:wait", "timeout": "100ms"},
+}
+
+
+@pytest.fixture(scope="module")
+def sluice(launch_shared):
+    sluice = launch_shared(ROUTES, auth=AUTH, server={"workers": 2})
+    wait_for(lambda: sluice.status()["redis_links"] >= 4, "all links to Redis are up")
+    return sluice
+
+
+class Mux:
+    """A connection and what it has told."""
+
+    def __init__(self, sluice, *wanted, **kw):
+        self.sluice, self.kw = sluice, kw
+        query = "?s=" + urllib.parse.quote(json.dumps(wanted)) if wanted else ""
+        self.stream = sluice.open("/mux" + query, **kw)
+        event = self.stream.next_event()
+        assert event.type == "mux-open"
+        self.secret = json.loads(event.data)["connection"]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stream.close()
+
+    def next(self, timeout=5.0):
+        """(key, name, id, data)"""
+        event = self.stream.next_event(timeout)
+        assert event.type == "mux", event
+        head, _, data = event.data.partition("\n")
+        return (*json.loads(head), data)
+
+    def change(self, status=202, secret=None, headers=None, **body):
+        got = post(self.sluice, f"/mux?connection={secret or self.secret}", json.dumps(body), headers=headers or self.kw.get("headers"))
+        assert got[0] == status, got
+
+    def opened(self, *keys):
+        for _ in keys:
+            key, name, _, data = self.next()
+            assert key in keys and name == "stream-open", (key, name, data)
+        return self
+
+
+def test_many_routes_on_one_connection(sluice, redis):
+    with Mux(sluice, ["1", "/a/x"], ["2", "/a/y"]) as mux:
+        mux.opened("1", "2")
+        assert sluice.status()["connections"] <= 2
+        redis.publish("m:x", "one\ntwo")
+        redis.publish("m:y", '{"n":1}')
+        got = sorted(mux.next() for _ in range(2))
+        assert got == [("1", "named", "", "one\ntwo"), ("2", "named", "", '{"n":1}')]
+
+
+def test_added_and_removed_by_any_worker(sluice, redis):
+    with Mux(sluice) as mux:
+        for n in range(8):
+            mux.change(add=[[f"k{n}", "/a/z"]])
+        mux.opened(*[f"k{n}" for n in range(8)])
+        redis.publish("m:z", "1")
+        assert sorted(mux.next()[0] for _ in range(8)) == [f"k{n}" for n in range(8)]
+        mux.change(remove=["k0", "k1", "nothing"], add=[["new", "/a/w"]])
+        mux.opened("new")
+        redis.publish("m:z", "2")
+        assert sorted(mux.next()[0] for _ in range(6)) == [f"k{n}" for n in range(2, 8)]
+    wait_for(lambda: sluice.status()["subscribers"] == 0, "all to be gone")
+    wait_for(lambda: not [c for c in redis.channels() if c.startswith("sluice:mux:")], "its channel to be left", 15)
+
+
+def test_a_refusal_ends_no_other(sluice, redis):
+    wanted = [["ok", "/a/x"], ["gone", "/nothing"], ["rule", "/a/%2A"], ["who", "/mine"], ["wait", "/wait"], ["mux", "/mux"],
+              ["ok", "/a/y"], "rubbish", ["", "/a/x"], ["far", "http://other/"], ["k" * 65, "/a/x"]]
+    with Mux(sluice, *wanted) as mux:
+        told = {}
+        for _ in wanted:
+            key, name, _, data = mux.next()
+            told.setdefault(key, []).append((name, json.loads(data).get("status") if name == "mux-refused" else None))
+        assert ("stream-open", None) in told["ok"] and ("mux-refused", 400) in told["ok"]
+        assert told["gone"] == [("mux-refused", 404)] and told["rule"] == [("mux-refused", 400)]
+        assert told["who"] == [("mux-refused", 401)] and told["mux"] == [("mux-refused", 400)]
+        assert told["wait"] == [("mux-refused", 504)] and told["far"] == [("mux-refused", 400)]
+        redis.publish("m:x", "1")
+        assert mux.next() == ("ok", "named", "", "1")
+
+
+def test_each_is_authorised_and_limited_as_its_own_route(sluice, redis):
+    with Mux(sluice, ["a", "/mine"], ["b", "/mine"], headers=bearer("zoe")) as mux:
+        told = {}
+        for _ in range(2):
+            key, name, _, data = mux.next()
+            told[name] = json.loads(data)
+        assert told["mux-refused"]["status"] == 429
+        redis.publish("m:mine:zoe", "1")
+        assert mux.next()[1:] == ("message", "", "1")
+        redis.publish("sluice:kick", "route:mine")
+        names = [mux.next()[1] for _ in range(2)]
+        assert names == ["stream-end", "mux-end"]
+
+
+def test_only_its_own_user_may_change_it(sluice):
+    with Mux(sluice, headers=bearer("zoe")) as mux:
+        mux.change(add=[["x", "/a/x"]], headers=bearer("eve"))
+        mux.change(add=[["y", "/a/x"]], headers={"Accept": "x"})
+        mux.change(add=[["z", "/a/x"]])
+        mux.opened("z")
+        mux.change(404, secret="0" * 32, add=[])
+        mux.change(400, secret="x", add=[])
+        assert post(sluice, f"/mux?connection={mux.secret}", "[]")[0] == 400
+        assert post(sluice, f"/mux?connection={mux.secret}", "{")[0] == 400
+
+
+def test_all_resume_from_the_one_id(sluice, redis):
+    client = redis.client()
+    client.delete("m:s:a", "m:s:b")
+    wanted = [["a", "/s/a"], ["live", "/a/x"], ["b", "/s/b"]]
+    with Mux(sluice, *wanted) as mux:
+        mux.opened("a", "live", "b")
+        client.xadd("m:s:a", {"data": "a1"})
+        assert mux.next()[3] == "a1"
+        client.xadd("m:s:b", {"data": "b1"})
+        assert mux.next()[3] == "b1"
+        last = mux.stream.parser.last_event_id
+        assert last.count(";") == 2
+        client.xadd("m:s:b", {"data": "b2"})
+        mux.next()
+    client.xadd("m:s:a", {"data": "a2"})
+    with Mux(sluice, *wanted, headers={"Last-Event-ID": last}) as mux:
+        got = {}
+        for _ in range(5):
+            key, name, _, data = mux.next()
+            got.setdefault(key, []).append(name if name.startswith("stream-") else data)
+        assert got == {"a": ["stream-open", "a2"], "b": ["stream-open", "b2"], "live": ["stream-open"]}
+    own = client.xrange("m:s:a")[0][0].decode()
+    with Mux(sluice, ["a", "/s/a", own]) as mux:
+        mux.opened("a")
+        assert mux.next()[3] == "a2"
+
+
+def test_an_end_for_good(sluice, redis):
+    with Mux(sluice, ["u", "/until"], ["x", "/a/x"]) as mux:
+        mux.opened("u", "x")
+        redis.publish("m:until", '{"last":true}')
+        told = [mux.next() for _ in range(3)]
+        assert [t[1] for t in told] == ["message", "stream-end", "mux-end"] and json.loads(told[2][3]) == {"for_good": True}
+        redis.publish("m:x", "1")
+        assert mux.next()[3] == "1"
+    with Mux(sluice, ["u", "/until", "0.end"]) as mux:
+        assert mux.next()[1:] == ("mux-end", "", '{"for_good":true}')
+
+
+def test_thirty_subscriptions(sluice, redis):
+    client = redis.client()
+    wanted = [[str(n), f"/s/many{n}"] for n in range(30)]
+    for n in range(30):
+        client.delete(f"m:s:many{n}")
+    seen, lasts = {str(n): [] for n in range(30)}, {}
+    for round in range(8):
+        with Mux(sluice, *[[k, p, *([lasts[k]] if k in lasts else [])] for k, p in wanted]) as mux:
+            for n in range(30):
+                for m in range(2):
+                    client.xadd(f"m:s:many{n}", {"data": f"{round}.{m}"})
+            for _ in range(40 if round < 7 else 1000):  # then it is cut
+                if all(len(v) == 16 for v in seen.values()):
+                    break
+                key, name, id, data = mux.next()
+                lasts[key] = id or lasts.get(key, "")
+                if name == "message":
+                    seen[key].append(data)
+    assert all(v == [f"{r}.{m}" for r in range(8) for m in range(2)] for v in seen.values())
+
+
+@pytest.mark.parametrize("query", ["?s=x", "?s=%7B%7D", "?s=1", "?s=%5B"])
+def test_what_is_no_list(sluice, query):
+    assert sluice.get("/mux" + query).status == 400
