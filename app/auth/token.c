@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "auth/bytes.h"
-#include "logic/json_text.h"
 #include "logic/message.h"
 #include "sse/utf8.h"
 
@@ -47,47 +46,21 @@ split(struct parts *parts, const char *text, size_t len)
 	return parts->header_len > 0 && parts->payload_len > 0 && parts->signature_len > 0;
 }
 
-/* How many names the outermost object of this JSON has, with repetitions. */
-static size_t
-count_names(const char *p, size_t len)
-{
-	size_t i, n = 0, depth = 0;
-	bool in_string = false;
-
-	for (i = 0; i < len; i++) {
-		if (in_string && p[i] == '\\')
-			i++;
-		else if (p[i] == '"')
-			in_string = !in_string;
-		else if (in_string)
-			continue;
-		else if (p[i] == '{' || p[i] == '[')
-			depth++;
-		else if (p[i] == '}' || p[i] == ']')
-			depth--;
-		else if (p[i] == ':' && depth == 1)
-			n++;
-	}
-	return n;
-}
-
 /* A JSON object in which each name stands once, the caller's; else NULL. */
 static struct json_object *
 parse_object(const char *p, size_t len)
 {
-	struct json_object *object;
+	struct json_object *object = NULL;
 	struct message msg;
 
 	if (utf8_valid_len(p, len) != len)
 		return NULL;
 	message_init(&msg, "", 0, p, len);
-	object = json_object_get(message_json(&msg));
+	if (json_object_is_type(message_json(&msg), json_type_object) &&
+	    message_has_unique_names(&msg))
+		object = json_object_get(message_json(&msg));
 	message_fini(&msg);
-	if (json_object_is_type(object, json_type_object) &&
-	    count_names(p, len) == (size_t)json_object_object_length(object))
-		return object;
-	json_object_put(object);
-	return NULL;
+	return object;
 }
 
 static struct json_object *

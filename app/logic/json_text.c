@@ -286,3 +286,47 @@ json_put_string(struct buf *b, const char *p, size_t len)
 		buf_truncate(b, before);
 	return rc;
 }
+
+/* Of an escape's four digits at p: 0xD800 for a first half, 0xDC00 for a second one, else 0. */
+static unsigned
+half_of(const char *p)
+{
+	if (p[0] != 'd' && p[0] != 'D')
+		return 0;
+	return strchr("89abAB", p[1]) != NULL     ? 0xD800
+	       : strchr("cdefCDEF", p[1]) != NULL ? 0xDC00
+						  : 0;
+}
+
+bool
+json_text_has_lone_surrogate(const char *p, size_t len)
+{
+	const char *end = p + len;
+
+	for (; p < end && (p = memchr(p, '\\', (size_t)(end - p))) != NULL; p += 2) {
+		if (end - p < 6 || p[1] != 'u' || half_of(p + 2) == 0)
+			continue;
+		if (half_of(p + 2) != 0xD800 || end - p < 12 || p[6] != '\\' || p[7] != 'u' ||
+		    half_of(p + 8) != 0xDC00)
+			return true;
+		p += 10; /* with the two of the loop: behind both */
+	}
+	return false;
+}
+
+size_t
+json_text_count_names(const char *p, size_t len)
+{
+	bool in_string = false;
+	size_t i, n = 0;
+
+	for (i = 0; i < len; i++) {
+		if (in_string && p[i] == '\\')
+			i++;
+		else if (p[i] == '"')
+			in_string = !in_string;
+		else if (p[i] == ':')
+			n += !in_string;
+	}
+	return n;
+}

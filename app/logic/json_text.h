@@ -23,6 +23,14 @@ enum { JSON_DEPTH_MAX = 64 };
  */
 bool json_text_check(const char *p, size_t len, bool *has_wide);
 
+/* json_text_has_lone_surrogate - of a text that is JSON: does a "\uD800" stand in it without its
+ * other half? It names no character (RFC 8259, 8.2). */
+bool json_text_has_lone_surrogate(const char *p, size_t len);
+
+/* json_text_count_names - of a text that is JSON: the members of all its objects, repeated names
+ * too. */
+size_t json_text_count_names(const char *p, size_t len);
+
 /*
  * json_text_widen - append the text, which must be JSON, with "e0" behind each integer beyond 64
  * bits: the same number, which json-c then keeps as it is written. Returns 0, -EMSGSIZE, -ENOMEM.

@@ -133,6 +133,33 @@ message_is_json(struct message *msg)
 	return msg->arrived->is_json;
 }
 
+/* The members of all objects; json-c has one of each name. At most JSON_DEPTH_MAX deep. */
+static size_t
+count_members(struct json_object *value)
+{
+	size_t n = 0, i;
+
+	if (json_object_is_type(value, json_type_object)) {
+		json_object_object_foreach(value, name, member)
+		{
+			(void)name;
+			n += 1 + count_members(member);
+		}
+	} else if (json_object_is_type(value, json_type_array)) {
+		for (i = 0; i < json_object_array_length(value); i++)
+			n += count_members(json_object_array_get_idx(value, i));
+	}
+	return n;
+}
+
+bool
+message_has_unique_names(struct message *msg)
+{
+	look(msg->arrived);
+	return json_text_count_names(msg->arrived->data, msg->arrived->data_len) ==
+	       count_members(msg->arrived->json);
+}
+
 struct json_object *
 message_json(struct message *msg)
 {

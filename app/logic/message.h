@@ -39,6 +39,10 @@ void message_fini(struct message *msg);
 /* message_share - msg shares what arrived, which must live longer. */
 void message_share(struct message *msg, struct message *arrived);
 
+/* message_has_unique_names - of a message that is JSON, as it arrived: does each name stand once in
+ * its object? Readers differ about which of two counts. */
+bool message_has_unique_names(struct message *msg);
+
 /* message_is_json - JSON's null is JSON, too, though message_json() gives NULL for it. */
 bool message_is_json(struct message *msg);
 

@@ -9,8 +9,10 @@
 #include "base/logger.h"
 #include "base/quota.h"
 #include "logic/expression.h"
+#include "logic/json_text.h"
 #include "logic/message.h"
 #include "redis/once.h"
+#include "sse/utf8.h"
 
 enum {
 	ONCE_LEN_MAX = 128,
@@ -109,8 +111,12 @@ make(struct publication *pub, const struct request *req, struct message *msg, co
 	int rc;
 
 	*why = "The body is not JSON.";
-	if (!message_is_json(msg))
+	if (utf8_valid_len(msg->data, msg->data_len) != msg->data_len || !message_is_json(msg) ||
+	    json_text_has_lone_surrogate(msg->data, msg->data_len))
 		return HTTP_BAD_REQUEST;
+	*why = "A name stands twice in an object.";
+	if (!message_has_unique_names(msg))
+		return 422;
 	request_read_params(req, params, PARAMS_MAX);
 	if ((rc = check(req, &scope, why)) != 0)
 		return rc;

@@ -171,10 +171,58 @@ full_buffer(void **state)
 	}
 }
 
+static void
+halves(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_lone;
+	} cases[] = {
+	    {"\"\"", false},
+	    {"\"\\ud83d\\ude00\"", false},
+	    {"\"\\uD83D\\uDE00\\ud83d\\ude00\"", false},
+	    {"\"\\\\ud800\"", false}, /* an escaped backslash, and text */
+	    {"\"\\u00d8\\ud7ff\\ue000\"", false},
+	    {"\"\\ud800\"", true},
+	    {"\"\\ud800x\"", true},
+	    {"\"\\ud800\\n\\udc00\"", true},
+	    {"\"\\udc00\\ud800\"", true},
+	    {"\"\\udc00\"", true},
+	    {"\"\\ud800\\ud800\\udc00\"", true},
+	    {"{\"\\ud800\":1}", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (json_text_has_lone_surrogate(cases[i].text, strlen(cases[i].text)) !=
+		    cases[i].is_lone)
+			fail_msg("%s", cases[i].text);
+	}
+}
+
+static void
+names(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+	} cases[] = {{"[]", 0},
+		     {"{\"a\":1}", 1},
+		     {"{\"a\":{\"b\":[{\"c\":1},{}]},\"d\":\":\"}", 4},
+		     {"{\"a:\":\"\\\":\",\"a:\":2}", 2},
+		     {"\":::\"", 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(json_text_count_names(cases[i].text, strlen(cases[i].text)),
+				 cases[i].n);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(halves),       cmocka_unit_test(names),
 	    cmocka_unit_test(what_is_json), cmocka_unit_test(beginnings),
 	    cmocka_unit_test(widened),      cmocka_unit_test(strings),
 	    cmocka_unit_test(full_buffer),
