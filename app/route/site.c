@@ -302,6 +302,20 @@ serve_post(struct site *site, struct subscriber *sub, const char *body, size_t l
 		posting_serve(site, sub, body, len);
 }
 
+/*
+ * A client that cannot read a stream asks for one message at a time. What it accepts says nothing:
+ * some that stand in for EventSource accept JSON. A feed that works by timers, or for subscribers
+ * alone, has no message for it.
+ */
+static bool
+wants_one(const struct request *req)
+{
+	const struct handler *h = req->route->handler;
+	const char *mode = query_get(&req->query, "mode");
+
+	return mode != NULL && strcmp(mode, "poll") == 0 && !h->is_queue && h->timer == NULL;
+}
+
 static void
 serve_get(struct site *site, struct subscriber *sub)
 {
@@ -309,7 +323,7 @@ serve_get(struct site *site, struct subscriber *sub)
 
 	if (h->answer != NULL)
 		answer_short(site, sub);
-	else if (h->is_wait)
+	else if (h->is_wait || wants_one(&site->request))
 		waiting_serve(site, sub);
 	else
 		open_stream(site, sub);

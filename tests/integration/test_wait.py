@@ -198,3 +198,29 @@ def test_from_a_script(sluice, redis):
     assert result.returncode == 1 and "400" in result.err
     assert sluice.run("wait", "-c", sluice.config, "/nothing").returncode == 1
     assert sluice.run("wait", "-c", sluice.config).returncode == 2
+
+
+def test_a_long_poll_of_any_route(sluice, redis):
+    """For clients that cannot read a stream."""
+    connection = ask(sluice, "/plain?mode=poll&timeout=2000")
+    redis.wait_subscribed("w:plain:1")
+    redis.publish("w:plain:1", '{"n":1}')
+    assert answer(connection)[:2] == (200, {"n": 1})
+
+
+def test_polls_one_after_the_other_miss_nothing(launch, redis):
+    sluice = launch({"s": {"path": "/s", "streams": "w:poll"}})
+    client = redis.client()
+    client.delete("w:poll")
+    ids = [client.xadd("w:poll", {"data": n}).decode() for n in range(5)]
+    after, got = "0-0", []
+    for _ in range(5):
+        status, body, headers = answer(ask(sluice, f"/s?mode=poll&after={after}"))
+        assert status == 200
+        got.append(body)
+        after = headers["last-event-id"]
+    assert got == list(range(5)) and after == ids[-1]
+    assert answer(ask(sluice, f"/s?mode=poll&after={after}&timeout=50"))[0] == 504
+    with sluice.open("/s", headers={"Accept": "text/event-stream, application/json"}) as stream:
+        client.xadd("w:poll", {"data": 9})
+        assert stream.next_message().data == "9"
