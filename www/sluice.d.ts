@@ -26,6 +26,8 @@ export interface Options {
 	backoff?: [number, number];
 	/** One connection for all tabs of the browser, where it can (Web Locks, BroadcastChannel). */
 	shared?: boolean;
+	/** The path of a route with handler = mux: one connection for all subscriptions. */
+	mux?: string;
 	/** The path of a route with handler = wait, with {name} and {id}. */
 	waitPath?: string;
 	EventSource?: any;

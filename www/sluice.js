@@ -1,24 +1,18 @@
-// sluice.js: what EventSource lacks. One module, no dependency, for browsers and Node.
-//
-//   const sluice = new Sluice("/events");
-//   const job = sluice.subscribe("/jobs/{id}/progress", {id: 42});
-//   job.listen(message => bar.value = message.json.percent);
-//   await job.ready;
-//   job.stop();
+// What EventSource lacks, in one module. sluice.d.ts says what each name is for.
 
 const OWN_EVENTS = ["stream-open", "stream-reset", "stream-end", "keep-alive"];
 const SEEN_MAX = 500;
 
 const DEFAULTS = {
-	servers: [""], // what stands before each path, tried in turn
-	token: null, // a text, or a function of one, for the parameter of jwt_query; asked for each attempt
+	servers: [""],
+	token: null,
 	tokenParameter: "token",
 	withCredentials: false,
-	stale: 45000, // ms without even a heartbeat, after which a connection is taken for dead
-	backoff: [500, 30000], // ms: the first wait is up to the first, each later one up to twice as long
-	shared: true, // one connection for all tabs, where the browser can
+	stale: 45000,
+	backoff: [500, 30000],
+	shared: true,
+	mux: "",
 	waitPath: "/wait/{name}/{id}",
-	// Looked up when used; may be given, as in Node.
 	EventSource: null,
 	fetch: null,
 	storage: null,
@@ -40,7 +34,7 @@ export function backoff([first, most], failures, random = Math.random) {
 	return random() * Math.min(most, first * 2 ** failures);
 }
 
-/** Of a message that is published, maybe more than once; a page without TLS has no randomUUID(). */
+/** A page without TLS has no randomUUID(). */
 const unique = () => Array.from({length: 3}, () => Math.random().toString(36).slice(2)).join("-");
 
 function message(type, data, id) {
@@ -49,10 +43,7 @@ function message(type, data, id) {
 	}};
 }
 
-/**
- * One EventSource after the other, for one path. Tells its owner what comes:
- * onMessage(message), onOpen({resumed, from}), onReset(reason), onEnd(reason), onError(error).
- */
+/** One EventSource after the other. Its owner has onMessage, onOpen, onReset, onEnd, onError. */
 class Connection {
 	constructor(options, path, names, owner) {
 		Object.assign(this, {options, path, names, owner});
@@ -168,7 +159,6 @@ class Connection {
 		this.open();
 	}
 
-	/** The machine slept, or the network is back: timers may be late. */
 	look() {
 		if (globalThis.document?.visibilityState === "hidden" || this.isStopped) return;
 		if (!this.source || Date.now() - this.heardAt > this.options.stale) this.reopen();
@@ -187,10 +177,11 @@ class Connection {
 	}
 }
 
-/**
- * One Connection for all tabs: who holds the lock of the path has it and tells the others; when that
- * tab is closed, the next one gets the lock and goes on from the last id.
- */
+/** A connection of its own, or a part of the one for all. */
+const connect = (options, path, names, owner) =>
+	options.mux ? new Leg(options.muxed ??= new Mux(options), path, owner) : new Connection(options, path, names, owner);
+
+/** One for all tabs: who holds the lock of the path has it, and tells the others; then the next one. */
 class Shared {
 	constructor(options, path, names, owner) {
 		Object.assign(this, {options, path, names: new Set(names), owner});
@@ -216,7 +207,6 @@ class Shared {
 		else this.say({hello: [name]});
 	}
 
-	/** The lock is ours until we stop. */
 	hold() {
 		const tell = kind => value => {
 			const {type, data, id} = value; // what can be posted of a message
@@ -225,7 +215,7 @@ class Shared {
 		};
 		const owner = Object.fromEntries(["onMessage", "onOpen", "onReset", "onEnd"].map(kind => [kind, tell(kind)]));
 		owner.onError = error => this.owner.onError(error);
-		this.connection = new Connection(this.options, this.path, [...this.names], owner);
+		this.connection = connect(this.options, this.path, [...this.names], owner);
 		this.connection.lastId = this.lastId;
 		this.connection.open();
 		return new Promise(resolve => this.release = resolve);
@@ -263,9 +253,124 @@ class Shared {
 	}
 }
 
+/** All subscriptions of a page on one Connection to a route with handler = mux. */
+class Mux {
+	constructor(options) {
+		this.options = options;
+		this.legs = new Map();
+		this.count = 0;
+	}
+
+	get path() {
+		const list = [...this.legs].map(([key, leg]) => this.entry(key, leg));
+		return `${this.options.mux}?s=${encodeURIComponent(JSON.stringify(list))}`;
+	}
+
+	entry(key, leg) {
+		leg.isAsked = true;
+		return [key, this.options.base + leg.path, leg.lastId];
+	}
+
+	add(leg) {
+		const key = leg.key ??= `${++this.count}`;
+		this.legs.set(key, leg);
+		leg.isAsked = false;
+		if (this.secret) this.ask();
+		else if (!this.connection) this.open();
+	}
+
+	ask() {
+		const add = [...this.legs].filter(([, leg]) => !leg.isAsked).map(([key, leg]) => this.entry(key, leg));
+		if (add.length) this.change({add});
+	}
+
+	remove(leg) {
+		if (!this.legs.delete(leg.key)) return;
+		if (!this.legs.size) this.close();
+		else if (this.secret) this.change({remove: [leg.key]});
+	}
+
+	open() {
+		this.connection = new Connection(this.options, "", ["mux", "mux-open"], this);
+		Object.defineProperty(this.connection, "path", {get: () => this.path});
+		this.connection.open();
+	}
+
+	close() {
+		this.connection?.stop();
+		this.connection = this.secret = null;
+	}
+
+	change(what) {
+		const {fetch, servers} = this.options;
+		(fetch ?? globalThis.fetch)(`${servers[0]}${this.options.mux}?connection=${this.secret}`,
+			{method: "POST", body: JSON.stringify(what), credentials: "same-origin"})
+			.then(({ok}) => ok || this.connection?.reopen(), () => this.connection?.reopen());
+	}
+
+	onMessage({type, data}) {
+		this.connection.lastId = "";
+		if (type === "mux-open") {
+			this.secret = JSON.parse(data).connection;
+			this.ask(); // those that came meanwhile
+			return;
+		}
+		const eol = data.indexOf("\n");
+		const [key, name, id] = JSON.parse(data.slice(0, eol));
+		this.legs.get(key)?.take(name, id, data.slice(eol + 1));
+	}
+
+	onOpen() {
+		this.secret = null;
+	}
+
+	onReset() {}
+
+	onEnd(reason) {
+		for (const leg of [...this.legs.values()]) leg.owner.onEnd(reason);
+	}
+
+	onError(error) {
+		for (const leg of [...this.legs.values()]) leg.owner.onError(error);
+	}
+}
+
+class Leg {
+	constructor(mux, path, owner) {
+		Object.assign(this, {mux, path, owner, lastId: ""});
+	}
+
+	open() {
+		this.mux.add(this);
+	}
+
+	follow() {}
+
+	take(name, id, data) {
+		const {owner} = this;
+		if (name === "mux-refused") owner.onError(Object.assign(new Error(data), {status: JSON.parse(data).status}));
+		else if (name === "mux-end" && !JSON.parse(data).for_good) setTimeout(() => this.mux.legs.has(this.key) && this.open(), 1000 * Math.random());
+		else if (name === "mux-end") owner.onEnd("gone");
+		else {
+			this.lastId = id || this.lastId;
+			if (name === "stream-open") owner.onOpen(JSON.parse(data));
+			else if (name === "stream-reset") owner.onReset(JSON.parse(data).reason);
+			else if (name !== "stream-end") owner.onMessage(message(name, data, id));
+			else if (id.endsWith(".end")) owner.onEnd(JSON.parse(data).reason);
+		}
+	}
+
+	close() {
+		this.mux.remove(this);
+	}
+
+	stop() {
+		this.close();
+	}
+}
+
 const canShare = () => globalThis.navigator?.locks && globalThis.BroadcastChannel && globalThis.document;
 
-/** What subscribe() gives: listen, ready, stop. */
 class Subscription {
 	constructor(sluice, path, {from = "", load = false, events = [], shared} = {}) {
 		const {options} = sluice;
@@ -273,9 +378,8 @@ class Subscription {
 		this.listeners = [];
 		this.lastId = from || this.storage?.getItem(this.key) || "";
 		this.ready = new Promise((resolve, reject) => Object.assign(this, {resolve, reject}));
-		this.ready.catch(() => {}); // who does not wait for it is not warned about it
-		const Transport = (shared ?? options.shared) && !this.lastId && canShare() ? Shared : Connection;
-		this.transport = new Transport(options, path, events, this);
+		this.ready.catch(() => {});
+		this.transport = (shared ?? options.shared) && !this.lastId && canShare() ? new Shared(options, path, events, this) : connect(options, path, events, this);
 		this.transport.lastId = this.lastId;
 		this.names = new Set(events);
 	}
@@ -284,7 +388,6 @@ class Subscription {
 		return `sluice ${this.path}`;
 	}
 
-	/** listen(fn), or listen(name, fn) for the events of that name. Returns this. */
 	listen(name, fn) {
 		if (typeof name === "function") [name, fn] = ["", name];
 		if (name && name !== "message" && !this.names.has(name)) {
@@ -296,7 +399,6 @@ class Subscription {
 		return this;
 	}
 
-	/** What came may not be all: fetch anew. */
 	onReset(reason) {
 		this.reset?.(reason);
 	}
@@ -331,20 +433,15 @@ class Subscription {
 	}
 }
 
-/** The streams of one site. */
 export class Sluice {
 	constructor(base = "", options = {}) {
 		this.options = {...DEFAULTS, ...options};
+		this.options.base = base;
 		this.options.servers = (options.servers ?? [""]).map(server => server + base);
 		this.subscriptions = new Set();
 		this.isConnected = true;
 	}
 
-	/**
-	 * subscribe("/jobs/{id}", {id: 42}, {events, from, load}): events are names besides "message"; from is
-	 * the id behind which it begins; load keeps the position in localStorage. The handle's open, reset,
-	 * end and error may be set to functions.
-	 */
 	subscribe(path, params, options) {
 		if (typeof params === "string") [params, options] = [{}, {from: params}]; // (channel, offset)
 		const subscription = new Subscription(this, expand(path, params), options);
@@ -365,7 +462,6 @@ export class Sluice {
 		for (const {transport} of this.subscriptions) (transport.connection ?? transport).open();
 	}
 
-	/** Nothing comes until connect(), which goes on where each stood. */
 	disconnect() {
 		this.isConnected = false;
 		for (const {transport} of this.subscriptions) {
@@ -397,13 +493,11 @@ export class Sluice {
 		return body;
 	}
 
-	/** publish("/chat/{room}", value, {room}): said again after a failure, it is published once. */
 	async publish(path, value, params, {tries = 4} = {}) {
 		return this.#answer(await this.#ask(expand(path, params), {
 			method: "POST", body: JSON.stringify(value), headers: {"Content-Type": "application/json", "Idempotency-Key": unique()}}, tries));
 	}
 
-	/** once(name, id, {timeout}): the first message of a route with handler = wait; rejects with status 504 after timeout ms. */
 	async once(name, id, {timeout = 10000, after, signal} = {}) {
 		const query = new URLSearchParams({timeout, ...(after ? {after} : {})});
 		return this.#answer(await this.#ask(`${expand(this.options.waitPath, {name, id})}?${query}`, {signal}));

