@@ -12,17 +12,30 @@ class Redis:
         self.sock.connect(path)
         self.reader = self.sock.makefile("rb")
 
+    def command(self, *words):
+        """What Redis answers: an int, str, None or a list of them."""
+        words = [str(word).encode() for word in words]
+        self.sock.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
+        return self._reply()
+
+    def _reply(self):
+        line = self.reader.readline()
+        kind, rest = line[:1], line[1:].strip()
+        if kind == b":":
+            return int(rest)
+        if kind == b"+":
+            return rest.decode()
+        if kind == b"$":
+            n = int(rest)
+            return None if n < 0 else self.reader.read(n + 2)[:-2].decode()
+        if kind == b"*":
+            n = int(rest)
+            return None if n < 0 else [self._reply() for _ in range(n)]
+        raise OSError("Redis answered " + repr(line))
+
     def publish(self, channel, payload):
         """Returns the number of subscriptions that the message went to."""
-        words = [b"PUBLISH", channel.encode(), payload.encode()]
-        command = b"*%d\r\n" % len(words)
-        for word in words:
-            command += b"$%d\r\n%s\r\n" % (len(word), word)
-        self.sock.sendall(command)
-        reply = self.reader.readline()
-        if not reply.startswith(b":"):
-            raise OSError("Redis answered " + repr(reply))
-        return int(reply[1:])
+        return self.command("PUBLISH", channel, payload)
 
     def close(self):
         self.reader.close()
