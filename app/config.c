@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/strings.h"
 #include "config_auth.h"
 #include "config_keys.h"
 #include "config_route.h"
@@ -63,10 +64,7 @@ config_free(struct config *cfg)
 	free(cfg->server.log);
 	redis_settings_fini(&cfg->redis);
 	auth_settings_fini(&cfg->auth);
-	for (size_t i = 0;
-	     cfg->server.trusted_proxies != NULL && cfg->server.trusted_proxies[i] != NULL; i++)
-		free(cfg->server.trusted_proxies[i]);
-	free(cfg->server.trusted_proxies);
+	strings_free(cfg->server.trusted_proxies);
 	free(cfg);
 }
 

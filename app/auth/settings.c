@@ -2,23 +2,14 @@
 
 #include <stdlib.h>
 
+#include "base/strings.h"
 #include "logic/sandbox.h"
-
-static void
-free_strings(char **list)
-{
-	size_t i;
-
-	for (i = 0; list != NULL && list[i] != NULL; i++)
-		free(list[i]);
-	free(list);
-}
 
 void
 auth_settings_fini(struct auth_settings *settings)
 {
 	auth_key_free(settings->jwt.key);
-	free_strings(settings->jwt.algorithms);
+	strings_free(settings->jwt.algorithms);
 	free(settings->jwt.issuer);
 	free(settings->jwt.audience);
 	free(settings->jwt.user_claim);

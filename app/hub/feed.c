@@ -454,7 +454,8 @@ feed_left(struct feed *fd)
 void
 feed_linger(struct feed *fd)
 {
-	if (fd->class->is_closing || fd->is_refused)
+	/* A private one nobody else will find. */
+	if (fd->class->is_closing || fd->is_refused || fd->class->handler->is_private)
 		feed_bury(fd);
 	else
 		fifo_add(&fd->class->hub->lingering, &fd->linger);

@@ -9,6 +9,7 @@
 #include "auth/token.h"
 #include "base/clock.h"
 #include "base/logger.h"
+#include "base/strings.h"
 #include "route/origin.h"
 #include "route/serving.h"
 
@@ -228,12 +229,8 @@ by_web_server(struct site *site)
 static void
 deferred_free(struct deferred *d)
 {
-	char **v;
-
 	list_del(&d->of_site);
-	for (v = d->params.envp; v != NULL && *v != NULL; v++)
-		free(*v);
-	free(d->params.envp);
+	strings_free(d->params.envp);
 	free(d->body);
 	free(d);
 }
@@ -261,21 +258,15 @@ static struct deferred *
 defer(struct site *site, const char *body, size_t len)
 {
 	struct deferred *d = calloc(1, sizeof(*d));
-	char *const *v = site->request.vars->envp;
-	size_t n = 0, i;
 
 	if (d == NULL)
 		return NULL;
 	list_init(&d->of_site);
 	d->site = site;
-	while (v[n] != NULL)
-		n++;
-	if ((d->params.envp = calloc(n + 1, sizeof(char *))) == NULL ||
-	    (d->body = malloc(len + 1)) == NULL)
-		goto fail;
-	for (i = 0; i < n; i++) {
-		if ((d->params.envp[i] = strdup(v[i])) == NULL)
-			goto fail;
+	if ((d->params.envp = strings_copy(site->request.vars->envp)) == NULL ||
+	    (d->body = malloc(len + 1)) == NULL) {
+		deferred_free(d);
+		return NULL;
 	}
 	if (len > 0)
 		memcpy(d->body, body, len);
@@ -283,9 +274,6 @@ defer(struct site *site, const char *body, size_t len)
 	d->waiter.on_known = on_session;
 	list_add_tail(&site->deferred, &d->of_site);
 	return d;
-fail:
-	deferred_free(d);
-	return NULL;
 }
 
 void

@@ -20,6 +20,7 @@
 #include <sys/random.h>
 
 #include "base/logger.h"
+#include "base/strings.h"
 #include "logic/json_text.h"
 #include "logic/message.h"
 #include "redis/command.h"
@@ -466,36 +467,17 @@ static void
 mux_close(struct feed *feed)
 {
 	struct mux *mux = feed_data(feed);
-	char **v;
 
 	if (mux == NULL)
 		return;
 	while (!list_is_empty(&mux->legs))
 		leg_abort(&LIST_ENTRY(mux->legs.next, struct leg, of_mux)->sub);
-	for (v = mux->vars.envp; v != NULL && *v != NULL; v++)
-		free(*v);
-	free(mux->vars.envp);
+	strings_free(mux->vars.envp);
 	free(mux->user);
 	json_object_put(mux->wanted);
 	buf_fini(&mux->text);
 	buf_fini(&mux->id);
 	free(mux);
-}
-
-static int
-copy_vars(struct params *to, const struct params *from)
-{
-	size_t n = 0, i;
-
-	while (from->envp[n] != NULL)
-		n++;
-	if ((to->envp = calloc(n + 1, sizeof(char *))) == NULL)
-		return -ENOMEM;
-	for (i = 0; i < n; i++) {
-		if ((to->envp[i] = strdup(from->envp[i])) == NULL)
-			return -ENOMEM;
-	}
-	return 0;
 }
 
 static int
@@ -528,7 +510,8 @@ mux_open(struct feed *feed, const struct request *req)
 	buf_init(&mux->text, TEXT_MAX);
 	buf_init(&mux->id, CONTROL_MAX);
 	feed_set_data(feed, mux);
-	if (copy_vars(&mux->vars, req->vars) < 0 || make_secret(mux->secret) < 0 ||
+	if ((mux->vars.envp = strings_copy(req->vars->envp)) == NULL ||
+	    make_secret(mux->secret) < 0 ||
 	    (req->identity->user != NULL && (mux->user = strdup(req->identity->user)) == NULL))
 		return HTTP_INTERNAL_ERROR;
 	if (text != NULL && !json_text_check(text, strlen(text), NULL))

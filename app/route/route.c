@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/strings.h"
 #include "route/mux.h"
 
 enum { PARAM_LEN_MAX = 128 };
@@ -30,16 +31,6 @@ free_rules(struct param_rule *rules, size_t n)
 		free(rules[i].text);
 	}
 	free(rules);
-}
-
-static void
-free_strings(char **list)
-{
-	size_t i;
-
-	for (i = 0; list != NULL && list[i] != NULL; i++)
-		free(list[i]);
-	free(list);
 }
 
 void
@@ -73,11 +64,11 @@ route_free(struct route *rt)
 	free(rt->logic.transform);
 	free(rt->logic.until);
 	free(rt->logic.script);
-	free_strings(rt->logic.params);
-	free_strings(rt->logic.request_params);
+	strings_free(rt->logic.params);
+	strings_free(rt->logic.request_params);
 	template_free(rt->stream.heartbeat_data);
 	free(rt->stream.heartbeat_event);
-	free_strings(rt->cors_origins);
+	strings_free(rt->cors_origins);
 	free(rt->source);
 	free(rt->key);
 	free(rt);
