@@ -8,8 +8,8 @@ import signal
 import subprocess
 import time
 
+import chromium
 import pytest
-from selenium import webdriver
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 START_S = 30
@@ -80,18 +80,7 @@ def demo():
 
 @pytest.fixture
 def browser(tmp_path):
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
-                 "--no-first-run", "--disable-background-networking",
-                 "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-                 f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(
-        service=webdriver.ChromeService("/usr/bin/chromedriver")
-        if hasattr(webdriver, "ChromeService")
-        else webdriver.chrome.service.Service("/usr/bin/chromedriver"), options=options)
+    driver = chromium.start(tmp_path / "profile")
     yield driver
     driver.quit()
 

@@ -1,0 +1,21 @@
+"""A headless Chromium of one's own."""
+
+from selenium import webdriver
+
+
+def start(profile):
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
+                 "--no-first-run", "--disable-background-networking",
+                 "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+                 f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(
+        service=webdriver.ChromeService("/usr/bin/chromedriver")
+        if hasattr(webdriver, "ChromeService")
+        else webdriver.chrome.service.Service("/usr/bin/chromedriver"), options=options)
+    # The page of a new tab, which comes late, must not take the place of the first one that is asked for.
+    driver.get("data:text/plain,")
+    return driver
