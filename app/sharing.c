@@ -1,6 +1,27 @@
 #include "sharing.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+
+/* Who asks has names of its own for Lua, which begin with a "?"; for a reader they are the same. */
+static const char *
+shown(const char *name)
+{
+	return *name == '?' ? name + 1 : name;
+}
+
+static bool
+is_shown_before(const struct route *rt, size_t n)
+{
+	const char *name = shown(route_key_param(rt, n));
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(shown(route_key_param(rt, i)), name) == 0)
+			return true;
+	}
+	return false;
+}
 
 const char *
 sharing_text(const struct route *rt, char text[SHARING_TEXT])
@@ -15,8 +36,10 @@ sharing_text(const struct route *rt, char text[SHARING_TEXT])
 	if (route_key_param(rt, 0) == NULL)
 		return "all";
 	len = (size_t)snprintf(text, SHARING_TEXT, "those with the same");
-	for (size_t n = 0; (name = route_key_param(rt, n)) != NULL && len < SHARING_TEXT; n++)
-		len += (size_t)snprintf(text + len, SHARING_TEXT - len, "%s %s", n > 0 ? "," : "",
-					name);
+	for (size_t n = 0; (name = route_key_param(rt, n)) != NULL && len < SHARING_TEXT; n++) {
+		if (!is_shown_before(rt, n))
+			len += (size_t)snprintf(text + len, SHARING_TEXT - len, "%s %s",
+						n > 0 ? "," : "", shown(name));
+	}
 	return text;
 }

@@ -511,3 +511,9 @@ def test_tail_as_a_user(sluice, redis):
         tail.kill()
         tail.wait()
     assert sluice.run("tail", "-c", sluice.config, "--token", "x", "/inbox").returncode == 1
+
+
+def test_routes_tell_who_shares(launch):
+    sluice = launch({"x": {"path": "/x/{room}", "channels": "a:{room}:{user}", "filter": "message.to == user and claims.level > 3",
+                           "auth": "jwt"}}, auth=AUTH, start=False)
+    assert "those with the same room, user, claims.level" in sluice.run("routes", "-c", sluice.config).out
