@@ -1,0 +1,269 @@
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/counters.h"
+#include "base/logger.h"
+#include "hub/queue_private.h"
+#include "redis/command.h"
+#include "redis/group.h"
+
+enum {
+	ASK_MAX = 256,  /* entries that are asked for at once */
+	ACK_MAX = 256,  /* and acknowledged */
+	CLAIM_MAX = 64, /* and claimed */
+	LOG_PAUSE_MS = 60000
+};
+
+#define CONSUMER_FORGOTTEN_MS "3600000"
+
+static uint64_t
+now_ms(const struct queue *q)
+{
+	return uv_now(q->tick.loop);
+}
+
+/* One answer fewer to wait for. Returns whether anybody still wants it. */
+static bool
+is_answered(struct queue *q, bool *is_pending)
+{
+	*is_pending = false;
+	q->n_pending--;
+	if (q->feed != NULL)
+		return true;
+	queue_free_if_done(q);
+	return false;
+}
+
+static bool
+send_command(struct queue *q, command_fn fn, int argc, const char *const *argv)
+{
+	struct command *command = q->feed->class->hub->command;
+
+	if (command == NULL || command_send(command, fn, q, argc, argv, NULL) < 0)
+		return false;
+	q->n_pending++;
+	return true;
+}
+
+static void
+log_error(const struct queue *q, const redisReply *reply)
+{
+	static struct logger_pause pause;
+
+	if (reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+	    logger_may(&pause, now_ms(q), LOG_PAUSE_MS))
+		logger_warn("Redis refuses a command for the queue %s of group %s: %s", q->key,
+			    q->group.p, reply->str);
+}
+
+static bool
+begins_with(const redisReply *reply, const char *word)
+{
+	return reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+	       strncmp(reply->str, word, strlen(word)) == 0;
+}
+
+static void
+on_soon(uv_timer_t *timer)
+{
+	queue_go_on(timer->data);
+}
+
+/* Once this turn is over: by then all who can be written were. */
+void
+queue_go_on_soon(struct queue *q)
+{
+	if (!uv_is_active((uv_handle_t *)&q->soon))
+		uv_timer_start(&q->soon, on_soon, 0, 0);
+}
+
+/* Acknowledging */
+
+/* Those that were named are the first: later ones stand behind them. */
+static void
+on_done_acked(void *arg, const redisReply *reply)
+{
+	struct queue *q = arg;
+
+	if (!is_answered(q, &q->is_acking))
+		return;
+	log_error(q, reply);
+	if (reply == NULL || reply->type != REDIS_REPLY_INTEGER)
+		return; /* at the next tick */
+	counters_add(COUNTER_ACKED, reply->integer);
+	while (q->n_acking > 0 && !list_is_empty(&q->done)) {
+		queue_forget(q, LIST_ENTRY(q->done.next, struct held, node));
+		q->n_acking--;
+	}
+	queue_acknowledge(q);
+}
+
+void
+queue_acknowledge(struct queue *q)
+{
+	const char *argv[3 + ACK_MAX] = {"XACK", q->key, q->group.p};
+	struct list *node;
+	int argc = 3;
+
+	if (q->is_acking)
+		return;
+	for (node = q->done.next; node != &q->done && argc < 3 + ACK_MAX; node = node->next)
+		argv[argc++] = LIST_ENTRY(node, struct held, node)->id;
+	q->n_acking = (unsigned)argc - 3;
+	if (argc > 3)
+		q->is_acking = send_command(q, on_done_acked, argc, argv);
+}
+
+/* Asking */
+
+static void
+on_entries(void *arg, const redisReply *reply)
+{
+	struct queue *q = arg;
+
+	if (!is_answered(q, &q->is_asking))
+		return;
+	q->n_coming -= q->n_asked;
+	if (begins_with(reply, "NOGROUP"))
+		q->is_known = false; /* somebody has deleted it, or the stream */
+	else
+		log_error(q, reply);
+	queue_give_all(q, group_entries(reply));
+	if (q->has_grown || !q->is_known)
+		queue_go_on_soon(q);
+}
+
+static void
+ask(struct queue *q)
+{
+	unsigned n = queue_count_free(q);
+	char count[16];
+	const char *argv[] = {"XREADGROUP", "GROUP",   q->group.p, q->consumer, "COUNT",
+			      count,        "STREAMS", q->key,     ">"};
+
+	if (n == 0)
+		return; /* who is free again will ask */
+	q->has_grown = false;
+	q->n_asked = n < ASK_MAX ? n : ASK_MAX;
+	snprintf(count, sizeof(count), "%u", q->n_asked);
+	if ((q->is_asking = send_command(q, on_entries, 9, argv)))
+		q->n_coming += q->n_asked;
+}
+
+static void
+on_claimed(void *arg, const redisReply *reply)
+{
+	struct queue *q = arg;
+	const redisReply *entries;
+	size_t n_dead = 0;
+
+	if (!is_answered(q, &q->is_claiming))
+		return;
+	q->n_coming -= q->n_claimed;
+	log_error(q, reply);
+	queue_go_on_soon(q); /* what was kept free for these may be asked for */
+	if ((entries = group_claimed(reply, &n_dead)) == NULL)
+		return;
+	counters_add(COUNTER_DEAD_LETTERED, (int64_t)n_dead);
+	counters_add(COUNTER_CLAIMED, (int64_t)entries->elements);
+	if (n_dead > 0)
+		logger_warn("queue %s, group %s: %zu entries were delivered too often, and stand "
+			    "in %s now",
+			    q->key, q->group.p, n_dead, q->dead_key);
+	if (n_dead + entries->elements > 0)
+		q->claim_at_ms = 0; /* there may be more */
+	queue_give_all(q, entries);
+}
+
+static void
+claim(struct queue *q)
+{
+	const struct feed_settings *fs = queue_settings(q);
+	bool has_dead = q->dead_key != NULL;
+	char idle[24], count[16], max[16];
+	const char *argv[] = {
+	    "EVAL",     GROUP_CLAIM_SCRIPT, "2",  q->key, has_dead ? q->dead_key : q->key,
+	    q->group.p, q->consumer,        idle, count,  max};
+	unsigned n = queue_count_free(q);
+
+	if (q->is_claiming || n == 0 || now_ms(q) < q->claim_at_ms)
+		return;
+	q->claim_at_ms = now_ms(q) + fs->claim_after_ms / 4;
+	snprintf(idle, sizeof(idle), "%llu", (unsigned long long)fs->claim_after_ms);
+	q->n_claimed = n < CLAIM_MAX ? n : CLAIM_MAX;
+	snprintf(count, sizeof(count), "%u", q->n_claimed);
+	snprintf(max, sizeof(max), "%u", has_dead ? fs->max_deliveries : 0);
+	if ((q->is_claiming = send_command(q, on_claimed, 10, argv)))
+		q->n_coming += q->n_claimed;
+}
+
+static void
+on_created(void *arg, const redisReply *reply)
+{
+	struct queue *q = arg;
+	bool was_awaited;
+
+	if (!is_answered(q, &q->is_creating))
+		return;
+	if (reply == NULL ||
+	    (reply->type == REDIS_REPLY_ERROR && !begins_with(reply, "BUSYGROUP"))) {
+		log_error(q, reply);
+		return; /* at the next tick */
+	}
+	was_awaited = q->is_awaited;
+	q->is_known = true;
+	q->is_awaited = false;
+	if (was_awaited)
+		feed_confirmed(q->feed);
+	queue_go_on_soon(q);
+}
+
+static void
+create(struct queue *q)
+{
+	const struct feed_settings *fs = queue_settings(q);
+	char start[24] = "$";
+	const char *argv[] = {"EVAL", GROUP_CREATE_SCRIPT, "1", q->key, q->group.p, start};
+
+	if (q->is_creating)
+		return;
+	if (fs->start.is_beginning)
+		strcpy(start, "0");
+	else if (fs->start.last > 0)
+		snprintf(start, sizeof(start), "last:%u", fs->start.last);
+	q->is_creating = send_command(q, on_created, 6, argv);
+}
+
+void
+queue_go_on(struct queue *q)
+{
+	if (!q->is_known) {
+		create(q);
+		return;
+	}
+	queue_acknowledge(q);
+	claim(q);
+	if (!q->is_asking)
+		ask(q);
+}
+
+static void
+on_left(void *arg, const redisReply *reply)
+{
+	struct queue *q = arg;
+
+	(void)reply;
+	q->n_pending--;
+	queue_free_if_done(q);
+}
+
+void
+queue_leave(struct queue *q)
+{
+	const char *argv[] = {"EVAL",      GROUP_LEAVE_SCRIPT,   "1", q->key, q->group.p,
+			      q->consumer, CONSUMER_FORGOTTEN_MS};
+
+	send_command(q, on_left, 7, argv);
+}

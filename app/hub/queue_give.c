@@ -1,0 +1,237 @@
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/counters.h"
+#include "hub/delivery.h"
+#include "hub/queue_private.h"
+#include "logic/entry.h"
+
+/* What is held */
+
+void
+queue_forget(struct queue *q, struct held *h)
+{
+	list_del(&h->node);
+	map_del(&q->by_id, &h->by_id);
+	if (h->share != NULL)
+		h->share->n_held--;
+	free(h);
+}
+
+static struct held *
+find_held(const struct queue *q, const char *id, size_t len)
+{
+	struct map_node *node = map_find(&q->by_id, id, len);
+
+	return node != NULL ? MAP_ENTRY(node, struct held, by_id) : NULL;
+}
+
+/* Nobody is to have it any more. */
+void
+queue_finish(struct queue *q, struct held *h)
+{
+	if (h->share != NULL)
+		h->share->n_held--;
+	h->share = NULL;
+	list_move_tail(&q->done, &h->node);
+}
+
+/* "GROUP ID ID…": it may have been another worker's client that told us. */
+void
+queue_acked(struct feed *fd, const struct message *notice)
+{
+	struct queue *q = queue_of(fd);
+	const char *p = notice->data, *end = p + notice->data_len;
+	size_t len = strlen(q->group.p);
+	struct held *h;
+
+	if ((size_t)(end - p) <= len || memcmp(p, q->group.p, len) != 0 || p[len] != ' ')
+		return;
+	for (p += len + 1; p < end; p += len + 1) {
+		const char *space = memchr(p, ' ', (size_t)(end - p));
+
+		len = space != NULL ? (size_t)(space - p) : (size_t)(end - p);
+		if ((h = find_held(q, p, len)) != NULL && h->share != NULL)
+			queue_forget(q, h);
+	}
+	queue_go_on_soon(q);
+}
+
+/* Giving */
+
+static bool
+is_free(const struct queue *q, const struct share *share)
+{
+	const struct subscriber *sub = share->sub;
+
+	return sub->state == SUBSCRIBER_OPEN && !sub->is_blocked && sub->own.len == 0 &&
+	       share->n_held < queue_settings(q)->prefetch;
+}
+
+/* How many could be given an entry beyond those that will come. */
+unsigned
+queue_count_free(const struct queue *q)
+{
+	const struct list *node;
+	unsigned n = 0;
+
+	for (node = q->shares.next; node != &q->shares; node = node->next)
+		n += is_free(q, LIST_ENTRY(node, struct share, of_queue));
+	return n > q->n_coming ? n - q->n_coming : 0;
+}
+
+/*
+ * Whose turn it is: not the one who has had it and did not acknowledge, if there is another. Who
+ * was free when we asked may have left since: then it is anybody's.
+ */
+static struct share *
+choose(const struct queue *q, const struct share *had)
+{
+	struct list *node;
+	struct share *second = NULL, *third = NULL;
+
+	for (node = q->shares.next; node != &q->shares; node = node->next) {
+		struct share *share = LIST_ENTRY(node, struct share, of_queue);
+
+		if (is_free(q, share) && share != had)
+			return share;
+		if (is_free(q, share))
+			second = share;
+		else if (share->sub->state == SUBSCRIBER_OPEN)
+			third = third != NULL ? third : share;
+	}
+	return second != NULL ? second : third;
+}
+
+/* It is this one's from now on. Returns NULL if out of memory. */
+static struct held *
+hold(struct queue *q, const struct stream_id *id, struct held *h)
+{
+	if (h == NULL) {
+		if ((h = calloc(1, sizeof(*h))) == NULL)
+			return NULL;
+		list_init(&h->node);
+		stream_id_print(h->id, id);
+		if (map_add(&q->by_id, &h->by_id, h->id, strlen(h->id)) < 0) {
+			free(h);
+			return NULL;
+		}
+	}
+	if (h->share != NULL)
+		h->share->n_held--;
+	h->share = NULL;
+	return h;
+}
+
+struct giving {
+	struct buf *frame;
+	unsigned n_events;
+	int rc;
+};
+
+static void
+put_event(struct delivery *dl, const struct event *ev, bool is_last)
+{
+	struct giving *g = dl->arg;
+	size_t n_replaced = 0;
+
+	(void)is_last;
+	if (g->rc < 0 || (g->rc = event_append(g->frame, ev, &n_replaced)) < 0)
+		return;
+	counters_add(COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
+	counters_add(COUNTER_EVENTS, 1);
+	g->n_events++;
+}
+
+/* What the route makes of the entry, into the hub's frame. */
+static struct giving
+render(struct queue *q, const struct stream_id *id, struct message *arrived, bool *ends)
+{
+	struct feed *fd = q->feed;
+	struct giving g = {.frame = &fd->class->hub->frame};
+	struct delivery dl = {.feed = fd,
+			      .cursor = id,
+			      .n_cursor = 1,
+			      .callback = fd->more->callback,
+			      .send = put_event,
+			      .arg = &g};
+	struct message msg;
+
+	buf_truncate(g.frame, 0);
+	message_share(&msg, arrived);
+	*ends = delivery_run(&dl, &msg, false);
+	message_fini(&msg);
+	if (g.rc < 0)
+		feed_count_drop(g.rc);
+	return g;
+}
+
+static void
+give_to(struct queue *q, struct share *share, struct held *h, const struct giving *g, bool ends)
+{
+	uint64_t max = queue_settings(q)->max_events;
+	struct subscriber *sub = share->sub;
+
+	list_move_tail(&q->shares, &share->of_queue);
+	list_move_tail(&share->held, &h->node);
+	h->share = share;
+	share->n_held++;
+	share->n_given += g->n_events;
+	if (subscriber_give(sub, g->frame->p, g->frame->len, g->n_events) < 0)
+		subscriber_end(sub, END_SLOW);
+	else if (ends)
+		subscriber_end(sub, END_UNTIL);
+	else if (max > 0 && share->n_given >= max)
+		subscriber_end(sub, END_MAX_EVENTS);
+}
+
+/* One entry of a reply. Returns false if nobody can take it: claim_after will bring it again. */
+static bool
+give(struct queue *q, const redisReply *one)
+{
+	struct stream_id id;
+	struct share *share;
+	struct giving g;
+	struct entry en;
+	struct held *h;
+	bool ends;
+
+	if (one->type != REDIS_REPLY_ARRAY || one->elements != 2 ||
+	    one->element[0]->type != REDIS_REPLY_STRING ||
+	    !stream_id_parse(&id, one->element[0]->str, one->element[0]->len))
+		return true; /* it was deleted meanwhile */
+	h = find_held(q, one->element[0]->str, one->element[0]->len);
+	if (h != NULL && h->share == NULL)
+		return true; /* it was had, and Redis is being told */
+	if ((share = choose(q, h != NULL ? h->share : NULL)) == NULL ||
+	    (h = hold(q, &id, h)) == NULL)
+		return false;
+	if (entry_read(&en, replay_stream_name(q->feed, 0), &id, one->element[1]) < 0) {
+		counters_add(COUNTER_DROPPED_INVALID, 1);
+		queue_finish(q, h);
+		return true;
+	}
+	g = render(q, &id, &en.msg, &ends);
+	entry_fini(&en);
+	if (g.n_events == 0 || g.rc < 0)
+		queue_finish(q, h); /* the route sends nothing for it */
+	else
+		give_to(q, share, h, &g, ends);
+	return true;
+}
+
+void
+queue_give_all(struct queue *q, const redisReply *entries)
+{
+	size_t i;
+
+	for (i = 0; entries != NULL && i < entries->elements; i++) {
+		if (!give(q, entries->element[i]))
+			break;
+	}
+	queue_acknowledge(q);
+	if (entries != NULL && entries->elements > 0)
+		queue_go_on_soon(q); /* there may be more */
+}

@@ -1,0 +1,76 @@
+#ifndef SLUICE_HUB_QUEUE_PRIVATE_H
+#define SLUICE_HUB_QUEUE_PRIVATE_H
+
+/*
+ * What queue.c (the feed and its subscribers), queue_give.c (who gets what) and queue_ask.c (what
+ * Redis is asked) know of each other, and nobody else.
+ */
+#include "hub/private.h"
+
+/* What one subscriber has of the queue. */
+struct share {
+	struct list of_queue;
+	struct map_node by_subscriber;
+	uintptr_t number; /* of sub: the key */
+	struct subscriber *sub;
+	struct list held;
+	unsigned n_held;
+	uint64_t n_given;
+};
+
+/* An entry that was given to a subscriber and is not acknowledged. */
+struct held {
+	struct list node; /* share->held, or queue->done */
+	struct map_node by_id;
+	struct share *share; /* NULL: its subscriber has had it, and Redis is to be told */
+	char id[STREAM_ID_TEXT];
+};
+
+struct queue {
+	struct feed *feed;  /* NULL: it has ended */
+	struct list shares; /* who was given one last is last */
+	struct map by_subscriber, by_id;
+	struct list done; /* to be acknowledged by us */
+	bool is_known;    /* the group is there */
+	bool is_creating, is_asking, is_claiming, is_acking;
+	bool has_grown; /* while we asked */
+	uint64_t claim_at_ms;
+	bool is_awaited;                       /* by the feed, to be confirmed */
+	unsigned n_asked, n_claimed, n_coming; /* entries that will come at most, and their sum */
+	unsigned n_acking;                     /* of done, that Redis is being told */
+	unsigned n_pending;                    /* commands whose answers will come */
+	unsigned n_timers;
+	uv_timer_t tick, soon;
+	char consumer[UNIQUE_LEN + 8], *key, *dead_key;
+	struct buf group;
+};
+
+static inline struct queue *
+queue_of(const struct feed *fd)
+{
+	return fd->more != NULL ? fd->more->queue : NULL;
+}
+
+static inline const struct feed_settings *
+queue_settings(const struct queue *q)
+{
+	return q->feed->class->settings;
+}
+
+/* queue.c */
+void queue_free_if_done(struct queue *q); /* its feed has ended, and nothing will come any more */
+
+/* queue_give.c */
+struct redisReply;
+unsigned queue_count_free(const struct queue *q); /* who could be given one beyond those to come */
+void queue_give_all(struct queue *q, const struct redisReply *entries); /* NULL: none */
+void queue_forget(struct queue *q, struct held *h);                     /* it concerns us no more */
+void queue_finish(struct queue *q, struct held *h); /* it was had: Redis is to be told */
+
+/* queue_ask.c */
+void queue_go_on(struct queue *q);      /* ask for all that is to be asked for now */
+void queue_go_on_soon(struct queue *q); /* once this turn is over */
+void queue_acknowledge(struct queue *q);
+void queue_leave(struct queue *q); /* the group, as a consumer; the last that is asked */
+
+#endif
