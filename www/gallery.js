@@ -101,10 +101,10 @@ function watch(id) {
 	bar.value = 0;
 	bar.setAttribute("aria-label", `Job ${id}`);
 	cancel.type = "button";
-	cancel.onclick = () => sluice.publish("/work/{id}/cancel", {}, {id});
+	cancel.onclick = () => sluice.publish("/tasks/{id}/cancel", {}, {id});
 	line.append(title, percent, bar, cancel);
 	$("work-list").prepend(line);
-	const job = sluice.subscribe("/work/{id}", {id});
+	const job = sluice.subscribe("/tasks/{id}", {id});
 	job.listen(({json}) => {
 		bar.value = json.percent;
 		percent.textContent = json.state === "running" ? `${json.percent} %` : json.state;
@@ -116,7 +116,7 @@ function watch(id) {
 $("work-form").addEventListener("submit", async event => {
 	event.preventDefault();
 	try {
-		const {id} = await sluice.publish("/work", {megabytes: Number($("megabytes").value)});
+		const {id} = await sluice.publish("/tasks", {megabytes: Number($("megabytes").value)});
 		localStorage.setItem("work", JSON.stringify(started.concat(id).slice(-5)));
 		started.push(id);
 		watch(id);
