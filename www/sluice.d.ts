@@ -20,14 +20,14 @@ export interface Options {
 	token?: string | (() => string | Promise<string>) | null;
 	tokenParameter?: string;
 	withCredentials?: boolean;
-	/** Milliseconds without even a heartbeat, after which a connection is taken for dead. */
+	/** Milliseconds without even a heartbeat ("keep-alive"), after which a connection is taken for dead; 0: never. */
 	stale?: number;
 	/** Milliseconds: the first wait is up to the first, later ones up to the second. */
 	backoff?: [number, number];
-	/** One connection for all tabs of the browser, where it can (Web Locks, BroadcastChannel). */
-	shared?: boolean;
-	/** The path of a route with handler = mux: one connection for all subscriptions. */
+	/** The path of a route with handler = mux: one connection for all subscriptions, of all tabs of the browser where it can (Web Locks, BroadcastChannel). */
 	mux?: string;
+	/** false: each tab has its own. A text: only tabs that say the same share one; name the user, if tabs may have different ones. */
+	shared?: boolean | string;
 	/** The path of a route with handler = wait, with {name} and {id}. */
 	waitPath?: string;
 	EventSource?: any;
@@ -42,13 +42,12 @@ export interface SubscribeOptions {
 	load?: boolean;
 	/** Names of events besides "message"; listen() adds its own. */
 	events?: string[];
-	shared?: boolean;
 }
 
 export interface Subscription {
-	/** Once Redis has confirmed; rejects if the server refuses. */
+	/** Once Redis has confirmed (on a route with announce = no, at the first event); rejects if the server refuses, or it is over. */
 	ready: Promise<Opened>;
-	lastId: string;
+	readonly lastId: string;
 	listen(fn: (message: Message) => void): this;
 	listen(name: string, fn: (message: Message) => void): this;
 	stop(): void;
@@ -59,7 +58,7 @@ export interface Subscription {
 	/** For good. */
 	end?: (reason: string) => void;
 	/** Refused, with its status. */
-	error?: (error: Error & {status: number}) => void;
+	error?: (error: Error & {status: number; problem?: any}) => void;
 }
 
 export class Sluice {
@@ -78,4 +77,3 @@ export class Sluice {
 
 export function expand(template: string, params?: Record<string, string | number>): string;
 export function backoff(bounds: [number, number], failures: number, random?: () => number): number;
-export default Sluice;

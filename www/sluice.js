@@ -1,7 +1,7 @@
-// What EventSource lacks, in one module. sluice.d.ts says what each name is for.
+// What EventSource lacks. sluice.d.ts says what each name is for.
 
-const OWN_EVENTS = ["stream-open", "stream-reset", "stream-end", "keep-alive"];
-const SEEN_MAX = 500;
+const EVENTS = ["message", "stream-open", "stream-reset", "stream-end", "keep-alive"];
+const WAKERS = ["visibilitychange", "online", "pageshow"];
 
 const DEFAULTS = {
 	servers: [""],
@@ -9,19 +9,14 @@ const DEFAULTS = {
 	tokenParameter: "token",
 	withCredentials: false,
 	stale: 45000,
-	backoff: [500, 30000],
-	shared: true,
+	backoff: [1000, 5000],
 	mux: "",
+	shared: true,
 	waitPath: "/wait/{name}/{id}",
-	EventSource: null,
-	fetch: null,
-	storage: null,
+	EventSource: globalThis.EventSource,
+	fetch: (...all) => globalThis.fetch(...all),
 };
 
-const platform = (options, name) => options[name] ?? globalThis[name];
-const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
-
-/** "/jobs/{id}?x={y}" with each name replaced by its value, encoded. */
 export function expand(template, params = {}) {
 	return template.replace(/{(\w+)}/g, (_, name) => {
 		if (params[name] === undefined) throw new TypeError(`${template} needs ${name}`);
@@ -29,402 +24,379 @@ export function expand(template, params = {}) {
 	});
 }
 
-/** Full jitter: anything up to the bound, which doubles with each failure. */
-export function backoff([first, most], failures, random = Math.random) {
-	return random() * Math.min(most, first * 2 ** failures);
+export const backoff = ([first, most], failures, random = Math.random) => random() * Math.min(most, first * 2 ** failures);
+
+const unique = () => Math.random().toString(36).slice(2, 12);
+
+const message = (type, data, id) => ({type, data, id, get json() {
+	return JSON.parse(data);
+}});
+
+function tell(owner, type, data, id) {
+	if (type === "stream-open") owner.on("open", JSON.parse(data));
+	else if (type === "stream-reset") owner.on("reset", JSON.parse(data).reason);
+	else if (type !== "stream-end") owner.on("message", message(type, data, id));
+	else if (id.endsWith(".end")) owner.on("end", JSON.parse(data).reason);
 }
 
-/** A page without TLS has no randomUUID(). */
-const unique = () => Array.from({length: 3}, () => Math.random().toString(36).slice(2)).join("-");
+const failure = (text, status, problem) => Object.assign(new Error(text), {status, problem});
+const tokenOf = async ({token}) => typeof token === "function" ? token() : token;
+const isPast = (since, ms) => ms && Date.now() - since > ms;
+/** By the clock: a machine that slept finds out at once. */
+const tick = ({stale}, fn) => setInterval(fn, Math.min(stale / 4 || 2000, 2000));
+const again = (one, fn) => one.timer = setTimeout(fn, backoff(one.options.backoff, one.failures++));
+const mayHeal = ({token}, status) => status === 401 && typeof token === "function";
 
-function message(type, data, id) {
-	return {type, data, id, get json() {
-		return JSON.parse(data);
-	}};
+async function request(options, url, init) {
+	const token = await tokenOf(options);
+	const headers = {...init.headers, ...(token && {Authorization: `Bearer ${token}`})};
+	return options.fetch(url, {...init, headers, credentials: options.withCredentials ? "include" : "same-origin"});
 }
 
-/** One EventSource after the other. Its owner has onMessage, onOpen, onReset, onEnd, onError. */
+/** One EventSource after the other. Its owner has on(kind, value). */
 class Connection {
 	constructor(options, path, names, owner) {
-		Object.assign(this, {options, path, names, owner});
-		this.lastId = "";
-		this.failures = 0;
-		this.attempt = 0;
-		this.isStopped = false;
-		this.wake = () => this.look();
-		for (const [target, name] of this.wakers()) target.addEventListener(name, this.wake);
+		Object.assign(this, {options, path, names, owner, lastId: "", failures: 0, attempt: 0});
 	}
 
-	wakers() {
-		const page = globalThis.document, window = globalThis.window;
-		return [[page, "visibilitychange"], [window, "online"], [window, "pageshow"]].filter(([target]) => target?.addEventListener);
-	}
-
-	/** A new address for each attempt: the next server, a token that is still good, and where we stand. */
-	async url() {
-		const {servers, token, tokenParameter} = this.options;
-		const base = servers[this.attempt++ % servers.length] + this.path;
-		const more = new URLSearchParams();
-		const text = typeof token === "function" ? await token() : token;
-		if (text) more.set(tokenParameter, text);
-		if (this.lastId) more.set("last_event_id", this.lastId);
-		return [...more].length ? base + (base.includes("?") ? "&" : "?") + more : base;
-	}
-
-	async open() {
-		clearTimeout(this.timer);
-		const round = this.round = {}; // what an older attempt still says counts nothing
-		let url;
-		try {
-			url = await this.url();
-		} catch (error) {
-			if (this.round === round) this.again();
-			return;
-		}
-		if (this.isStopped || this.round !== round) return;
-		const Source = platform(this.options, "EventSource");
-		const source = this.source = new Source(url, {withCredentials: this.options.withCredentials});
-		this.address = url;
-		this.heard();
-		source.onerror = () => this.source === source && this.onError(source);
-		for (const name of ["message", ...OWN_EVENTS, ...this.names]) this.follow(name);
-	}
-
-	follow(name) {
-		const source = this.source;
-		source?.addEventListener(name, event => this.source === source && this.onEvent(event));
-	}
-
-	heard() {
-		this.heardAt = Date.now();
-		clearTimeout(this.timer);
-		this.timer = setTimeout(() => this.reopen(), this.options.stale);
-	}
-
-	onEvent(event) {
-		const {type, data, lastEventId} = event;
-		this.heard();
-		if (lastEventId) this.lastId = lastEventId;
-		if (type === "keep-alive") return;
-		this.failures = 0;
-		if (type === "stream-open") this.owner.onOpen(JSON.parse(data));
-		else if (type === "stream-reset") this.owner.onReset(JSON.parse(data).reason);
-		else if (type === "stream-end") this.onEnd(JSON.parse(data).reason);
-		else this.owner.onMessage(message(type, data, lastEventId));
-	}
-
-	/** With an id that ends in ".end" it is for good: a further request would be answered 204. */
-	onEnd(reason) {
-		if (!this.lastId.endsWith(".end")) return;
+	start() {
+		const wake = ({type}) => (document.hidden || this.source && type !== "online" && !this.isStale()) || this.open();
 		this.stop();
-		this.owner.onEnd(reason);
-	}
-
-	/** A source that is closed had an answer that it does not tell. */
-	async onError(source) {
-		const isRefused = source.readyState === 2;
-		this.close();
-		const status = isRefused ? await this.probe() : 0;
-		if (this.isStopped) return;
-		if (status === 204) {
-			this.stop();
-			this.owner.onEnd("gone");
-		} else if (status >= 400 && status < 500 && status !== 429 && !this.mayHeal(status)) {
-			this.stop();
-			this.owner.onError(Object.assign(new Error(`${this.path}: ${status}`), {status}));
-		} else {
-			this.again();
-		}
-	}
-
-	mayHeal(status) {
-		return status === 401 && typeof this.options.token === "function";
-	}
-
-	async probe() {
-		try {
-			const credentials = this.options.withCredentials ? "include" : "same-origin";
-			return (await platform(this.options, "fetch")(this.address, {method: "HEAD", credentials})).status;
-		} catch {
-			return 0;
-		}
-	}
-
-	again() {
-		this.timer = setTimeout(() => this.open(), backoff(this.options.backoff, this.failures++));
-	}
-
-	reopen() {
-		this.close();
+		this.watch = new AbortController();
+		for (const name of WAKERS) globalThis.addEventListener?.(name, wake, {capture: true, signal: this.watch.signal});
+		this.ticker = tick(this.options, () => this.source && this.isStale() && this.open());
 		this.open();
 	}
 
-	look() {
-		if (globalThis.document?.visibilityState === "hidden" || this.isStopped) return;
-		if (!this.source || Date.now() - this.heardAt > this.options.stale) this.reopen();
+	stop() {
+		this.close();
+		clearInterval(this.ticker);
+		this.watch?.abort();
+	}
+
+	isStale() {
+		return isPast(this.heardAt, this.options.stale);
+	}
+
+	async url() {
+		const {servers, tokenParameter} = this.options, token = await tokenOf(this.options);
+		this.server = servers[this.attempt++ % servers.length];
+		let url = this.server + (this.owner.address?.() ?? this.path);
+		for (const [name, value] of [[tokenParameter, token], ["last_event_id", this.lastId]]) {
+			if (value) url += `${url.includes("?") ? "&" : "?"}${name}=${encodeURIComponent(value)}`;
+		}
+		return url;
 	}
 
 	close() {
 		clearTimeout(this.timer);
 		this.source?.close();
 		this.source = null;
+		this.round = {};
 	}
 
-	stop() {
-		this.isStopped = true;
+	async open() {
 		this.close();
-		for (const [target, name] of this.wakers()) target.removeEventListener(name, this.wake);
-	}
-}
-
-/** A connection of its own, or a part of the one for all. */
-const connect = (options, path, names, owner) =>
-	options.mux ? new Leg(options.muxed ??= new Mux(options), path, owner) : new Connection(options, path, names, owner);
-
-/** One for all tabs: who holds the lock of the path has it, and tells the others; then the next one. */
-class Shared {
-	constructor(options, path, names, owner) {
-		Object.assign(this, {options, path, names: new Set(names), owner});
-		this.lastId = "";
-		this.seen = new Set();
-		this.channel = new BroadcastChannel(`sluice ${path}`);
-		this.channel.onmessage = ({data}) => this.hear(data);
-		this.abort = new AbortController();
-	}
-
-	open() {
-		this.say({hello: [...this.names]});
-		navigator.locks.request(`sluice ${this.path}`, {signal: this.abort.signal}, () => this.hold()).catch(() => {});
-	}
-
-	say(what) {
-		this.channel.postMessage(what);
+		const {round} = this, url = await this.url().catch(() => "");
+		if (round !== this.round) return;
+		if (!url) return this.again();
+		this.asked = url;
+		this.heard();
+		const source = this.source = new this.options.EventSource(url, {withCredentials: this.options.withCredentials});
+		source.onerror = () => round === this.round && this.onError(source.readyState === 2);
+		for (const name of new Set([...EVENTS, ...this.names])) this.follow(name);
 	}
 
 	follow(name) {
-		this.names.add(name);
-		if (this.connection) this.connection.follow(name);
-		else this.say({hello: [name]});
+		const {round} = this;
+		this.source?.addEventListener(name, event => round === this.round && this.onEvent(event));
 	}
 
-	hold() {
-		const tell = kind => value => {
-			const {type, data, id} = value; // what can be posted of a message
-			this.say({kind, value: kind === "onMessage" ? {type, data, id} : value});
-			this.take(kind, value);
-		};
-		const owner = Object.fromEntries(["onMessage", "onOpen", "onReset", "onEnd"].map(kind => [kind, tell(kind)]));
-		owner.onError = error => this.owner.onError(error);
-		this.connection = connect(this.options, this.path, [...this.names], owner);
-		this.connection.lastId = this.lastId;
-		this.connection.open();
-		return new Promise(resolve => this.release = resolve);
+	heard() {
+		this.heardAt = Date.now();
+		this.owner.onBeat?.();
 	}
 
-	hear({hello, kind, value}) {
-		if (hello && this.connection) {
-			for (const name of hello) {
-				if (!this.names.has(name)) this.follow(name);
-			}
-			if (this.isOpen) this.say({kind: "onOpen", value: this.isOpen});
-		} else if (kind && !this.connection) {
-			this.take(kind, kind === "onMessage" ? message(value.type, value.data, value.id) : value);
-		}
+	onEvent({type, data, lastEventId}) {
+		this.heard();
+		if (data === undefined) return;
+		this.lastId = lastEventId || this.lastId;
+		if (type === "keep-alive") return;
+		if (type === "stream-open") this.openedAt = Date.now();
+		tell(this.owner, type, data, lastEventId);
 	}
 
-	/** After a handover some come again. */
-	take(kind, value) {
-		if (kind === "onOpen") {
-			if (this.isOpen && !this.connection) return;
-			this.isOpen = value;
-		} else if (kind === "onMessage" && value.id) {
-			if (this.seen.has(value.id)) return;
-			this.seen.add(this.lastId = value.id);
-			if (this.seen.size > SEEN_MAX) this.seen.delete(this.seen.values().next().value);
-		}
-		this.owner[kind](value);
+	async onError(isRefused) {
+		this.close();
+		const {round, options, asked} = this;
+		const status = isRefused && (await request({...options, token: ""}, asked, {method: "HEAD"}).catch(() => {}))?.status;
+		if (round !== this.round) return;
+		if (status !== 204 && !(status >= 400 && status < 500 && status !== 429 && !mayHeal(options, status))) return this.again();
+		this.stop();
+		this.owner.on(...status === 204 ? ["end", "gone"] : ["error", failure(`${asked}: ${status}`, status)]);
 	}
 
-	stop() {
-		this.abort.abort();
-		this.connection?.stop();
-		this.release?.();
-		this.channel.close();
+	again() {
+		this.close();
+		if (isPast(this.openedAt, 10000)) this.failures = 0;
+		this.openedAt = NaN;
+		again(this, () => this.open());
 	}
 }
 
-/** All subscriptions of a page on one Connection to a route with handler = mux. */
+/** All subscriptions of all tabs on one Connection: that of the tab with the lock. The next one is asked anew, under new keys. */
 class Mux {
 	constructor(options) {
-		this.options = options;
-		this.legs = new Map();
-		this.count = 0;
+		const {servers, mux, shared, token} = options;
+		Object.assign(this, {options, tab: unique(), count: 0, beatAt: 0, unsaid: [], legs: new Map()});
+		this.name = JSON.stringify(["sluice", servers, mux, shared, token]);
+		globalThis.addEventListener?.("pageshow", ({persisted}) => persisted && this.round && (this.stop(), this.start()));
 	}
 
-	get path() {
-		const list = [...this.legs].map(([key, leg]) => this.entry(key, leg));
-		return `${this.options.mux}?s=${encodeURIComponent(JSON.stringify(list))}`;
+	start() {
+		const {locks} = globalThis.navigator ?? {};
+		this.round = {};
+		if (!this.options.shared || !locks || !globalThis.BroadcastChannel) return this.lead();
+		this.channel = new BroadcastChannel(this.name);
+		this.channel.onmessage = ({data}) => this.hear(data);
+		// A leader that is frozen keeps its lock.
+		this.ticker = tick(this.options, () => !this.connection && isPast(this.heardAt, this.options.stale) && this.queue({steal: true}));
+		this.queue();
 	}
 
-	entry(key, leg) {
-		leg.isAsked = true;
-		return [key, this.options.base + leg.path, leg.lastId];
+	stop() {
+		this.yield();
+		this.release?.();
+		this.channel?.close();
+		clearInterval(this.ticker);
+		this.round = this.channel = null;
+	}
+
+	queue(how = {}) {
+		const {round} = this;
+		this.heardAt = Date.now();
+		navigator.locks.request(this.name, how, () => round === this.round && !this.connection && new Promise(resolve => {
+			this.release = resolve;
+			this.lead();
+		})).catch(({name}) => {
+			if (round !== this.round) return;
+			if (name !== "AbortError") return this.lead();
+			this.yield(); // stolen
+			this.queue();
+		});
+		this.say({who: 1});
+	}
+
+	say(what) {
+		const said = {tab: this.tab, ...what};
+		this.channel?.postMessage(said);
+		this.hear(said);
+	}
+
+	hear({tab, leads, to, frame, who, add = [], remove = []}) {
+		if (this.connection) {
+			if (who) this.say({leads: 1});
+			this.want(add, tab);
+			remove.forEach(key => this.drop(key));
+		}
+		if (!leads || this.connection && tab !== this.tab) return;
+		this.heardAt = Date.now();
+		if (this.leader !== tab || to === this.tab) this.renew(tab);
+		else if (frame) this.legs.get(frame[0])?.take(...frame);
+		else this.say({add: this.list()});
+	}
+
+	lead() {
+		this.wanted = new Map();
+		this.connection = new Connection(this.options, "", ["mux", "mux-open"], this);
+		this.say({leads: 1});
+		this.connection.start();
+	}
+
+	yield() {
+		this.connection?.stop();
+		this.connection = this.secret = this.leader = null;
+	}
+
+	list() {
+		return [...this.legs.values()].map(leg => leg.entry);
+	}
+
+	renew(leader) {
+		const old = [...this.legs];
+		this.leader = leader;
+		this.legs.clear();
+		old.forEach(([, leg]) => this.enter(leg));
+		this.say({remove: old.map(([key]) => key), add: this.list()});
+	}
+
+	enter(leg) {
+		this.legs.set(leg.key = `${this.tab}${++this.count}`, leg);
 	}
 
 	add(leg) {
-		const key = leg.key ??= `${++this.count}`;
-		this.legs.set(key, leg);
-		leg.isAsked = false;
-		if (this.secret) this.ask();
-		else if (!this.connection) this.open();
+		this.enter(leg);
+		if (this.round) this.say({add: [leg.entry]});
+		else this.start();
 	}
 
-	ask() {
-		const add = [...this.legs].filter(([, leg]) => !leg.isAsked).map(([key, leg]) => this.entry(key, leg));
-		if (add.length) this.change({add});
+	remove({key}) {
+		if (this.legs.delete(key)) this.say({remove: [key]});
+		if (!this.legs.size) this.stop();
 	}
 
-	remove(leg) {
-		if (!this.legs.delete(leg.key)) return;
-		if (!this.legs.size) this.close();
-		else if (this.secret) this.change({remove: [leg.key]});
+	/** With the first nine; the rest goes by POST. */
+	address() {
+		const all = [...this.wanted.values()];
+		this.unsaid = [];
+		this.secret = this.connection.lastId = "";
+		all.forEach((one, i) => one.isAsked = i < 9);
+		return `${this.options.mux}?s=${encodeURIComponent(JSON.stringify(all.filter(one => one.isAsked).map(one => one.entry)))}`;
 	}
 
-	open() {
-		this.connection = new Connection(this.options, "", ["mux", "mux-open"], this);
-		Object.defineProperty(this.connection, "path", {get: () => this.path});
-		this.connection.open();
+	want(entries, tab) {
+		for (const entry of entries) {
+			const [key] = entry, one = this.wanted.get(key) ?? {entry, tab};
+			one.at = Date.now();
+			this.wanted.set(key, one);
+		}
+		this.change();
 	}
 
-	close() {
-		this.connection?.stop();
-		this.connection = this.secret = null;
+	drop(key) {
+		this.unsaid.push(key);
+		this.wanted.delete(key);
+		this.change();
 	}
 
-	change(what) {
-		const {fetch, servers} = this.options;
-		(fetch ?? globalThis.fetch)(`${servers[0]}${this.options.mux}?connection=${this.secret}`,
-			{method: "POST", body: JSON.stringify(what), credentials: "same-origin"})
-			.then(({ok}) => ok || this.connection?.reopen(), () => this.connection?.reopen());
+	/** One request at a time. */
+	change() {
+		const {connection, options, secret} = this;
+		this.turn = Promise.resolve(this.turn).then(async () => {
+			if (!secret || secret !== this.secret || !connection.source) return;
+			const missing = [...this.wanted.values()].filter(one => !one.isAsked), remove = this.unsaid.splice(0);
+			if (!missing.length && !remove.length) return;
+			for (const one of missing) one.isAsked = true;
+			const body = JSON.stringify({remove, add: missing.map(one => one.entry)});
+			const response = await request(options, `${connection.server}${options.mux}?connection=${secret}`, {method: "POST", body}).catch(() => {});
+			if (!response?.ok && secret === this.secret) connection.again();
+		});
 	}
 
-	onMessage({type, data}) {
-		this.connection.lastId = "";
+	onBeat() {
+		if (!isPast(this.beatAt, this.options.stale / 4)) return;
+		this.beatAt = Date.now();
+		this.say({leads: 1});
+		for (const [key, one] of this.wanted) {
+			if (!isPast(one.at, this.options.stale)) continue;
+			this.drop(key);
+			this.say({leads: 1, to: one.tab}); // ask anew
+		}
+	}
+
+	on(kind, value) {
+		if (kind === "message") return this.take(value);
+		if (kind === "error" || value === "gone") for (const leg of [...this.legs.values()]) leg.owner.on(kind, value);
+	}
+
+	take({type, data}) {
 		if (type === "mux-open") {
 			this.secret = JSON.parse(data).connection;
-			this.ask(); // those that came meanwhile
-			return;
+			return this.change();
 		}
-		const eol = data.indexOf("\n");
-		const [key, name, id] = JSON.parse(data.slice(0, eol));
-		this.legs.get(key)?.take(name, id, data.slice(eol + 1));
-	}
-
-	onOpen() {
-		this.secret = null;
-	}
-
-	onReset() {}
-
-	onEnd(reason) {
-		for (const leg of [...this.legs.values()]) leg.owner.onEnd(reason);
-	}
-
-	onError(error) {
-		for (const leg of [...this.legs.values()]) leg.owner.onError(error);
+		const eol = data.indexOf("\n"), frame = [...JSON.parse(data.slice(0, eol)), data.slice(eol + 1)];
+		const [key, name, id, text] = frame, one = this.wanted.get(key);
+		if (!one) return;
+		if (name === "mux-refused" && mayHeal(this.options, JSON.parse(text).status)) return this.connection.again();
+		one.entry[2] = id || one.entry[2];
+		if (name.startsWith("mux-")) this.wanted.delete(key);
+		if (one.tab === this.tab) this.legs.get(key)?.take(...frame);
+		else this.channel.postMessage({tab: this.tab, leads: 1, frame});
 	}
 }
 
 class Leg {
 	constructor(mux, path, owner) {
-		Object.assign(this, {mux, path, owner, lastId: ""});
+		Object.assign(this, {mux, options: mux.options, path, owner, lastId: "", failures: 0});
 	}
 
-	open() {
+	get entry() {
+		return [this.key, this.options.base + this.path, this.lastId];
+	}
+
+	start() {
 		this.mux.add(this);
 	}
 
 	follow() {}
 
-	take(name, id, data) {
-		const {owner} = this;
-		if (name === "mux-refused") owner.onError(Object.assign(new Error(data), {status: JSON.parse(data).status}));
-		else if (name === "mux-end" && !JSON.parse(data).for_good) setTimeout(() => this.mux.legs.has(this.key) && this.open(), 1000 * Math.random());
-		else if (name === "mux-end") owner.onEnd("gone");
-		else {
-			this.lastId = id || this.lastId;
-			if (name === "stream-open") owner.onOpen(JSON.parse(data));
-			else if (name === "stream-reset") owner.onReset(JSON.parse(data).reason);
-			else if (name !== "stream-end") owner.onMessage(message(name, data, id));
-			else if (id.endsWith(".end")) owner.onEnd(JSON.parse(data).reason);
-		}
+	take(key, name, id, data) {
+		const said = name.startsWith("mux-") && JSON.parse(data);
+		this.lastId = id || this.lastId;
+		if (name === "stream-open") this.failures = 0;
+		if (!said) tell(this.owner, name, data, id);
+		else if (said.for_good) this.owner.on("end", "gone");
+		else if (name === "mux-end" || said.status === 429 || said.status === 503) this.again();
+		else this.owner.on("error", failure(said.detail, said.status, said));
 	}
 
-	close() {
-		this.mux.remove(this);
+	again() {
+		this.stop();
+		again(this, () => this.start());
 	}
 
 	stop() {
-		this.close();
+		clearTimeout(this.timer);
+		this.mux.remove(this);
 	}
 }
 
-const canShare = () => globalThis.navigator?.locks && globalThis.BroadcastChannel && globalThis.document;
-
 class Subscription {
-	constructor(sluice, path, {from = "", load = false, events = [], shared} = {}) {
+	constructor(sluice, path, {from = "", load = false, events = []} = {}) {
 		const {options} = sluice;
-		Object.assign(this, {sluice, path, storage: load ? platform({localStorage: options.storage}, "localStorage") : null});
-		this.listeners = [];
-		this.lastId = from || this.storage?.getItem(this.key) || "";
+		Object.assign(this, {sluice, path, listeners: [], names: new Set(events), key: `sluice ${options.servers[0]}${path}`});
+		this.storage = load ? options.storage ?? globalThis.localStorage : null;
 		this.ready = new Promise((resolve, reject) => Object.assign(this, {resolve, reject}));
 		this.ready.catch(() => {});
-		this.transport = (shared ?? options.shared) && !this.lastId && canShare() ? new Shared(options, path, events, this) : connect(options, path, events, this);
-		this.transport.lastId = this.lastId;
-		this.names = new Set(events);
+		this.transport = options.mux ? new Leg(options.muxed ??= new Mux(options), path, this) : new Connection(options, path, this.names, this);
+		this.transport.lastId = from || this.storage?.getItem(this.key) || "";
 	}
 
-	get key() {
-		return `sluice ${this.path}`;
+	get lastId() {
+		return this.transport.lastId;
 	}
 
 	listen(name, fn) {
 		if (typeof name === "function") [name, fn] = ["", name];
-		if (name && name !== "message" && !this.names.has(name)) {
+		if (name && ![...EVENTS, ...this.names].includes(name)) {
 			this.names.add(name);
 			this.transport.follow(name);
-			if (Array.isArray(this.transport.names)) this.transport.names.push(name);
 		}
 		this.listeners.push({name, fn});
 		return this;
 	}
 
-	onReset(reason) {
-		this.reset?.(reason);
+	keep() {
+		try {
+			this.storage?.setItem(this.key, this.lastId);
+		} catch {}
 	}
 
-	onOpen(said) {
-		this.resolve(said);
-		this.open?.(said);
-	}
-
-	onMessage(message) {
-		if (message.id) this.lastId = message.id;
-		this.storage?.setItem(this.key, this.lastId);
-		for (const {name, fn} of this.listeners) {
-			if (!name || name === message.type) fn(message);
+	on(kind, value) {
+		this.keep();
+		if (kind === "end" || kind === "error") {
+			this.stop();
+			this.reject(kind === "end" ? failure(value) : value);
 		}
-	}
-
-	onEnd(reason) {
-		this.end?.(reason);
-		this.stop();
-	}
-
-	onError(error) {
-		this.reject(error);
-		this.error?.(error);
-		this.stop();
+		if (kind !== "reset") this.resolve(value);
+		if (kind !== "message") return this[kind]?.(value);
+		for (const {name, fn} of this.listeners) {
+			try {
+				if (!name || name === value.type) fn(value);
+			} catch (error) {
+				setTimeout(() => { throw error; });
+			}
+		}
 	}
 
 	stop() {
@@ -435,9 +407,8 @@ class Subscription {
 
 export class Sluice {
 	constructor(base = "", options = {}) {
-		this.options = {...DEFAULTS, ...options};
-		this.options.base = base;
-		this.options.servers = (options.servers ?? [""]).map(server => server + base);
+		this.options = {...DEFAULTS, ...options, base: base.replace(/^https?:..[^/]+/, "")};
+		this.options.servers = this.options.servers.map(server => server + base);
 		this.subscriptions = new Set();
 		this.isConnected = true;
 	}
@@ -446,7 +417,7 @@ export class Sluice {
 		if (typeof params === "string") [params, options] = [{}, {from: params}]; // (channel, offset)
 		const subscription = new Subscription(this, expand(path, params), options);
 		this.subscriptions.add(subscription);
-		if (this.isConnected) subscription.transport.open();
+		if (this.isConnected) subscription.transport.start();
 		return subscription;
 	}
 
@@ -459,49 +430,36 @@ export class Sluice {
 	connect() {
 		if (this.isConnected) return;
 		this.isConnected = true;
-		for (const {transport} of this.subscriptions) (transport.connection ?? transport).open();
+		for (const {transport} of this.subscriptions) transport.start();
 	}
 
 	disconnect() {
 		this.isConnected = false;
-		for (const {transport} of this.subscriptions) {
-			const connection = transport.connection ?? transport;
-			connection.round = null;
-			connection.close?.();
-		}
+		for (const {transport} of this.subscriptions) transport.stop();
 	}
 
 	async #ask(path, init, tries = 1) {
-		const {servers, token, withCredentials} = this.options;
+		const {servers, backoff: bounds} = this.options;
 		for (let n = 0; ; n++) {
-			try {
-				const text = typeof token === "function" ? await token() : token;
-				const headers = {...init.headers, ...(text ? {Authorization: `Bearer ${text}`} : {})};
-				const response = await platform(this.options, "fetch")(servers[n % servers.length] + path, {
-					...init, headers, credentials: withCredentials ? "include" : "same-origin"});
-				if (response.status < 500 || response.status === 504 || n + 1 >= tries) return response;
-			} catch (error) {
-				if (n + 1 >= tries || init.signal?.aborted) throw error;
+			const response = await request(this.options, servers[n % servers.length] + path, init).catch(error => error);
+			const {ok, status = 500, statusText} = response;
+			if (status < 500 || status === 504 || n + 1 >= tries || init.signal?.aborted) {
+				if (!response.json) throw response;
+				const body = await response.json().catch(() => ({}));
+				if (ok) return body;
+				throw failure(body.detail ?? statusText, status, body);
 			}
-			await sleep(backoff(this.options.backoff, n));
+			await new Promise(resolve => setTimeout(resolve, backoff(bounds, n)));
 		}
 	}
 
-	async #answer(response) {
-		const body = await response.json().catch(() => ({}));
-		if (!response.ok) throw Object.assign(new Error(body.detail ?? response.statusText), {status: response.status, problem: body});
-		return body;
-	}
-
 	async publish(path, value, params, {tries = 4} = {}) {
-		return this.#answer(await this.#ask(expand(path, params), {
-			method: "POST", body: JSON.stringify(value), headers: {"Content-Type": "application/json", "Idempotency-Key": unique()}}, tries));
+		const headers = {"Content-Type": "application/json", "Idempotency-Key": unique() + unique()};
+		return this.#ask(expand(path, params), {method: "POST", body: JSON.stringify(value), headers}, tries);
 	}
 
-	async once(name, id, {timeout = 10000, after, signal} = {}) {
-		const query = new URLSearchParams({timeout, ...(after ? {after} : {})});
-		return this.#answer(await this.#ask(`${expand(this.options.waitPath, {name, id})}?${query}`, {signal}));
+	async once(name, id, {timeout = 10000, after, signal = AbortSignal.timeout(timeout + 5000)} = {}) {
+		const query = new URLSearchParams({timeout, ...(after && {after})});
+		return this.#ask(`${expand(this.options.waitPath, {name, id})}?${query}`, {signal});
 	}
 }
-
-export default Sluice;

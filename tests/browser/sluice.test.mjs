@@ -232,52 +232,241 @@ test("once", async () => {
 });
 
 const wanted = source => JSON.parse(new URL(source.url, "http://x").searchParams.get("s"));
+const bodies = asked => asked.map(({body}) => JSON.parse(body));
+const frame = (key, name, id, data) => `${JSON.stringify([key, name, id])}\n${data}`;
 
 test("many subscriptions on one connection", async () => {
 	const {Source, asked, options} = fakes();
-	const sluice = new Sluice("/events", {...options, mux: "/mux"});
+	const sluice = new Sluice("https://x.example/events", {...options, mux: "/mux", token: "t", withCredentials: true});
 	const got = [];
 	const one = sluice.subscribe("/s/{id}", {id: 1}).listen(m => got.push(["one", m.type, m.data, m.id]));
 	const two = sluice.subscribe("/s/2");
 	two.listen("named", m => got.push(["two", m.json]));
 	const source = await sourceOf(Source, 1);
-	assert.deepEqual(wanted(source), [["1", "/events/s/1", ""]]);
+	assert.ok(source.url.startsWith("https://x.example/events/mux?s=") && source.url.endsWith("&token=t"));
+	const [[first, ...rest], [second]] = wanted(source);
+	assert.deepEqual(rest, ["/events/s/1", ""]);
 	source.opened();
 	source.emit("mux-open", {connection: "abc"});
-	assert.deepEqual(JSON.parse(asked[0].body), {add: [["2", "/events/s/2", ""]]}, "it came before there was a secret");
-	source.emit("mux", '["1","stream-open",""]\n{"resumed":false,"from":null}');
-	source.emit("mux", '["1","message","5-0"]\nfirst\nsecond', "5-0;");
-	source.emit("mux", '["2","named",""]\n{"n":1}', "5-0;");
+	source.emit("mux", frame(first, "stream-open", "", '{"resumed":false,"from":null}'));
+	source.emit("mux", frame(first, "message", "5-0", "first\nsecond"), "5-0;");
+	source.emit("mux", frame(second, "named", "", '{"n":1}'), "5-0;");
 	assert.deepEqual(await one.ready, {resumed: false, from: null});
 	assert.deepEqual(got, [["one", "message", "first\nsecond", "5-0"], ["two", {n: 1}]]);
-	const three = sluice.subscribe("/s/3");
+	assert.equal(one.lastId, "5-0");
+	const more = [3, 4].map(n => sluice.subscribe(`/s/${n}`));
 	two.stop();
 	await settle();
-	assert.deepEqual(asked.slice(-2).map(a => [a.url, JSON.parse(a.body)]), [
-		["/events/mux?connection=abc", {add: [["3", "/events/s/3", ""]]}], ["/events/mux?connection=abc", {remove: ["2"]}]]);
+	assert.equal(asked.length, 1, "what comes at once goes at once");
+	assert.equal(asked[0].url, "https://x.example/events/mux?connection=abc");
+	assert.deepEqual([asked[0].headers.Authorization, asked[0].credentials], ["Bearer t", "include"]);
+	assert.deepEqual(bodies(asked)[0].remove, [second]);
+	assert.deepEqual(bodies(asked)[0].add.map(([, path]) => path), ["/events/s/3", "/events/s/4"]);
 	source.fail();
 	const again = await sourceOf(Source, 2);
-	assert.deepEqual(wanted(again), [["1", "/events/s/1", "5-0"], ["3", "/events/s/3", ""]]);
+	assert.deepEqual(wanted(again).map(([, path, id]) => [path, id]), [["/events/s/1", "5-0"], ["/events/s/3", ""], ["/events/s/4", ""]]);
 	assert.ok(!again.url.includes("last_event_id"));
-	one.stop();
-	three.stop();
+	for (const each of [one, ...more]) each.stop();
 	assert.ok(again.isClosed);
 	assert.equal(Source.all.length, 2);
+});
+
+test("an address has nine of them, a request the rest", async () => {
+	const {Source, asked, options} = fakes();
+	const sluice = new Sluice("", {...options, mux: "/mux"});
+	const all = Array.from({length: 30}, (_, i) => sluice.subscribe(`/s/${i}`));
+	const source = await sourceOf(Source, 1);
+	assert.equal(wanted(source).length, 9);
+	source.opened();
+	source.emit("mux-open", {connection: "abc"});
+	await settle();
+	assert.equal(asked.length, 1);
+	assert.equal(bodies(asked)[0].add.length, 21);
+	for (const one of all) one.stop();
 });
 
 test("a subscription that is refused or ends is its own affair", async () => {
 	const {Source, options} = fakes();
 	const sluice = new Sluice("", {...options, mux: "/mux"});
 	const said = [];
-	const [one, two, three] = ["/a", "/b", "/c"].map(path => sluice.subscribe(path));
-	one.error = error => said.push(["error", error.status]);
+	const [one, two, three, four] = ["/a", "/b", "/c", "/d"].map(path => sluice.subscribe(path));
+	one.error = error => said.push(["error", error.status, error.problem.detail]);
 	two.end = reason => said.push(["end", reason]);
+	four.error = error => said.push(["error", error.status]);
 	const source = await sourceOf(Source, 1);
-	source.emit("mux", '["1","mux-refused",""]\n{"status":403}');
-	source.emit("mux", '["2","stream-end","0.end"]\n{"reason":"until"}');
-	source.emit("mux", '["3","message",""]\n1');
-	assert.deepEqual(said, [["error", 403], ["end", "until"]]);
+	const [a, b, c, d] = wanted(source).map(([key]) => key);
+	source.emit("mux-open", {connection: "abc"});
+	source.emit("mux", frame(a, "mux-refused", "", '{"status":403,"detail":"no"}'), "5-0;0.end");
+	source.emit("mux", frame(b, "stream-end", "0.end", '{"reason":"until"}'), "5-0;0.end");
+	source.emit("mux", frame(c, "message", "", "1"));
+	source.emit("mux", frame(d, "mux-refused", "", '{"status":429}'));
+	source.emit("stream-end", {reason: "drain"}, "5-0;0.end");
+	assert.deepEqual(said, [["error", 403, "no"], ["end", "until"]]);
 	await assert.rejects(one.ready, {status: 403});
-	assert.equal(sluice.subscriptions.size, 1);
+	assert.equal(sluice.subscriptions.size, 2, "neither a drain nor a full house is the end");
 	three.stop();
+	four.stop();
+});
+
+test("a subscription that ends in passing is asked for under another key", async () => {
+	const {Source, asked, options} = fakes();
+	const sluice = new Sluice("", {...options, mux: "/mux"});
+	const [one, two] = ["/a", "/b"].map(path => sluice.subscribe(path));
+	const source = await sourceOf(Source, 1);
+	source.opened();
+	source.emit("mux-open", {connection: "abc"});
+	const [[key]] = wanted(source);
+	source.emit("mux", frame(key, "message", "7-0", "1"));
+	source.emit("mux", frame(key, "mux-end", "7-0", '{"for_good":false}'));
+	await settle();
+	const added = bodies(asked).flatMap(({add}) => add);
+	assert.equal(added.length, 1);
+	assert.notEqual(added[0][0], key);
+	assert.deepEqual(added[0].slice(1), ["/a", "7-0"]);
+	one.stop();
+	two.stop();
+});
+
+// -- tabs ---------------------------------------------------------------------------------------------
+
+/** Web Locks, as a browser has them. */
+class Locks {
+	constructor() {
+		this.queues = new Map();
+	}
+	request(name, {steal}, fn) {
+		return new Promise((resolve, reject) => {
+			const queue = this.queues.get(name) ?? [];
+			const robbed = steal && queue[0]?.isHeld ? queue.shift() : null;
+			this.queues.set(name, steal ? [{fn, resolve, reject}, ...queue] : [...queue, {fn, resolve, reject}]);
+			robbed?.reject(Object.assign(new Error("stolen"), {name: "AbortError"}));
+			this.next(name);
+		});
+	}
+	async next(name) {
+		const [first] = this.queues.get(name);
+		if (!first || first.isHeld) return;
+		first.isHeld = true;
+		await null;
+		const value = await first.fn();
+		first.resolve(value);
+		if (this.queues.get(name)[0] !== first) return; // it was stolen
+		this.queues.get(name).shift();
+		this.next(name);
+	}
+}
+
+/** Tabs of one browser, each with a subscription to the same path. */
+async function tabs(t, n, more = {}) {
+	const {Source, asked, options} = fakes();
+	const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+	Object.defineProperty(globalThis, "navigator", {value: {locks: new Locks()}, configurable: true, writable: true});
+	const all = Array.from({length: n}, () => {
+		const sluice = new Sluice("", {...options, mux: "/mux", shared: t.name, ...more});
+		const tab = {sluice, got: []};
+		tab.one = sluice.subscribe("/s").listen(m => tab.got.push(m.data));
+		return tab;
+	});
+	t.after(() => {
+		for (const {sluice} of all) sluice.disconnect();
+		if (before) Object.defineProperty(globalThis, "navigator", before);
+		else delete globalThis.navigator;
+	});
+	return {Source, asked, all};
+}
+
+/** What the server has been asked for on this connection, by key: the last id. */
+function keysOf(source, asked, secret) {
+	const keys = new Map(wanted(source).map(([key, , id]) => [key, id]));
+	for (const {url, body} of asked.filter(({url}) => url.endsWith(secret))) {
+		const {add, remove} = JSON.parse(body);
+		for (const key of remove) keys.delete(key);
+		for (const [key, , id] of add) keys.set(key, id);
+	}
+	return keys;
+}
+
+const until = async (condition, what) => {
+	for (const end = Date.now() + 2000; !condition(); await new Promise(resolve => setTimeout(resolve, 2))) assert.ok(Date.now() < end, what);
+};
+
+test("all tabs have one connection, and each its own subscription on it", async t => {
+	const {Source, asked, all} = await tabs(t, 3);
+	const source = await sourceOf(Source, 1);
+	source.opened();
+	source.emit("mux-open", {connection: "s1"});
+	await until(() => keysOf(source, asked, "s1").size === 3, "three subscriptions");
+	const keys = [...keysOf(source, asked, "s1").keys()];
+	for (const key of keys) source.emit("mux", frame(key, "message", "1-0", "a"));
+	await until(() => all.every(({got}) => got.length), "each has it");
+	assert.equal(Source.all.length, 1);
+	all[2].sluice.unsubscribe("/s");
+	await until(() => keysOf(source, asked, "s1").size === 2, "the third has gone");
+});
+
+test("the next tab goes on where each tab stood", async t => {
+	const {Source, asked, all} = await tabs(t, 3);
+	const source = await sourceOf(Source, 1);
+	source.opened();
+	source.emit("mux-open", {connection: "s1"});
+	await until(() => keysOf(source, asked, "s1").size === 3, "three subscriptions");
+	const keys = [...keysOf(source, asked, "s1").keys()];
+	keys.forEach((key, i) => source.emit("mux", frame(key, "message", `${i}-0`, "a")));
+	await until(() => all.every(({got}) => got.length), "each has it");
+	all[0].sluice.disconnect();
+	const next = await sourceOf(Source, 2);
+	assert.ok(source.isClosed);
+	next.opened();
+	next.emit("mux-open", {connection: "s2"});
+	await until(() => keysOf(next, asked, "s2").size === 2, "those of the others");
+	const ids = [...keysOf(next, asked, "s2").entries()];
+	assert.ok(ids.every(([key]) => !keys.includes(key)), "under new keys");
+	assert.deepEqual(ids.map(([, id]) => id).sort(), ["1-0", "2-0"]);
+	all[0].sluice.connect();
+	await until(() => keysOf(next, asked, "s2").size === 3, "the first is back, as one of them");
+	assert.equal(Source.all.length, 2);
+});
+
+test("a leader that is silent loses its place, and becomes one of them", async t => {
+	const {Source, asked, all} = await tabs(t, 2, {stale: 60});
+	const source = await sourceOf(Source, 1);
+	source.opened();
+	source.emit("mux-open", {connection: "s1"});
+	await until(() => keysOf(source, asked, "s1").size === 2, "two subscriptions");
+	const leader = all[0].sluice.options.muxed, {say} = leader;
+	leader.say = () => {}; // frozen
+	source.close = () => {};
+	clearInterval(leader.connection.ticker);
+	const next = await sourceOf(Source, 2);
+	leader.say = say;
+	next.opened();
+	next.emit("mux-open", {connection: "s2"});
+	const beat = setInterval(() => next.emit("keep-alive"), 10);
+	t.after(() => clearInterval(beat));
+	await until(() => keysOf(next, asked, "s2").size === 2, "both on the new one");
+	assert.equal(leader.connection, null);
+});
+
+test("a tab that was frozen is dropped, and asks anew from where it stands", async t => {
+	const {Source, asked, all} = await tabs(t, 2, {stale: 80});
+	const source = await sourceOf(Source, 1);
+	source.opened();
+	source.emit("mux-open", {connection: "s1"});
+	const beat = setInterval(() => source.emit("keep-alive"), 10);
+	t.after(() => clearInterval(beat));
+	await until(() => keysOf(source, asked, "s1").size === 2, "two subscriptions");
+	const tab = all[1].sluice.options.muxed, {channel} = tab, queued = [];
+	const [key] = tab.legs.keys();
+	const hear = channel.onmessage;
+	clearInterval(tab.ticker); // frozen
+	channel.onmessage = ({data}) => queued.push({data});
+	source.emit("mux", frame(key, "message", "4-0", "a"));
+	await until(() => keysOf(source, asked, "s1").size === 1, "it is dropped");
+	source.emit("mux", frame(key, "message", "5-0", "b")); // it was under way
+	channel.onmessage = hear;
+	queued.forEach(hear);
+	await until(() => keysOf(source, asked, "s1").size === 2, "it is back");
+	assert.deepEqual([...keysOf(source, asked, "s1").values()].sort(), ["", "4-0"]);
+	assert.deepEqual(all[1].got, ["a"], "the other comes again, from the server");
+	assert.equal(Source.all.length, 1);
 });
