@@ -123,6 +123,19 @@ find_cookie(const struct request *req, const char *name, char value[COOKIE_MAX +
 
 /* Tokens */
 
+/* A parameter; of a subscription of a mux connection also that of the connection. */
+static const char *
+query_token(const struct request *req, const char *name)
+{
+	static struct query outer;
+	const char *token = request_raw_param(req, name);
+	const char *text = params_get(req->vars, REQUEST_INSIDE);
+
+	if (token != NULL || text == NULL || query_parse(&outer, text) < 0)
+		return token;
+	return query_get(&outer, name);
+}
+
 /* The one place in which the request has a token, first the header's. */
 static enum finding
 find_token(struct site *site, const struct auth_list *list, char *cookie, const char **token,
@@ -151,7 +164,7 @@ find_token(struct site *site, const struct auth_list *list, char *cookie, const 
 		return FOUND_WRONG;
 	*is_by_cookie = found > 0;
 	*token = found > 0                       ? cookie
-		 : site->auth->jwt_query != NULL ? request_raw_param(req, site->auth->jwt_query)
+		 : site->auth->jwt_query != NULL ? query_token(req, site->auth->jwt_query)
 						 : NULL;
 	return *token != NULL ? FOUND_RIGHT : FOUND_NONE;
 }
@@ -221,6 +234,10 @@ by_web_server(struct site *site)
 	if (user == NULL || params_get(site->request.vars, "AUTH_TYPE") == NULL)
 		return FOUND_NONE;
 	site->identity.user = strdup(user);
+	/* Browsers send a password or a certificate by themselves, too. What is no browser's says no
+	 * Origin; a browser says it with each POST. */
+	site->identity.is_by_cookie = site->request.method != METHOD_POST ||
+				      request_header(&site->request, "Origin") != NULL;
 	return site->identity.user != NULL ? FOUND_RIGHT : FOUND_WRONG;
 }
 
@@ -445,7 +462,8 @@ authorising_check(struct site *site, struct subscriber *sub, const struct auth_l
 	}
 	if (id->is_by_cookie && has_effect(&site->request) && !origin_is_ours(&site->request)) {
 		refuse(site, sub, HTTP_FORBIDDEN, "",
-		       "A cookie counts here only for pages of this site or of cors_origins.");
+		       "What a browser sends by itself counts here only for pages of this site or "
+		       "of cors_origins.");
 		return false;
 	}
 	if (is_allowed(site))

@@ -29,12 +29,14 @@
 #include "sse/event.h"
 
 #define CHANNEL "sluice:mux:"
-#define INSIDE  "SLUICE_MUX" /* a variable of requests that are a connection's own */
+#define FOR_GOOD "{\"for_good\":true}"
+#define OVER    "-" /* in an id: not to be subscribed again */
+#define UNKNOWN "~" /* an id that none can resume from */
 
 enum {
 	SECRET_BYTES = 16,
 	SECRET_TEXT = 2 * SECRET_BYTES + 1,
-	LEGS_MAX = 100,
+	LEGS_MAX = 500,
 	KEY_MAX = 64,
 	PATH_MAX_LEN = 2048,
 	CONTROL_MAX = 64 * 1024,
@@ -44,15 +46,24 @@ enum {
 	TEXT_MAX = 16 * 1024 * 1024
 };
 
+/* One subscription of the address. */
+struct slot {
+	struct leg *leg; /* NULL: it is not there */
+	char *left;      /* where it stood when it went; owned; or NULL */
+};
+
 struct mux {
 	struct feed *feed;
 	struct site *site;
 	struct params vars; /* of its request, for those of its subscriptions; owned */
 	char *user;         /* owned; NULL: nobody */
+	char *last_id;      /* of its request; owned; NULL: none */
 	char secret[SECRET_TEXT];
 	struct list legs;
 	size_t n_legs;
 	struct json_object *wanted; /* subscriptions of the request, until it is open; owned */
+	struct slot *slots;         /* of each of them */
+	size_t n_slots;
 	struct buf text, id;        /* of an event */
 };
 
@@ -61,6 +72,7 @@ struct leg {
 	struct subscriber sub;
 	struct list of_mux;
 	struct mux *mux;
+	struct slot *slot; /* NULL: it came by POST */
 	char *key;
 	char *envp[8]; /* those that differ from the connection's; owned */
 	struct params vars;
@@ -72,26 +84,44 @@ struct leg {
 
 /* Events */
 
-/* Where each subscription stands, in their order: the one id that resumes them all. Empty: none can
- * be resumed. */
+static const char *
+position_in(const char *last_id)
+{
+	return event_is_end_id(last_id, strlen(last_id)) ? OVER : last_id;
+}
+
+/*
+ * Where each subscription of the address stands, in its order: the one id that resumes them all.
+ * Empty: none can be resumed. Those that came by POST are not of it: who connects anew does not ask
+ * for them. If it is longer than any id may be, it says that all have missed something, lest a
+ * shorter one from before be taken for the last.
+ */
 static int
 put_position(struct mux *mux)
 {
-	struct list *node;
 	bool is_some = false;
+	size_t i;
 	int rc = 0;
 
 	buf_truncate(&mux->id, 0);
-	for (node = mux->legs.next; node != &mux->legs && rc == 0; node = node->next) {
-		if (node != mux->legs.next)
+	for (i = 0; i < mux->n_slots && rc == 0 && mux->id.len <= EVENT_ID_MAX; i++) {
+		const struct slot *slot = &mux->slots[i];
+		const char *text = slot->leg != NULL    ? position_in(slot->leg->last_id)
+				   : slot->left != NULL ? slot->left
+							: "";
+
+		if (i > 0)
 			rc = buf_putc(&mux->id, ';');
 		if (rc == 0)
-			rc = buf_puts(&mux->id, LIST_ENTRY(node, struct leg, of_mux)->last_id);
-		is_some = is_some || *LIST_ENTRY(node, struct leg, of_mux)->last_id != '\0';
+			rc = buf_puts(&mux->id, text);
+		is_some = is_some || *text != '\0';
 	}
 	if (!is_some)
 		buf_truncate(&mux->id, 0);
-	return rc;
+	if (mux->id.len <= EVENT_ID_MAX || rc != 0)
+		return rc;
+	buf_truncate(&mux->id, 0);
+	return buf_puts(&mux->id, UNKNOWN);
 }
 
 static int
@@ -118,8 +148,7 @@ tell(struct mux *mux, const char *key, const char *type, size_t type_len, const 
 		logger_error("out of memory: an event of a subscription is not sent");
 		return;
 	}
-	/* Longer ones no client may send back; the header's ids are always there. */
-	if (put_position(mux) == 0 && mux->id.len > 0 && mux->id.len <= EVENT_ID_MAX) {
+	if (put_position(mux) == 0 && mux->id.len > 0) {
 		ev.id = mux->id.p;
 		ev.id_len = mux->id.len;
 	}
@@ -141,6 +170,10 @@ leg_free(struct leg *leg)
 {
 	size_t i;
 
+	if (leg->slot != NULL) {
+		leg->slot->leg = NULL;
+		leg->slot->left = strdup(position_in(leg->last_id));
+	}
 	list_del(&leg->of_mux);
 	leg->mux->n_legs--;
 	for (i = 0; i < sizeof(leg->envp) / sizeof(leg->envp[0]); i++)
@@ -161,6 +194,17 @@ is_field(const char *p, size_t len, const char *name, const char **value, size_t
 		return false;
 	*value = p + n;
 	*value_len = len - n;
+	return true;
+}
+
+/* What a message may not say: a client could not tell it from ours. */
+static bool
+is_own_name(const char *type, size_t len)
+{
+	if (len < strlen("mux-") || memcmp(type, "mux-", strlen("mux-")) != 0)
+		return false;
+	logger_debug("an event %.*s of a message was not sent: the name is mux's own", (int)len,
+		     type);
 	return true;
 }
 
@@ -187,7 +231,8 @@ take_frame(struct leg *leg, const char *p, size_t len)
 			snprintf(leg->last_id, sizeof(leg->last_id), "%.*s", (int)value_len, value);
 		}
 	}
-	if (has_data && !(type_len == 10 && memcmp(type, "keep-alive", 10) == 0))
+	if (has_data && !(type_len == 10 && memcmp(type, "keep-alive", 10) == 0) &&
+	    !is_own_name(type, type_len))
 		tell(leg->mux, leg->key, type, type_len, leg->last_id, data.p != NULL ? data.p : "",
 		     data.len);
 	buf_fini(&data);
@@ -236,7 +281,7 @@ tell_end(struct leg *leg)
 			 event_is_end_id(leg->last_id, strlen(leg->last_id)) ? "true" : "false");
 		tell_text(leg->mux, leg->key, "mux-end", data);
 	} else if (leg->status == HTTP_NO_CONTENT) {
-		tell_text(leg->mux, leg->key, "mux-end", "{\"for_good\":true}");
+		tell_text(leg->mux, leg->key, "mux-end", FOR_GOOD);
 	} else {
 		tell(leg->mux, leg->key, "mux-refused", strlen("mux-refused"), "",
 		     leg->in.len > 0 ? leg->in.p : "", leg->in.len);
@@ -278,6 +323,14 @@ static const struct subscriber_ops leg_ops = {.send = leg_send, .abort = leg_abo
 
 /* Adding and removing */
 
+static const char *
+query_of(const struct mux *mux)
+{
+	const char *query = params_get(&mux->vars, "QUERY_STRING");
+
+	return query != NULL ? query : "";
+}
+
 /* The connection's variables with the subscription's in place of its own. 0, -ENOMEM. */
 static int
 make_vars(struct leg *leg, const char *path, const char *last_id)
@@ -294,7 +347,7 @@ make_vars(struct leg *leg, const char *path, const char *last_id)
 	    asprintf(&leg->envp[2], "SCRIPT_NAME=%.*s", (int)(query - path), path) < 0 ||
 	    asprintf(&leg->envp[3], "REQUEST_METHOD=GET") < 0 ||
 	    asprintf(&leg->envp[4], "HTTP_LAST_EVENT_ID=%s", last_id) < 0 ||
-	    asprintf(&leg->envp[5], INSIDE "=1") < 0)
+	    asprintf(&leg->envp[5], REQUEST_INSIDE "=%s", query_of(leg->mux)) < 0)
 		return -ENOMEM;
 	while (from[n] != NULL)
 		n++;
@@ -324,7 +377,7 @@ find_leg(const struct mux *mux, const char *key)
 }
 
 static struct leg *
-leg_new(struct mux *mux, const char *key, const char *path, const char *last_id)
+leg_new(struct mux *mux, struct slot *slot, const char *key, const char *path, const char *last_id)
 {
 	struct leg *leg = calloc(1, sizeof(*leg));
 
@@ -337,6 +390,8 @@ leg_new(struct mux *mux, const char *key, const char *path, const char *last_id)
 	list_add_tail(&mux->legs, &leg->of_mux);
 	mux->n_legs++;
 	snprintf(leg->last_id, sizeof(leg->last_id), "%s", last_id);
+	if ((leg->slot = slot) != NULL)
+		slot->leg = leg;
 	if ((leg->key = strdup(key)) != NULL && make_vars(leg, path, last_id) == 0)
 		return leg;
 	leg_free(leg);
@@ -353,7 +408,7 @@ text_at(struct json_object *array, size_t i)
 
 /* ["key", "/path?query", "last id"]: as an event tells, if it is none. */
 static void
-add(struct mux *mux, struct json_object *wanted, const char *position)
+add(struct mux *mux, struct json_object *wanted, const char *position, struct slot *slot)
 {
 	bool is_array = json_object_is_type(wanted, json_type_array);
 	const char *key = is_array ? text_at(wanted, 0) : NULL;
@@ -361,8 +416,14 @@ add(struct mux *mux, struct json_object *wanted, const char *position)
 	const char *last_id = is_array ? text_at(wanted, 2) : NULL;
 	struct leg *leg;
 
-	if (last_id == NULL)
-		last_id = position;
+	if (position != NULL && strcmp(position, OVER) == 0) {
+		slot->left = strdup(OVER);
+		if (key != NULL && strlen(key) <= KEY_MAX)
+			tell_text(mux, key, "mux-end", FOR_GOOD);
+		return;
+	}
+	if (position != NULL && *position != '\0')
+		last_id = position; /* newer than what the address says */
 	if (key == NULL || *key == '\0' || strlen(key) > KEY_MAX || find_leg(mux, key) != NULL ||
 	    path == NULL || *path != '/' || strlen(path) > PATH_MAX_LEN) {
 		tell_text(mux, key != NULL && strlen(key) <= KEY_MAX ? key : "", "mux-refused",
@@ -371,10 +432,10 @@ add(struct mux *mux, struct json_object *wanted, const char *position)
 		return;
 	}
 	if (mux->n_legs == LEGS_MAX ||
-	    (leg = leg_new(mux, key, path, last_id != NULL ? last_id : "")) == NULL) {
+	    (leg = leg_new(mux, slot, key, path, last_id != NULL ? last_id : "")) == NULL) {
 		tell_text(mux, key, "mux-refused",
 			  "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\","
-			  "\"status\":429,\"detail\":\"A connection has at most 100 "
+			  "\"status\":429,\"detail\":\"A connection has at most 500 "
 			  "subscriptions.\"}");
 		return;
 	}
@@ -387,15 +448,24 @@ static void
 remove_leg(struct mux *mux, const char *key)
 {
 	struct leg *leg = key != NULL ? find_leg(mux, key) : NULL;
+	struct slot *slot;
 
-	if (leg != NULL)
-		leg_abort(&leg->sub);
+	if (leg == NULL)
+		return;
+	slot = leg->slot;
+	leg_abort(&leg->sub);
+	if (slot != NULL) {
+		free(slot->left);
+		slot->left = strdup(OVER);
+	}
 }
 
 /* The n-th member of "17-0;;5-3,6-1", for the caller to free; NULL: there is none. */
 static char *
 position_of(const char *positions, size_t n)
 {
+	if (positions != NULL && strcmp(positions, UNKNOWN) == 0)
+		return strdup(UNKNOWN);
 	for (; positions != NULL && n > 0; n--) {
 		positions = strchr(positions, ';');
 		positions = positions != NULL ? positions + 1 : NULL;
@@ -403,19 +473,30 @@ position_of(const char *positions, size_t n)
 	return positions != NULL ? strndup(positions, strcspn(positions, ";")) : NULL;
 }
 
+/* Those of the address, which resume from one id. */
 static void
-add_all(struct mux *mux, struct json_object *list, const char *positions)
+add_first(struct mux *mux, struct json_object *list, const char *positions)
 {
 	size_t i;
 
-	for (i = 0;
-	     json_object_is_type(list, json_type_array) && i < json_object_array_length(list);
-	     i++) {
+	for (i = 0; i < mux->n_slots; i++) {
 		char *position = position_of(positions, i);
 
-		add(mux, json_object_array_get_idx(list, i), position);
+		add(mux, json_object_array_get_idx(list, i), position, &mux->slots[i]);
 		free(position);
 	}
+}
+
+/* Those of a POST. */
+static void
+add_more(struct mux *mux, struct json_object *list)
+{
+	size_t i;
+
+	if (!json_object_is_type(list, json_type_array))
+		return;
+	for (i = 0; i < json_object_array_length(list); i++)
+		add(mux, json_object_array_get_idx(list, i), NULL, NULL);
 }
 
 /* The connection */
@@ -440,7 +521,7 @@ mux_message(struct feed *feed, struct message *msg)
 			remove_leg(mux, text_at(list, i));
 	}
 	if (json_object_object_get_ex(control, "add", &list))
-		add_all(mux, list, NULL);
+		add_more(mux, list);
 	return HOLD;
 }
 
@@ -459,7 +540,7 @@ mux_timer(struct feed *feed)
 	snprintf(data, sizeof(data), "{\"connection\":\"%s\"}", mux->secret);
 	feed_send(feed, "mux-open", data, strlen(data));
 	mux->wanted = NULL;
-	add_all(mux, wanted, params_get(&mux->vars, "HTTP_LAST_EVENT_ID"));
+	add_first(mux, wanted, mux->last_id);
 	json_object_put(wanted);
 }
 
@@ -467,6 +548,7 @@ static void
 mux_close(struct feed *feed)
 {
 	struct mux *mux = feed_data(feed);
+	size_t i;
 
 	if (mux == NULL)
 		return;
@@ -474,6 +556,10 @@ mux_close(struct feed *feed)
 		leg_abort(&LIST_ENTRY(mux->legs.next, struct leg, of_mux)->sub);
 	strings_free(mux->vars.envp);
 	free(mux->user);
+	for (i = 0; i < mux->n_slots; i++)
+		free(mux->slots[i].left);
+	free(mux->slots);
+	free(mux->last_id);
 	json_object_put(mux->wanted);
 	buf_fini(&mux->text);
 	buf_fini(&mux->id);
@@ -500,7 +586,7 @@ mux_open(struct feed *feed, const struct request *req)
 	const char *text = query_get(&req->query, "s");
 	struct mux *mux;
 
-	if (params_get(req->vars, INSIDE) != NULL)
+	if (params_get(req->vars, REQUEST_INSIDE) != NULL)
 		return HTTP_BAD_REQUEST;
 	if ((mux = calloc(1, sizeof(*mux))) == NULL)
 		return HTTP_INTERNAL_ERROR;
@@ -519,6 +605,12 @@ mux_open(struct feed *feed, const struct request *req)
 	mux->wanted = text != NULL ? json_tokener_parse(text) : json_object_new_array();
 	if (!json_object_is_type(mux->wanted, json_type_array))
 		return HTTP_BAD_REQUEST;
+	mux->n_slots = json_object_array_length(mux->wanted);
+	if (mux->n_slots > LEGS_MAX)
+		return HTTP_BAD_REQUEST;
+	if ((mux->slots = calloc(mux->n_slots + 1, sizeof(*mux->slots))) == NULL ||
+	    (req->last_event_id != NULL && (mux->last_id = strdup(req->last_event_id)) == NULL))
+		return HTTP_INTERNAL_ERROR;
 	if (feed_timer(feed, SOON_MS) != 0)
 		return HTTP_INTERNAL_ERROR;
 	return feed_channel(feed, CHANNEL "%s", mux->secret);

@@ -12,6 +12,9 @@
 #include "route/query.h"
 #include "route/route.h"
 
+/* The variable of a request that is part of a mux connection: that one's query. */
+#define REQUEST_INSIDE "SLUICE_MUX"
+
 enum { REQUEST_PATH_MAX = 8192 };
 
 enum method { METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_POST, METHOD_OTHER };

@@ -221,6 +221,12 @@ open_stream(struct site *site, struct subscriber *sub)
 		answer_ended(site, sub);
 		return;
 	}
+	if (req->route->handler->is_queue && req->route->stream.ack == QUEUE_ACK_AUTO &&
+	    params_get(req->vars, REQUEST_INSIDE) != NULL) {
+		site_refuse(site, sub, HTTP_BAD_REQUEST,
+			    "A queue needs ack = client to be one of many on a connection.");
+		return;
+	}
 	site_begin_head(site, stream_head);
 	if (req->method == METHOD_HEAD) {
 		site_send_empty(site, sub);

@@ -16,12 +16,15 @@ ROUTES = {
     "mine": {"path": "/mine", "channels": "m:mine:{user}", "auth": "jwt", "max_per_user": 1},
     "until": {"path": "/until", "channels": "m:until", "until": "message.last == true"},
     "wait": {"path": "/wait", "handler": "wait", "channels": "m:wait", "timeout": "100ms"},
+    "said": {"path": "/said", "channels": "m:said", "event": "{.kind}"},
+    "auto": {"path": "/auto", "handler": "queue", "streams": "m:auto", "group": "g"},
+    "client": {"path": "/client", "handler": "queue", "streams": "m:client", "group": "g", "ack": "client"},
 }
 
 
 @pytest.fixture(scope="module")
 def sluice(launch_shared):
-    sluice = launch_shared(ROUTES, auth=AUTH, server={"workers": 2})
+    sluice = launch_shared(ROUTES, auth={**AUTH, "jwt_query": "token"}, server={"workers": 2})
     wait_for(lambda: sluice.status()["redis_links"] >= 4, "all links to Redis are up")
     return sluice
 
@@ -191,3 +194,92 @@ def test_thirty_subscriptions(sluice, redis):
 @pytest.mark.parametrize("query", ["?s=x", "?s=%7B%7D", "?s=1", "?s=%5B"])
 def test_what_is_no_list(sluice, query):
     assert sluice.get("/mux" + query).status == 400
+
+
+def last_id(mux):
+    return mux.stream.parser.last_event_id
+
+
+def test_the_one_id_outlives_an_end(sluice, redis):
+    """Another subscription that is over neither ends the connection nor moves the others' places."""
+    client = redis.client()
+    client.delete("m:s:c", "m:s:d")
+    wanted = [["u", "/until"], ["gone", "/nothing"], ["c", "/s/c"], ["d", "/s/d"]]
+    with Mux(sluice, *wanted) as mux:
+        for _ in wanted:
+            mux.next()
+        redis.publish("m:until", '{"last":true}')
+        for _ in range(3):
+            mux.next()
+        assert not last_id(mux).endswith(".end")
+        mux.change(remove=["c"])
+        client.xadd("m:s:d", {"data": "d1"})
+        assert mux.next()[3] == "d1"
+        last = last_id(mux)
+        assert last.split(";")[:3] == ["-", "", "-"]
+    client.xadd("m:s:d", {"data": "d2"})
+    with Mux(sluice, *wanted, headers={"Last-Event-ID": last}) as mux:
+        told = {}
+        for _ in range(5):
+            key, name, _, data = mux.next()
+            told.setdefault(key, []).append(data if name == "message" else name)
+        assert told == {"u": ["mux-end"], "gone": ["mux-refused"], "c": ["mux-end"], "d": ["stream-open", "d2"]}
+    redis.publish("m:until", '{"last":true}')
+
+
+def test_an_end_alone_is_no_end_of_the_connection(sluice, redis):
+    with Mux(sluice, ["u", "/until"]) as mux:
+        mux.opened("u")
+        redis.publish("m:until", '{"last":true}')
+        for _ in range(3):
+            mux.next()
+        last = last_id(mux)
+    with Mux(sluice, ["u", "/until"], headers={"Last-Event-ID": last}) as mux:
+        assert mux.next()[1:] == ("mux-end", "", '{"for_good":true}')
+
+
+def test_more_places_than_an_id_holds(sluice, redis):
+    """Then all are told that they may have missed something; an early, short id is not taken for the last."""
+    client = redis.client()
+    wanted = [[str(n), f"/s/long{n}"] for n in range(12)]
+    for n in range(12):
+        client.delete(f"m:s:long{n}")
+    with Mux(sluice, *wanted) as mux:
+        mux.opened(*[key for key, _ in wanted])
+        for n in range(12):
+            client.xadd(f"m:s:long{n}", {"data": "x"})
+            mux.next()
+        last = last_id(mux)
+        assert len(last) <= 128 and last == "~"
+    with Mux(sluice, *wanted, headers={"Last-Event-ID": last}) as mux:
+        told = [mux.next() for _ in range(24)]
+        assert sorted(t[1] for t in told) == ["stream-open"] * 12 + ["stream-reset"] * 12
+
+
+def test_a_message_cannot_speak_for_the_connection(sluice, redis):
+    with Mux(sluice, ["a", "/said"]) as mux:
+        mux.opened("a")
+        redis.publish("m:said", '{"kind":"mux-end","for_good":true}')
+        redis.publish("m:said", '{"kind":"fine"}')
+        assert mux.next()[1] == "fine"
+
+
+def test_a_token_in_the_address_counts_for_its_subscriptions(sluice, redis):
+    token = bearer("zoe")["Authorization"].split()[1]
+    stream = sluice.open(f"/mux?token={token}&s=" + urllib.parse.quote(json.dumps([["a", "/mine"]])))
+    assert stream.next_event().type == "mux-open"
+    assert json.loads(stream.next_event().data.split("\n")[0])[1] == "stream-open"
+    redis.publish("m:mine:zoe", "1")
+    assert stream.next_event().data.split("\n")[1] == "1"
+    stream.close()
+
+
+def test_a_queue_is_carried_if_its_client_acknowledges(sluice, redis):
+    client = redis.client()
+    with Mux(sluice, ["auto", "/auto"], ["client", "/client"]) as mux:
+        told = dict(mux.next()[:2] for _ in range(2))
+        assert told == {"auto": "mux-refused", "client": "stream-open"}
+        client.xadd("m:client", {"data": "1"})
+        key, name, id, data = mux.next()
+        assert (key, data) == ("client", "1")
+        assert post(sluice, f"/client?ack={id}", "")[0] == 200
