@@ -193,10 +193,10 @@ reload(struct worker *w)
 	if (logger_open(cfg->server.log, cfg->server.log_level, cfg->server.log_format) < 0)
 		logger_warn("cannot open the log %s: the old one goes on", cfg->server.log);
 	keep_prefix(w, cfg);
+	set_auth(w, cfg); /* first: requests that waited for the old link go on at once */
 	if (!redis_settings_equal(&cfg->redis, w->redis))
 		set_redis(w, cfg);
 	w->cfg = cfg;
-	set_auth(w, cfg);
 	config_free(old);
 	logger_info("configuration reloaded from %s", w->config_path);
 }

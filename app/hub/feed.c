@@ -177,6 +177,14 @@ send_live(struct delivery *dl, const struct event *ev, bool is_last)
 	pace_event(dl->feed, ev, dl->scope.channel, dl->scope.channel_len, key, is_last);
 }
 
+int
+feed_callback(struct feed *fd)
+{
+	if (fd->class->settings->stages.script != NULL && fd->more->callback == SCRIPT_NONE)
+		fd->more->callback = feed_open_script(fd);
+	return fd->more->callback;
+}
+
 /* The route's stages, and what they let through. msg NULL: the script is called without one. */
 static void
 deliver(struct feed *fd, struct message *msg, bool is_last)
@@ -185,10 +193,7 @@ deliver(struct feed *fd, struct message *msg, bool is_last)
 	bool ends;
 
 	if (fd->more != NULL) {
-		/* It may have failed, as when the route's scripts were in their pause. */
-		if (fd->class->settings->stages.script != NULL && fd->more->callback == SCRIPT_NONE)
-			fd->more->callback = feed_open_script(fd);
-		dl.callback = fd->more->callback;
+		dl.callback = feed_callback(fd);
 		dl.cursor = fd->more->n_streams > 0 ? fd->more->cursor : NULL;
 		dl.n_cursor = fd->more->n_streams;
 	}

@@ -36,6 +36,7 @@ queue_free_if_done(struct queue *q)
 static void
 on_tick(uv_timer_t *timer)
 {
+	queue_expire(timer->data);
 	queue_go_on(timer->data);
 }
 

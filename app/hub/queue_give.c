@@ -59,6 +59,27 @@ queue_acked(struct feed *fd, const struct message *notice)
 	queue_go_on_soon(q);
 }
 
+/*
+ * What stood unacknowledged for twice claim_after has become another's, or a dead letter; or its
+ * acknowledgement was told while we did not hear. It takes no room of its holder's any more.
+ */
+void
+queue_expire(struct queue *q)
+{
+	uint64_t now = uv_now(q->tick.loop), after = queue_settings(q)->claim_after_ms;
+	struct list *node, *first;
+
+	if (after == 0)
+		return;
+	for (node = q->shares.next; node != &q->shares; node = node->next) {
+		struct share *share = LIST_ENTRY(node, struct share, of_queue);
+
+		while ((first = share->held.next) != &share->held &&
+		       now - LIST_ENTRY(first, struct held, node)->since_ms > 2 * after)
+			queue_forget(q, LIST_ENTRY(first, struct held, node));
+	}
+}
+
 /* Giving */
 
 static bool
@@ -154,7 +175,7 @@ render(struct queue *q, const struct stream_id *id, struct message *arrived, boo
 	struct delivery dl = {.feed = fd,
 			      .cursor = id,
 			      .n_cursor = 1,
-			      .callback = fd->more->callback,
+			      .callback = feed_callback(fd),
 			      .send = put_event,
 			      .arg = &g};
 	struct message msg;
@@ -177,6 +198,7 @@ give_to(struct queue *q, struct share *share, struct held *h, const struct givin
 	list_move_tail(&q->shares, &share->of_queue);
 	list_move_tail(&share->held, &h->node);
 	h->share = share;
+	h->since_ms = uv_now(q->tick.loop);
 	share->n_held++;
 	share->n_given += g->n_events;
 	if (subscriber_give(sub, g->frame->p, g->frame->len, g->n_events) < 0)
@@ -215,7 +237,9 @@ give(struct queue *q, const redisReply *one)
 	}
 	g = render(q, &id, &en.msg, &ends);
 	entry_fini(&en);
-	if (g.n_events == 0 || g.rc < 0)
+	if (g.n_events == 0 && q->feed->class->settings->stages.has_failed)
+		queue_forget(q, h); /* claim_after brings it again, or makes a dead letter of it */
+	else if (g.n_events == 0 || g.rc < 0)
 		queue_finish(q, h); /* the route sends nothing for it */
 	else
 		give_to(q, share, h, &g, ends);

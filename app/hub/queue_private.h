@@ -23,6 +23,7 @@ struct held {
 	struct list node; /* share->held, or queue->done */
 	struct map_node by_id;
 	struct share *share; /* NULL: its subscriber has had it, and Redis is to be told */
+	uint64_t since_ms;   /* of the loop: when it was given */
 	char id[STREAM_ID_TEXT];
 };
 
@@ -65,6 +66,7 @@ struct redisReply;
 unsigned queue_count_free(const struct queue *q); /* who could be given one beyond those to come */
 void queue_give_all(struct queue *q, const struct redisReply *entries); /* NULL: none */
 void queue_forget(struct queue *q, struct held *h);                     /* it concerns us no more */
+void queue_expire(struct queue *q);                 /* what was held for longer than claim_after */
 void queue_finish(struct queue *q, struct held *h); /* it was had: Redis is to be told */
 
 /* queue_ask.c */

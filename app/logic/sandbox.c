@@ -223,8 +223,8 @@ sandbox_load(struct sandbox *sb, const char *text, size_t len, const char *name,
 	return -EINVAL;
 }
 
-static bool
-is_paused(const struct sandbox *sb)
+bool
+sandbox_is_paused(const struct sandbox *sb)
 {
 	return sb->pause_until_us > 0 && clock_us(CLOCK_MONOTONIC) < sb->pause_until_us;
 }
@@ -254,7 +254,7 @@ sandbox_call(struct sandbox *sb, const struct template_scope *scope, int n_args,
 	lua_State *L = sb->L;
 	int rc;
 
-	if (is_paused(sb)) {
+	if (sandbox_is_paused(sb)) {
 		lua_pop(L, n_args + 1);
 		snprintf(why, why_len, "not called: it was stopped too often, and pauses");
 		return -EINVAL;

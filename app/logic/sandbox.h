@@ -45,6 +45,9 @@ int sandbox_load(struct sandbox *sb, const char *text, size_t len, const char *n
 int sandbox_call(struct sandbox *sb, const struct template_scope *scope, int n_args,
 		 uint64_t max_steps, char *why, size_t why_len);
 
+/* sandbox_is_paused - would a call be refused now? What failed says nothing then. */
+bool sandbox_is_paused(const struct sandbox *sb);
+
 /* While a call runs: what it looks at; and which call it is, for what must not outlive it. */
 const struct template_scope *sandbox_scope(const struct sandbox *sb);
 uint64_t sandbox_turn(const struct sandbox *sb);

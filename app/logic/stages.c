@@ -49,8 +49,10 @@ is_true(struct stages *st, const char *stage, struct expression *ex,
 	char why[WHY_LEN];
 	bool result;
 
-	if (expression_is_true(ex, scope, &result, why, sizeof(why)) < 0)
+	if (expression_is_true(ex, scope, &result, why, sizeof(why)) < 0) {
 		fail(st, stage, why);
+		st->has_failed = sandbox_is_paused(st->sandbox);
+	}
 	return result;
 }
 
@@ -59,10 +61,13 @@ run_script(struct stages *st, int callback, const struct template_scope *scope, 
 {
 	char why[WHY_LEN];
 
-	if (callback == SCRIPT_NONE)
+	if (callback == SCRIPT_NONE) {
+		st->has_failed = true;
 		return STAGES_NOTHING;
+	}
 	if (script_run(st->script, callback, scope, r, why, sizeof(why)) < 0) {
 		fail(st, "script", why);
+		st->has_failed = true;
 		/* A timer that fails once must not be the last: the script waits for it. */
 		if (scope->msg == NULL && r->after_ms == 0)
 			r->after_ms = AGAIN_MS;
@@ -79,6 +84,7 @@ run_transform(struct stages *st, const struct template_scope *scope, struct rend
 
 	if (expression_render(st->transform, scope, &r->bytes, &is_some, why, sizeof(why)) < 0) {
 		fail(st, "transform", why);
+		st->has_failed = true;
 		return STAGES_NOTHING;
 	}
 	return is_some && rendering_add(r, 0, NULL, 0) == 0 ? STAGES_RENDERED : STAGES_NOTHING;
@@ -97,6 +103,7 @@ run_shape(struct stages *st, const struct template_scope *scope, struct renderin
 				   : "a field that add names is not there");
 	else
 		counters_add(COUNTER_DROPPED_MEMORY, 1);
+	st->has_failed = true;
 	return STAGES_NOTHING;
 }
 
@@ -118,6 +125,7 @@ stages_run(struct stages *st, int callback, const struct template_scope *scope, 
 	enum stages_result result;
 
 	rendering_clear(r);
+	st->has_failed = false;
 	if (scope->msg == NULL)
 		return st->script != NULL ? run_script(st, callback, scope, r) : STAGES_NOTHING;
 	if (stages_look_inside(st) && !message_is_json(scope->msg)) {

@@ -22,6 +22,9 @@ struct stages {
 	struct shape shape;
 	const char *route; /* its name, borrowed, for what is logged */
 	struct logger_pause pause;
+	/* The last run came to no result: what a message that must not be lost waits for. That a
+	 * filter fails on a message is a result: it is not true. */
+	bool has_failed;
 };
 
 void stages_fini(struct stages *st);

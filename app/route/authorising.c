@@ -358,17 +358,16 @@ by_session(struct site *site, struct subscriber *sub, const char *body, size_t l
  * back, so a stream begins and ends.
  */
 static void
-answer_away(struct site *site, struct subscriber *sub)
+answer_away(struct site *site, struct subscriber *sub, const char *why)
 {
 	const struct request *req = &site->request;
 
 	if (req->method == METHOD_POST || req->route->handler->is_wait ||
 	    req->route->handler->answer != NULL) {
-		refuse(site, sub, HTTP_UNAVAILABLE, "",
-		       "Redis is away: it cannot be decided who asks.");
+		refuse(site, sub, HTTP_UNAVAILABLE, "", why);
 		return;
 	}
-	log_refusal(site, HTTP_OK, "session", "Redis does not say: the client is to come back");
+	log_refusal(site, HTTP_OK, "the client is to come back", why);
 	site_answer_retry(site, sub);
 }
 
@@ -410,7 +409,7 @@ find_identity(struct site *site, struct subscriber *sub, const struct auth_list 
 			refuse(site, sub, status, kind_names[list->v[i]], why);
 			return false;
 		case FOUND_AWAY:
-			answer_away(site, sub);
+			answer_away(site, sub, "Redis is away: it cannot be decided who asks.");
 			return false;
 		case FOUND_LATER:
 			return false;
@@ -468,6 +467,10 @@ authorising_check(struct site *site, struct subscriber *sub, const struct auth_l
 	}
 	if (is_allowed(site))
 		return true;
+	if (sandbox_is_paused(site->request.route->stream.stages.sandbox)) {
+		answer_away(site, sub, "The route's expressions pause: it cannot be decided who may.");
+		return false;
+	}
 	refuse(site, sub, HTTP_FORBIDDEN, "", "This route is not for who asks.");
 	return false;
 }

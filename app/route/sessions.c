@@ -214,7 +214,9 @@ ask(struct entry *e, const char *command, command_fn fn)
 	bool is_sent = false;
 
 	buf_init(&key, KEY_MAX);
-	if (hub_command(sessions->hub) != NULL && buf_puts(&key, hub_prefix(sessions->hub)) == 0 &&
+	/* A stream that is ending may still ask after a reload has taken sessions away. */
+	if (sessions->settings->session_key != NULL && hub_command(sessions->hub) != NULL &&
+	    buf_puts(&key, hub_prefix(sessions->hub)) == 0 &&
 	    template_expand(sessions->settings->session_key, &scope, &key) == 0 &&
 	    buf_putc(&key, '\0') == 0) {
 		const char *argv[] = {command, key.p};

@@ -17,6 +17,10 @@ ROUTES = {
     "one": {**CLIENT, "path": "/one/{kind}", "prefetch": 1, "claim_after": "30s"},
     "poison": {**CLIENT, "path": "/poison", "streams": "q:poison", "dead_letter": "q:dead", "max_deliveries": 2,
                "claim_after": "150ms"},
+    "failing": {**CLIENT, "path": "/failing", "streams": "q:failing", "transform": "message.a.b + 1", "dead_letter": "q:failed",
+                "max_deliveries": 2, "claim_after": "150ms"},
+    "narrow": {**CLIENT, "path": "/narrow", "streams": "q:narrow", "prefetch": 1, "dead_letter": "q:narrow:dead",
+               "max_deliveries": 2, "claim_after": "200ms"},
     "ends": {**JOBS, "path": "/ends", "streams": "q:ends", "max_events": 2},
     "until": {**JOBS, "path": "/until", "streams": "q:until", "until": "message.n == 1"},
     "new": {**JOBS, "path": "/new", "streams": "q:new", "start": "$"},
@@ -294,3 +298,26 @@ def test_configurations_that_are_wrong(launch, keys, why):
     sluice = launch({"q": keys}, start=False)
     result = sluice.run("check", "-c", sluice.config)
     assert result.returncode == 1 and why in result.out + result.err
+
+
+def test_what_the_logic_cannot_do_is_not_had(sluice, redis):
+    """An entry whose transform fails is nobody's: it comes again, and becomes a dead letter."""
+    with sluice.open("/failing") as stream:
+        bad, = add(redis, "q:failing", {"n": 1})
+        good, = add(redis, "q:failing", {"a": {"b": 2}})
+        assert stream.next_message().data == "3"
+        ack(sluice, "/failing", good)
+        wait_for(lambda: redis.client().xlen("q:failed") == 1, "the dead letter", 10)
+        assert redis.client().xrange("q:failed")[0][1][b"dead-id"].decode() == bad
+
+
+def test_a_dead_letter_takes_no_room_of_who_held_it(sluice, redis):
+    with sluice.open("/narrow") as one, sluice.open("/narrow") as two:
+        add(redis, "q:narrow", 1)
+        got = all_of([one, two], 2, 10)
+        assert sorted(i for i, _ in got) == [0, 1], "each has had it, and none acknowledged it"
+        wait_for(lambda: redis.client().xlen("q:narrow:dead") == 1, "the dead letter", 10)
+        ids = add(redis, "q:narrow", 2, 3)
+        got = all_of([one, two], 2, 10)
+        assert sorted(i for i, _ in got) == [0, 1], "both have room again"
+        ack(sluice, "/narrow", *ids)
