@@ -47,7 +47,13 @@ tell(struct waiter *w, const struct event *ev)
 	close_if_done(w);
 }
 
-/* Who asks for the past gets the first of it, and that may be older than this one. */
+static void ask_all(struct waiter *w);
+
+/*
+ * Who asks for the past gets the first of it, and that may be older than this one; so may it be
+ * before it was asked for: what came while the feed was opened is delivered before the feed is
+ * confirmed.
+ */
 void
 wait_answer(struct feed *fd, const struct event *ev)
 {
@@ -56,10 +62,12 @@ wait_answer(struct feed *fd, const struct event *ev)
 	LIST_FOREACH (node, tmp, &fd->more->waiters) {
 		struct waiter *w = LIST_ENTRY(node, struct waiter, of_feed);
 
-		if (ev != NULL && w->n_pending > 0)
-			w->is_dirty = true;
-		else
+		if (ev == NULL || (w->n_pending == 0 && !w->needs_past))
 			tell(w, ev);
+		else if (w->n_pending > 0)
+			w->is_dirty = true;
+		else if (fd->n_unconfirmed == 0)
+			ask_all(w); /* again: Redis did not answer */
 	}
 }
 
@@ -80,8 +88,6 @@ send_first(struct delivery *dl, const struct event *ev, bool is_last)
 	if (w->feed != NULL)
 		tell(w, ev);
 }
-
-static void ask_all(struct waiter *w);
 
 static void
 on_past(void *arg, const redisReply *reply)
@@ -119,6 +125,12 @@ on_past(void *arg, const redisReply *reply)
 	}
 	if (stages != NULL)
 		stages_close(stages, dl.callback);
+	if (reply == NULL) {
+		w->needs_past = true;
+	} else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == PAST_MAX) {
+		w->after[q.stream] = cursor[q.stream]; /* none of these; there is more */
+		w->is_dirty = true;
+	}
 	w->n_pending--; /* until here it keeps w, which may be told meanwhile */
 	if (w->feed == NULL)
 		close_if_done(w);
@@ -135,16 +147,19 @@ ask_past(struct waiter *w, unsigned stream)
 
 	if (q == NULL || w->feed->class->hub->command == NULL) {
 		free(q);
+		w->needs_past = true;
 		return;
 	}
 	*q = (struct question){w, stream};
 	replay_print_key(key, w->feed, stream);
 	stream_id_print(from + 1, &w->after[stream]);
 	snprintf(count, sizeof(count), "%d", PAST_MAX);
-	if (command_send(w->feed->class->hub->command, on_past, q, 6, argv, NULL) < 0)
+	if (command_send(w->feed->class->hub->command, on_past, q, 6, argv, NULL) < 0) {
 		free(q);
-	else
+		w->needs_past = true;
+	} else {
 		w->n_pending++;
+	}
 }
 
 static void
@@ -153,6 +168,7 @@ ask_all(struct waiter *w)
 	unsigned i;
 
 	w->is_dirty = false;
+	w->needs_past = false;
 	for (i = 0; i < w->feed->more->n_streams; i++)
 		ask_past(w, i);
 }
@@ -186,7 +202,7 @@ wait_begin(struct waiter *w, struct feed *fd, uint64_t ms, const char *after,
 	if (after != NULL && !stream_cursor_parse(w->after, fd->more->n_streams, after))
 		return -EINVAL;
 	w->feed = fd;
-	w->has_after = after != NULL && fd->more->n_streams > 0;
+	w->has_after = w->needs_past = after != NULL && fd->more->n_streams > 0;
 	w->on_event = on_event;
 	w->on_closed = on_closed;
 	uv_timer_init(fd->class->hub->loop, &w->timer);

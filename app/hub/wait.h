@@ -19,6 +19,7 @@ struct waiter {
 	uv_timer_t timer;
 	struct stream_id after[STREAM_CURSOR_MAX];
 	bool has_after;
+	bool needs_past;    /* it is to be asked for before anything that comes counts */
 	bool is_dirty;      /* something came while the past was asked for: it stands there, too */
 	unsigned n_pending; /* questions about the past */
 	void (*on_event)(struct waiter *w, const struct event *ev);

@@ -4,12 +4,14 @@
 
 #include "hub/wait.h"
 #include "logic/json_text.h"
+#include "route/origin.h"
 #include "route/serving.h"
 
 /* A client that waits for one event. */
 struct waiting {
 	struct waiter waiter;
 	struct later later;
+	struct grant *grant; /* NULL: nothing is counted */
 };
 
 static void
@@ -17,6 +19,7 @@ on_wait_closed(struct waiter *w)
 {
 	struct waiting *wg = LIST_ENTRY(w, struct waiting, waiter);
 
+	grants_give_back(wg->grant);
 	later_fini(&wg->later);
 	free(wg);
 }
@@ -52,6 +55,24 @@ on_waited(struct waiter *w, const struct event *ev)
 	}
 }
 
+/* Among the route's and the server's streams: until its time is over, though its client may leave
+ * before. Returns 0, or the status having refused. */
+static int
+take_grant(struct site *site, struct subscriber *sub, struct grant **grant)
+{
+	char address[ORIGIN_ADDRESS_MAX];
+	const char *why = "";
+	int rc;
+
+	origin_address(address, &site->request, site->trusted_proxies);
+	rc = grants_take(grant, site->grants, site->request.route, &site->identity, address, &why);
+	if (rc > 0)
+		site_refuse(site, sub, rc, why);
+	else if (rc < 0)
+		site_refuse_open(site, sub, rc);
+	return rc;
+}
+
 /* "?timeout=" in milliseconds. Returns 0, or the status having refused. */
 static int
 read_timeout(struct site *site, struct subscriber *sub, uint64_t *ms)
@@ -80,6 +101,7 @@ waiting_serve(struct site *site, struct subscriber *sub)
 {
 	struct template_value key[KEY_PARAMS_MAX + 1];
 	struct request *req = &site->request;
+	struct grant *grant;
 	struct waiting *wg;
 	struct feed *fd;
 	uint64_t ms;
@@ -93,15 +115,20 @@ waiting_serve(struct site *site, struct subscriber *sub)
 		site_send_empty(site, sub);
 		return;
 	}
+	if (take_grant(site, sub, &grant) != 0)
+		return;
 	req->is_opening = true;
 	if ((rc = feed_get(&fd, &req->route->feeds, key, req)) != 0) {
+		grants_give_back(grant);
 		site_refuse_open(site, sub, rc);
 		return;
 	}
 	if ((wg = calloc(1, sizeof(*wg))) == NULL) {
+		grants_give_back(grant);
 		site_refuse_open(site, sub, -ENOMEM);
 		return;
 	}
+	wg->grant = grant;
 	if ((rc = later_init(&wg->later, site)) < 0 ||
 	    (rc = wait_begin(&wg->waiter, fd, ms, request_raw_param(req, "after"), on_waited,
 			     on_wait_closed)) != 0) {

@@ -517,3 +517,16 @@ def test_routes_tell_who_shares(launch):
     sluice = launch({"x": {"path": "/x/{room}", "channels": "a:{room}:{user}", "filter": "message.to == user and claims.level > 3",
                            "auth": "jwt"}}, auth=AUTH, start=False)
     assert "those with the same room, user, claims.level" in sluice.run("routes", "-c", sluice.config).out
+
+
+def test_who_waits_counts_as_a_stream(sluice, redis):
+    """Until its time is over, even if its client has left: what it costs is bounded, too."""
+    path = "/address?mode=poll&timeout={}"
+    connections = [sluice.connect() for _ in range(2)]
+    for connection in connections:
+        connection.send(fcgi.request(path.format(700)))
+    wait_for(lambda: sluice.get(path.format(10)).status == 429, "two wait")
+    for connection in connections:
+        connection.close()
+    assert sluice.get(path.format(10)).status == 429, "they wait on"
+    wait_for(lambda: sluice.get(path.format(10)).status == 504, "their time is over")

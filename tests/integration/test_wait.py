@@ -12,6 +12,7 @@ from test_publish import post
 from waiting import SLOW, wait_for
 
 ROUTES = {
+    "late": {"path": "/late", "handler": "wait", "streams": "w:late", "filter": "message == 1200"},
     "wait": {"path": "/wait/{name}/{id}", "handler": "wait", "channels": "w:{name}:{id}", "timeout": "700ms",
              "timeout_max": "2s"},
     "logic": {"path": "/logic", "handler": "wait", "channels": "w:logic", "filter": "message.n > 1",
@@ -119,6 +120,14 @@ def test_a_stream(sluice, redis):
     connection = ask(sluice, f"/stream?after={first}")
     redis.client().xadd("w:stream", {"data": "2"})
     assert answer(connection)[1] == 2
+
+
+def test_the_first_that_counts_may_be_far(sluice, redis):
+    pipe = redis.client().pipeline()
+    for n in range(1300):
+        pipe.xadd("w:late", {"data": str(n)})
+    pipe.execute()
+    assert answer(ask(sluice, "/late?after=0-0"))[1] == 1200
 
 
 def test_none_is_missed_by_who_follows_by_id(sluice):
