@@ -1,5 +1,6 @@
 // The first page. Plain EventSource, no library: four routes of conf/demo/demo.ini, drawn as they come.
 // Whatever a message holds reaches the page as textContent only: a publisher cannot write HTML here.
+import { readStream } from "./gallery/raw.js";
 
 const $ = (id) => document.getElementById(id);
 const calm = (fn) => { try { return fn(); } catch { return undefined; } };
@@ -57,26 +58,12 @@ function openEventSource(path, tell) {
 	return () => { clearTimeout(timer); source.close(); };
 }
 
-// EventSource shows neither the bytes nor a name that one does not know before, so the inspector reads
-// the stream itself.
 function openRaw(path, tell) {
 	const ending = new AbortController();
 	const read = async () => {
 		tell({ state: "connecting", text: "connecting" });
-		const answer = await fetch(path, {
-			headers: { Accept: "text/event-stream" }, cache: "no-store", signal: ending.signal,
-		});
-		if (!answer.ok) throw new Error(`answered ${answer.status}`);
-		tell({ state: "connecting", text: "waiting for Redis" });
-		const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-		let rest = "";
-		for (;;) {
-			const { value, done } = await reader.read();
-			if (done) return;
-			const blocks = (rest + value).split("\n\n");
-			rest = blocks.pop();
-			for (const raw of blocks) tell({ frame: { ...fieldsOf(raw), at: Date.now(), raw } });
-		}
+		const init = { headers: { Accept: "text/event-stream" }, signal: ending.signal };
+		await readStream(path, init, (frame) => tell({ frame: { ...frame, at: Date.now() } }));
 	};
 	(async () => {
 		while (!ending.signal.aborted) {
@@ -87,20 +74,6 @@ function openRaw(path, tell) {
 		}
 	})();
 	return () => ending.abort();
-}
-
-function fieldsOf(raw) {
-	const frame = { name: "", id: "", data: "" };
-	const data = [];
-	for (const line of raw.split("\n")) {
-		const [, field, value] = /^([^:]*):? ?(.*)$/.exec(line);
-		if (field === "data") data.push(value);
-		if (field === "event") frame.name = value;
-		if (field === "id") frame.id = value;
-	}
-	frame.data = data.join("\n");
-	if (!frame.name) frame.name = data.length ? "message" : "";
-	return frame;
 }
 
 // A browser opens six HTTP/1.1 connections to a host, over all its tabs, and two of these pages would

@@ -140,6 +140,7 @@ class Connection {
 		this.close();
 		if (isPast(this.openedAt, 10000)) this.failures = 0;
 		this.openedAt = NaN;
+		this.owner.on("lost");
 		again(this, () => this.open());
 	}
 }
@@ -296,7 +297,7 @@ class Mux {
 
 	on(kind, value) {
 		if (kind === "message") return this.take(value);
-		if (kind === "error" || value === "gone") for (const leg of [...this.legs.values()]) leg.owner.on(kind, value);
+		if (/lost|error/.test(kind) || value === "gone") for (const leg of [...this.legs.values()]) leg.owner.on(kind, value);
 	}
 
 	take({type, data}) {
@@ -388,7 +389,7 @@ class Subscription {
 			this.stop();
 			this.reject(kind === "end" ? failure(value) : value);
 		}
-		if (kind !== "reset") this.resolve(value);
+		if (/open|message/.test(kind)) this.resolve(value);
 		if (kind !== "message") return this[kind]?.(value);
 		for (const {name, fn} of this.listeners) {
 			try {
