@@ -160,6 +160,7 @@ setInterval(() => {
 // -- figures, pause ------------------------------------------------------------------------------
 
 const DELAYS = 200;
+const SETTLED_MS = 2000;		// before, some may be from the last minute
 const delays = [];
 let events = 0, paused = false;
 
@@ -172,7 +173,7 @@ function delayOf(frame) {
 function count(frame) {
 	events += 1;
 	const delay = delayOf(frame);
-	if (delay !== null) delays.push(delay);
+	if (delay !== null && performance.now() > SETTLED_MS) delays.push(delay);
 	if (delays.length > DELAYS) delays.shift();
 	settle(frame);
 	lastFrame = frame;
@@ -354,7 +355,10 @@ function showMachine(frame) {
 	if (!Number.isFinite(now?.cpu)) return;
 	for (const key of ["received", "sent", "load", "memory", "memory_total", "cores"])
 		if (!Number.isFinite(now[key])) now[key] = points.at(-1)?.[key] ?? 0;
-	points.push({ ...now, cpu: Math.min(100, Math.max(0, now.cpu)), t: frame.at });
+	// What is sent first is from the last minute: each has its own time.
+	const t = Number.isFinite(now.t) && Math.abs(frame.at - now.t) < MINUTE ? now.t : frame.at;
+	if (points.some((p) => p.t === t)) return;
+	points.push({ ...now, cpu: Math.min(100, Math.max(0, now.cpu)), t });
 	points = points.filter((p) => frame.at - p.t < MINUTE);
 	draw("machine", drawMachine);
 }

@@ -9,7 +9,7 @@ const DEFAULTS = {
 	tokenParameter: "token",
 	withCredentials: false,
 	stale: 45000,
-	backoff: [1000, 5000],
+	backoff: [500, 4000],
 	mux: "",
 	shared: true,
 	waitPath: "/wait/{name}/{id}",

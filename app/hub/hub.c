@@ -10,6 +10,7 @@
 #include "base/logger.h"
 #include "logic/entry.h"
 #include "logic/message.h"
+#include "redis/recorded.h"
 
 enum {
 	/*
@@ -63,19 +64,27 @@ on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
 {
 	struct subject *subject = subject_of(remote);
 	struct list *node, *tmp;
-	struct message msg;
+	struct message msg, bare;
+	struct stream_id id;
+	size_t head = 0;
 
 	if (subject == subject->hub->noticed)
 		subject->hub->notice(subject->hub->notice_arg, got->data, got->data_len);
+	/* What was published on a recorded channel begins with its ID, which is nothing to a route
+	 * that does not record, or follows a pattern. */
+	if (!recorded_parse(&id, &head, got->data, got->data_len))
+		head = 0;
 	message_init(&msg, got->channel, got->channel_len, got->data, got->data_len);
+	message_init(&bare, got->channel, got->channel_len, got->data + head, got->data_len - head);
 	LIST_FOREACH (node, tmp, &subject->subscriptions) {
 		struct subscription *sn = subscription_of(node);
 
 		if (is_recorded(sn->feed))
 			recorded_message(sn->feed, sn, &msg);
 		else
-			feed_message(sn->feed, &msg);
+			feed_message(sn->feed, &bare);
 	}
+	message_fini(&bare);
 	message_fini(&msg);
 }
 

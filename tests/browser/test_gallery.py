@@ -205,8 +205,7 @@ def test_small_quick_and_its_own(browser, demo, page):
     shows = {"dashboard": "figcaption output:not(:empty)", "notifications": "#notes-list li", "chat": "#chat-list li",
              "inspector": "#frames li", "patterns": "#rate-value", "jobs": "#overall[data-state=live]"}[page]
     ms = first_event_ms(browser, demo, page, shows)
-    # The machine's figures come twice a second: on those pages the wait for the next one is part of it.
-    assert 0 <= ms < (1100 if page in ("dashboard", "patterns") else 500), ms
+    assert 0 <= ms < 500, ms
 
 
 def first_event_ms(browser, demo, page, css):

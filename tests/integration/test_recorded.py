@@ -18,6 +18,8 @@ ROUTES = {
     "two": {"path": "/two", "channels": "r:a r:b", "record": 1000},
     "logic": {"path": "/logic", "channels": "r:logic", "record": 100, "filter": "message.n > 1", "start": "0",
               "snapshot": "GET r:logic:now"},
+    "plain": {"path": "/plain/{name}", "channels": "r:{name}"},
+    "pattern": {"path": "/pattern", "patterns": "r:*"},
     "write": {"path": "/write", "publish": "r:{to}", "publish_auth": "none"},
 }
 
@@ -197,3 +199,11 @@ def test_what_cannot_be_recorded(launch, keys):
     sluice = launch({"x": {"path": "/x", **keys}}, start=False)
     result = sluice.run("check", "-c", sluice.config)
     assert result.returncode == 1 and "record" in result.err
+
+
+def test_a_route_that_does_not_record_gets_the_message_alone(sluice, redis):
+    with sluice.open("/plain/x") as plain, sluice.open("/pattern") as pattern:
+        post(sluice, "/room/x", '{"n":1}')
+        for stream in (plain, pattern):
+            assert stream.next_message(10).data == '{"n":1}'
+            assert stream.parser.last_event_id == ""

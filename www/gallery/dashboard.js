@@ -87,11 +87,15 @@ const charts = {
 	streams: new Chart("Sluice: streams", unit(""), ["subscribers", "connections"]),
 };
 
+let isOpen = false;
+setTimeout(() => isOpen = true, 1000);
+
 follow("/metrics", {}, ({json}) => {
 	charts.cpu.add(json.t, json.cpu);
 	charts.memory.add(json.t, json.memory);
 	charts.network.add(json.t, json.received, json.sent);
-	charts.delay.add(json.t, Math.max(0, Date.now() - json.t));
+	// What is sent first is from the last minute, and its delay says nothing.
+	if (isOpen) charts.delay.add(json.t, Math.max(0, Date.now() - json.t));
 });
 
 // What Sluice itself counts, from the route with handler = status.
