@@ -56,7 +56,7 @@ def sluice(launch_shared):
 class Page:
     def __init__(self, browser, web):
         self.browser, self.web = browser, web
-        browser.get(f"http://127.0.0.1:{web.port}/events/status")
+        browser.get(f"{web.scheme}://127.0.0.1:{web.port}/events/status")
 
     def open(self, path, *names):
         return self.browser.execute_async_script(OPEN, f"/events{path}", list(names))

@@ -6,6 +6,7 @@ Debian site has, but with time-outs that are far too short for a stream: those o
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import http_client
@@ -18,6 +19,7 @@ SOCKET_IN_FRAGMENT = "/run/sluice/fcgi.sock"
 class WebServer:
     name = None
     fragment = None
+    scheme = "http"
     seconds_until_back = 0.5  # after the application was away
 
     def __init__(self, folder, socket_path):
@@ -176,6 +178,44 @@ MaxRequestWorkers 256
 MinSpareThreads 32
 MaxSpareThreads 256
 Include {fragment}
+"""
+
+
+class Secure:
+    """HTTP/2, as browsers have it: behind TLS, with a certificate of a moment."""
+
+    scheme = "https"
+
+    def start(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+                        "-subj", "/CN=localhost", "-keyout", self.folder / "key.pem", "-out", self.folder / "cert.pem"],
+                       check=True, capture_output=True)
+        return super().start()
+
+
+class NginxHttp2(Secure, Nginx):
+    name = "nginx-http2"
+
+    def configuration(self, fragment):
+        f = self.folder
+        return super().configuration(fragment).replace(
+            f"listen 127.0.0.1:{self.port};",
+            f"listen 127.0.0.1:{self.port} ssl http2; ssl_certificate {f}/cert.pem; ssl_certificate_key {f}/key.pem;")
+
+
+class ApacheHttp2(Secure, Apache):
+    name = "apache-http2"
+
+    def configuration(self, fragment):
+        f, modules = self.folder, "/usr/lib/apache2/modules"
+        return super().configuration(fragment) + f"""
+LoadModule socache_shmcb_module {modules}/mod_socache_shmcb.so
+LoadModule ssl_module {modules}/mod_ssl.so
+LoadModule http2_module {modules}/mod_http2.so
+SSLEngine on
+SSLCertificateFile {f}/cert.pem
+SSLCertificateKeyFile {f}/key.pem
+Protocols h2 http/1.1
 """
 
 
