@@ -3,18 +3,23 @@
 import json
 import os
 import pathlib
+import random
 import signal
+import socket
 import subprocess
+import threading
+import time
 import urllib.request
 
 import pytest
+import redis
 from conftest import TREE, wait_for
 
 SUBSCRIBE = """
     const done = arguments[arguments.length - 1];
     import("/sluice.js").then(async ({Sluice}) => {
         window.got = [];
-        window.sluice = new Sluice("/events", {backoff: [50, 500]});
+        window.sluice = new Sluice("/events", {mux: "/mux", backoff: [50, 500]});
         window.one = sluice.subscribe(arguments[0]);
         one.listen(m => got.push(m.data));
         await one.ready;
@@ -80,7 +85,7 @@ def test_eight_tabs_have_one_connection(browser, demo):
         blank(browser, demo)
         subscribe(browser, "tabs", "/chat/")
         tabs.append(browser.current_window_handle)
-    wait_for(lambda: status(demo)["subscribers"] == 1, "one stream")
+    wait_for(lambda: status(demo)["connections"] == 2, "one connection, and that of the question")
     record(demo, "chat:tabs", "1")
 
     def all_have(tabs, events):
@@ -95,7 +100,7 @@ def test_eight_tabs_have_one_connection(browser, demo):
     browser.switch_to.window(tabs[1])
     record(demo, "chat:tabs", "2")  # somebody has the stream already, or will have it: none misses it
     wait_for(lambda: all_have(tabs[1:], ["1", "2"]), "the other tabs to have the next")
-    wait_for(lambda: status(demo)["subscribers"] == 1, "one of them to have the stream")
+    wait_for(lambda: status(demo)["connections"] == 2, "one of them to have the connection")
     for tab in tabs[2:]:
         browser.switch_to.window(tab)
         browser.close()
@@ -148,3 +153,95 @@ def test_many_subscriptions_on_one_connection(browser, demo):
     wait_for(sees, "events again", 15)
     browser.execute_script("all.forEach(one => one.stop())")
     wait_for(lambda: status(demo)["subscribers"] == 0, "all to be gone")
+
+
+class Cutter:
+    """Stands before the web server, and cuts every connection when it is told to."""
+
+    def __init__(self, port):
+        self.target, self.pairs, self.n_cut = ("127.0.0.1", port), set(), 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.lock = threading.Lock()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            pair = (client, socket.create_connection(self.target))
+            with self.lock:
+                self.pairs.add(pair)
+            for a, b in (pair, pair[::-1]):
+                threading.Thread(target=self.copy, args=(a, b, pair), daemon=True).start()
+
+    def copy(self, a, b, pair):
+        try:
+            while data := a.recv(65536):
+                b.sendall(data)
+        except OSError:
+            pass
+        self.end(pair)
+
+    def end(self, pair):
+        with self.lock:
+            self.pairs.discard(pair)
+        for one in pair:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            one.close()
+
+    def cut(self):
+        with self.lock:
+            pairs = list(self.pairs)
+        self.n_cut += len(pairs)
+        for pair in pairs:
+            self.end(pair)
+
+    def close(self):
+        self.listener.close()
+        self.cut()
+
+
+def test_thirty_subscriptions_are_cut_for_a_minute(browser, demo):
+    """50 messages a second on 30 recorded channels, one connection that is cut at random: each has each once, in order."""
+    seconds, rate, n, seed = 60, 50, 30, random.randrange(10**6)
+    dice = random.Random(seed)
+    cutter = Cutter(int(demo.url.rsplit(":", 1)[1].strip("/")))
+    try:
+        browser.get(f"http://127.0.0.1:{cutter.port}/favicon.svg")
+        assert browser.execute_async_script("""
+            const [n, done] = arguments;
+            import("/sluice.js").then(async ({Sluice}) => {
+                window.got = Array.from({length: n}, () => []);
+                window.sluice = new Sluice("/events", {mux: "/mux", backoff: [50, 400]});
+                const all = got.map((list, i) => sluice.subscribe(`/chat/cut-${i}`).listen(m => list.push(m.json)));
+                await Promise.all(all.map(one => one.ready));
+                done("ready");
+            }).catch(e => done(String(e)));
+        """, n) == "ready"
+        client = redis.Redis(unix_socket_path=demo.redis_cli[2])
+        record = client.register_script((TREE / "conf/record.lua").read_text())
+        sent = [[] for _ in range(n)]
+        began = time.monotonic()
+        cut_at = began + 1
+        for i in range(seconds * rate):
+            channel = dice.randrange(n)
+            record(keys=[f"chat:cut-{channel}", f"chat:cut-{channel}:log"], args=[i, 1000])
+            sent[channel].append(i)
+            now = time.monotonic()
+            if now >= cut_at:
+                cutter.cut()
+                cut_at = now + dice.uniform(0.2, 3)
+            time.sleep(max(0, began + (i + 1) / rate - now))
+        took = time.monotonic() - began
+        assert took < seconds * 1.1, f"50 messages a second were meant; it took {took} s"
+        wait_for(lambda: sum(map(len, got(browser))) >= seconds * rate, f"all of them (seed {seed})", 15)
+        assert got(browser) == sent, f"seed {seed}"
+        assert cutter.n_cut >= 20
+    finally:
+        cutter.close()
