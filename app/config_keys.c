@@ -132,6 +132,8 @@ static const struct config_key keys[] = {
      .help = "what a handler such as poll asks Redis"},
     {STREAM(interval_ms), .name = "interval", .set = config_set_duration, .fallback = "1s",
      .min = 10, .max = 24 * HOUR, .help = "how often it asks"},
+    {STREAM(lease_ms), .name = "lease", .set = config_set_duration, .fallback = "20s", .min = 1000,
+     .max = HOUR, .help = "how long who is gone without a goodbye counts as present"},
     {STREAM(always), .name = "always", .set = config_set_yes_no, .fallback = "no",
      .help = "whether an answer that has not changed is sent, too"},
     {STREAM(timeout_ms), .name = "timeout", .set = config_set_duration, .fallback = "10s",

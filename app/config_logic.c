@@ -431,6 +431,29 @@ check_queue(const struct config_source *src, const struct route *rt, size_t sect
 		       "there is no dead_letter stream for what was delivered so often");
 }
 
+/* handler = presence */
+static void
+check_state(const struct config_source *src, const struct route *rt, size_t section)
+{
+	static const char *const others[] = {"patterns", "streams", "record",
+					     "snapshot", "rate",    "batch"};
+
+	if (rt->handler == NULL || !rt->handler->tells_state) {
+		if (rt->handler != NULL && ini_find(src->ini, section, "lease") != NULL)
+			refuse(src, section, "lease", "only handler = presence has one");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		const struct ini_entry *e = entry(src, section, others[i]);
+
+		if (e != NULL && strcmp(e->value, "0") != 0)
+			refuse(src, section, others[i],
+			       "handler = presence follows one channel, which it uses itself");
+	}
+	if (length(rt->channels) != 1)
+		config_fault_section(src, section, "needs one channel: channels = here:{room}");
+}
+
 int
 config_logic_build(const struct config_source *src, struct route *rt, size_t section)
 {
@@ -465,6 +488,7 @@ config_logic_build(const struct config_source *src, struct route *rt, size_t sec
 	check_data(src, rt, section);
 	check_pace(src, rt, section);
 	check_queue(src, rt, section);
+	check_state(src, rt, section);
 	check_poll(src, rt, section);
 	return 0;
 }

@@ -10,12 +10,12 @@
 #include "route/mux.h"
 
 extern const struct handler relay, poll_handler, wait_handler, queue_handler;
-extern const struct handler health, status, metrics;
+extern const struct handler presence, health, status, metrics;
 extern const struct handler notifications, chat, job, dashboard, orders;
 
 static const struct handler *const compiled[] = {
-    &relay,       &poll_handler,  &wait_handler, &queue_handler, &health,    &status, &metrics,
-    &mux_handler, &notifications, &chat,         &job,           &dashboard, &orders,
+    &relay,  &poll_handler, &wait_handler,  &queue_handler, &mux_handler, &presence,  &health,
+    &status, &metrics,      &notifications, &chat,          &job,         &dashboard, &orders,
 };
 
 enum { N_COMPILED = sizeof(compiled) / sizeof(compiled[0]) };

@@ -53,6 +53,8 @@ export interface Subscription {
 	stop(): void;
 	/** Each time that it is open. */
 	open?: (said: Opened) => void;
+	/** The connection is gone, and comes back by itself. Told in the tab that has the connection. */
+	lost?: () => void;
 	/** What came may not be all: fetch anew. */
 	reset?: (reason: "redis" | "trimmed" | "unknown-id" | "slow") => void;
 	/** For good. */

@@ -1,4 +1,4 @@
-// What EventSource lacks. sluice.d.ts says what each name is for.
+// What EventSource lacks; see sluice.d.ts.
 
 const EVENTS = ["message", "stream-open", "stream-reset", "stream-end", "keep-alive"];
 const WAKERS = ["visibilitychange", "online", "pageshow"];
@@ -151,7 +151,8 @@ class Mux {
 		const {servers, mux, shared, token} = options;
 		Object.assign(this, {options, tab: unique(), count: 0, beatAt: 0, unsaid: [], legs: new Map()});
 		this.name = JSON.stringify(["sluice", servers, mux, shared, token]);
-		globalThis.addEventListener?.("pageshow", ({persisted}) => persisted && this.round && (this.stop(), this.start()));
+		globalThis.addEventListener?.("pagehide", () => this.stop());
+		globalThis.addEventListener?.("pageshow", ({persisted}) => persisted && this.legs.size && this.start());
 	}
 
 	start() {
@@ -166,6 +167,7 @@ class Mux {
 	}
 
 	stop() {
+		this.say({remove: [...this.legs.keys()]});
 		this.yield();
 		this.release?.();
 		this.channel?.close();
@@ -242,7 +244,8 @@ class Mux {
 	}
 
 	remove({key}) {
-		if (this.legs.delete(key)) this.say({remove: [key]});
+		if (!this.legs.delete(key)) return;
+		this.say({remove: [key]});
 		if (!this.legs.size) this.stop();
 	}
 
@@ -291,7 +294,7 @@ class Mux {
 		for (const [key, one] of this.wanted) {
 			if (!isPast(one.at, this.options.stale)) continue;
 			this.drop(key);
-			this.say({leads: 1, to: one.tab}); // ask anew
+			this.say({leads: 1, to: one.tab});
 		}
 	}
 
@@ -415,7 +418,7 @@ export class Sluice {
 	}
 
 	subscribe(path, params, options) {
-		if (typeof params === "string") [params, options] = [{}, {from: params}]; // (channel, offset)
+		if (typeof params === "string") [params, options] = [{}, {from: params}];
 		const subscription = new Subscription(this, expand(path, params), options);
 		this.subscriptions.add(subscription);
 		if (this.isConnected) subscription.transport.start();

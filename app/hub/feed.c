@@ -653,6 +653,24 @@ feed_is_open(const struct feed *fd)
 	return fd->n_unconfirmed == 0;
 }
 
+const char *
+feed_channel_name(const struct feed *fd, unsigned n)
+{
+	const struct subscription *sn;
+
+	for (sn = fd->subscriptions; sn != NULL; sn = sn->next) {
+		if (sn->subject->remote.kind == SUBJECT_CHANNEL && n-- == 0)
+			return sn->subject->name + strlen(fd->class->hub->redis->prefix);
+	}
+	return NULL;
+}
+
+unsigned
+feed_lease_ms(const struct feed *fd)
+{
+	return fd->class->settings->lease_ms;
+}
+
 bool
 feed_is_followed(const struct feed *fd)
 {
@@ -669,6 +687,8 @@ feed_send(struct feed *fd, const char *type, const char *data, size_t len)
 		if (event_is_reserved(type, ev.type_len))
 			return -EINVAL;
 	}
+	if (fd->more != NULL)
+		wait_answer(fd, &ev);
 	return fd->n_subs == 0 ? 0 : feed_emit(fd, &ev);
 }
 

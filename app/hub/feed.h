@@ -41,6 +41,7 @@ struct feed_settings {
 	struct pace_settings pace;
 	struct template **command; /* its words, ends with NULL; NULL: none */
 	unsigned interval_ms;
+	unsigned lease_ms; /* of handler = presence */
 	bool always;
 	unsigned timeout_ms, timeout_max_ms; /* of one that waits for an event */
 	char *heartbeat_event;               /* "" : a comment */
@@ -125,9 +126,6 @@ int feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t 
 /* feed_emit - encode one event for all subscribers. Returns 0, -EINVAL, -EMSGSIZE, -ENOMEM. */
 struct event;
 int feed_emit(struct feed *fd, const struct event *ev);
-
-/* feed_is_open - has Redis confirmed all that it follows? */
-bool feed_is_open(const struct feed *fd);
 
 /* feed_class_of - for feed_subjects(), which knows the route. */
 const struct feed_class *feed_class_of(const struct feed *fd);

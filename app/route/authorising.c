@@ -234,10 +234,10 @@ by_web_server(struct site *site)
 	if (user == NULL || params_get(site->request.vars, "AUTH_TYPE") == NULL)
 		return FOUND_NONE;
 	site->identity.user = strdup(user);
-	/* Browsers send a password or a certificate by themselves, too. What is no browser's says no
-	 * Origin; a browser says it with each POST. */
-	site->identity.is_by_cookie = site->request.method != METHOD_POST ||
-				      request_header(&site->request, "Origin") != NULL;
+	/* Browsers send a password or a certificate by themselves, too. What is no browser's says
+	 * no Origin; a browser says it with each POST. */
+	site->identity.is_by_cookie =
+	    site->request.method != METHOD_POST || request_header(&site->request, "Origin") != NULL;
 	return site->identity.user != NULL ? FOUND_RIGHT : FOUND_WRONG;
 }
 
@@ -468,7 +468,8 @@ authorising_check(struct site *site, struct subscriber *sub, const struct auth_l
 	if (is_allowed(site))
 		return true;
 	if (sandbox_is_paused(site->request.route->stream.stages.sandbox)) {
-		answer_away(site, sub, "The route's expressions pause: it cannot be decided who may.");
+		answer_away(site, sub,
+			    "The route's expressions pause: it cannot be decided who may.");
 		return false;
 	}
 	refuse(site, sub, HTTP_FORBIDDEN, "", "This route is not for who asks.");

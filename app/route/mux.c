@@ -28,10 +28,10 @@
 #include "route/serving.h"
 #include "sse/event.h"
 
-#define CHANNEL "sluice:mux:"
+#define CHANNEL  "sluice:mux:"
 #define FOR_GOOD "{\"for_good\":true}"
-#define OVER    "-" /* in an id: not to be subscribed again */
-#define UNKNOWN "~" /* an id that none can resume from */
+#define OVER     "-" /* in an id: not to be subscribed again */
+#define UNKNOWN  "~" /* an id that none can resume from */
 
 enum {
 	SECRET_BYTES = 16,
@@ -64,7 +64,7 @@ struct mux {
 	struct json_object *wanted; /* subscriptions of the request, until it is open; owned */
 	struct slot *slots;         /* of each of them */
 	size_t n_slots;
-	struct buf text, id;        /* of an event */
+	struct buf text, id; /* of an event */
 };
 
 /* One subscription: a subscriber whose bytes go to the connection. */

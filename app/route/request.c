@@ -241,7 +241,7 @@ request_param(const struct request *req, const char *name)
 {
 	const char *value = request_raw_param(req, name);
 
-	if (req->is_opening && !is_of_key(req, name))
+	if (req->is_opening && !req->route->handler->is_private && !is_of_key(req, name))
 		return NULL;
 	if (*name == '?')
 		return value; /* for Lua, which makes no name of it */

@@ -165,6 +165,12 @@ route_named_param(const struct route *rt, size_t n)
 		if (n-- == 0)
 			return name;
 	}
+	for (size_t i = 0;
+	     rt->handler != NULL && rt->handler->params != NULL && rt->handler->params[i] != NULL;
+	     i++) {
+		if (n-- == 0)
+			return rt->handler->params[i];
+	}
 	for (size_t t = 0; t < 2; t++) {
 		for (size_t i = 0;
 		     publish[t] != NULL && (name = template_param(publish[t], i)) != NULL; i++) {

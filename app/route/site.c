@@ -319,7 +319,8 @@ wants_one(const struct request *req)
 	const struct handler *h = req->route->handler;
 	const char *mode = query_get(&req->query, "mode");
 
-	return mode != NULL && strcmp(mode, "poll") == 0 && !h->is_queue && h->timer == NULL;
+	return mode != NULL && strcmp(mode, "poll") == 0 && !h->is_queue &&
+	       (h->timer == NULL || h->tells_state);
 }
 
 static void

@@ -73,6 +73,13 @@ struct handler {
 	/* Each entry of the one stream goes to one subscriber of the section's group. */
 	bool is_queue;
 
+	/* Parameters of a request that it asks for by itself, for which a section may have rules;
+	 * ends with NULL. NULL: none. */
+	const char *const *params;
+
+	/* The first event is how things stand: it is what a client that polls is answered. */
+	bool tells_state;
+
 	/*
 	 * In place of all above: no stream, but a short answer to each request.
 	 * Returns the HTTP status.
@@ -83,7 +90,8 @@ struct handler {
 /*
  * request: strings are borrowed and NUL-terminated; NULL if there is none. A parameter is of the
  * path, else of the query, and keeps its rule; in open() only those of the path and those that the
- * route's section names, for its subscribers share the feed; a header's name is in any case
+ * route's section names, for its subscribers share the feed, unless the handler is private; a
+ * header's name is in any case
  * ("Accept"); the path is decoded, below the server's base.
  */
 const char *request_param(const struct request *req, const char *name);
@@ -105,6 +113,16 @@ int feed_stream(struct feed *feed, const char *fmt, ...) __attribute__((format(p
 /* feed_subjects - subscribe to all that the route's "channels", "patterns" and "streams" name. As
  * feed_channel(). */
 int feed_subjects(struct feed *feed, const struct request *req);
+
+/*
+ * feed_channel_name - the n-th channel that the feed has subscribed to, without the prefix; NULL
+ * past the last. Borrowed for the feed's life.
+ */
+const char *feed_channel_name(const struct feed *feed, unsigned n);
+
+/* feed_is_open - has Redis confirmed all that the feed follows? What is said from then on arrives.
+ */
+bool feed_is_open(const struct feed *feed);
 
 /*
  * feed_param - the value of a parameter with which the feed was opened: one of the route's path, or
@@ -164,6 +182,7 @@ int feed_ask(struct feed *feed, feed_reply_fn fn, ...) __attribute__((sentinel))
 int feed_command(struct feed *feed, feed_reply_fn fn);
 unsigned feed_interval_ms(const struct feed *feed); /* the section's "interval" */
 bool feed_is_always(const struct feed *feed);       /* the section's "always" */
+unsigned feed_lease_ms(const struct feed *feed);    /* the section's "lease" */
 
 /* What the handler remembers for the feed; NULL until set. */
 void feed_set_data(struct feed *feed, void *data);

@@ -125,14 +125,14 @@ def test_chat(browser, demo):
     find(browser, "#chat-form button").click()
     wait_for(lambda: texts(browser, "#chat-list .text") == ["<b>hello</b>"], "what was said")
     assert texts(browser, "#chat-list .source") == ["Ada"]
-    wait_for(lambda: text(browser, "#here") == "Ada (you)", "who is here")
+    wait_for(lambda: text(browser, "#here") == "Ada", "who is here")
     browser.switch_to.new_window("window")
     open_page(browser, demo, "chat")
     wait_for(lambda: texts(browser, "#chat-list .text") == ["<b>hello</b>"], "what was said before the page came")
-    wait_for(lambda: text(browser, "#here") == "Ada, a guest (you)", "both")
+    wait_for(lambda: text(browser, "#here") == "Ada, a guest", "both")
     browser.close()
     browser.switch_to.window(first)
-    wait_for(lambda: text(browser, "#here") == "Ada (you)", "the other has gone")
+    wait_for(lambda: text(browser, "#here") == "Ada", "the other has gone")
     browser.execute_script("document.querySelector('#room').value = 'garden';"
                            "document.querySelector('#room').dispatchEvent(new Event('change'))")
     wait_for(lambda: texts(browser, "#chat-list .text") == [], "another room")

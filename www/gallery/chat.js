@@ -1,18 +1,24 @@
 import {$, addLine, follow, sluice} from "./gallery.js";
 
-const SAID_EVERY_MS = 10000, GONE_AFTER_MS = 25000;
-const me = Math.random().toString(36).slice(2);
-const people = new Map(); // who: {name, until}
 let room, here;
 
-// -- what is said
-
-function enter(name) {
-	leave();
+/** What is said, and who is here: whoever follows the route with handler = presence. */
+function enter() {
+	const name = $("room").value, people = new Set();
+	room?.stop();
 	$("chat-list").replaceChildren();
 	room = follow("/chat/{room}", {room: name}, ({json}) => addLine($("chat-list"), json.name, json.text, json.t));
-	here = follow("/chat/{room}/here", {room: name}, ({json}) => meet(json));
-	here.ready.then(sayHere, () => {});
+
+	here?.stop();
+	here = follow("/chat/{room}/here?name={name}", {room: name, name: $("chat-name").value || "a guest"}, ({type, json}) => {
+		if (type === "presence") {
+			people.clear();
+			json.users.forEach(user => people.add(user));
+		}
+		if (type === "join") people.add(json.user);
+		if (type === "leave") people.delete(json.user);
+		$("here").textContent = [...people].sort().join(", ") || "nobody yet";
+	});
 }
 
 $("chat-form").addEventListener("submit", async event => {
@@ -25,45 +31,6 @@ $("chat-form").addEventListener("submit", async event => {
 	}
 });
 
-// -- who is here: each says so now and then; who has not for a while, or says goodbye, has gone
-
-function sayHere(isHere = true) {
-	const name = $("chat-name").value || "a guest";
-	return sluice.publish("/chat/{room}/here", {who: me, name, here: isHere !== false}, {room: $("room").dataset.now}, {tries: 1}).catch(() => {});
-}
-
-function leave() {
-	room?.stop();
-	here?.stop();
-	if (room) sayHere(false);
-	people.clear();
-	$("room").dataset.now = $("room").value;
-	showPeople();
-}
-
-function meet({who, name, here: isHere, t}) {
-	if (isHere) people.set(who, {name, until: t + GONE_AFTER_MS});
-	else people.delete(who);
-	showPeople();
-}
-
-function showPeople() {
-	for (const [who, {until}] of people) {
-		if (until < Date.now()) people.delete(who);
-	}
-	const names = [...people].map(([who, {name}]) => who === me ? `${name} (you)` : name).sort();
-	const text = names.length ? names.join(", ") : "nobody yet";
-	if ($("here").textContent !== text) $("here").textContent = text;
-}
-
-setInterval(sayHere, SAID_EVERY_MS);
-setInterval(showPeople, 1000);
-$("chat-name").addEventListener("change", () => sayHere());
-addEventListener("pagehide", () => {
-	const path = `/events/chat/${$("room").dataset.now}/here`;
-	const body = new Blob([JSON.stringify({who: me, name: "", here: false})], {type: "application/json"});
-	navigator.sendBeacon(path, body);
-});
-
-$("room").addEventListener("change", () => enter($("room").value));
-enter($("room").value);
+$("room").addEventListener("change", enter);
+$("chat-name").addEventListener("change", enter);
+enter();

@@ -1,0 +1,153 @@
+"""handler = presence: who is here, as JSON and as a stream, over all workers; and right again after a crash."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from test_auth import AUTH, bearer
+from waiting import SLOW, wait_for
+
+ROUTES = {
+    "here": {"path": "/here/{room}", "handler": "presence", "channels": "p:{room}", "lease": "1s", "param.name": "[A-Za-z ]+",
+             "auth": "jwt none"},
+    "long": {"path": "/long", "handler": "presence", "channels": "p:long"},
+    "few": {"path": "/few", "handler": "presence", "channels": "p:few", "max_per_ip": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def sluice(launch_shared):
+    sluice = launch_shared(ROUTES, auth=AUTH, server={"workers": 2})
+    wait_for(lambda: sluice.status()["redis_links"] >= 4, "all links to Redis are up")
+    return sluice
+
+
+def told(stream, timeout=5.0):
+    """(name, what it says)"""
+    event = stream.next_event(timeout)
+    return event.type, json.loads(event.data)
+
+
+def who(sluice, path):
+    answer = sluice.get(path + ("&" if "?" in path else "?") + "mode=poll")
+    answer.rest()
+    assert answer.status == 200, bytes(answer.body)
+    return json.loads(bytes(answer.body))
+
+
+def enter(sluice, path, **kw):
+    stream = sluice.open(path, **kw)
+    name, list = told(stream)
+    assert name == "presence"
+    return stream, list
+
+
+def test_who_comes_and_goes(sluice):
+    ada, list = enter(sluice, "/here/a?name=Ada")
+    with ada:
+        assert list == {"count": 1, "users": ["Ada"]}
+        bob, list = enter(sluice, "/here/a?name=Bob%20B")
+        assert list == {"count": 2, "users": ["Ada", "Bob B"]}
+        assert told(ada) == ("join", {"user": "Bob B"})
+        assert who(sluice, "/here/a") == {"count": 2, "users": ["Ada", "Bob B"]}
+        assert who(sluice, "/here/other") == {"count": 0, "users": []}
+        bob.close()
+        assert told(ada) == ("leave", {"user": "Bob B"})
+        assert who(sluice, "/here/a") == {"count": 1, "users": ["Ada"]}
+
+
+def test_a_user_is_one_however_many_tabs(sluice):
+    with sluice.open("/here/tabs?mode=watch") as watcher:
+        assert told(watcher) == ("presence", {"count": 0, "users": []})
+        first, _ = enter(sluice, "/here/tabs?name=Ada")
+        assert told(watcher) == ("join", {"user": "Ada"})
+        second, list = enter(sluice, "/here/tabs?name=Ada")
+        assert list == {"count": 2, "users": ["Ada"]}
+        first.close()
+        wait_for(lambda: who(sluice, "/here/tabs") == {"count": 1, "users": ["Ada"]}, "one tab less")
+        second.close()
+        assert told(watcher) == ("leave", {"user": "Ada"})
+
+
+def test_credentials_come_before_a_parameter(sluice):
+    zoe, list = enter(sluice, "/here/c?name=Eve", headers=bearer("zoe", channels=["p:c"]))
+    with zoe:
+        assert list["users"] == ["zoe"]
+
+
+def test_guests(sluice):
+    with sluice.open("/here/g?mode=watch") as watcher:
+        told(watcher)
+        guest, list = enter(sluice, "/here/g")
+        assert list == {"count": 1, "users": []}
+        assert told(watcher) == ("join", {"user": None})
+        guest.close()
+        assert told(watcher) == ("leave", {"user": None})
+
+
+def test_a_name_keeps_its_rule(sluice):
+    stream, list = enter(sluice, "/here/rule?name=%22%3C")
+    with stream:
+        assert list == {"count": 1, "users": []}, "it is no name"
+
+
+def test_a_crash_is_forgotten_within_the_lease(sluice, redis):
+    """All that a killed worker's subscribers were is gone; those that are there stay."""
+    with sluice.open("/here/crash?mode=watch") as watcher:
+        assert told(watcher)[0] == "presence"
+        redis.client().hset("p:crash", "dead", f"{int(time.time() * 1000) + 750} \"Ghost\"")  # as it would stand after a crash
+        stream, list = enter(sluice, "/here/crash?name=Ada")
+        with stream:
+            assert list["users"] == ["Ada", "Ghost"]
+            began = time.monotonic()
+            events = []
+            while ("leave", {"user": "Ghost"}) not in events:
+                events.append(told(watcher))
+            assert time.monotonic() - began < 1.0 * SLOW + 0.3
+            assert who(sluice, "/here/crash") == {"count": 1, "users": ["Ada"]}
+
+
+def test_it_is_renewed(sluice):
+    stream, _ = enter(sluice, "/here/renew?name=Ada")
+    with stream:
+        time.sleep(2.5)
+        assert who(sluice, "/here/renew")["users"] == ["Ada"]
+
+
+def test_nothing_is_left(sluice, redis):
+    stream, _ = enter(sluice, "/here/left?name=Ada")
+    stream.close()
+    wait_for(lambda: not redis.client().exists("p:left"), "the hash to be gone", 10)
+
+
+def test_limits_hold(sluice):
+    streams = [enter(sluice, "/few")[0] for _ in range(2)]
+    assert sluice.get("/few").status == 429
+    for stream in streams:
+        stream.close()
+
+
+def test_a_worker_is_killed(launch, redis):
+    sluice = launch(ROUTES, auth=AUTH, server={"workers": 2})
+    streams = [enter(sluice, f"/here/kill?name=U{chr(65 + i)}")[0] for i in range(8)]
+    assert who(sluice, "/here/kill")["count"] == 8
+    os.kill(sluice.workers()[0], signal.SIGKILL)
+
+    def is_right():
+        return who(sluice, "/here/kill")["count"] == sluice.status()["subscribers"]
+    wait_for(is_right, "only those that are there", 10)
+    for stream in streams:
+        stream.close()
+
+
+@pytest.mark.parametrize("section, why", [
+    ({"channels": "a b"}, "needs one channel"), ({"channels": "a", "record": 10}, "follows one channel"),
+    ({"streams": "a"}, "follows one channel"), ({"channels": "a", "lease": "10ms"}, "lease"),
+    ({"handler": "relay", "channels": "a", "lease": "10s"}, "only handler = presence")])
+def test_what_is_no_section_for_it(launch, section, why):
+    sluice = launch({"x": {"path": "/x", "handler": "presence", **section}}, start=False)
+    result = sluice.run("check", "-c", sluice.config)
+    assert result.returncode == 1 and why in result.err
