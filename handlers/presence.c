@@ -18,7 +18,7 @@
 
 #include <sluice/handler.h>
 
-enum { FIRST_MS = 1, AGAIN_MS = 50, RENEWALS = 4 };
+enum { FIRST_MS = 1, OPEN_MS = 20, AGAIN_MS = 500, RENEWALS = 4 };
 
 struct here {
 	char id[UNIQUE_LEN];
@@ -126,7 +126,7 @@ presence_timer(struct feed *feed)
 
 	if (!feed_is_open(feed)) {
 		here->is_told = false;
-		feed_timer(feed, AGAIN_MS);
+		feed_timer(feed, OPEN_MS);
 		return;
 	}
 	feed_timer(feed, feed_lease_ms(feed) / RENEWALS);

@@ -249,6 +249,30 @@ queue_go_on(struct queue *q)
 		ask(q);
 }
 
+/* The last that is asked: what is being told, and what did not fit into it. */
+static void on_left(void *arg, const redisReply *reply);
+
+static void
+acknowledge_rest(struct queue *q)
+{
+	const char *argv[3 + ACK_MAX] = {"XACK", q->key, q->group.p};
+	unsigned n_told = q->is_acking ? q->n_acking : 0;
+	struct list *node;
+	int argc = 3;
+
+	for (node = q->done.next; node != &q->done; node = node->next) {
+		if (n_told > 0) {
+			n_told--;
+			continue;
+		}
+		argv[argc++] = LIST_ENTRY(node, struct held, node)->id;
+		if (argc == 3 + ACK_MAX || node->next == &q->done) {
+			send_command(q, on_left, argc, argv);
+			argc = 3;
+		}
+	}
+}
+
 static void
 on_left(void *arg, const redisReply *reply)
 {
@@ -265,5 +289,6 @@ queue_leave(struct queue *q)
 	const char *argv[] = {"EVAL",      GROUP_LEAVE_SCRIPT,   "1", q->key, q->group.p,
 			      q->consumer, CONSUMER_FORGOTTEN_MS};
 
+	acknowledge_rest(q);
 	send_command(q, on_left, 7, argv);
 }

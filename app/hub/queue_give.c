@@ -243,6 +243,8 @@ give(struct queue *q, const redisReply *one)
 		queue_finish(q, h); /* the route sends nothing for it */
 	else
 		give_to(q, share, h, &g, ends);
+	if (g.n_events == 0 && ends)
+		subscriber_end(share->sub, END_UNTIL); /* a script that says so, and nothing else */
 	return true;
 }
 

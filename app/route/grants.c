@@ -234,6 +234,8 @@ on_kick(void *arg, const char *data, size_t len)
 		return;
 	memcpy(kick, data, len);
 	kick[len] = '\0';
+	sessions_set(grants->sessions,
+		     grants->settings.auth); /* who comes back is looked at anew */
 	LIST_FOREACH (node, tmp, &grants->open) {
 		struct grant *g = LIST_ENTRY(node, struct grant, of_grants);
 

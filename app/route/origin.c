@@ -169,8 +169,12 @@ origin_address(char address[ORIGIN_ADDRESS_MAX], const struct request *req, char
 	while (len > 0 && is_proxy(address, proxies)) {
 		len = last_of(hop, list, len);
 		if (parse_address(bytes, hop) == 0)
-			return; /* what a client made up names nobody: the proxy that passed it on
-				 */
+			break; /* what a client made up names nobody: the proxy that passed it on */
 		memcpy(address, hop, sizeof(hop));
+	}
+	/* Who has one address of IPv6 has the other 2^64 of its network, too (RFC 4291, 2.5.1). */
+	if (parse_address(bytes, address) == sizeof(bytes)) {
+		memset(bytes + 8, 0, 8);
+		(void)inet_ntop(AF_INET6, bytes, address, ORIGIN_ADDRESS_MAX);
 	}
 }

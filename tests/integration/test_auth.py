@@ -423,6 +423,8 @@ def test_limits_of_addresses(sluice):
     count(2, [("127.0.0.1", f"198.51.100.{i}, 203.0.113.7, 10.1.2.3") for i in range(4)])
     count(2, [("127.0.0.1", f"10.0.0.{i}, rubbish") for i in range(4)])
     count(2, [("127.0.0.1", f"[2001:db8::7]:{i}") for i in range(4)])
+    count(2, [(f"2001:db8:0:1::{i + 1}",) for i in range(4)])  # one network of IPv6 is one address
+    count(4, [(f"2001:db8:0:{i}::1",) for i in range(4)])
     count(2, [("::ffff:192.0.2.9",), ("::ffff:192.0.2.9",), ("::ffff:192.0.2.9",)])
     count(2, [("unix:",)] * 3)
 
@@ -523,10 +525,17 @@ def test_who_waits_counts_as_a_stream(sluice, redis):
     """Until its time is over, even if its client has left: what it costs is bounded, too."""
     path = "/address?mode=poll&timeout={}"
     connections = [sluice.connect() for _ in range(2)]
+    before, asked = sluice.status()["requests"], 0
     for connection in connections:
-        connection.send(fcgi.request(path.format(700)))
-    wait_for(lambda: sluice.get(path.format(10)).status == 429, "two wait")
+        connection.send(fcgi.request(path.format(2000)))
+
+    def both_are_there():  # a request that came between them would take a place of theirs
+        nonlocal asked
+        asked += 1
+        return sluice.status()["requests"] - before >= 2 + asked
+    wait_for(both_are_there, "two wait")
+    assert sluice.get(path.format(1)).status == 429
     for connection in connections:
         connection.close()
-    assert sluice.get(path.format(10)).status == 429, "they wait on"
-    wait_for(lambda: sluice.get(path.format(10)).status == 504, "their time is over")
+    assert sluice.get(path.format(1)).status == 429, "they wait on"
+    wait_for(lambda: sluice.get(path.format(1)).status == 504, "their time is over")

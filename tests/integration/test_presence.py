@@ -11,10 +11,10 @@ from test_auth import AUTH, bearer
 from waiting import SLOW, wait_for
 
 ROUTES = {
-    "here": {"path": "/here/{room}", "handler": "presence", "channels": "p:{room}", "lease": "1s", "param.name": "[A-Za-z ]+",
+    "here": {"path": "/here/{room}", "handler": "presence", "channels": "who:{room}", "lease": "1s", "param.name": "[A-Za-z ]+",
              "auth": "jwt none"},
-    "long": {"path": "/long", "handler": "presence", "channels": "p:long"},
-    "few": {"path": "/few", "handler": "presence", "channels": "p:few", "max_per_ip": 2},
+    "long": {"path": "/long", "handler": "presence", "channels": "who:long"},
+    "few": {"path": "/few", "handler": "presence", "channels": "who:few", "max_per_ip": 2},
 }
 
 
@@ -73,7 +73,7 @@ def test_a_user_is_one_however_many_tabs(sluice):
 
 
 def test_credentials_come_before_a_parameter(sluice):
-    zoe, list = enter(sluice, "/here/c?name=Eve", headers=bearer("zoe", channels=["p:c"]))
+    zoe, list = enter(sluice, "/here/c?name=Eve", headers=bearer("zoe", channels=["who:c"]))
     with zoe:
         assert list["users"] == ["zoe"]
 
@@ -98,7 +98,7 @@ def test_a_crash_is_forgotten_within_the_lease(sluice, redis):
     """All that a killed worker's subscribers were is gone; those that are there stay."""
     with sluice.open("/here/crash?mode=watch") as watcher:
         assert told(watcher)[0] == "presence"
-        redis.client().hset("p:crash", "dead", f"{int(time.time() * 1000) + 750} \"Ghost\"")  # as it would stand after a crash
+        redis.client().hset("who:crash", "dead", f"{int(time.time() * 1000) + 750} \"Ghost\"")  # as it would stand after a crash
         stream, list = enter(sluice, "/here/crash?name=Ada")
         with stream:
             assert list["users"] == ["Ada", "Ghost"]
@@ -120,7 +120,7 @@ def test_it_is_renewed(sluice):
 def test_nothing_is_left(sluice, redis):
     stream, _ = enter(sluice, "/here/left?name=Ada")
     stream.close()
-    wait_for(lambda: not redis.client().exists("p:left"), "the hash to be gone", 10)
+    wait_for(lambda: not redis.client().exists("who:left"), "the hash to be gone", 10)
 
 
 def test_limits_hold(sluice):

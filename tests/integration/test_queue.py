@@ -321,3 +321,27 @@ def test_a_dead_letter_takes_no_room_of_who_held_it(sluice, redis):
         got = all_of([one, two], 2, 10)
         assert sorted(i for i, _ in got) == [0, 1], "both have room again"
         ack(sluice, "/narrow", *ids)
+
+
+def test_a_script_that_ends_and_says_nothing(launch, redis):
+    sluice = launch({"stop": {**JOBS, "path": "/stop", "streams": "q:stop", "script": "s.lua"}}, start=False)
+    (sluice.folder / "s.lua").write_text("return function(channel, message) if message.last then return false end return message end")
+    sluice.start()
+    with sluice.open("/stop") as stream:
+        add(redis, "q:stop", {"n": 1}, {"last": True})
+        assert json.loads(stream.next_message().data) == {"n": 1}
+        event = stream.next_event()
+        assert (event.type, json.loads(event.data)) == ("stream-end", {"reason": "until"})
+    wait_for(lambda: pending(redis, "q:stop") == 0, "both were had")
+
+
+def test_all_that_was_had_is_acknowledged_when_it_ends(launch, redis):
+    """However many that is: more than one command holds."""
+    sluice = launch({"many": {**JOBS, "path": "/many", "streams": "q:many", "filter": "false"}})
+    pipe = redis.client().pipeline()
+    for n in range(1000):
+        pipe.xadd("q:many", {"data": str(n)})
+    pipe.execute()
+    with sluice.open("/many"):
+        wait_for(lambda: redis.client().xinfo_groups("q:many")[0]["entries-read"] == 1000, "all are read", 10)
+    wait_for(lambda: pending(redis, "q:many") == 0, "all are acknowledged", 10)

@@ -2,10 +2,12 @@
 
 import json
 import threading
+import time
 
 import pytest
 
 import fcgi
+from waiting import SLOW
 
 ROUTES = {
     "get": {"path": "/get/{k}", "channels": "n:{k}", "snapshot": "GET n:{k}:now"},
@@ -71,16 +73,18 @@ def test_who_resumes_needs_none(sluice, redis):
 
 
 def test_nothing_falls_between(sluice, redis):
-    """Many come while a hash changes all the time: the snapshot and the events give the final state."""
+    """1,000 come while a hash changes 1,000 times a second: the snapshot and the events give the final state."""
     client = redis.client()
     client.delete("n:state")
     done = threading.Event()
-    written = {}
+    written, rates = {}, []
 
     def write():
         writer = redis.client(username="default")
-        n = 0
+        n, started = 0, time.monotonic()
         while not done.is_set():
+            if n % 10 == 0:  # ten at a time, at their time
+                time.sleep(max(0, started + n / 1000 - time.monotonic()))
             n += 1
             field = f"f{n % 7}"
             with writer.pipeline(transaction=True) as pipe:
@@ -90,6 +94,7 @@ def test_nothing_falls_between(sluice, redis):
             written[field] = str(n)
             if n == 1:
                 begun.set()
+        rates.append(n / (time.monotonic() - started))
 
     begun = threading.Event()
     thread = threading.Thread(target=write)
@@ -100,6 +105,8 @@ def test_nothing_falls_between(sluice, redis):
     finally:
         done.set()
         thread.join()
+    print(f"the hash changed {rates[0]:.0f} times a second")
+    assert rates[0] > 1000 / 4 / SLOW, "it was to change all the time"
     for response in responses:
         with response:
             state = None
