@@ -3,6 +3,7 @@
 The files are those of conf/gallery; only their longer periods are shortened.
 """
 
+import itertools
 import json
 import shutil
 import time
@@ -103,16 +104,20 @@ def test_chat(sluice, redis, way):
                        ("message", {"room_id": "lobby", "username": "bob", "text": "yo", "timestamp": NOW})]
 
 
+jobs = itertools.count(100)
+
+
 @pytest.mark.parametrize("last, text", [({"status": "completed"}, "Done"), ({"status": "failed", "message": None}, "Done"),
                                         ({"status": "failed", "message": "disk full"}, "disk full")])
 def test_job_progress_that_ends(sluice, redis, way, last, text):
-    with sluice.open(f"/{way}/jobs/7") as stream:
-        publish(redis, "job:7:progress", {"status": "running", "percent": 40, "message": None}, last, {"status": "running"})
+    job = next(jobs)  # what was said of another must not come late
+    with sluice.open(f"/{way}/jobs/{job}") as stream:
+        publish(redis, f"job:{job}:progress", {"status": "running", "percent": 40, "message": None}, last, {"status": "running"})
         got = [(e.type, json.loads(e.data)) for e in stream.rest()]
         assert got == [("message", {"status": "running", "percent": 40, "message": None}),
                        ("message", {"status": last["status"], "percent": 100, "message": text}),
                        ("stream-end", {"reason": "until"})]
-    with sluice.get(f"/{way}/jobs/7", headers={"Last-Event-ID": stream.parser.last_event_id}) as response:
+    with sluice.get(f"/{way}/jobs/{job}", headers={"Last-Event-ID": stream.parser.last_event_id}) as response:
         assert response.status == 204
 
 
