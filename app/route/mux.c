@@ -13,7 +13,6 @@
 #include "route/mux.h"
 
 #include <errno.h>
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,23 +22,19 @@
 #include "base/strings.h"
 #include "logic/json_text.h"
 #include "logic/message.h"
-#include "redis/command.h"
 #include "redis/stream_id.h"
 #include "route/serving.h"
 #include "sse/event.h"
 
-#define CHANNEL  "sluice:mux:"
 #define FOR_GOOD "{\"for_good\":true}"
 #define OVER     "-" /* in an id: not to be subscribed again */
 #define UNKNOWN  "~" /* an id that none can resume from */
 
 enum {
-	SECRET_BYTES = 16,
-	SECRET_TEXT = 2 * SECRET_BYTES + 1,
 	LEGS_MAX = 500,
 	KEY_MAX = 64,
 	PATH_MAX_LEN = 2048,
-	CONTROL_MAX = 64 * 1024,
+	POSITION_MAX = 64 * 1024,
 	PIECE = 64 * 1024,
 	SOON_MS = 1,
 	AGAIN_MS = 10,
@@ -58,7 +53,7 @@ struct mux {
 	struct params vars; /* of its request, for those of its subscriptions; owned */
 	char *user;         /* owned; NULL: nobody */
 	char *last_id;      /* of its request; owned; NULL: none */
-	char secret[SECRET_TEXT];
+	char secret[MUX_SECRET_TEXT];
 	struct list legs;
 	size_t n_legs;
 	struct json_object *wanted; /* subscriptions of the request, until it is open; owned */
@@ -531,7 +526,7 @@ mux_timer(struct feed *feed)
 {
 	struct mux *mux = feed_data(feed);
 	struct json_object *wanted = mux->wanted;
-	char data[sizeof("{\"connection\":\"\"}") + SECRET_TEXT];
+	char data[sizeof("{\"connection\":\"\"}") + MUX_SECRET_TEXT];
 
 	if (!feed_is_followed(feed) || !feed_is_open(feed)) {
 		feed_timer(feed, AGAIN_MS);
@@ -567,9 +562,9 @@ mux_close(struct feed *feed)
 }
 
 static int
-make_secret(char secret[SECRET_TEXT])
+make_secret(char secret[MUX_SECRET_TEXT])
 {
-	unsigned char bytes[SECRET_BYTES];
+	unsigned char bytes[MUX_SECRET_BYTES];
 	size_t i;
 
 	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
@@ -594,7 +589,7 @@ mux_open(struct feed *feed, const struct request *req)
 	mux->site = req->route->site;
 	list_init(&mux->legs);
 	buf_init(&mux->text, TEXT_MAX);
-	buf_init(&mux->id, CONTROL_MAX);
+	buf_init(&mux->id, POSITION_MAX);
 	feed_set_data(feed, mux);
 	if ((mux->vars.envp = strings_copy(req->vars->envp)) == NULL ||
 	    make_secret(mux->secret) < 0 ||
@@ -613,7 +608,7 @@ mux_open(struct feed *feed, const struct request *req)
 		return HTTP_INTERNAL_ERROR;
 	if (feed_timer(feed, SOON_MS) != 0)
 		return HTTP_INTERNAL_ERROR;
-	return feed_channel(feed, CHANNEL "%s", mux->secret);
+	return feed_channel(feed, MUX_CHANNEL "%s", mux->secret);
 }
 
 const struct handler mux_handler = {
@@ -624,90 +619,3 @@ const struct handler mux_handler = {
     .close = mux_close,
     .is_private = true,
 };
-
-/* A POST that adds and removes */
-
-static void
-on_told(void *arg, const redisReply *reply)
-{
-	struct later *later = arg;
-
-	buf_truncate(&later->site->body, 0);
-	if (reply == NULL || reply->type != REDIS_REPLY_INTEGER)
-		later_refuse(later, HTTP_UNAVAILABLE, "Redis does not answer.");
-	else if (reply->integer == 0)
-		later_refuse(later, HTTP_NOT_FOUND, "There is no such connection.");
-	else if (buf_puts(&later->site->body, "{}\n") == 0)
-		later_answer(later, 202, "");
-	later_fini(later);
-	free(later);
-}
-
-/* The body with who asks; NULL, and why it is not. */
-static char *
-make_control(const struct request *req, const char *body, size_t len, const char **why)
-{
-	struct json_object *control = NULL;
-	struct message msg;
-	char *text = NULL, *copy;
-
-	*why = "The body must be a JSON object with add, remove, or both.";
-	if (len > CONTROL_MAX || (copy = strndup(body, len)) == NULL)
-		return NULL;
-	message_init(&msg, "", 0, copy, strlen(copy));
-	control = message_copy(&msg);
-	message_fini(&msg);
-	free(copy);
-	if (control == NULL)
-		return NULL;
-	json_object_object_del(control, "user");
-	if (req->identity->user != NULL)
-		json_object_object_add(control, "user",
-				       json_object_new_string(req->identity->user));
-	text = strdup(json_object_to_json_string_ext(control, JSON_C_TO_STRING_PLAIN));
-	json_object_put(control);
-	return text;
-}
-
-static bool
-is_secret(const char *text)
-{
-	return strlen(text) == SECRET_TEXT - 1 &&
-	       strspn(text, "0123456789abcdef") == SECRET_TEXT - 1;
-}
-
-static bool
-tell_holder(struct site *site, struct later *later, const char *secret, const char *control)
-{
-	char channel[1024];
-	const char *argv[] = {"PUBLISH", channel, control};
-
-	snprintf(channel, sizeof(channel), "%s" CHANNEL "%s", hub_prefix(site->hub), secret);
-	return hub_command(site->hub) != NULL &&
-	       command_send(hub_command(site->hub), on_told, later, 3, argv, NULL) == 0;
-}
-
-void
-mux_serve_post(struct site *site, struct subscriber *sub, const char *body, size_t len)
-{
-	const char *secret = query_get(&site->request.query, "connection"), *why;
-	char *control = make_control(&site->request, body, len, &why);
-	struct later *later = calloc(1, sizeof(*later));
-
-	if (control == NULL) {
-		site_refuse(site, sub, HTTP_BAD_REQUEST, why);
-	} else if (secret == NULL || !is_secret(secret)) {
-		site_refuse(site, sub, HTTP_BAD_REQUEST,
-			    "The parameter connection must be what mux-open has told.");
-	} else if (later == NULL || later_init(later, site) < 0) {
-		site_refuse(site, sub, HTTP_UNAVAILABLE, "This server has no room for it.");
-	} else if (!tell_holder(site, later, secret, control)) {
-		later_fini(later);
-		site_refuse(site, sub, HTTP_UNAVAILABLE, "Redis is away: nothing was changed.");
-	} else {
-		later_expect(later, sub);
-		later = NULL;
-	}
-	free(later);
-	free(control);
-}

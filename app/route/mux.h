@@ -6,4 +6,8 @@
 /* handler = mux. It stands here and not among the handlers, for its subscriptions are requests. */
 extern const struct handler mux_handler;
 
+/* What mux.c and mux_post.c agree upon: a connection follows the channel of its secret. */
+#define MUX_CHANNEL "sluice:mux:"
+enum { MUX_SECRET_BYTES = 16, MUX_SECRET_TEXT = 2 * MUX_SECRET_BYTES + 1 };
+
 #endif

@@ -1,0 +1,101 @@
+/*
+ * mux_post.c - a POST that adds subscriptions to a mux connection, and removes some. It may come to
+ * any worker: the one with the connection hears of it by the channel that the secret names.
+ */
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "logic/message.h"
+#include "redis/command.h"
+#include "route/mux.h"
+#include "route/serving.h"
+
+enum { CONTROL_MAX = 64 * 1024 };
+
+static void
+on_told(void *arg, const redisReply *reply)
+{
+	struct later *later = arg;
+
+	buf_truncate(&later->site->body, 0);
+	if (reply == NULL || reply->type != REDIS_REPLY_INTEGER)
+		later_refuse(later, HTTP_UNAVAILABLE, "Redis does not answer.");
+	else if (reply->integer == 0)
+		later_refuse(later, HTTP_NOT_FOUND, "There is no such connection.");
+	else if (buf_puts(&later->site->body, "{}\n") == 0)
+		later_answer(later, 202, "");
+	later_fini(later);
+	free(later);
+}
+
+/* The body with who asks; NULL, and why it is not. */
+static char *
+make_control(const struct request *req, const char *body, size_t len, const char **why)
+{
+	struct json_object *control = NULL;
+	struct message msg;
+	char *text = NULL, *copy;
+
+	*why = "The body must be a JSON object with add, remove, or both.";
+	if (len > CONTROL_MAX || (copy = strndup(body, len)) == NULL)
+		return NULL;
+	message_init(&msg, "", 0, copy, strlen(copy));
+	control = message_copy(&msg);
+	message_fini(&msg);
+	free(copy);
+	if (control == NULL)
+		return NULL;
+	json_object_object_del(control, "user");
+	if (req->identity->user != NULL)
+		json_object_object_add(control, "user",
+				       json_object_new_string(req->identity->user));
+	text = strdup(json_object_to_json_string_ext(control, JSON_C_TO_STRING_PLAIN));
+	json_object_put(control);
+	return text;
+}
+
+static bool
+is_secret(const char *text)
+{
+	return strlen(text) == MUX_SECRET_TEXT - 1 &&
+	       strspn(text, "0123456789abcdef") == MUX_SECRET_TEXT - 1;
+}
+
+static bool
+tell_holder(struct site *site, struct later *later, const char *secret, const char *control)
+{
+	char channel[1024];
+	const char *argv[] = {"PUBLISH", channel, control};
+
+	snprintf(channel, sizeof(channel), "%s" MUX_CHANNEL "%s", hub_prefix(site->hub), secret);
+	return hub_command(site->hub) != NULL &&
+	       command_send(hub_command(site->hub), on_told, later, 3, argv, NULL) == 0;
+}
+
+void
+mux_serve_post(struct site *site, struct subscriber *sub, const char *body, size_t len)
+{
+	const char *secret = query_get(&site->request.query, "connection"), *why;
+	char *control = make_control(&site->request, body, len, &why);
+	struct later *later = calloc(1, sizeof(*later));
+
+	if (control == NULL) {
+		site_refuse(site, sub, HTTP_BAD_REQUEST, why);
+	} else if (secret == NULL || !is_secret(secret)) {
+		site_refuse(site, sub, HTTP_BAD_REQUEST,
+			    "The parameter connection must be what mux-open has told.");
+	} else if (later == NULL || later_init(later, site) < 0) {
+		site_refuse(site, sub, HTTP_UNAVAILABLE, "This server has no room for it.");
+	} else if (!tell_holder(site, later, secret, control)) {
+		later_fini(later);
+		site_refuse(site, sub, HTTP_UNAVAILABLE, "Redis is away: nothing was changed.");
+	} else {
+		later_expect(later, sub);
+		later = NULL;
+	}
+	free(later);
+	free(control);
+}
