@@ -64,27 +64,30 @@ on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
 {
 	struct subject *subject = subject_of(remote);
 	struct list *node, *tmp;
-	struct message msg, bare;
+	struct message msg, bare, *plain = &msg;
 	struct stream_id id;
-	size_t head = 0;
+	size_t head;
 
 	if (subject == subject->hub->noticed)
 		subject->hub->notice(subject->hub->notice_arg, got->data, got->data_len);
+	message_init(&msg, got->channel, got->channel_len, got->data, got->data_len);
 	/* What was published on a recorded channel begins with its ID, which is nothing to a route
 	 * that does not record, or follows a pattern. */
-	if (!recorded_parse(&id, &head, got->data, got->data_len))
-		head = 0;
-	message_init(&msg, got->channel, got->channel_len, got->data, got->data_len);
-	message_init(&bare, got->channel, got->channel_len, got->data + head, got->data_len - head);
+	if (recorded_parse(&id, &head, got->data, got->data_len)) {
+		plain = &bare;
+		message_init(&bare, got->channel, got->channel_len, got->data + head,
+			     got->data_len - head);
+	}
 	LIST_FOREACH (node, tmp, &subject->subscriptions) {
 		struct subscription *sn = subscription_of(node);
 
 		if (is_recorded(sn->feed))
 			recorded_message(sn->feed, sn, &msg);
 		else
-			feed_message(sn->feed, &bare);
+			feed_message(sn->feed, plain);
 	}
-	message_fini(&bare);
+	if (plain != &msg)
+		message_fini(plain);
 	message_fini(&msg);
 }
 
