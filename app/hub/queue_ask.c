@@ -249,9 +249,17 @@ queue_go_on(struct queue *q)
 		ask(q);
 }
 
-/* The last that is asked: what is being told, and what did not fit into it. */
-static void on_left(void *arg, const redisReply *reply);
+static void
+on_left(void *arg, const redisReply *reply)
+{
+	struct queue *q = arg;
 
+	(void)reply;
+	q->n_pending--;
+	queue_free_if_done(q);
+}
+
+/* What is had and not being told already, however much it is. */
 static void
 acknowledge_rest(struct queue *q)
 {
@@ -271,16 +279,6 @@ acknowledge_rest(struct queue *q)
 			argc = 3;
 		}
 	}
-}
-
-static void
-on_left(void *arg, const redisReply *reply)
-{
-	struct queue *q = arg;
-
-	(void)reply;
-	q->n_pending--;
-	queue_free_if_done(q);
 }
 
 void

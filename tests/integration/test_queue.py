@@ -333,15 +333,3 @@ def test_a_script_that_ends_and_says_nothing(launch, redis):
         event = stream.next_event()
         assert (event.type, json.loads(event.data)) == ("stream-end", {"reason": "until"})
     wait_for(lambda: pending(redis, "q:stop") == 0, "both were had")
-
-
-def test_all_that_was_had_is_acknowledged_when_it_ends(launch, redis):
-    """However many that is: more than one command holds."""
-    sluice = launch({"many": {**JOBS, "path": "/many", "streams": "q:many", "filter": "false"}})
-    pipe = redis.client().pipeline()
-    for n in range(1000):
-        pipe.xadd("q:many", {"data": str(n)})
-    pipe.execute()
-    with sluice.open("/many"):
-        wait_for(lambda: redis.client().xinfo_groups("q:many")[0]["entries-read"] == 1000, "all are read", 10)
-    wait_for(lambda: pending(redis, "q:many") == 0, "all are acknowledged", 10)
