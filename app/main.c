@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/logger.h"
-#include "cmd.h"
-#include "config.h"
+#include "cli/cmd.h"
+#include "config/config.h"
 #include "fcgi/listen.h"
 #include "fcgi/server.h"
 #include "supervisor.h"

@@ -5,7 +5,7 @@
  * supervisor - the process that was started: it holds the socket and keeps the
  * workers alive, and passes on what signals ask for.
  */
-#include "config.h"
+#include "config/config.h"
 
 /*
  * supervisor_block_signals - hold back what the supervisor or its workers handle. Call it before

@@ -5,7 +5,7 @@
  * worker - one process: its loop, its two links to Redis, its routes, and what
  * it accepts, from start to drain.
  */
-#include "config.h"
+#include "config/config.h"
 
 /*
  * worker_run - serve until SIGTERM or SIGINT, then drain. cfg is taken over; on SIGHUP

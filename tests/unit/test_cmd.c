@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "cmd.h"
+#include "cli/cmd.h"
 
 static void
 json(void **state)

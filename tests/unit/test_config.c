@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "config_keys.h"
-#include "handlers.h"
+#include "config/config.h"
+#include "config/keys.h"
+#include "route/handlers.h"
 
 #define ROUTE "[route x]\npath = /x/{id}\nchannels = x:{id}\n"
 #define BOM   "\xef\xbb\xbf"

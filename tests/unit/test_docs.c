@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
-#include "config_keys.h"
+#include "config/config.h"
+#include "config/keys.h"
 
 enum { KEYS_MAX = 100 };
 

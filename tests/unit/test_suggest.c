@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "config_keys.h"
+#include "config/keys.h"
 #include "base/suggest.h"
 
 static void

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "units.h"
+#include "base/units.h"
 
 #define BAD UINT64_MAX /* no case has it as its value */
 

@@ -1,4 +1,4 @@
-#include "config_route.h"
+#include "config/route.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,11 +7,11 @@
 #include <strings.h>
 
 #include "base/buf.h"
-#include "config_auth.h"
-#include "config_keys.h"
-#include "config_logic.h"
-#include "config_values.h"
-#include "rule.h"
+#include "config/auth.h"
+#include "config/keys.h"
+#include "config/logic.h"
+#include "config/values.h"
+#include "config/rule.h"
 #include "base/suggest.h"
 
 #define PARAM_PREFIX "param."

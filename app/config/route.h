@@ -5,7 +5,7 @@
  * config_route - one [route NAME] section, with what [defaults] adds, into a route; and the faults
  * that only show when its keys, or several routes, are seen together.
  */
-#include "ini.h"
+#include "config/ini.h"
 #include "route/route.h"
 
 #define CONFIG_NO_SECTION ((size_t)-1)

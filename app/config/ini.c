@@ -1,4 +1,4 @@
-#include "ini.h"
+#include "config/ini.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,9 +11,9 @@
 #include "auth/signed_link.h"
 #include "auth/token.h"
 #include "base/clock.h"
-#include "cmd.h"
-#include "config.h"
-#include "units.h"
+#include "cli/cmd.h"
+#include "config/config.h"
+#include "base/units.h"
 
 #define DEFAULT_TTL "1h"
 

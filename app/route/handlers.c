@@ -1,4 +1,4 @@
-#include "handlers.h"
+#include "route/handlers.h"
 
 #include <dlfcn.h>
 #include <errno.h>

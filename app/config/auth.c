@@ -1,4 +1,4 @@
-#include "config_auth.h"
+#include "config/auth.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "auth/identity.h"
 #include "base/logger.h"
 #include "base/suggest.h"
-#include "config_keys.h"
+#include "config/keys.h"
 #include "route/origin.h"
 
 enum { KEY_FILE_MAX = 64 * 1024, WHY_LEN = 512, QUOTED_MAX = 80 };

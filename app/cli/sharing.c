@@ -1,4 +1,4 @@
-#include "sharing.h"
+#include "cli/sharing.h"
 
 #include <stdbool.h>
 #include <stdio.h>

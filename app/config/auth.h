@@ -5,8 +5,8 @@
  * config_auth - the [auth] section, and the keys of a route that say who may.
  */
 #include "auth/settings.h"
-#include "config_route.h"
-#include "config_values.h"
+#include "config/route.h"
+#include "config/values.h"
 
 /* Of these the field is the whole struct auth_settings. */
 CONFIG_SETTER(config_set_jwt_key_file);

@@ -6,7 +6,7 @@
  * that do not go together.
  */
 #include "base/buf.h"
-#include "config_route.h"
+#include "config/route.h"
 
 /* config_logic_build - what rt->logic and the keys add.NAME say, into rt->stream. 0, -ENOMEM. */
 int config_logic_build(const struct config_source *src, struct route *rt, size_t section);

@@ -1,4 +1,4 @@
-#include "config.h"
+#include "config/config.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -8,12 +8,12 @@
 
 #include "base/buf.h"
 #include "base/strings.h"
-#include "config_auth.h"
-#include "config_keys.h"
-#include "config_route.h"
-#include "config_values.h"
-#include "handlers.h"
-#include "ini.h"
+#include "config/auth.h"
+#include "config/keys.h"
+#include "config/route.h"
+#include "config/values.h"
+#include "route/handlers.h"
+#include "config/ini.h"
 #include "base/suggest.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/sluice/sluice.ini"

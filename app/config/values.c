@@ -1,4 +1,4 @@
-#include "config_values.h"
+#include "config/values.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,12 +11,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "handlers.h"
+#include "config/config.h"
+#include "route/handlers.h"
 #include "redis/keys.h"
 #include "redis/stream_id.h"
 #include "base/suggest.h"
-#include "units.h"
+#include "base/units.h"
 
 enum {
 	COMMAND_WORDS_MAX = 64,

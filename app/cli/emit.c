@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "cmd.h"
-#include "config.h"
+#include "cli/cmd.h"
+#include "config/config.h"
 #include "redis/direct.h"
 #include "redis/recorded.h"
 

@@ -3,9 +3,9 @@
  */
 #include <stdio.h>
 
-#include "cmd.h"
-#include "config.h"
-#include "sharing.h"
+#include "cli/cmd.h"
+#include "config/config.h"
+#include "cli/sharing.h"
 
 static const char usage[] =
     "usage: sluice check [-c FILE]\n"

@@ -1,12 +1,12 @@
-#include "config_keys.h"
+#include "config/keys.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "config.h"
-#include "config_auth.h"
-#include "config_values.h"
+#include "config/config.h"
+#include "config/auth.h"
+#include "config/values.h"
 #include "base/suggest.h"
 
 /* NOLINTNEXTLINE(bugprone-sizeof-expression): a field may well be a pointer */

@@ -1,4 +1,4 @@
-#include "faults.h"
+#include "config/faults.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

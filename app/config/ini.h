@@ -11,7 +11,7 @@
  */
 #include <stddef.h>
 
-#include "faults.h"
+#include "config/faults.h"
 
 struct ini_section {
 	char *name; /* as written */

@@ -1,4 +1,4 @@
-#include "config_logic.h"
+#include "config/logic.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "config_keys.h"
+#include "config/keys.h"
 #include "logic/names.h"
 #include "logic/stages.h"
 #include "redis/stream_id.h"

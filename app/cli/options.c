@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd.h"
-#include "config.h"
+#include "cli/cmd.h"
+#include "config/config.h"
 
 static int
 add_claim(struct cmd_options *opt)

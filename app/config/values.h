@@ -4,7 +4,7 @@
 /*
  * config_values - the text of a value into its field: the `set` functions of the table of keys.
  */
-#include "config_keys.h"
+#include "config/keys.h"
 
 #define CONFIG_SETTER(name) \
 	int name(const struct config_key *key, void *field, const char *text, char *why, \

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "cmd.h"
-#include "config.h"
+#include "cli/client.h"
+#include "cli/cmd.h"
+#include "config/config.h"
 
 #define FRAME_MAX  ((size_t)64 << 20)
 #define HEADER_MAX ((size_t)16 << 10)

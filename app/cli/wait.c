@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client.h"
-#include "cmd.h"
-#include "config.h"
+#include "cli/client.h"
+#include "cli/cmd.h"
+#include "config/config.h"
 
 static const char usage[] =
     "usage: sluice wait [-c FILE] [-l ADDRESS] [--timeout MS] PATH\n"

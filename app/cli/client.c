@@ -1,4 +1,4 @@
-#include "client.h"
+#include "cli/client.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "config/config.h"
 
 #define REQUEST_ID 1
 #define HEAD_MAX   ((size_t)64 << 10)

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd.h"
-#include "config.h"
-#include "config_keys.h"
-#include "sharing.h"
+#include "cli/cmd.h"
+#include "config/config.h"
+#include "config/keys.h"
+#include "cli/sharing.h"
 
 static const char usage[] =
     "usage: sluice routes [-c FILE]\n"
