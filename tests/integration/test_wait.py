@@ -106,11 +106,11 @@ def test_before_the_request(sluice):
 
 
 def test_a_script_sees_the_past_too(launch, redis):
-    sluice = launch({"w": {**ROUTES["stream"], "script": "s.lua"}}, start=False)
+    sluice = launch({"w": {**ROUTES["stream"], "streams": "w:script", "script": "s.lua"}}, start=False)
     (sluice.folder / "s.lua").write_text("return function(channel, message) return {got = message} end")
     sluice.start()
-    redis.client().xadd("w:stream", {"data": "7"})
-    assert answer(ask(sluice, "/stream?after=0-0"))[0] == 200
+    redis.client().xadd("w:script", {"data": "7"})
+    assert answer(ask(sluice, "/stream?after=0-0"))[:2] == (200, {"got": 7})
 
 
 def test_a_stream(sluice, redis):

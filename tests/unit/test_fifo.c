@@ -384,8 +384,8 @@ closed_in_on_due(void **state)
 	add_at(0, &a);
 	add_at(1, &b);
 	ASSERT_DUE(100, "a");
+	ASSERT_DUE(101, ""); /* whether libuv closes before the timers of a turn or after */
 	assert_int_equal(n_closed, 1);
-	ASSERT_DUE(101, "");
 	fifo_del(&b.node);
 }
 
