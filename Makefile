@@ -95,13 +95,15 @@ run: deps-run
 	@conf/demo/run $(if $(PORT),--port $(PORT))
 
 # Tests. Each group prints its own runner's closing line, and the last line sums them up.
-.PHONY: test test-all unit-programs
+.PHONY: test test-all test-built unit-programs
 test: deps
-	@$(MAKE) --no-print-directory test-all
-test-all: all unit-programs handlers
+	@$(MAKE) --no-print-directory -j$(shell nproc) test-built
+	tests/run
+test-all: test-built
+	tests/run
+test-built: all unit-programs handlers
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory clang
-	tests/run
 
 unit-programs: $(UNIT)
 

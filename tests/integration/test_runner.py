@@ -1,0 +1,48 @@
+"""tests/run counts what the runners say."""
+
+import importlib.machinery
+import importlib.util
+
+import pytest
+
+from program import ROOT
+
+
+@pytest.fixture(scope="module")
+def runner():
+    loader = importlib.machinery.SourceFileLoader("tests_run", str(ROOT / "tests" / "run"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("tests_run", loader))
+    loader.exec_module(module)
+    return module
+
+
+FAILED_4 = """[  FAILED  ] limit_of_40
+[==========] 5 test(s) run.
+[  PASSED  ] 1 test(s).
+[  FAILED  ] 4 test(s), listed below:
+[  FAILED  ] limit_of_40
+[  FAILED  ] b
+[  FAILED  ] c
+[  FAILED  ] d
+
+ 4 FAILED TEST(S)
+"""
+
+
+@pytest.mark.parametrize("output, code, counts", [
+    ("[==========] 3 test(s) run.\n[  PASSED  ] 3 test(s).\n", 0, (3, 0)),
+    (FAILED_4, 4, (1, 4)),
+    ("[  PASSED  ] 3 test(s).\n==1==ERROR: LeakSanitizer: detected memory leaks\n", 1, (3, 1)),
+    ("[ RUN      ] a\nSegmentation fault\n", -11, (0, 1)),
+    ("", 0, (0, 1)),
+], ids=["all", "four of five", "a leak", "a crash", "nothing"])
+def test_cmocka(runner, output, code, counts):
+    assert runner.cmocka_counts(output, code) == counts
+
+
+def test_every_group_has_its_tests(runner):
+    """No list names a file: whatever is called test_* belongs to a group, and what runs alone is there."""
+    files = {name for group in ("integration", "browser") for name, _ in runner.GROUPS[group]()}
+    there = {str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("*/test_*.py")}
+    assert files == there
+    assert runner.ALONE <= {name.rsplit("/", 1)[1] for name in files}
