@@ -235,20 +235,39 @@ fault_unknown_key(struct loader *ld, const struct ini_entry *e, enum config_sect
 		   in, e->key, best);
 }
 
+/*
+ * An empty value would silently be as if nothing had been asked for. The entry goes, so that no
+ * second fault follows from it.
+ */
+#define EMPTY "the value is empty; leave the key out, or put a \"#\" before the line"
+
+static bool
+is_empty(const struct config_key *key, const struct ini_entry *e)
+{
+	return *e->value == '\0' && !key->or_empty;
+}
+
 static void
 check_keys(struct loader *ld)
 {
+	const struct config_key *key;
+	enum config_section section;
+
 	for (size_t i = 0; i < ld->ini.n_entries; i++) {
 		const struct ini_entry *e = &ld->ini.entries[i];
-		enum config_section section;
 
 		if (!section_keys(ld, e->section, &section))
 			continue;
-		if (config_key_find(section, e->key) == NULL)
+		if ((key = config_key_find(section, e->key)) == NULL) {
 			fault_unknown_key(ld, e, section);
-		else if (e->section == ld->defaults && strcasecmp(e->key, "path") == 0)
+		} else if (e->section == ld->defaults && strcasecmp(e->key, "path") == 0) {
 			faults_add(&ld->faults, e->file, e->line,
 				   "[defaults] path: each route has a path of its own");
+		} else if (is_empty(key, e)) {
+			faults_add(&ld->faults, e->file, e->line, "[%s] %s: " EMPTY,
+				   ld->ini.sections[e->section].name, e->key);
+			ini_remove(&ld->ini, i--);
+		}
 	}
 }
 
@@ -360,12 +379,18 @@ read_variable(struct loader *ld, enum config_section section, const char *name, 
 {
 	const struct ini_entry where = {.section = section, .file = file};
 	const char *eq = strchr(name, '=');
+	const struct config_key *known;
 	char key[128], text[256], *best;
 
 	snprintf(key, sizeof(key), "%.*s", eq != NULL ? (int)(eq - name) : 0, name);
 	if (eq == NULL)
 		return 0;
-	if (config_key_find(section, key) != NULL)
+	if ((known = config_key_find(section, key)) != NULL && eq[1] == '\0' && !known->or_empty) {
+		faults_add(&ld->faults, file, 0, "%s%s: the variable is empty; unset it",
+			   env_prefixes[section], key);
+		return 0;
+	}
+	if (known != NULL)
 		return ini_add_entry(&ld->env, &where, key, strlen(key), eq + 1, strlen(eq + 1));
 	if (config_key_suggest(section, key, text, sizeof(text)) == NULL) {
 		faults_add(&ld->faults, file, 0, "%s%s: there is no such key",

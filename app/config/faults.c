@@ -71,26 +71,42 @@ printable(const char *text)
 	return b.p;
 }
 
-void
-faults_add(struct faults *fs, unsigned file, unsigned line, const char *fmt, ...)
+static void
+add(struct faults *fs, struct fault fault, const char *raw)
 {
 	struct fault *v = reallocarray(fs->v, fs->n + 1, sizeof(*v));
-	char raw[TEXT_CAP], *text;
-	va_list ap;
 
 	if (v != NULL)
 		fs->v = v;
+	fault.text = printable(raw);
+	if (v == NULL || fault.text == NULL) {
+		free(fault.text);
+		fs->is_out_of_memory = true;
+		return;
+	}
+	fs->v[fs->n++] = fault;
+}
+
+void
+faults_add(struct faults *fs, unsigned file, unsigned line, const char *fmt, ...)
+{
+	char raw[TEXT_CAP];
+	va_list ap;
+
 	va_start(ap, fmt);
 	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, by va_start() */
 	(void)vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
-	text = printable(raw);
-	if (v == NULL || text == NULL) {
-		free(text);
-		fs->is_out_of_memory = true;
-		return;
-	}
-	fs->v[fs->n++] = (struct fault){.file = file, .line = line, .text = text};
+	add(fs, (struct fault){.file = file, .line = line, .place = line}, raw);
+}
+
+void
+faults_add_behind(struct faults *fs, unsigned file, unsigned line, unsigned last, const char *text)
+{
+	char raw[TEXT_CAP];
+
+	snprintf(raw, sizeof(raw), "%s", text);
+	add(fs, (struct fault){.file = file, .line = line, .place = last}, raw);
 }
 
 /* The text is the last resort: equal faults stand side by side, and the order is always the same.
@@ -102,6 +118,10 @@ compare(const void *a, const void *b)
 
 	if (x->file != y->file)
 		return x->file < y->file ? -1 : 1;
+	if (x->place != y->place)
+		return x->place < y->place ? -1 : 1;
+	if ((x->place == x->line) != (y->place == y->line))
+		return x->place == x->line ? -1 : 1;
 	if (x->line != y->line)
 		return x->line < y->line ? -1 : 1;
 	return strcmp(x->text, y->text);

@@ -11,6 +11,8 @@
 
 struct fault {
 	unsigned file, line;
+	unsigned
+	    place; /* the line behind which it is told; its own, unless it follows from others */
 	char *text;
 };
 
@@ -36,6 +38,13 @@ const char *faults_file_name(const struct faults *fs, unsigned file);
  */
 void faults_add(struct faults *fs, unsigned file, unsigned line, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/*
+ * faults_add_behind - of something that is missing between line and last: whatever is wrong there
+ * may be the cause, and is told first.
+ */
+void
+faults_add_behind(struct faults *fs, unsigned file, unsigned line, unsigned last, const char *text);
 
 /* faults_print - "FILE:LINE: text", a line each; two that say the same are told once. */
 void faults_print(struct faults *fs, FILE *out);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <iniparser.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,32 @@ ini_find(const struct ini *ini, size_t section, const char *key)
 			return e;
 	}
 	return NULL;
+}
+
+unsigned
+ini_last_line(const struct ini *ini, size_t section)
+{
+	const struct ini_section *s = &ini->sections[section];
+	unsigned last = UINT_MAX;
+
+	for (size_t i = 0; i < ini->n_sections; i++) {
+		const struct ini_section *other = &ini->sections[i];
+
+		if (other->file == s->file && other->line > s->line && other->line <= last)
+			last = other->line - 1;
+	}
+	return last;
+}
+
+void
+ini_remove(struct ini *ini, size_t n)
+{
+	struct ini_entry *e = &ini->entries[n];
+
+	free(e->key);
+	free(e->value);
+	ini->n_entries--;
+	memmove(e, e + 1, (ini->n_entries - n) * sizeof(*e));
 }
 
 int
@@ -211,7 +238,7 @@ scan_value(const char **p, size_t *len)
 	}
 	for (end = *p; end < *p + *len && *end != ';' && *end != '#'; end++)
 		;
-	if (end < *p + *len && end > *p && !is_blank(end[-1]))
+	if (end < *p + *len && (end == *p || !is_blank(end[-1])))
 		return "iniparser cuts a value at \";\" and \"#\"; put the whole value in quotes";
 	*len = (size_t)(end - *p);
 	strip(p, len);

@@ -49,6 +49,12 @@ int ini_add_section(struct ini *ini, const char *name, size_t len, unsigned file
 int ini_add_entry(struct ini *ini, const struct ini_entry *where, const char *key, size_t key_len,
 		  const char *value, size_t value_len);
 
+/* ini_last_line - the last line that can belong to the section. */
+unsigned ini_last_line(const struct ini *ini, size_t section);
+
+/* ini_remove - as if the entry of this number had not been read. */
+void ini_remove(struct ini *ini, size_t n);
+
 /* ini_find - the entry of a section, or NULL. */
 const struct ini_entry *ini_find(const struct ini *ini, size_t section, const char *key);
 

@@ -29,6 +29,7 @@ struct config_key {
 	enum config_section section;
 	unsigned allow; /* what may stand in the braces of a template */
 	bool or_zero;   /* 0 is allowed besides min to max */
+	bool or_empty;  /* an empty value means something, or set refuses it with a better reason */
 	bool is_stream; /* says nothing to a handler that gives a short answer */
 };
 

@@ -32,8 +32,10 @@ void
 config_fault_section(const struct config_source *src, size_t section, const char *why)
 {
 	const struct ini_section *s = &src->ini->sections[section];
+	char text[WHY_LEN + 64];
 
-	faults_add(src->faults, s->file, s->line, "[%s] %s", s->name, why);
+	snprintf(text, sizeof(text), "[%s] %s", s->name, why);
+	faults_add_behind(src->faults, s->file, s->line, ini_last_line(src->ini, section), text);
 }
 
 /* What the route says about a key, else what [defaults] says, else NULL. */

@@ -130,6 +130,22 @@ table_move(lua_State *L)
 	return call_charged(L);
 }
 
+/* Does the format of len bytes, NULs among them, ask for an address? */
+static bool
+has_address(const char *p, size_t len)
+{
+	const char *end = p + len;
+
+	while ((p = memchr(p, '%', (size_t)(end - p))) != NULL) {
+		for (p++; p < end && *p != '\0' && strchr("-+ #0123456789.", *p) != NULL; p++)
+			;
+		if (p == end || *p == 'p')
+			return p < end;
+		p++;
+	}
+	return false;
+}
+
 /* format(text, ...): not %p, which would tell where memory lies, and values as tostring() has them.
  */
 static int
@@ -139,16 +155,8 @@ string_format(lua_State *L)
 	const char *text = luaL_checklstring(L, 1, &len);
 	int i, n = lua_gettop(L);
 
-	if (memchr(text, 'p', len) != NULL && strstr(text, "%") != NULL) {
-		for (const char *p = text; (p = strchr(p, '%')) != NULL; p++) {
-			p++;
-			p += strspn(p, "-+ #0123456789.");
-			if (*p == 'p')
-				return luaL_error(L, "string.format has no %%p here");
-			if (*p == '\0')
-				break;
-		}
-	}
+	if (has_address(text, len))
+		return luaL_error(L, "string.format has no %%p here");
 	for (i = 2; i <= n; i++) {
 		if (lua_type(L, i) == LUA_TNUMBER || lua_type(L, i) == LUA_TSTRING)
 			continue;

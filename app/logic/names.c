@@ -27,7 +27,6 @@ struct span {
 struct own {
 	struct span *v;
 	size_t n, alloc;
-	bool has_user, has_claims; /* declared: they are not who asks */
 };
 
 static bool
@@ -317,11 +316,8 @@ find_own(struct own *own, const char *text, size_t len)
 			is_list = true;
 		} else if (is_name(&t)) {
 			rc = add_own(own, &t);
-			if (is_list) {
+			if (is_list)
 				n_sure = own->n;
-				own->has_user = own->has_user || equals(&t, "user");
-				own->has_claims = own->has_claims || equals(&t, "claims");
-			}
 		} else if (is_list && equals(&t, ":")) { /* function t:name() has it */
 			rc = add_own(own, &self);
 			n_sure = own->n;
@@ -377,19 +373,35 @@ is_key(struct lexer lx)
 	return equals(&t, "=");
 }
 
+/*
+ * What a feed depends on. A declaration of the same name changes nothing: where it holds cannot be
+ * told from the tokens, and to divide feeds too finely is safe. _ENV holds all of them by any name.
+ */
+static int
+tell_asker(const struct walk *w, const struct token *t, const struct lexer *lx)
+{
+	bool is_all = equals(t, "_ENV");
+	int rc = 0;
+
+	if (w->ops->on_param != NULL && equals(t, "params"))
+		rc = tell_member(w, *lx, w->ops->on_param);
+	else if (w->ops->on_param != NULL && is_all)
+		rc = w->ops->on_param(w->ctx, NULL, 0);
+	if (rc == 0 && w->ops->on_claim != NULL && equals(t, "claims"))
+		rc = tell_member(w, *lx, w->ops->on_claim);
+	else if (rc == 0 && w->ops->on_claim != NULL && is_all)
+		rc = w->ops->on_claim(w->ctx, NULL, 0);
+	if (rc == 0 && w->ops->on_user != NULL && (is_all || (equals(t, "user") && !is_key(*lx))))
+		rc = w->ops->on_user(w->ctx);
+	return rc;
+}
+
 static int
 tell(const struct walk *w, const struct token *t, const struct lexer *lx)
 {
-	int rc;
+	int rc = tell_asker(w, t, lx);
 
-	if (equals(t, "params") && w->ops->on_param != NULL &&
-	    (rc = tell_member(w, *lx, w->ops->on_param)) != 0)
-		return rc;
-	if (equals(t, "claims") && w->ops->on_claim != NULL && !w->own->has_claims &&
-	    (rc = tell_member(w, *lx, w->ops->on_claim)) != 0)
-		return rc;
-	if (equals(t, "user") && w->ops->on_user != NULL && !w->own->has_user && !is_key(*lx) &&
-	    (rc = w->ops->on_user(w->ctx)) != 0)
+	if (rc != 0)
 		return rc;
 	if (w->ops->on_free == NULL || is_own(w->own, t))
 		return 0;

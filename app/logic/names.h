@@ -16,6 +16,8 @@ struct names_ops {
 	/* A name that is neither a local, a parameter of a function, a field, nor a table's key. */
 	int (*on_free)(void *ctx, const char *name, size_t len, unsigned line);
 	/*
+	 * This and the following two are told whether the text declares the name or not.
+	 *
 	 * params.NAME or params["NAME"]; name NULL: params is used in another way, so that it
 	 * cannot be told which.
 	 */

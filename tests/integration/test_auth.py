@@ -25,6 +25,9 @@ ROUTES = {
     "logic": {**JWT, "path": "/logic", "filter": "message.to == user or claims.admin == true",
               "transform": "{text = message.text, to = user, level = claims.level}"},
     "script": {**JWT, "path": "/script", "script": "who.lua"},
+    "shadow": {**JWT, "path": "/shadow", "script": "shadow.lua"},
+    "shadow_filter": {**JWT, "path": "/shadow-filter",
+                      "filter": "(function(user, claims) return message.banned ~= user and claims.dept == 'x' end)(user, claims)"},
     "allow": {**JWT, "path": "/allow/{room}", "allow": "claims.rooms ~= nil and claims.rooms[1] == params.room or user == 'root'"},
     "fails": {**JWT, "path": "/fails", "allow": "claims.nothing.there"},
     "any": {**JWT, "path": "/any/{name}", "channels": "a:any:{name}", "auth": "jwt none", "transform": "user or 'nobody'"},
@@ -61,6 +64,15 @@ def bearer(*args, **claims):
 def sluice(launch_shared):
     sluice = launch_shared(ROUTES, start=False, auth=AUTH, server={"workers": 2, "trusted_proxies": "127.0.0.1 10.0.0.0/8"})
     (sluice.folder / "who.lua").write_text("return function(channel, message) return {user = user, dept = claims.dept} end")
+    (sluice.folder / "shadow.lua").write_text("""
+        local function is_banned(m, user) return m.banned == user end
+        return function(channel, message)
+            local claims = claims or {}
+            for _, user in ipairs({user}) do
+                if is_banned(message, user) or claims.dept ~= "x" then return nil end
+            end
+            return {text = message.text, to = user}
+        end""")
     sluice.start()
     wait_for(lambda: sluice.status()["redis_links"] >= 4, "all links to Redis are up")
     return sluice
@@ -141,6 +153,17 @@ def test_logic_knows_who_asks(sluice, redis):
         assert json.loads(root.next_message().data) == {"text": "hi", "to": "root"}
         assert json.loads(script.next_message().data) == {"user": "eve", "dept": "x"}
         assert max.quiet_for(0.05)
+
+
+@pytest.mark.parametrize("path", ["/shadow", "/shadow-filter"])
+def test_a_name_that_the_logic_declares_itself_divides_the_feeds_as_well(sluice, redis, path):
+    with sluice.open(path, headers=bearer("amy", dept="x")) as amy, sluice.open(path, headers=bearer("bob", dept="x")) as bob, \
+            sluice.open(path, headers=bearer("cat", dept="y")) as cat:
+        redis.publish("a:jwt", '{"banned":"bob","text":"not for bob"}')
+        redis.publish("a:jwt", '{"text":"for both"}')
+        assert [json.loads(amy.next_message().data)["text"] for _ in range(2)] == ["not for bob", "for both"]
+        assert json.loads(bob.next_message().data)["text"] == "for both"
+        assert cat.quiet_for(0.05)
 
 
 def test_allow(sluice):

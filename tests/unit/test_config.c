@@ -91,6 +91,9 @@ run(const struct text_case *cases, size_t n)
 
 #define RUN(cases) run(cases, sizeof(cases) / sizeof((cases)[0]))
 
+#define EMPTY      "the value is empty; leave the key out, or put a \"#\" before the line\n"
+#define CUT        "iniparser cuts a value at \";\" and \"#\"; put the whole value in quotes\n"
+
 static void
 lines(void **state)
 {
@@ -103,7 +106,20 @@ lines(void **state)
 	    {"comments", "# a\n; b\n[route x]\npath = /x ; c\nchannels = x\t# d\n", NULL},
 	    {"quotes", "[route x]\npath = '/x'\nchannels = \"a;b#c\" ; d\n", NULL},
 	    {"quote in a value", "[route x]\npath = /x\nchannels = it's a\"b\n", NULL},
-	    {"empty value", ROUTE "event =\nheartbeat_event = \"\"\nheartbeat_data = ; c\n", NULL},
+	    {"empty value", ROUTE "heartbeat_event = \"\"\nheartbeat_data =\n", NULL},
+	    {"empty base and prefix", "[server]\nbase =\n[redis]\nprefix = ''\n" ROUTE, NULL},
+	    {"cut to nothing", ROUTE "allow = #user > 30\n", "f:4: [route x] allow: " CUT},
+	    {"cut to nothing at ;", ROUTE "event = ;x\n", "f:4: [route x] event: " CUT},
+	    {"a comment for a value", ROUTE "heartbeat_data = # none\n",
+	     "f:4: [route x] heartbeat_data: " CUT},
+	    {"cut in [auth]", "[auth]\njwt_issuer = #https://x\n" ROUTE,
+	     "f:2: [auth] jwt_issuer: " CUT},
+	    {"empty in [auth]", "[auth]\njwt_audience =\n" ROUTE,
+	     "f:2: [auth] jwt_audience: " EMPTY},
+	    {"empty list", "[route x]\npath = /x\nchannels = \"\"\n",
+	     "f:3: [route x] channels: " EMPTY
+	     "f:1: [route x] has neither channels nor patterns nor streams to relay\n"},
+	    {"empty of a family", ROUTE "add.x =\n", "f:4: [route x] add.x: " EMPTY},
 	    {"nothing", "", "f: the file is empty\n"},
 	    {"no route", "[server]\n",
 	     "f: there is no [route NAME] section, so nothing to serve\n"},
@@ -218,8 +234,8 @@ keys(void **state)
 	    {"all of them", "[server]\nlisen = x\n[redis]\nurll = y\n[route x]\npath = z\n",
 	     "f:2: [server] unknown key \"lisen\"; did you mean \"listen\"?\n"
 	     "f:4: [redis] unknown key \"urll\"; did you mean \"url\"?\n"
-	     "f:5: [route x] has neither channels nor patterns nor streams to relay\n"
-	     "f:6: [route x] path: it must begin with /\n"},
+	     "f:6: [route x] path: it must begin with /\n"
+	     "f:5: [route x] has neither channels nor patterns nor streams to relay\n"},
 	};
 
 	(void)state;
@@ -393,7 +409,7 @@ rules(void **state)
 	     "f:2: [defaults] param.y: no path and no template of any route names this "
 	     "parameter\n"},
 	    {"used default", "[defaults]\nparam.id = [0-9]+\n" ROUTE, NULL},
-	    {"empty", ROUTE "param.id =\n", "f:4: [route x] param.id: an expression is missing\n"},
+	    {"empty", ROUTE "param.id =\n", "f:4: [route x] param.id: " EMPTY},
 	    {"no end", ROUTE "param.id = [a\n", "f:4: [route x] param.id: a \"[\" has no \"]\"\n"},
 	    {"both anchors escaped", ROUTE "param.id = a)|(b\n",
 	     "f:4: [route x] param.id: a \")\" has no \"(\"\n"},
@@ -435,7 +451,7 @@ routes(void **state)
 	     "f:1: [route x] has no path: path = /events/{id}\n"},
 	    {"nothing to relay", "[route x]\npath = /x\n",
 	     "f:1: [route x] has neither channels nor patterns nor streams to relay\n"},
-	    {"empty lists", "[route x]\npath = /x\nchannels =\n",
+	    {"empty lists", "[route x]\npath = /x\nchannels = ,\n",
 	     "f:1: [route x] has an empty list of channels, patterns or streams\n"},
 	    {"same path", ROUTE "[route y]\npath = /x/{name}\nchannels = y:{name}\n",
 	     "f:5: [route y] path: /x/{name} is never reached: [route x] serves /x/{id} and stands "
@@ -499,7 +515,7 @@ logic(void **state)
 	    {"a local of its own", ROUTE "filter = (function(xyz) return xyz end)(1)\n", NULL},
 	    {"in [defaults]", "[defaults]\nfilter = x.y\n" ROUTE,
 	     "f:2: [defaults] filter: there is no \"x\"; " NAMES},
-	    {"taken back", "[defaults]\nfilter = true\n" ROUTE "filter =\n", NULL},
+	    {"taken back", "[defaults]\nfilter = false\n" ROUTE "filter = true\n", NULL},
 	    {"fields and add", ROUTE "fields = a, b\nadd.c = {now}\nadd.D = {id}{.x}\n", NULL},
 	    {"add without a name", ROUTE "add. = 1\n",
 	     "f:4: [route x] add.: a name is missing: add.server_time = {now}\n"},

@@ -183,6 +183,8 @@ failures(void **state)
 	    {"(function() params.room = 5 end)()", "parameters cannot be changed"},
 	    {"params", "no part of a message"},
 	    {"string.format('%p', {})", "string.format has no %p here"},
+	    {"string.format('\\0p%p', {})", "string.format has no %p here"},
+	    {"string.format('%%\\0%-5p', 'x')", "string.format has no %p here"},
 	    {"table.move({}, math.mininteger, math.maxinteger, 1)", "it takes too many steps"},
 	    {"message.id ==", "unexpected symbol near <eof>"},
 	    {"1; 2", "<eof> expected near '2'"},

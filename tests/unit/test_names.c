@@ -44,7 +44,21 @@ on_param(void *ctx, const char *name, size_t len)
 	return note(ctx, "$", name != NULL ? name : "?", name != NULL ? len : 1, 1);
 }
 
+static int
+on_claim(void *ctx, const char *name, size_t len)
+{
+	return note(ctx, "@", name != NULL ? name : "?", name != NULL ? len : 1, 1);
+}
+
+static int
+on_user(void *ctx)
+{
+	return note(ctx, "USER", "", 0, 1);
+}
+
 static const struct names_ops ops = {.on_free = on_free, .on_param = on_param};
+static const struct names_ops asker = {
+    .on_param = on_param, .on_claim = on_claim, .on_user = on_user};
 
 static void
 uses(void **state)
@@ -103,6 +117,49 @@ uses(void **state)
 	}
 }
 
+/* Who asks divides the feeds, whatever the text declares: a rule that looks at one user must never
+ * be worked out for all of them. */
+static void
+asks(void **state)
+{
+	static const struct {
+		const char *name, *text, *want;
+	} cases[] = {
+	    {"nobody", "message.user == params", "$?"},
+	    {"user", "message.to == user", "USER"},
+	    {"a claim", "claims.org == claims['x']", "@org @x"},
+	    {"a parameter of a function", "local function f(m, user) return m.b == user end",
+	     "USER USER"},
+	    {"an anonymous one's", "(function(user) return user end)(user)", "USER USER USER"},
+	    {"a local copy", "local user = user", "USER"},
+	    {"a local without a value", "local user; return user", "USER USER"},
+	    {"a loop's", "for _, user in pairs(t) do print(user) end", "USER USER"},
+	    {"a counting loop's", "for user = 1, 2 do print(user) end", "USER"},
+	    {"a function of that name", "local function user() end", "USER"},
+	    {"assigned in a block", "do local user <const> = 1 end return user", "USER USER"},
+	    {"claims with a default", "local claims = claims or {}", "@?"},
+	    {"claims of a function", "function f(claims) return claims.a end", "@? @a"},
+	    {"a loop's claims", "for claims in f() do g(claims.b) end", "@? @b"},
+	    {"a copy under another name", "local c = claims return c.org", "@?"},
+	    {"a table's key", "{user = 1, claims = 2, params = 3}", ""},
+	    {"a field", "message.user, message.claims.x, m.params.y", ""},
+	    {"all names at once", "local _ENV = _ENV return _ENV[x]",
+	     "$? @? USER $? @? USER $? @? USER"},
+	    {"in a string", "'user claims.x'", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct found found = {0};
+
+		assert_int_equal(names_walk(cases[i].text, strlen(cases[i].text), &asker, &found),
+				 0);
+		if (strcmp(found.text, cases[i].want) != 0)
+			fail_msg("%s: \"%s\" instead of \"%s\"", cases[i].name, found.text,
+				 cases[i].want);
+	}
+}
+
 /* Text that ends anywhere: nothing beyond it is read (a sanitizer looks), and it comes to an end.
  */
 static void
@@ -140,6 +197,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(uses),
+	    cmocka_unit_test(asks),
 	    cmocka_unit_test(beginnings),
 	    cmocka_unit_test(stopped),
 	};
