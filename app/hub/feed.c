@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
-#include "hub/delivery.h"
+#include "hub/render.h"
 #include "logic/message.h"
 #include "sse/event.h"
 
@@ -154,27 +154,33 @@ feed_open_script(struct feed *fd)
 	return callback;
 }
 
-/* As the route's section paces it. */
+/* Of a feed: who waits for one event is told first, then all, as the route's section paces it. */
+struct live {
+	struct sink sink;
+	struct feed *feed;
+};
+
 static void
-send_live(struct delivery *dl, const struct event *ev, bool is_last)
+put_live(struct sink *to, const struct event *ev, const struct template_scope *of, bool is_last)
 {
-	const struct pace_settings *pace = &dl->feed->class->settings->pace;
-	struct buf *key = &dl->feed->class->hub->key;
+	struct feed *fd = LIST_ENTRY(to, struct live, sink)->feed;
+	const struct pace_settings *pace = &fd->class->settings->pace;
+	struct buf *key = &fd->class->hub->key;
 	int rc;
 
-	if (dl->feed->more != NULL)
-		wait_answer(dl->feed, ev);
+	if (fd->more != NULL)
+		wait_answer(fd, ev);
 	if (pace->rate.n == 0 && pace->batch.n == 0) {
-		if ((rc = feed_emit(dl->feed, ev)) < 0)
+		if ((rc = feed_emit(fd, ev)) < 0)
 			feed_count_drop(rc);
 		return;
 	}
 	buf_truncate(key, 0);
-	if (pace->rate_by != NULL && (rc = template_expand(pace->rate_by, &dl->scope, key)) < 0) {
+	if (pace->rate_by != NULL && (rc = template_expand(pace->rate_by, of, key)) < 0) {
 		feed_count_drop(rc);
 		return;
 	}
-	pace_event(dl->feed, ev, dl->scope.channel, dl->scope.channel_len, key, is_last);
+	pace_event(fd, ev, of->channel, of->channel_len, key, is_last);
 }
 
 int
@@ -185,23 +191,32 @@ feed_callback(struct feed *fd)
 	return fd->more->callback;
 }
 
-/* The route's stages, and what they let through. msg NULL: the script is called without one. */
-static void
-deliver(struct feed *fd, struct message *msg, bool is_last)
+static struct place
+live_place(struct feed *fd)
 {
-	struct delivery dl = {.feed = fd, .callback = SCRIPT_NONE, .send = send_live};
-	bool ends;
+	if (fd->more == NULL)
+		return (struct place){.callback = SCRIPT_NONE};
+	return (struct place){fd->more->cursor, fd->more->n_streams, feed_callback(fd)};
+}
 
-	if (fd->more != NULL) {
-		dl.callback = feed_callback(fd);
-		dl.cursor = fd->more->n_streams > 0 ? fd->more->cursor : NULL;
-		dl.n_cursor = fd->more->n_streams;
-	}
-	ends = delivery_run(&dl, msg, is_last);
-	if (dl.after_ms > 0)
-		more_call_after(fd, dl.after_ms);
-	if (ends)
+static void
+settle(struct feed *fd, const struct outcome *out)
+{
+	if (out->after_ms > 0)
+		more_call_after(fd, out->after_ms);
+	if (out->ends)
 		end_for_good(fd);
+}
+
+/* msg NULL: the script is called without one. */
+static void
+deliver_own(struct feed *fd, struct message *msg)
+{
+	struct live live = {{put_live}, fd};
+	struct place at = live_place(fd);
+	struct outcome out = render_own(fd, &at, msg, &live.sink);
+
+	settle(fd, &out);
 }
 
 static bool
@@ -213,9 +228,9 @@ is_waited_for(const struct feed *fd)
 void
 feed_message(struct feed *fd, struct message *arrived)
 {
-	const struct handler *h = fd->class->handler;
-	enum verdict verdict;
-	struct message msg;
+	struct live live = {{put_live}, fd};
+	struct outcome out;
+	struct place at;
 
 	if (queue_is(fd)) {
 		queue_acked(fd, arrived); /* no other channel does a queue have */
@@ -225,13 +240,9 @@ feed_message(struct feed *fd, struct message *arrived)
 		recent_forget(fd); /* or this one would be missing from it */
 		return;
 	}
-	message_share(&msg, arrived);
-	verdict = h->message == NULL ? KEEP : h->message(fd, &msg);
-	if (verdict == DROP)
-		counters_add(COUNTER_DROPPED_HANDLER, 1);
-	else if (verdict != HOLD)
-		deliver(fd, &msg, verdict == LAST);
-	message_fini(&msg);
+	at = live_place(fd);
+	out = render(fd, &at, arrived, &live.sink);
+	settle(fd, &out);
 }
 
 /* The last subscription is confirmed: from now on nothing falls between. */
@@ -713,7 +724,7 @@ feed_end(struct feed *fd)
 void
 feed_run_script(struct feed *fd)
 {
-	deliver(fd, NULL, false);
+	deliver_own(fd, NULL);
 }
 
 void
@@ -725,7 +736,7 @@ feed_offer(struct feed *fd, const char *data, size_t len)
 	if (fd->n_subs == 0)
 		return;
 	if (data == NULL) {
-		deliver(fd, NULL, false);
+		deliver_own(fd, NULL);
 		return;
 	}
 	if ((copy = malloc(len + 1)) == NULL) { /* a message ends with a NUL */
@@ -735,7 +746,7 @@ feed_offer(struct feed *fd, const char *data, size_t len)
 	memcpy(copy, data, len);
 	copy[len] = '\0';
 	message_init(&msg, "", 0, copy, len);
-	deliver(fd, &msg, false);
+	deliver_own(fd, &msg);
 	message_fini(&msg);
 	free(copy);
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/counters.h"
-#include "hub/delivery.h"
 #include "hub/queue_private.h"
+#include "hub/render.h"
 #include "logic/entry.h"
 
 /* What is held */
@@ -146,47 +146,31 @@ hold(struct queue *q, const struct stream_id *id, struct held *h)
 	return h;
 }
 
+/* What the route makes of one entry, into the hub's frame. */
 struct giving {
+	struct sink sink;
 	struct buf *frame;
 	unsigned n_events;
 	int rc;
 };
 
 static void
-put_event(struct delivery *dl, const struct event *ev, bool is_last)
+put_event(struct sink *to, const struct event *ev, const struct template_scope *of, bool is_last)
 {
-	struct giving *g = dl->arg;
+	struct giving *g = LIST_ENTRY(to, struct giving, sink);
 	size_t n_replaced = 0;
 
+	(void)of;
 	(void)is_last;
-	if (g->rc < 0 || (g->rc = event_append(g->frame, ev, &n_replaced)) < 0)
+	if (g->rc < 0)
 		return;
+	if ((g->rc = event_append(g->frame, ev, &n_replaced)) < 0) {
+		feed_count_drop(g->rc);
+		return;
+	}
 	counters_add(COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
 	counters_add(COUNTER_EVENTS, 1);
 	g->n_events++;
-}
-
-/* What the route makes of the entry, into the hub's frame. */
-static struct giving
-render(struct queue *q, const struct stream_id *id, struct message *arrived, bool *ends)
-{
-	struct feed *fd = q->feed;
-	struct giving g = {.frame = &fd->class->hub->frame};
-	struct delivery dl = {.feed = fd,
-			      .cursor = id,
-			      .n_cursor = 1,
-			      .callback = feed_callback(fd),
-			      .send = put_event,
-			      .arg = &g};
-	struct message msg;
-
-	buf_truncate(g.frame, 0);
-	message_share(&msg, arrived);
-	*ends = delivery_run(&dl, &msg, false);
-	message_fini(&msg);
-	if (g.rc < 0)
-		feed_count_drop(g.rc);
-	return g;
 }
 
 static void
@@ -209,16 +193,41 @@ give_to(struct queue *q, struct share *share, struct held *h, const struct givin
 		subscriber_end(sub, END_MAX_EVENTS);
 }
 
+/*
+ * The entry is share's, if anything comes of it. What came to no result, or not to all of it, stays
+ * pending: claim_after brings it again, or makes a dead letter of it. What the route leaves out is
+ * acknowledged.
+ */
+static void
+give_entry(struct queue *q, struct share *share, struct held *h, const struct stream_id *id,
+	   struct message *arrived)
+{
+	struct feed *fd = q->feed;
+	struct giving g = {.sink = {put_event}, .frame = &fd->class->hub->frame};
+	const struct place at = {.cursor = id, .n_cursor = 1, .callback = feed_callback(fd)};
+	struct outcome out;
+
+	buf_truncate(g.frame, 0);
+	out = render(fd, &at, arrived, &g.sink);
+	if (g.rc < 0 || (g.n_events == 0 && out.has_failed))
+		queue_forget(q, h);
+	else if (g.n_events > 0)
+		give_to(q, share, h, &g, out.ends);
+	else
+		queue_finish(q, h);
+	if (g.n_events == 0 && out.ends && !out.has_failed)
+		subscriber_end(share->sub, END_UNTIL); /* a script that says so, and nothing else */
+}
+
 /* One entry of a reply. Returns false if nobody can take it: claim_after will bring it again. */
 static bool
 give(struct queue *q, const redisReply *one)
 {
 	struct stream_id id;
 	struct share *share;
-	struct giving g;
 	struct entry en;
 	struct held *h;
-	bool ends;
+	int rc;
 
 	if (one->type != REDIS_REPLY_ARRAY || one->elements != 2 ||
 	    one->element[0]->type != REDIS_REPLY_STRING ||
@@ -230,21 +239,16 @@ give(struct queue *q, const redisReply *one)
 	if ((share = choose(q, h != NULL ? h->share : NULL)) == NULL ||
 	    (h = hold(q, &id, h)) == NULL)
 		return false;
-	if (entry_read(&en, replay_stream_name(q->feed, 0), &id, one->element[1]) < 0) {
-		counters_add(COUNTER_DROPPED_INVALID, 1);
-		queue_finish(q, h);
+	if ((rc = entry_read(&en, replay_stream_name(q->feed, 0), &id, one->element[1])) < 0) {
+		feed_count_drop(rc);
+		if (rc == -EINVAL)
+			queue_finish(q, h);
+		else
+			queue_forget(q, h);
 		return true;
 	}
-	g = render(q, &id, &en.msg, &ends);
+	give_entry(q, share, h, &id, &en.msg);
 	entry_fini(&en);
-	if (g.n_events == 0 && q->feed->class->settings->stages.has_failed)
-		queue_forget(q, h); /* claim_after brings it again, or makes a dead letter of it */
-	else if (g.n_events == 0 || g.rc < 0)
-		queue_finish(q, h); /* the route sends nothing for it */
-	else
-		give_to(q, share, h, &g, ends);
-	if (g.n_events == 0 && ends)
-		subscriber_end(share->sub, END_UNTIL); /* a script that says so, and nothing else */
 	return true;
 }
 

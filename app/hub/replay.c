@@ -15,8 +15,8 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
-#include "hub/delivery.h"
 #include "hub/private.h"
+#include "hub/render.h"
 #include "logic/entry.h"
 #include "redis/recorded.h"
 
@@ -218,6 +218,7 @@ set_beginning(struct replay *rp)
 
 /* Entries as the route shows them, for one subscriber. */
 struct sending {
+	struct sink sink;
 	struct subscriber *sub;
 	struct batch batch;
 	unsigned n_events;
@@ -249,18 +250,17 @@ put_batch(struct sending *s, const struct event *newest)
 }
 
 static void
-send_past(struct delivery *dl, const struct event *ev, bool is_last)
+put_past(struct sink *to, const struct event *ev, const struct template_scope *of, bool is_last)
 {
-	const struct pace_limit *limit = &dl->feed->class->settings->pace.batch;
-	struct sending *s = dl->arg;
+	struct sending *s = LIST_ENTRY(to, struct sending, sink);
+	const struct pace_limit *limit = &s->sub->feed->class->settings->pace.batch;
 
 	if (limit->n == 0) {
 		put_event(s, ev);
 		return;
 	}
 	if (s->rc == 0)
-		s->rc = batch_add(&s->batch, dl->scope.channel, dl->scope.channel_len, ev->data,
-				  ev->data_len);
+		s->rc = batch_add(&s->batch, of->channel, of->channel_len, ev->data, ev->data_len);
 	if (s->batch.n >= limit->n || is_last || s->batch.text.len >= PACE_BATCH_MAX)
 		put_batch(s, ev);
 }
@@ -294,15 +294,15 @@ replay_print_key(char key[STREAM_KEY_MAX], const struct feed *fd, unsigned index
 		 fd->class->settings->record > 0 ? RECORDED_SUFFIX : "");
 }
 
-/* As live entries are: the handler, then the stages. Returns whether the end has come, for good. */
+/* Returns whether the end has come, for good. */
 static bool
-send_entry(struct delivery *dl, const struct replayed *one, const char *stream)
+send_entry(struct sending *s, const struct place *at, const struct replayed *one)
 {
-	const struct handler *h = dl->feed->class->handler;
+	struct feed *fd = s->sub->feed;
+	const char *stream = replay_stream_name(fd, one->stream);
 	char id[STREAM_ID_TEXT];
-	struct message arrived, msg;
-	enum verdict verdict;
-	bool ends = false;
+	struct message arrived;
+	struct outcome out;
 
 	stream_id_print(id, &one->id);
 	message_init(&arrived, stream, strlen(stream), one->data, one->data_len);
@@ -310,13 +310,9 @@ send_entry(struct delivery *dl, const struct replayed *one, const char *stream)
 	arrived.id_len = strlen(id);
 	if (one->event != NULL)
 		message_set_event(&arrived, one->event);
-	message_share(&msg, &arrived);
-	verdict = h->message == NULL ? KEEP : h->message(dl->feed, &msg);
-	if (verdict == KEEP || verdict == LAST)
-		ends = delivery_run(dl, &msg, verdict == LAST);
-	message_fini(&msg);
+	out = render(fd, at, &arrived, &s->sink);
 	message_fini(&arrived);
-	return ends;
+	return out.ends;
 }
 
 /* One that is nobody else's: what it keeps, and its timer, concern the past alone. */
@@ -336,24 +332,23 @@ send_entries(struct replay *rp, struct sending *s)
 	size_t i;
 	struct stages *stages = &rp->feed->class->settings->stages;
 	struct stream_id cursor[STREAM_CURSOR_MAX];
-	struct delivery dl = {.feed = rp->feed, .cursor = cursor, .send = send_past, .arg = s};
+	struct place at = {.cursor = cursor, .n_cursor = rp->n};
 	struct event rest = {.type = NULL};
 	char text[STREAM_CURSOR_TEXT];
 	bool ends = false;
 
 	memcpy(cursor, rp->from, sizeof(cursor));
-	dl.n_cursor = rp->n;
-	dl.callback = replay_open_script(rp->feed);
+	at.callback = replay_open_script(rp->feed);
 	for (i = 0; i < rp->n_v && !ends && s->rc == 0; i++) {
 		const struct replayed *one = &rp->v[i];
 
 		cursor[one->stream] = one->id;
-		ends = send_entry(&dl, one, replay_stream_name(rp->feed, one->stream));
+		ends = send_entry(s, &at, one);
 	}
 	rest.id = text;
 	rest.id_len = stream_cursor_print(text, cursor, rp->n);
 	put_batch(s, &rest);
-	stages_close(stages, dl.callback);
+	stages_close(stages, at.callback);
 	return ends;
 }
 
@@ -401,7 +396,7 @@ finish(struct replay *rp)
 {
 	struct subscriber *sub = rp->sub;
 	uint64_t max = rp->feed->class->settings->max_events;
-	struct sending s = {.sub = sub};
+	struct sending s = {.sink = {put_past}, .sub = sub};
 	bool ends;
 
 	if (rp->n_v > 0)

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hub/delivery.h"
 #include "hub/private.h"
+#include "hub/render.h"
 #include "logic/entry.h"
 
 enum { PAST_MAX = 1000 };
@@ -79,14 +79,56 @@ on_time(uv_timer_t *timer)
 
 /* The past */
 
-static void
-send_first(struct delivery *dl, const struct event *ev, bool is_last)
-{
-	struct waiter *w = dl->arg;
+/* The first event of the past. */
+struct first {
+	struct sink sink;
+	struct waiter *w;
+};
 
+static void
+put_first(struct sink *to, const struct event *ev, const struct template_scope *of, bool is_last)
+{
+	struct waiter *w = LIST_ENTRY(to, struct first, sink)->w;
+
+	(void)of;
 	(void)is_last;
 	if (w->feed != NULL)
 		tell(w, ev);
+}
+
+static bool
+read_one(struct entry *en, const struct feed *fd, unsigned stream, struct stream_id *id,
+	 const redisReply *one)
+{
+	return one->type == REDIS_REPLY_ARRAY && one->elements == 2 &&
+	       one->element[0]->type == REDIS_REPLY_STRING &&
+	       stream_id_parse(id, one->element[0]->str, one->element[0]->len) &&
+	       entry_read(en, replay_stream_name(fd, stream), id, one->element[1]) == 0;
+}
+
+/* One entry after the other, until one comes to an event. */
+static void
+look_through(struct waiter *w, unsigned stream, const redisReply *reply)
+{
+	struct feed *fd = w->feed;
+	struct first first = {{put_first}, w};
+	struct stream_id cursor[STREAM_CURSOR_MAX];
+	const struct place at = {cursor, fd->more->n_streams, replay_open_script(fd)};
+	struct entry en;
+	size_t i;
+
+	memcpy(cursor, w->after, sizeof(cursor));
+	for (i = 0; i < reply->elements && w->feed != NULL; i++) {
+		if (!read_one(&en, fd, stream, &cursor[stream], reply->element[i]))
+			continue;
+		(void)render(fd, &at, &en.msg, &first.sink);
+		entry_fini(&en);
+	}
+	stages_close(&fd->class->settings->stages, at.callback);
+	if (reply->elements == PAST_MAX) {
+		w->after[stream] = cursor[stream]; /* none of these; there is more */
+		w->is_dirty = true;
+	}
 }
 
 static void
@@ -94,43 +136,14 @@ on_past(void *arg, const redisReply *reply)
 {
 	struct question q = *(struct question *)arg;
 	struct waiter *w = q.w;
-	struct stream_id cursor[STREAM_CURSOR_MAX];
-	struct delivery dl = {.feed = w->feed, .cursor = cursor, .send = send_first, .arg = w};
-	struct stages *stages;
-	size_t i;
 
 	free(arg);
-	memcpy(cursor, w->after, sizeof(cursor));
-	stages = w->feed != NULL ? &w->feed->class->settings->stages : NULL;
-	dl.n_cursor = w->feed != NULL ? w->feed->more->n_streams : 0;
-	dl.callback = stages != NULL ? replay_open_script(w->feed) : SCRIPT_NONE;
-	for (i = 0; reply != NULL && reply->type == REDIS_REPLY_ARRAY && i < reply->elements &&
-		    w->feed != NULL;
-	     i++) {
-		const redisReply *one = reply->element[i];
-		struct message msg;
-		struct entry en;
-
-		if (one->type != REDIS_REPLY_ARRAY || one->elements != 2 ||
-		    one->element[0]->type != REDIS_REPLY_STRING ||
-		    !stream_id_parse(&cursor[q.stream], one->element[0]->str,
-				     one->element[0]->len) ||
-		    entry_read(&en, replay_stream_name(w->feed, q.stream), &cursor[q.stream],
-			       one->element[1]) < 0)
-			continue;
-		message_share(&msg, &en.msg);
-		(void)delivery_run(&dl, &msg, false);
-		message_fini(&msg);
-		entry_fini(&en);
-	}
-	if (stages != NULL)
-		stages_close(stages, dl.callback);
-	if (reply == NULL) {
+	if (w->feed == NULL)
+		;
+	else if (reply == NULL)
 		w->needs_past = true;
-	} else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == PAST_MAX) {
-		w->after[q.stream] = cursor[q.stream]; /* none of these; there is more */
-		w->is_dirty = true;
-	}
+	else if (reply->type == REDIS_REPLY_ARRAY)
+		look_through(w, q.stream, reply);
 	w->n_pending--; /* until here it keeps w, which may be told meanwhile */
 	if (w->feed == NULL)
 		close_if_done(w);

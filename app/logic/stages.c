@@ -51,7 +51,7 @@ is_true(struct stages *st, const char *stage, struct expression *ex,
 
 	if (expression_is_true(ex, scope, &result, why, sizeof(why)) < 0) {
 		fail(st, stage, why);
-		st->has_failed = sandbox_is_paused(st->sandbox);
+		st->has_failed = st->has_failed || sandbox_is_paused(st->sandbox);
 	}
 	return result;
 }
@@ -87,7 +87,13 @@ run_transform(struct stages *st, const struct template_scope *scope, struct rend
 		st->has_failed = true;
 		return STAGES_NOTHING;
 	}
-	return is_some && rendering_add(r, 0, NULL, 0) == 0 ? STAGES_RENDERED : STAGES_NOTHING;
+	if (!is_some)
+		return STAGES_NOTHING;
+	if (rendering_add(r, 0, NULL, 0) == 0)
+		return STAGES_RENDERED;
+	counters_add(COUNTER_DROPPED_MEMORY, 1);
+	st->has_failed = true;
+	return STAGES_NOTHING;
 }
 
 static enum stages_result

@@ -55,7 +55,10 @@ struct handler {
 	 */
 	int (*open)(struct feed *feed, const struct request *req);
 
-	/* Each message of the feed's subscriptions, once per feed; NULL: KEEP them all. */
+	/*
+	 * Each message of the feed's subscriptions, once per feed; and each of the past that one
+	 * subscriber is sent anew or asks for, and each entry of a queue. NULL: KEEP them all.
+	 */
 	enum verdict (*message)(struct feed *feed, struct message *msg);
 
 	/* The time that feed_timer() set has come. NULL: the handler sets none. */

@@ -19,6 +19,8 @@ ROUTES = {
                "claim_after": "150ms"},
     "failing": {**CLIENT, "path": "/failing", "streams": "q:failing", "transform": "message.a.b + 1", "dead_letter": "q:failed",
                 "max_deliveries": 2, "claim_after": "150ms"},
+    "lost": {**JOBS, "path": "/lost", "streams": "q:lost", "transform": "message.a.b", "until": "message.c.d == 1"},
+    "unnamed": {**JOBS, "path": "/unnamed", "streams": "q:unnamed", "event": "{.type}"},
     "narrow": {**CLIENT, "path": "/narrow", "streams": "q:narrow", "prefetch": 1, "dead_letter": "q:narrow:dead",
                "max_deliveries": 2, "claim_after": "200ms"},
     "ends": {**JOBS, "path": "/ends", "streams": "q:ends", "max_events": 2},
@@ -83,6 +85,21 @@ def test_what_the_route_leaves_out_is_acknowledged(sluice, redis):
         add(redis, "q:skip", {"n": 1, "skip": True}, {"n": 2}, {"n": 3, "skip": True})
         assert s.next_message().data == "2"
         wait_for(lambda: pending(redis, "q:skip") == 0, "all to be acknowledged")
+
+
+@pytest.mark.parametrize("path, bad, good, shown", [
+    ("/lost", {}, {"a": {"b": 2}, "c": {}}, "2"),
+    ("/unnamed", {"type": "stream-end"}, {"type": "x"}, '{"type": "x"}'),
+])
+def test_what_came_to_no_result_stays_pending(sluice, redis, path, bad, good, shown):
+    """Nobody has had it: it is not acknowledged, whatever fails behind the first failure."""
+    key = "q:" + path[1:]
+    with sluice.open(path) as s:
+        first, second = add(redis, key, bad, good)
+        event = s.next_message()
+        assert (event.data, event.last_event_id) == (shown, second)
+        wait_for(lambda: pending(redis, key) == 1, "the second to be acknowledged")
+    assert redis.client().xpending(key, "workers")["min"].decode() == first
 
 
 def test_the_head_says_what_it_is(sluice):

@@ -116,6 +116,37 @@ filter_and_until(void **state)
 	stages_fini(&st);
 }
 
+/* What must not be lost is given again: so a failure is never taken for a result, whatever follows.
+ */
+static void
+a_failure_stays_one(void **state)
+{
+	static const struct {
+		const char *transform, *until, *message;
+		bool has_failed;
+	} cases[] = {
+	    {"message.a.b", NULL, "{}", true},
+	    {"message.a.b", "message.c.d == 1", "{}", true},
+	    {"message.a.b", "message.c == 1", "{\"c\":1}", true},
+	    {"message.a", "message.c.d == 1", "{\"a\":1}", false},
+	    {"message.a", "message.c.d == 1", "{}", false},
+	    {"message.a", NULL, "{\"a\":1}", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stages st = {.route = "r"};
+
+		st.transform = compile(&st, cases[i].transform);
+		if (cases[i].until != NULL)
+			st.until = compile(&st, cases[i].until);
+		run(&st, cases[i].message);
+		if (st.has_failed != cases[i].has_failed)
+			fail_msg("case %zu: has_failed %d", i, st.has_failed);
+		stages_fini(&st);
+	}
+}
+
 static void
 transform(void **state)
 {
@@ -220,9 +251,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(without_stages), cmocka_unit_test(filter_and_until),
-	    cmocka_unit_test(transform),      cmocka_unit_test(shape),
-	    cmocka_unit_test(batches),        cmocka_unit_test(replaced_messages),
+	    cmocka_unit_test(without_stages),
+	    cmocka_unit_test(filter_and_until),
+	    cmocka_unit_test(a_failure_stays_one),
+	    cmocka_unit_test(transform),
+	    cmocka_unit_test(shape),
+	    cmocka_unit_test(batches),
+	    cmocka_unit_test(replaced_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,191 @@
+#include "hub/render.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "hub/private.h"
+
+/* One message on its way. */
+struct way {
+	struct feed *feed;
+	const struct place *at;
+	struct sink *to;
+	struct template_scope scope;
+	struct outcome outcome;
+};
+
+static void
+set_scope(struct way *way, struct message *msg)
+{
+	struct template_scope *scope = &way->scope;
+
+	*scope = (struct template_scope){
+	    .params = way->feed->params, .msg = msg, .channel = "", .now = clock_unix()};
+	if (msg == NULL)
+		return;
+	scope->channel = msg->channel;
+	scope->channel_len = msg->channel_len;
+	scope->id = msg->id;
+	scope->id_len = msg->id_len;
+}
+
+static int
+refuse_reserved(void)
+{
+	counters_add(COUNTER_DROPPED_RESERVED, 1);
+	return -EINVAL;
+}
+
+static int
+expand(struct way *way, const struct template *t, struct buf *b)
+{
+	int rc;
+
+	buf_truncate(b, 0);
+	if ((rc = template_expand(t, &way->scope, b)) < 0)
+		feed_count_drop(rc);
+	return rc;
+}
+
+/*
+ * The event's name: what the script said, or the handler, or the route's section, or the entry.
+ * Returns 0, or < 0 and counts why not.
+ */
+static int
+set_type(struct way *way, struct event *ev)
+{
+	const struct template *t = way->feed->class->settings->event;
+	const struct message *msg = way->scope.msg;
+	struct buf *type = &way->feed->class->hub->type;
+	int rc;
+
+	if (ev->type != NULL) {
+		/* the script's */
+	} else if (msg != NULL && msg->event != NULL) {
+		ev->type = msg->event;
+		ev->type_len = strlen(ev->type);
+	} else if (t != NULL) {
+		if ((rc = expand(way, t, type)) < 0)
+			return rc;
+		ev->type = type->p;
+		ev->type_len = type->len;
+	} else if (msg != NULL && msg->arrived->event != NULL) {
+		ev->type = msg->arrived->event;
+		ev->type_len = strlen(ev->type);
+	}
+	return event_is_reserved(ev->type, ev->type_len) ? refuse_reserved() : 0;
+}
+
+/* The place in the route's streams, or what the section makes. As set_type(). */
+static int
+set_id(struct way *way, struct event *ev)
+{
+	const struct template *t = way->feed->class->settings->id;
+	struct buf *id = &way->feed->class->hub->id;
+	char cursor[STREAM_CURSOR_TEXT];
+	int rc;
+
+	if (way->at->n_cursor > 0) {
+		ev->id_len = stream_cursor_print(cursor, way->at->cursor, way->at->n_cursor);
+		buf_truncate(id, 0);
+		if ((rc = buf_put(id, cursor, ev->id_len)) < 0)
+			return rc;
+		ev->id = id->p;
+		return 0;
+	}
+	if (t == NULL)
+		return 0;
+	if ((rc = expand(way, t, id)) < 0)
+		return rc;
+	ev->id = id->p;
+	ev->id_len = id->len;
+	return event_is_end_id(ev->id, ev->id_len) ? refuse_reserved() : 0;
+}
+
+/* An event that cannot be sent is a result that nobody has: the message has failed. */
+static void
+put_event(struct way *way, struct event *ev, bool is_last)
+{
+	int rc;
+
+	if (set_type(way, ev) < 0 || set_id(way, ev) < 0) {
+		way->outcome.has_failed = true;
+		return;
+	}
+	if ((rc = event_check(ev)) < 0) {
+		feed_count_drop(rc); /* now: in a batch it would take the others with it */
+		way->outcome.has_failed = true;
+		return;
+	}
+	counters_add(COUNTER_RENDERED, 1);
+	way->to->put(way->to, ev, &way->scope, is_last);
+}
+
+static void
+put_rendered(struct way *way, const struct rendering *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n; i++) {
+		const struct rendered *one = &r->v[i];
+		struct event ev = {.data = rendering_at(r, one->at), .data_len = one->len};
+
+		if (one->has_type) {
+			ev.type = rendering_at(r, one->type_at);
+			ev.type_len = one->type_len;
+		}
+		put_event(way, &ev, r->ends && i + 1 == r->n);
+	}
+}
+
+static struct outcome
+run(struct way *way, struct message *msg, bool is_last)
+{
+	struct stages *stages = &way->feed->class->settings->stages;
+	struct rendering *r = &way->feed->class->hub->rendering;
+	struct event ev = {0};
+	enum stages_result result;
+
+	set_scope(way, msg);
+	result = stages_run(stages, way->at->callback, &way->scope, r);
+	way->outcome.has_failed = stages->has_failed;
+	if (result == STAGES_AS_IS) {
+		ev.data = message_bytes(msg, &ev.data_len);
+		put_event(way, &ev, is_last || r->ends);
+	} else if (result == STAGES_RENDERED) {
+		r->ends = r->ends || is_last;
+		put_rendered(way, r);
+	}
+	way->outcome.ends = r->ends || is_last;
+	way->outcome.after_ms = r->after_ms;
+	return way->outcome;
+}
+
+struct outcome
+render(struct feed *fd, const struct place *at, struct message *arrived, struct sink *to)
+{
+	const struct handler *h = fd->class->handler;
+	struct way way = {.feed = fd, .at = at, .to = to};
+	enum verdict verdict = KEEP;
+	struct message msg;
+
+	message_share(&msg, arrived);
+	if (h->message != NULL)
+		verdict = h->message(fd, &msg);
+	if (verdict == DROP)
+		counters_add(COUNTER_DROPPED_HANDLER, 1);
+	else if (verdict != HOLD)
+		(void)run(&way, &msg, verdict == LAST);
+	message_fini(&msg);
+	return way.outcome;
+}
+
+struct outcome
+render_own(struct feed *fd, const struct place *at, struct message *msg, struct sink *to)
+{
+	struct way way = {.feed = fd, .at = at, .to = to};
+
+	return run(&way, msg, false);
+}
