@@ -565,16 +565,42 @@ tell_watch(struct subscriber *sub)
 }
 
 void
+subscriber_hold(struct subscriber *sub, struct subscriber_holder *holder)
+{
+	holder->sub = sub;
+	sub->holder = holder;
+}
+
+struct subscriber *
+subscriber_let_go(struct subscriber_holder *holder)
+{
+	struct subscriber *sub = holder->sub;
+
+	if (sub != NULL)
+		sub->holder = NULL;
+	holder->sub = NULL;
+	return sub;
+}
+
+static void
+tell_holder(struct subscriber *sub)
+{
+	struct subscriber_holder *holder = sub->holder;
+
+	(void)subscriber_let_go(holder);
+	if (holder->left != NULL)
+		holder->left(holder);
+}
+
+void
 subscriber_close(struct subscriber *sub)
 {
 	struct feed *fd = sub->feed;
 
 	if (sub->state == SUBSCRIBER_GONE)
 		return;
-	if (fd == NULL && sub->holder != NULL) {
-		*sub->holder = NULL;
-		sub->holder = NULL;
-	}
+	if (fd == NULL && sub->holder != NULL)
+		tell_holder(sub);
 	if (fd != NULL) {
 		if (sub->is_watched)
 			tell_watch(sub);

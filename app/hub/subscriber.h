@@ -75,6 +75,13 @@ struct subscriber_watch {
 	uintptr_t number;
 };
 
+/* Who will give a short answer later; a part of whatever it is. */
+struct subscriber_holder {
+	struct subscriber *sub; /* NULL: it has gone, or has its answer */
+	/* It has gone without its answer: what was kept for it is to be given back. May be NULL. */
+	void (*left)(struct subscriber_holder *holder);
+};
+
 struct subscriber {
 	const struct subscriber_ops *ops;
 	struct feed *feed;
@@ -85,8 +92,7 @@ struct subscriber {
 	struct buf own;
 	union {
 		uint64_t cursor; /* offset in the feed's log of the next byte to send */
-		/* Without a feed: who will answer it later; *holder is NULL once it is gone. */
-		struct subscriber **holder;
+		struct subscriber_holder *holder; /* without a feed: who will answer it later */
 	};
 	uint64_t end_at;      /* the log is read up to here */
 	uint32_t n_before;    /* feed->n_events when it opened */
@@ -111,6 +117,11 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_ops *ops);
  */
 int subscriber_answer(struct subscriber *sub, const char *head, size_t head_len, const char *body,
 		      size_t body_len);
+
+/* subscriber_hold - holder will answer sub. subscriber_let_go - now: returns sub; NULL: it has
+ * gone. */
+void subscriber_hold(struct subscriber *sub, struct subscriber_holder *holder);
+struct subscriber *subscriber_let_go(struct subscriber_holder *holder);
 
 /*
  * subscriber_gather - what waits, at most max bytes, in at most *n_iov pieces.

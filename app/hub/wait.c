@@ -32,18 +32,34 @@ close_if_done(struct waiter *w)
 		uv_close((uv_handle_t *)&w->timer, on_timer_closed);
 }
 
-/* It is told, once. The feed lingers when nobody else wants it. */
+/* The feed lingers when nobody else wants it. */
 static void
-tell(struct waiter *w, const struct event *ev)
+leave(struct waiter *w)
 {
 	struct feed *fd = w->feed;
 
 	list_del(&w->of_feed);
 	uv_timer_stop(&w->timer);
 	w->feed = NULL;
-	w->on_event(w, ev);
 	if (fd->n_subs == 0 && list_is_empty(&fd->more->waiters) && !fd->is_dead)
 		feed_linger(fd);
+}
+
+/* It is told, once. */
+static void
+tell(struct waiter *w, const struct event *ev)
+{
+	leave(w);
+	w->on_event(w, ev);
+	close_if_done(w);
+}
+
+void
+wait_cancel(struct waiter *w)
+{
+	if (w->feed == NULL)
+		return;
+	leave(w);
 	close_if_done(w);
 }
 

@@ -37,4 +37,7 @@ int wait_begin(struct waiter *w, struct feed *fd, uint64_t ms, const char *after
 	       void (*on_event)(struct waiter *w, const struct event *ev),
 	       void (*on_closed)(struct waiter *w));
 
+/* wait_cancel - nobody wants it any more: on_event is not called; on_closed is, later. */
+void wait_cancel(struct waiter *w);
+
 #endif

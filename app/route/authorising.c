@@ -35,7 +35,7 @@ struct deferred {
 	struct session_waiter waiter;
 	struct list of_site;
 	struct site *site;
-	struct subscriber *sub; /* NULL: the client has gone */
+	struct subscriber_holder holder;
 	struct params params;
 	char *body;
 	size_t body_len;
@@ -257,11 +257,9 @@ on_session(struct session_waiter *waiter, enum session_state state, const struct
 {
 	struct deferred *d = LIST_ENTRY(waiter, struct deferred, waiter);
 	struct site *site = d->site;
-	struct subscriber *sub = d->sub;
+	struct subscriber *sub = subscriber_let_go(&d->holder);
 
 	if (sub != NULL) {
-		sub->holder = NULL;
-		d->sub = NULL;
 		site->session = (struct known_session){.is_known = true, .state = state, .id = id};
 		site_serve(site, sub, &d->params, d->body, d->body_len);
 		site->session.is_known = false;
@@ -343,8 +341,7 @@ by_session(struct site *site, struct subscriber *sub, const char *body, size_t l
 		return FOUND_AWAY;
 	state = sessions_ask(site->sessions, cookie, &d->waiter, &id);
 	if (state == SESSION_ASKED) {
-		d->sub = sub;
-		sub->holder = &d->sub;
+		subscriber_hold(sub, &d->holder);
 		return FOUND_LATER;
 	}
 	deferred_free(d);

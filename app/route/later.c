@@ -9,7 +9,7 @@ later_init(struct later *later, struct site *site)
 	int rc;
 
 	later->site = site;
-	later->sub = NULL;
+	later->holder = (struct subscriber_holder){.sub = NULL};
 	buf_init(&later->cors, HEAD_MAX);
 	if ((rc = cors_put_headers(&later->cors, &site->request)) < 0)
 		buf_fini(&later->cors);
@@ -19,8 +19,7 @@ later_init(struct later *later, struct site *site)
 void
 later_expect(struct later *later, struct subscriber *sub)
 {
-	later->sub = sub;
-	sub->holder = &later->sub;
+	subscriber_hold(sub, &later->holder);
 }
 
 /* The head that was begun, and the body. */
@@ -28,13 +27,11 @@ static void
 tell(struct later *later)
 {
 	struct site *site = later->site;
-	struct subscriber *sub = later->sub;
+	struct subscriber *sub = subscriber_let_go(&later->holder);
 
 	if (buf_put(&site->head, later->cors.p, later->cors.len) < 0 ||
 	    buf_printf(&site->head, "Content-Length: %zu\r\n\r\n", site->body.len) < 0)
 		logger_error("out of memory: an answer is cut short");
-	sub->holder = NULL;
-	later->sub = NULL;
 	site_send(site, sub, true);
 	sub->ops->send(sub);
 }
@@ -42,7 +39,7 @@ tell(struct later *later)
 void
 later_answer(struct later *later, int status, const char *lines)
 {
-	if (later->sub == NULL)
+	if (later->holder.sub == NULL)
 		return;
 	buf_truncate(&later->site->head, 0);
 	if (buf_printf(&later->site->head,
@@ -59,7 +56,7 @@ later_answer(struct later *later, int status, const char *lines)
 void
 later_refuse(struct later *later, int status, const char *why)
 {
-	if (later->sub == NULL)
+	if (later->holder.sub == NULL)
 		return;
 	buf_truncate(&later->site->head, 0);
 	buf_truncate(&later->site->body, 0);

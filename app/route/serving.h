@@ -90,8 +90,8 @@ void authorising_forget(struct site *site); /* those that wait */
  */
 struct later {
 	struct site *site;
-	struct subscriber *sub; /* NULL: the client has gone, or has its answer */
-	struct buf cors;        /* the answer's header fields */
+	struct subscriber_holder holder;
+	struct buf cors; /* the answer's header fields */
 };
 
 int later_init(struct later *later, struct site *site); /* 0, -ENOMEM, -EMSGSIZE */

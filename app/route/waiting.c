@@ -14,6 +14,17 @@ struct waiting {
 	struct grant *grant; /* NULL: nothing is counted */
 };
 
+/* Its place is another's as soon as its client has gone. */
+static void
+on_left(struct subscriber_holder *holder)
+{
+	struct waiting *wg = LIST_ENTRY(holder, struct waiting, later.holder);
+
+	grants_give_back(wg->grant);
+	wg->grant = NULL;
+	wait_cancel(&wg->waiter);
+}
+
 static void
 on_wait_closed(struct waiter *w)
 {
@@ -55,8 +66,7 @@ on_waited(struct waiter *w, const struct event *ev)
 	}
 }
 
-/* Among the route's and the server's streams: until its time is over, though its client may leave
- * before. Returns 0, or the status having refused. */
+/* Among the route's and the server's streams. Returns 0, or the status having refused. */
 static int
 take_grant(struct site *site, struct subscriber *sub, struct grant **grant)
 {
@@ -140,4 +150,5 @@ waiting_serve(struct site *site, struct subscriber *sub)
 		return;
 	}
 	later_expect(&wg->later, sub);
+	wg->later.holder.left = on_left;
 }

@@ -157,6 +157,22 @@ def test_clients_that_go_away(sluice, redis):
     assert answer(connection)[:2] == (200, 1)
 
 
+@pytest.mark.parametrize("path", ["/wait/place/1?timeout=60000", "/plain?mode=poll&timeout=60000"])
+def test_who_went_away_gives_its_place_back(launch, redis, path):
+    """Not when its time is over: else a client that comes and goes keeps all others out."""
+    sluice = launch({**ROUTES, "wait": {**ROUTES["wait"], "timeout_max": "60s"}}, server={"max_subscribers": 10})
+    for _ in range(5):
+        connections = [ask(sluice, path) for _ in range(10)]
+        wait_for(lambda: sluice.get("/plain").status == 429, "all places to be taken")
+        for connection in connections:
+            connection.close()
+
+        def is_let_in():
+            with sluice.get("/plain") as response:
+                return response.status == 200
+        wait_for(is_let_in, "a place to be free")
+
+
 def test_its_subscription_ends(sluice, redis):
     answer(ask(sluice, "/wait/ends/1?timeout=50"))
     redis.wait_subscribed("w:ends:1", 0, 10)
