@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
+#include "base/logger.h"
 #include "hub/render.h"
 #include "logic/message.h"
 #include "sse/event.h"
@@ -189,6 +190,36 @@ feed_callback(struct feed *fd)
 	if (fd->class->settings->stages.script != NULL && fd->more->callback == SCRIPT_NONE)
 		fd->more->callback = feed_open_script(fd);
 	return fd->more->callback;
+}
+
+static void
+forget_script(struct feed *fd)
+{
+	feed_end_all(fd, END_RELOAD);
+	if (fd->more != NULL) {
+		stages_close(&fd->class->settings->stages, fd->more->callback);
+		fd->more->callback = SCRIPT_NONE;
+	}
+}
+
+/* What a replay's own run keeps goes with the replay. */
+void
+feed_check_script(struct feed *fd, int callback)
+{
+	struct stages *stages = &fd->class->settings->stages;
+	struct list *node, *tmp;
+
+	if (!stages->is_full || fd->more == NULL || callback != fd->more->callback)
+		return;
+	stages->is_full = false;
+	logger_warn("[route %s] script: what it keeps takes all the memory that it may have; its "
+		    "subscribers come back, and it begins anew",
+		    stages->route);
+	forget_script(fd);
+	if (!sandbox_is_crowded(stages->sandbox))
+		return;
+	LIST_FOREACH (node, tmp, &fd->class->feeds) /* it was not this feed that took the room */
+		forget_script(LIST_ENTRY(node, struct feed, of_class));
 }
 
 static struct place

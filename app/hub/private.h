@@ -163,6 +163,8 @@ void feed_run_script(struct feed *fd); /* without a message */
 int feed_open_script(struct feed *fd); /* a callback of its own, or SCRIPT_NONE */
 /* The callback of a feed that has more; opened anew if that failed, as while scripts pause. */
 int feed_callback(struct feed *fd);
+/* Behind each run of the stages: a script whose state is full begins anew, for new subscribers. */
+void feed_check_script(struct feed *fd, int callback);
 void feed_entry(struct feed *fd, struct subscription *sn, const struct stream_id *id,
 		struct message *msg);
 void feed_loss(struct feed *fd, struct subscription *sn, enum stream_loss loss);

@@ -160,6 +160,7 @@ run(struct way *way, struct message *msg, bool is_last)
 	}
 	way->outcome.ends = r->ends || is_last;
 	way->outcome.after_ms = r->after_ms;
+	feed_check_script(way->feed, way->at->callback);
 	return way->outcome;
 }
 

@@ -15,9 +15,10 @@ enum {
 	GROWTH_MAX = 16 * 1024 * 1024, /* of one call, beyond what the state held before */
 	CHURN_MAX = 3 * GROWTH_MAX,    /* asked for by one call, freed since or not */
 	TOTAL_MAX = 4 * GROWTH_MAX,
-	CALL_US = 10000,    /* processor time of one call */
-	STOPPED_US = 20000, /* may be lost to calls that were stopped, in one SECOND_US; */
-	PAUSE_TIMES = 4,    /* beyond, each costs a pause of so many times its own length */
+	FULL_FROM = GROWTH_MAX / 4, /* who keeps so much and runs out of memory keeps too much */
+	CALL_US = 10000,            /* processor time of one call */
+	STOPPED_US = 20000,         /* may be lost to calls that were stopped, in one SECOND_US; */
+	PAUSE_TIMES = 4,            /* beyond, each costs a pause of so many times its own length */
 	SECOND_US = 1000000,
 };
 
@@ -29,6 +30,8 @@ struct sandbox {
 	uint64_t began_us;              /* by the wall's clock, which costs less to read */
 	uint64_t cpu_from_us;           /* processor time, read when the call is found to be long */
 	bool is_stopped;                /* the running call went beyond a limit */
+	bool is_short;                  /* it was memory's */
+	bool is_full;                   /* and not for this call alone */
 	uint64_t second_us, stopped_us; /* the second that is counted, and what was lost in it */
 	uint64_t pause_until_us;
 	const struct template_scope *scope;
@@ -61,7 +64,7 @@ allocate(void *ctx, void *p, size_t old, size_t len)
 	if (len > old) {
 		sb->churn += len - old;
 		if (sb->used + (len - old) > sb->limit || sb->churn > CHURN_MAX) {
-			sb->is_stopped = true;
+			sb->is_stopped = sb->is_short = true;
 			return NULL;
 		}
 	}
@@ -192,7 +195,7 @@ begin(struct sandbox *sb, uint64_t max_steps)
 	sb->churn = 0;
 	sb->steps_left = max_steps;
 	sb->cpu_from_us = 0;
-	sb->is_stopped = false;
+	sb->is_stopped = sb->is_short = sb->is_full = false;
 	sb->turn++;
 }
 
@@ -229,15 +232,24 @@ sandbox_is_paused(const struct sandbox *sb)
 	return sb->pause_until_us > 0 && clock_us(CLOCK_MONOTONIC) < sb->pause_until_us;
 }
 
-/* What the call held is garbage now, and goes at once: the next may need the room. */
+bool
+sandbox_is_full(const struct sandbox *sb)
+{
+	return sb->is_full;
+}
+
+bool
+sandbox_is_crowded(struct sandbox *sb)
+{
+	lua_gc(sb->L, LUA_GCCOLLECT);
+	return sb->used > TOTAL_MAX - GROWTH_MAX;
+}
+
 static void
 pay(struct sandbox *sb)
 {
-	uint64_t now, lost;
+	uint64_t now = clock_us(CLOCK_MONOTONIC), lost = now - sb->began_us;
 
-	lua_gc(sb->L, LUA_GCCOLLECT);
-	now = clock_us(CLOCK_MONOTONIC);
-	lost = now - sb->began_us;
 	if (now - sb->second_us >= SECOND_US) {
 		sb->second_us = now;
 		sb->stopped_us = 0;
@@ -245,6 +257,19 @@ pay(struct sandbox *sb)
 	sb->stopped_us += lost;
 	if (sb->stopped_us > STOPPED_US)
 		sb->pause_until_us = now + PAUSE_TIMES * lost;
+}
+
+/*
+ * What the call held is garbage now, and goes at once: the next may need the room. One that found
+ * no room for what others keep is not at fault.
+ */
+static void
+account(struct sandbox *sb)
+{
+	lua_gc(sb->L, LUA_GCCOLLECT);
+	sb->is_full = sb->is_short && sb->used >= FULL_FROM;
+	if (!sb->is_full)
+		pay(sb);
 }
 
 int
@@ -272,6 +297,6 @@ sandbox_call(struct sandbox *sb, const struct template_scope *scope, int n_args,
 	if (rc == LUA_ERRMEM)
 		snprintf(why, why_len, "it takes too much memory");
 	if (sb->is_stopped)
-		pay(sb);
+		account(sb);
 	return -EINVAL;
 }

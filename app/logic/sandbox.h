@@ -48,6 +48,16 @@ int sandbox_call(struct sandbox *sb, const struct template_scope *scope, int n_a
 /* sandbox_is_paused - would a call be refused now? What failed says nothing then. */
 bool sandbox_is_paused(const struct sandbox *sb);
 
+/*
+ * sandbox_is_full - was the last call stopped for lack of memory, because of what is kept between
+ * calls? It would be so for every other call, until a part of that is let go.
+ */
+bool sandbox_is_full(const struct sandbox *sb);
+
+/* sandbox_is_crowded - is so much kept that no call has its full share of memory left? Collects the
+ * garbage first. */
+bool sandbox_is_crowded(struct sandbox *sb);
+
 /* While a call runs: what it looks at; and which call it is, for what must not outlive it. */
 const struct template_scope *sandbox_scope(const struct sandbox *sb);
 uint64_t sandbox_turn(const struct sandbox *sb);

@@ -66,8 +66,9 @@ run_script(struct stages *st, int callback, const struct template_scope *scope, 
 		return STAGES_NOTHING;
 	}
 	if (script_run(st->script, callback, scope, r, why, sizeof(why)) < 0) {
-		fail(st, "script", why);
 		st->has_failed = true;
+		st->is_full = sandbox_is_full(st->sandbox);
+		fail(st, "script", why);
 		/* A timer that fails once must not be the last: the script waits for it. */
 		if (scope->msg == NULL && r->after_ms == 0)
 			r->after_ms = AGAIN_MS;
@@ -131,7 +132,7 @@ stages_run(struct stages *st, int callback, const struct template_scope *scope, 
 	enum stages_result result;
 
 	rendering_clear(r);
-	st->has_failed = false;
+	st->has_failed = st->is_full = false;
 	if (scope->msg == NULL)
 		return st->script != NULL ? run_script(st, callback, scope, r) : STAGES_NOTHING;
 	if (stages_look_inside(st) && !message_is_json(scope->msg)) {

@@ -25,6 +25,9 @@ struct stages {
 	/* The last run came to no result: what a message that must not be lost waits for. That a
 	 * filter fails on a message is a result: it is not true. */
 	bool has_failed;
+	/* In the last run the script was stopped, for what it keeps leaves it no room: to go on,
+	 * what its feeds keep must be let go (stages_close()). */
+	bool is_full;
 };
 
 void stages_fini(struct stages *st);

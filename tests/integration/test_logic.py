@@ -60,6 +60,13 @@ SCRIPTS = {
             return "fine"
         end""",
     "nothing.lua": "return function() return nil end",
+    "hoard.lua": """
+        local seen, n = {}, 0
+        return function(channel, message, event)
+            n = n + 1
+            for i = 1, message.size or 0 do seen[#seen + 1] = i end
+            return {n = n}
+        end""",
 }
 
 ROUTES = {
@@ -96,6 +103,7 @@ ROUTES = {
     "more": {"path": "/more", "channels": "l:more", "script": "more.lua"},
     "later": {"path": "/later", "channels": "l:later", "script": "later.lua"},
     "bad": {"path": "/bad", "channels": "l:bad", "script": "bad.lua"},
+    "hoard": {"path": "/hoard/{room}", "channels": "l:hoard", "script": "hoard.lua", "retry": "100ms"},
     "nothing": {"path": "/nothing", "channels": "l:nothing", "script": "nothing.lua"},
     "plain": {"path": "/plain", "channels": "l:plain"},
     "plain_field": {"path": "/plain-field", "channels": "l:plain-field", "event": "{.type}"},
@@ -399,6 +407,20 @@ def test_a_script_that_fails_sends_nothing(sluice, redis):
         assert [stream.next_message().data for _ in range(2)] == ["not sent", "x"]
         assert sluice.status()["failed"] == before + 1
     sluice.wait_log("[route bad] script: bad.lua:")
+
+
+def test_a_script_whose_state_is_full_begins_anew(sluice, redis):
+    with sluice.open("/hoard/a") as first, sluice.open("/hoard/a") as second:
+        event = None
+        while event is None or event.type != "stream-end":
+            publish(redis, "l:hoard", {"size": 20000})
+            event = first.next_event()
+        for end in (event, second.next_of("stream-end")):
+            assert json.loads(end.data) == {"reason": "reload"}
+    with sluice.open("/hoard/a") as stream:
+        publish(redis, "l:hoard", {})
+        assert data(stream) == [{"n": 1}]
+    assert sluice.log().count("it begins anew") == 1
 
 
 def test_nil_sends_nothing(sluice, redis):

@@ -294,6 +294,47 @@ what_is_no_script(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* What is kept fills the memory: every other call would fail, too, until the feed is closed. */
+static void
+a_full_state_is_known(void **state)
+{
+	struct fixture *f = *state;
+	int callback;
+
+	load(f, "local seen = {} return function(channel, message) "
+		"for i = 1, message do seen[#seen + 1] = i end return #seen end");
+	callback = open_feed(f, NULL);
+	for (int i = 0; i < 40 && !sandbox_is_full(f->sb); i++)
+		(void)call(f, callback, "100000");
+	assert_true(sandbox_is_full(f->sb));
+	script_close(f->sc, callback);
+	assert_false(sandbox_is_crowded(f->sb));
+	while (sandbox_is_paused(f->sb))
+		;
+	callback = open_feed(f, NULL);
+	assert_string_equal(call(f, callback, "5"), "[]5");
+	assert_false(sandbox_is_full(f->sb));
+	script_close(f->sc, callback);
+}
+
+/* One message that asks for too much says nothing of the next. */
+static void
+a_large_call_is_no_full_state(void **state)
+{
+	struct fixture *f = *state;
+	int callback;
+
+	load(f, "return function(channel, message) local t = {} "
+		"for i = 1, message do t[i] = string.rep('x', 1000000) .. i end return #t end");
+	callback = open_feed(f, NULL);
+	(void)call(f, callback, "100");
+	assert_false(sandbox_is_full(f->sb));
+	while (sandbox_is_paused(f->sb))
+		;
+	assert_string_equal(call(f, callback, "1"), "[]1");
+	script_close(f->sc, callback);
+}
+
 int
 main(void)
 {
@@ -303,6 +344,8 @@ main(void)
 	    TEST(what_it_sends),
 	    TEST(messages_come_out_as_they_went_in),
 	    TEST(a_message_can_be_changed),
+	    TEST(a_full_state_is_known),
+	    TEST(a_large_call_is_no_full_state),
 	    TEST(without_a_message),
 	    TEST(what_is_no_script),
 	};
