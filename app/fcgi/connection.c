@@ -200,14 +200,6 @@ add(struct parcel *pc, void *p, size_t len)
 	pc->total += len;
 }
 
-/* Is the response over once the len gathered bytes are sent? */
-static bool
-is_over_after(struct subscriber *sub, size_t len)
-{
-	return subscriber_is_finished(sub) ||
-	       (sub->state == SUBSCRIBER_LAST && len == sub->own.len);
-}
-
 static void
 add_content(struct connection *conn, struct parcel *pc, size_t max)
 {
@@ -268,7 +260,7 @@ compose(struct connection *conn, struct parcel *pc)
 		return;
 	add(pc, padding, conn->out.padding_left);
 	if (conn->state == CONNECTION_RUNNING && conn->replies.len == 0 &&
-	    is_over_after(&conn->sub, pc->content)) {
+	    subscriber_is_over_after(&conn->sub, pc->content)) {
 		record_trailer(&pc->trailer, conn->walk.id);
 		add(pc, &pc->trailer, sizeof(pc->trailer));
 		pc->has_trailer = true;

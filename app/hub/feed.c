@@ -31,16 +31,71 @@ append(struct feed *fd, const struct buf *frame)
 	return 0;
 }
 
-/* Only who holds the log beyond the queue can be too slow, and only who is blocked. */
+/*
+ * Where those who were too slow go on once their clients read again: "latest" at the newest event,
+ * "drop_oldest" so that no more waits than the queue holds; the newest event, however long it is,
+ * in any case.
+ */
+static void
+move_lapsed(struct feed *fd)
+{
+	const struct feed_settings *fs = fd->class->settings;
+	uint64_t to = fd->newest;
+
+	if (fs->overflow == OVERFLOW_DROP_OLDEST) {
+		if (fd->log.end - fd->lapsed_at <= fs->queue)
+			return;
+		to = log_boundary(&fd->log, fd->log.end - fs->queue);
+		if (fd->newest < to)
+			to = fd->newest;
+	}
+	if (to <= fd->lapsed_at)
+		return;
+	log_move(&fd->log, fd->lapsed_at, to);
+	fd->lapsed_at = to;
+}
+
+void
+feed_lapsed_joined(struct feed *fd, uint64_t at)
+{
+	if (fd->n_lapsed++ > 0)
+		return;
+	fd->lapsed_at = log_enter_at(&fd->log, at);
+	move_lapsed(fd);
+}
+
+void
+feed_lapsed_left(struct feed *fd)
+{
+	assert(fd->n_lapsed > 0);
+	if (--fd->n_lapsed == 0)
+		log_leave(&fd->log, fd->lapsed_at);
+}
+
+/*
+ * The log has grown: who is too slow now? Only who is blocked can be, and who stands first among
+ * them is first; so a message costs the same however many are slow. One frame may always be on
+ * its way, however long it is: its end is looked for when it is first asked for.
+ */
 static void
 check_slow(struct feed *fd)
 {
-	struct list *node, *tmp;
+	uint64_t queue = fd->class->settings->queue, next;
+	struct heap_node *node;
 
-	if (fd->log.n_bytes <= fd->class->settings->queue)
-		return;
-	LIST_FOREACH (node, tmp, &fd->blocked)
-		subscriber_overflow(LIST_ENTRY(node, struct subscriber, node));
+	if (fd->n_lapsed > 0)
+		move_lapsed(fd);
+	while ((node = heap_first(&fd->blocked)) != NULL && fd->log.end - node->key > queue) {
+		struct subscriber *sub = HEAP_ENTRY(node, struct subscriber, blocked);
+
+		if (node->key == sub->cursor) {
+			next = log_boundary(&fd->log, sub->cursor + 1);
+			heap_del(&fd->blocked, node);
+			heap_add(&fd->blocked, node, next);
+		} else {
+			subscriber_overflow(sub);
+		}
+	}
 }
 
 /* Who was sent what came before has had more of them than who joined with it. */
@@ -55,8 +110,8 @@ end_those_who_had_all(struct feed *fd)
 	LIST_FOREACH (node, tmp, &fd->joined) {
 		struct subscriber *sub = LIST_ENTRY(node, struct subscriber, joined);
 
-		if (sub->state == SUBSCRIBER_OPEN && fd->n_events - sub->n_before >= max)
-			subscriber_end_at(sub, fd->log.end, END_MAX_EVENTS);
+		if (subscriber_is_open(sub) && fd->n_events - sub->n_before >= max)
+			subscriber_end(sub, END_MAX_EVENTS);
 	}
 }
 
@@ -127,7 +182,7 @@ end_those_who_saw(struct feed *fd)
 	LIST_FOREACH (node, tmp, &fd->joined) {
 		struct subscriber *sub = LIST_ENTRY(node, struct subscriber, joined);
 
-		if (sub->state == SUBSCRIBER_OPEN)
+		if (subscriber_is_open(sub))
 			subscriber_end(sub, END_UNTIL);
 	}
 }
@@ -439,7 +494,7 @@ feed_alloc(struct feed_class *fc, const struct template_value *params, size_t n,
 	log_init(&fd->log);
 	list_init(&fd->joined);
 	list_init(&fd->caught_up);
-	list_init(&fd->blocked);
+	heap_init(&fd->blocked);
 	fifo_node_init(&fd->beat);
 	fifo_node_init(&fd->linger);
 	list_add_tail(&fc->feeds, &fd->of_class);

@@ -16,7 +16,9 @@ struct chunk {
 	uint64_t base; /* offset of bytes[0] */
 	size_t len;
 	size_t cap;
+	size_t last;      /* where in bytes the newest frame begins */
 	size_t n_cursors; /* whose next byte is in this chunk */
+	size_t n_pieces;  /* that are taken of it */
 	char bytes[];
 };
 
@@ -65,7 +67,8 @@ chunk_new(struct log *lg, size_t len)
 	ck->base = lg->end;
 	ck->len = 0;
 	ck->cap = cap;
-	ck->n_cursors = 0;
+	ck->last = 0;
+	ck->n_cursors = ck->n_pieces = 0;
 	list_add_tail(&lg->chunks, &ck->node);
 	return ck;
 }
@@ -75,7 +78,8 @@ chunk_free(struct log *lg, struct chunk *ck)
 {
 	list_del(&ck->node);
 	lg->n_bytes -= ck->len;
-	free(ck);
+	if (ck->n_pieces == 0)
+		free(ck); /* else with the last piece */
 }
 
 static void
@@ -115,12 +119,20 @@ log_append(struct log *lg, const char *p, size_t len)
 	if (ck == NULL && (ck = chunk_new(lg, len)) == NULL)
 		return -ENOMEM;
 	memcpy(ck->bytes + ck->len, p, len);
+	ck->last = ck->len;
 	ck->len += len;
 	ck->n_cursors += lg->n_at_end;
 	lg->n_at_end = 0;
 	lg->n_bytes += len;
 	lg->end += len;
 	return 0;
+}
+
+bool
+log_has(const struct log *lg, uint64_t at)
+{
+	return at == lg->end || (at < lg->end && !list_is_empty(&lg->chunks) &&
+				 at >= chunk_of(lg->chunks.next)->base);
 }
 
 uint64_t
@@ -211,6 +223,8 @@ log_boundary(const struct log *lg, uint64_t at)
 	ck = chunk_at(lg, at);
 	if (at == ck->base)
 		return at;
+	if (at - ck->base > ck->last)
+		return ck->base + ck->len; /* a long frame is not looked through */
 	from = ck->bytes + (at - ck->base);
 	end = ck->bytes + ck->len;
 	if (at - ck->base >= 2 && from[-1] == '\n' && from[-2] == '\n')
@@ -218,4 +232,31 @@ log_boundary(const struct log *lg, uint64_t at)
 	hit = memmem(from - 1, (size_t)(end - from) + 1, "\n\n", 2);
 	assert(hit != NULL);
 	return ck->base + (uint64_t)(hit + 2 - ck->bytes);
+}
+
+void
+log_take(const struct log *lg, uint64_t from, uint64_t to, struct log_piece *piece)
+{
+	*piece = (struct log_piece){.len = (size_t)(to - from)};
+	if (piece->len == 0)
+		return;
+	piece->chunk = chunk_at(lg, from);
+	piece->chunk->n_pieces++;
+	piece->p = piece->chunk->bytes + (from - piece->chunk->base);
+	assert(piece->p + piece->len <= piece->chunk->bytes + piece->chunk->len);
+}
+
+void
+log_piece_consume(struct log_piece *piece, size_t len)
+{
+	assert(len <= piece->len);
+	if (piece->len == 0)
+		return;
+	piece->p += len;
+	piece->len -= len;
+	if (piece->len > 0)
+		return;
+	if (--piece->chunk->n_pieces == 0 && list_is_empty(&piece->chunk->node))
+		free(piece->chunk); /* the log had done with it before */
+	*piece = (struct log_piece){0};
 }

@@ -9,11 +9,14 @@
  * chunks hold none any more they are freed, so an idle feed holds no bytes.
  * Cursors at the end, which are most of them, are in no chunk and cost nothing.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
 #include "base/list.h"
+
+struct chunk;
 
 struct log {
 	struct list chunks;
@@ -38,11 +41,27 @@ void log_move(struct log *lg, uint64_t from,
 	      uint64_t to);                  /* a cursor goes on; frees what all have passed */
 void log_leave(struct log *lg, uint64_t at); /* a cursor is gone */
 
+bool log_has(const struct log *lg, uint64_t at); /* may a cursor stand there? */
+
 /* log_gather - the bytes [from, to) in at most *n_iov pieces; sets *n_iov. Returns their length. */
 size_t log_gather(const struct log *lg, uint64_t from, uint64_t to, struct iovec *iov, int *n_iov);
 
 /* log_boundary - the first offset at or after at where a frame begins, or the end. A cursor must
  * stand at at or before it. */
 uint64_t log_boundary(const struct log *lg, uint64_t at);
+
+/*
+ * A piece of one frame that its reader keeps when it leaves the log: the bytes are not copied, and
+ * do not hold back the log. One of no bytes holds nothing.
+ */
+struct log_piece {
+	struct chunk *chunk;
+	const char *p;
+	size_t len;
+};
+
+/* log_take - the bytes [from, to), which end at the end of the frame that from is in. */
+void log_take(const struct log *lg, uint64_t from, uint64_t to, struct log_piece *piece);
+void log_piece_consume(struct log_piece *piece, size_t len); /* its first bytes are done with */
 
 #endif

@@ -59,7 +59,9 @@ struct feed {
 	struct log log;
 	struct list joined;    /* subscribers that have not ended, in the order of joining */
 	struct list caught_up; /* open subscribers that have read all of the log */
-	struct list blocked;   /* open ones whose descriptor takes no more */
+	struct heap blocked;   /* who reads the log, and whose descriptor takes no more */
+	unsigned n_lapsed;     /* of whom so much waited that they have left the log */
+	uint64_t lapsed_at;    /* where they return to it; held while there are any */
 	struct subscription *subscriptions;
 	void *data;              /* the handler's */
 	struct feed_more *more;  /* NULL: as for most */
@@ -157,6 +159,10 @@ void feed_beat(struct feed *fd);   /* send a heartbeat */
 void feed_linger(struct feed *fd); /* nobody wants it, for the moment */
 void feed_bury(struct feed *fd);   /* it has no subscriber: free it at the turn's end */
 
+/* One more, or fewer, who has left the log; at is where it stood. */
+void feed_lapsed_joined(struct feed *fd, uint64_t at);
+void feed_lapsed_left(struct feed *fd);
+
 void feed_count_drop(int rc);          /* an event was not sent for this error */
 void feed_run_script(struct feed *fd); /* without a message */
 
@@ -228,8 +234,16 @@ void subscriber_hold_place(struct subscriber *sub);
 void subscriber_go_on(struct subscriber *sub, unsigned n_events);
 void subscriber_release(struct subscriber *sub); /* send the head now, confirmed or not */
 void subscriber_refuse(struct subscriber *sub);  /* the route's Redis user may not */
-void subscriber_overflow(
-    struct subscriber *sub); /* it waits for more than its queue: what the route says */
+/* subscriber_is_open - it is sent what comes; one that is too slow, too, sooner or later. */
+static inline bool
+subscriber_is_open(const struct subscriber *sub)
+{
+	return sub->state == SUBSCRIBER_OPEN || sub->state == SUBSCRIBER_LAPSED;
+}
+
+/* subscriber_overflow - it is among the blocked, and more waits than its queue: what the route
+ * says. It is not among them any more. */
+void subscriber_overflow(struct subscriber *sub);
 void subscriber_flushed(struct subscriber *sub, enum send_result result);
 void subscriber_end_at(struct subscriber *sub, uint64_t at, enum end_reason reason);
 /* subscriber_give - a frame of n_events that is its alone. Returns 0, -EMSGSIZE, -ENOMEM. */

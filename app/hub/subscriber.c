@@ -19,18 +19,67 @@ static const char *const reason_names[] = {
     [END_DRAIN] = "drain",       [END_AUTH] = "auth",
 };
 
-/* One step of a life, in the only order there is; from any state a client may be gone. */
-static void
-set_state(struct subscriber *sub, enum subscriber_state state)
-{
-	assert(state > sub->state);
-	sub->state = (unsigned char)state;
-}
+/* What a subscriber has in each state, and which may be the next. */
+static const struct {
+	bool has_feed, is_joined, has_place;
+	unsigned next; /* bits of enum subscriber_state */
+} states[] = {
+#define MAY(state) (1U << SUBSCRIBER_##state)
+    [SUBSCRIBER_NEW] = {.next = MAY(WAITING) | MAY(LAST) | MAY(GONE)},
+    [SUBSCRIBER_WAITING] = {.has_feed = true,
+			    .is_joined = true,
+			    .next = MAY(REPLAYING) | MAY(OPEN) | MAY(LAST) | MAY(GONE)},
+    [SUBSCRIBER_REPLAYING] = {.has_feed = true,
+			      .is_joined = true,
+			      .has_place = true,
+			      .next = MAY(OPEN) | MAY(LAST) | MAY(GONE)},
+    [SUBSCRIBER_OPEN] = {.has_feed = true,
+			 .is_joined = true,
+			 .has_place = true,
+			 .next = MAY(LAPSED) | MAY(ENDING) | MAY(LAST) | MAY(GONE)},
+    [SUBSCRIBER_LAPSED] = {.has_feed = true, .is_joined = true, .next = MAY(OPEN) | MAY(GONE)},
+    [SUBSCRIBER_ENDING] = {.has_feed = true, .has_place = true, .next = MAY(LAST) | MAY(GONE)},
+    [SUBSCRIBER_LAST] = {.next = MAY(GONE)}, /* a short answer has no feed, a stream has one */
+    [SUBSCRIBER_GONE] = {.next = 0},
+#undef MAY
+};
 
 static bool
 reads_log(const struct subscriber *sub)
 {
 	return sub->state == SUBSCRIBER_OPEN || sub->state == SUBSCRIBER_ENDING;
+}
+
+static bool
+has_place(const struct subscriber *sub)
+{
+	return states[sub->state].has_place;
+}
+
+/*
+ * What state, lists and cursor may be together. It holds whenever control leaves this file, so
+ * that nobody else has to ask for the state before they follow a list or use a cursor.
+ */
+static void
+check(const struct subscriber *sub)
+{
+	assert(sub->state == SUBSCRIBER_LAST || (sub->feed != NULL) == states[sub->state].has_feed);
+	assert(!list_is_empty(&sub->joined) == states[sub->state].is_joined);
+	assert(!has_place(sub) || log_has(&sub->feed->log, sub->cursor));
+	assert(heap_has(&sub->blocked) == (sub->is_blocked && reads_log(sub)));
+	assert(!sub->is_blocked || list_is_empty(&sub->node));
+	assert(sub->state != SUBSCRIBER_LAPSED || sub->is_blocked);
+	assert(sub->state != SUBSCRIBER_ENDING || sub->cursor < sub->end_at);
+	assert(!sub->is_held || sub->state == SUBSCRIBER_WAITING ||
+	       sub->state == SUBSCRIBER_REPLAYING);
+	assert(sub->state != SUBSCRIBER_GONE || list_is_empty(&sub->node));
+}
+
+static void
+set_state(struct subscriber *sub, enum subscriber_state state)
+{
+	assert(states[sub->state].next & (1U << state));
+	sub->state = (unsigned char)state;
 }
 
 static const struct feed_settings *
@@ -51,12 +100,16 @@ make_ready(struct subscriber *sub)
 {
 	if (sub->feed != NULL && !sub->is_blocked)
 		list_move_tail(&hub_of(sub)->ready, &sub->node);
+	check(sub);
 }
 
-static bool
-has_place(const struct subscriber *sub)
+/* Among those whose lag is looked at stands who is blocked and reads the log, and nobody else. */
+static void
+watch_lag(struct subscriber *sub)
 {
-	return reads_log(sub) || sub->state == SUBSCRIBER_REPLAYING;
+	heap_del(&sub->feed->blocked, &sub->blocked);
+	if (sub->is_blocked && reads_log(sub))
+		heap_add(&sub->feed->blocked, &sub->blocked, sub->cursor);
 }
 
 /* No bytes of the feed's follow: its own are the last. */
@@ -70,6 +123,7 @@ stop_reading(struct subscriber *sub)
 	if (sub->state == SUBSCRIBER_WAITING || sub->state == SUBSCRIBER_REPLAYING)
 		replay_cancel(sub->feed, sub);
 	set_state(sub, SUBSCRIBER_LAST);
+	watch_lag(sub);
 }
 
 /* Ended: no new events concern it, and it has some seconds to read the rest. */
@@ -112,6 +166,46 @@ finish(struct subscriber *sub)
 		logger_error("out of memory: a stream ends without saying why");
 }
 
+static int
+put_slow_reset(struct subscriber *sub)
+{
+	static const char data[] = "{\"reason\":\"slow\"}";
+	struct event ev = {.type = "stream-reset",
+			   .type_len = strlen("stream-reset"),
+			   .data = data,
+			   .data_len = sizeof(data) - 1};
+
+	if (!settings_of(sub)->announce)
+		return 0;
+	return event_append(&sub->own, &ev, NULL);
+}
+
+static void
+end_slow(struct subscriber *sub)
+{
+	sub->reason = END_SLOW;
+	if (sub->state == SUBSCRIBER_OPEN)
+		begin_ending(sub);
+	finish(sub);
+}
+
+/* It goes on where those who were too slow do, and is told if there is anything in between. */
+static void
+return_to_log(struct subscriber *sub)
+{
+	struct feed *fd = sub->feed;
+	bool is_behind = sub->cursor < fd->lapsed_at;
+
+	if (is_behind)
+		sub->cursor = fd->lapsed_at;
+	log_enter_at(&fd->log, sub->cursor);
+	set_state(sub, SUBSCRIBER_OPEN);
+	feed_lapsed_left(fd);
+	watch_lag(sub);
+	if (is_behind && put_slow_reset(sub) < 0)
+		end_slow(sub);
+}
+
 void
 subscriber_init(struct subscriber *sub, const struct subscriber_ops *ops)
 {
@@ -121,6 +215,7 @@ subscriber_init(struct subscriber *sub, const struct subscriber_ops *ops)
 	list_init(&sub->joined);
 	fifo_node_init(&sub->life);
 	fifo_node_init(&sub->quiet);
+	heap_node_init(&sub->blocked);
 	buf_init(&sub->own, ANSWER_MAX);
 	sub->end_at = UINT64_MAX;
 }
@@ -138,8 +233,19 @@ subscriber_answer(struct subscriber *sub, const char *head, size_t head_len, con
 	return buf_put(&sub->own, body, body_len);
 }
 
+/* One more piece of what waits, of which at most max bytes are wanted. */
+static size_t
+put_piece(struct iovec *iov, int *n, const char *p, size_t len, size_t max)
+{
+	if (len == 0)
+		return 0;
+	iov[*n].iov_base = (char *)p;
+	iov[*n].iov_len = len < max ? len : max;
+	return iov[(*n)++].iov_len;
+}
+
 size_t
-subscriber_gather(struct subscriber *sub, struct iovec *iov, int *n_iov, size_t max)
+subscriber_gather(const struct subscriber *sub, struct iovec *iov, int *n_iov, size_t max)
 {
 	int n = 0, n_log;
 	size_t total = 0;
@@ -149,14 +255,10 @@ subscriber_gather(struct subscriber *sub, struct iovec *iov, int *n_iov, size_t 
 		*n_iov = 0;
 		return 0;
 	}
-	if (sub->state == SUBSCRIBER_ENDING && sub->cursor == sub->end_at)
-		finish(sub);
-	if (sub->own.len > 0) {
-		iov[n].iov_base = sub->own.p;
-		iov[n].iov_len = sub->own.len < max ? sub->own.len : max;
-		total = iov[n++].iov_len;
-	}
-	if (reads_log(sub)) {
+	total += put_piece(iov, &n, sub->rest.p, sub->rest.len, max);
+	if (n < *n_iov && total < max)
+		total += put_piece(iov, &n, sub->own.p, sub->own.len, max - total);
+	if (reads_log(sub) && total == sub->rest.len + sub->own.len) {
 		to = sub->feed->log.end < sub->end_at ? sub->feed->log.end : sub->end_at;
 		if (to - sub->cursor > max - total)
 			to = sub->cursor + (max - total);
@@ -168,22 +270,31 @@ subscriber_gather(struct subscriber *sub, struct iovec *iov, int *n_iov, size_t 
 	return total;
 }
 
+static size_t
+take_up_to(size_t *len, size_t max)
+{
+	size_t n = *len < max ? *len : max;
+
+	*len -= n;
+	return n;
+}
+
 void
 subscriber_sent(struct subscriber *sub, size_t len)
 {
-	size_t own = len < sub->own.len ? len : sub->own.len;
-
 	counters_add(COUNTER_BYTES, (int64_t)len);
-	buf_consume(&sub->own, own);
-	len -= own;
-	if (len > 0) {
-		log_move(&sub->feed->log, sub->cursor, sub->cursor + len);
-		sub->cursor += len;
-	}
+	log_piece_consume(&sub->rest, take_up_to(&len, sub->rest.len));
+	buf_consume(&sub->own, take_up_to(&len, sub->own.len));
+	if (len == 0)
+		return;
+	log_move(&sub->feed->log, sub->cursor, sub->cursor + len);
+	sub->cursor += len;
+	if (sub->cursor == sub->end_at)
+		finish(sub);
 }
 
 bool
-subscriber_has_bytes(struct subscriber *sub)
+subscriber_has_bytes(const struct subscriber *sub)
 {
 	struct iovec iov;
 	int n = 1;
@@ -192,22 +303,32 @@ subscriber_has_bytes(struct subscriber *sub)
 }
 
 bool
-subscriber_is_finished(struct subscriber *sub)
+subscriber_is_over_after(const struct subscriber *sub, size_t len)
 {
-	return sub->state == SUBSCRIBER_LAST && sub->own.len == 0;
+	return sub->state == SUBSCRIBER_LAST && len == sub->rest.len + sub->own.len;
+}
+
+bool
+subscriber_is_finished(const struct subscriber *sub)
+{
+	return subscriber_is_over_after(sub, 0);
 }
 
 void
 subscriber_unblocked(struct subscriber *sub)
 {
 	sub->is_blocked = false;
-	if (sub->feed != NULL)
-		make_ready(sub);
-	else
+	if (sub->feed == NULL) {
 		sub->ops->send(sub);
+		return;
+	}
+	watch_lag(sub);
+	if (sub->state == SUBSCRIBER_LAPSED)
+		return_to_log(sub);
+	make_ready(sub);
 }
 
-/* What was told to the hub of one subscriber that it had written. */
+/* The hub has had it written. */
 void
 subscriber_flushed(struct subscriber *sub, enum send_result result)
 {
@@ -215,7 +336,9 @@ subscriber_flushed(struct subscriber *sub, enum send_result result)
 
 	if (result == SEND_BLOCKED) {
 		sub->is_blocked = true;
-		list_move_tail(&fd->blocked, &sub->node);
+		list_del(&sub->node);
+		watch_lag(sub);
+		check(sub);
 		return;
 	}
 	if (sub->state != SUBSCRIBER_OPEN)
@@ -223,7 +346,6 @@ subscriber_flushed(struct subscriber *sub, enum send_result result)
 	list_move_tail(&fd->caught_up, &sub->node);
 	if (queue_is(fd))
 		queue_flushed(fd, sub);
-	sub->is_told_slow = false;
 	if (sub->n_seen != fd->n_events) {
 		counters_add(COUNTER_DELIVERIES, fd->n_events - sub->n_seen);
 		sub->n_seen = fd->n_events;
@@ -293,6 +415,7 @@ subscriber_hold_place(struct subscriber *sub)
 	assert(sub->state == SUBSCRIBER_WAITING);
 	enter_log(sub);
 	set_state(sub, SUBSCRIBER_REPLAYING);
+	check(sub);
 }
 
 void
@@ -300,6 +423,7 @@ subscriber_go_on(struct subscriber *sub, unsigned n_events)
 {
 	assert(sub->state == SUBSCRIBER_REPLAYING);
 	set_state(sub, SUBSCRIBER_OPEN);
+	watch_lag(sub);
 	sub->n_before -= n_events;
 	begin_times(sub);
 	make_ready(sub);
@@ -317,6 +441,7 @@ subscriber_open(struct subscriber *sub)
 		return;
 	enter_log(sub);
 	set_state(sub, SUBSCRIBER_OPEN);
+	watch_lag(sub);
 	begin_times(sub);
 	if (can_resume)
 		stream_cursor_print(cursor, fd->more->cursor, fd->more->n_streams);
@@ -338,6 +463,7 @@ subscriber_open_at(struct subscriber *sub, uint64_t at, unsigned n_events, const
 	sub->cursor = log_enter_at(&fd->log, at);
 	sub->n_before = sub->n_seen = fd->n_events - n_events;
 	set_state(sub, SUBSCRIBER_OPEN);
+	watch_lag(sub);
 	begin_times(sub);
 	if (subscriber_put_open(sub, true, cursor) < 0)
 		logger_error("out of memory: a stream opens without stream-open");
@@ -397,6 +523,8 @@ subscriber_end_at(struct subscriber *sub, uint64_t at, enum end_reason reason)
 	sub->end_at = at;
 	begin_ending(sub);
 	set_state(sub, SUBSCRIBER_ENDING);
+	if (sub->cursor == at)
+		finish(sub);
 	make_ready(sub);
 }
 
@@ -404,6 +532,10 @@ void
 subscriber_end(struct subscriber *sub, enum end_reason reason)
 {
 	switch (sub->state) {
+	case SUBSCRIBER_LAPSED:
+		return_to_log(sub);
+		subscriber_end(sub, reason);
+		break;
 	case SUBSCRIBER_OPEN:
 		subscriber_end_at(sub, sub->feed->log.end, reason);
 		break;
@@ -421,26 +553,21 @@ subscriber_end(struct subscriber *sub, enum end_reason reason)
 }
 
 /*
- * Keep the rest of a frame that the client has in part: its bytes leave the log
- * and become the subscriber's own. Returns 0, -EMSGSIZE if it is more than the
- * queue allows, -ENOMEM.
+ * What the client has in part it gets whole: the rest of the frame is its own from now on, and is
+ * sent before all else. Bytes of its own stand before the log, so there is none of both.
  */
-static int
+static void
 keep_rest_of_frame(struct subscriber *sub)
 {
 	struct log *lg = &sub->feed->log;
 	uint64_t end = log_boundary(lg, sub->cursor);
-	struct iovec iov;
-	int n = 1, rc;
 
 	if (end == sub->cursor)
-		return 0;
-	log_gather(lg, sub->cursor, end, &iov, &n); /* one piece: a frame spans no chunks */
-	if ((rc = buf_put(&sub->own, iov.iov_base, iov.iov_len)) < 0)
-		return rc;
+		return;
+	assert(sub->rest.len == 0 && sub->own.len == 0);
+	log_take(lg, sub->cursor, end, &sub->rest);
 	log_move(lg, sub->cursor, end);
 	sub->cursor = end;
-	return 0;
 }
 
 int
@@ -450,7 +577,8 @@ subscriber_give(struct subscriber *sub, const char *frame, size_t len, unsigned 
 
 	if (sub->own.cap < sub->own.len + len + OWN_SLACK)
 		sub->own.cap = sub->own.len + len + OWN_SLACK;
-	if ((rc = keep_rest_of_frame(sub)) < 0 || (rc = buf_put(&sub->own, frame, len)) < 0)
+	keep_rest_of_frame(sub);
+	if ((rc = buf_put(&sub->own, frame, len)) < 0)
 		return rc;
 	counters_add(COUNTER_DELIVERIES, n_events);
 	if (settings_of(sub)->idle_ms > 0)
@@ -459,75 +587,30 @@ subscriber_give(struct subscriber *sub, const char *frame, size_t len, unsigned 
 	return 0;
 }
 
-static int
-put_slow_reset(struct subscriber *sub)
-{
-	static const char data[] = "{\"reason\":\"slow\"}";
-	struct event ev = {.type = "stream-reset",
-			   .type_len = strlen("stream-reset"),
-			   .data = data,
-			   .data_len = sizeof(data) - 1};
-
-	if (!settings_of(sub)->announce || sub->is_told_slow)
-		return 0;
-	sub->is_told_slow = true; /* once for each time that it falls behind */
-	return event_append(&sub->own, &ev, NULL);
-}
-
-/* Go on at a later frame; what lies between is not sent. */
+/* Out of the log: it costs nobody anything until its client reads again. */
 static void
-jump(struct subscriber *sub, uint64_t to)
+lapse(struct subscriber *sub)
 {
-	if (to <= sub->cursor)
-		return;
-	log_move(&sub->feed->log, sub->cursor, to);
-	sub->cursor = to;
-}
-
-static int
-drop_oldest(struct subscriber *sub)
-{
-	const struct log *lg = &sub->feed->log;
-	uint64_t keep = settings_of(sub)->queue, from = sub->cursor;
-	int rc;
-
-	if (lg->end - from > keep)
-		from = log_boundary(lg, lg->end - keep);
-	if ((rc = put_slow_reset(sub)) == 0)
-		jump(sub, from);
-	return rc;
-}
-
-static void
-end_slow(struct subscriber *sub)
-{
-	if (sub->state == SUBSCRIBER_OPEN) {
-		sub->reason = END_SLOW;
-		begin_ending(sub);
-	}
-	finish(sub);
+	feed_lapsed_joined(sub->feed, sub->cursor);
+	log_leave(&sub->feed->log, sub->cursor);
+	set_state(sub, SUBSCRIBER_LAPSED);
+	watch_lag(sub);
 }
 
 void
 subscriber_overflow(struct subscriber *sub)
 {
-	struct feed *fd = sub->feed;
-	uint64_t next = log_boundary(&fd->log, sub->cursor + 1);
-
-	/* One frame may always be on its way, however long it is. */
-	if (!reads_log(sub) || fd->log.end - next <= settings_of(sub)->queue)
-		return;
+	assert(heap_has(&sub->blocked));
 	counters_add(COUNTER_SLOW, 1);
-	if (keep_rest_of_frame(sub) < 0) {
-		sub->ops->abort(sub);
-		return;
-	}
-	if (settings_of(sub)->overflow == OVERFLOW_DISCONNECT || sub->state == SUBSCRIBER_ENDING)
+	keep_rest_of_frame(sub);
+	if (sub->cursor == sub->end_at)
+		finish(sub); /* with that frame it has all */
+	else if (settings_of(sub)->overflow == OVERFLOW_DISCONNECT ||
+		 sub->state == SUBSCRIBER_ENDING)
 		end_slow(sub);
-	else if (settings_of(sub)->overflow == OVERFLOW_LATEST)
-		jump(sub, fd->newest);
-	else if (drop_oldest(sub) < 0)
-		sub->ops->abort(sub);
+	else
+		lapse(sub);
+	check(sub);
 }
 
 int
@@ -612,6 +695,9 @@ subscriber_close(struct subscriber *sub)
 			log_leave(&fd->log, sub->cursor);
 		if (sub->state == SUBSCRIBER_WAITING)
 			fd->n_waiting--;
+		if (sub->state == SUBSCRIBER_LAPSED)
+			feed_lapsed_left(fd);
+		heap_del(&fd->blocked, &sub->blocked);
 		list_del(&sub->node);
 		list_del(&sub->joined);
 		fifo_del(&sub->life);
@@ -619,8 +705,11 @@ subscriber_close(struct subscriber *sub)
 		sub->feed = NULL;
 		feed_left(fd);
 	}
+	log_piece_consume(&sub->rest, sub->rest.len);
 	buf_fini(&sub->own);
-	sub->state = SUBSCRIBER_GONE;
+	sub->is_blocked = sub->is_held = false;
+	set_state(sub, SUBSCRIBER_GONE);
+	check(sub);
 }
 
 int
@@ -658,5 +747,6 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 		subscriber_open(sub);
 	else
 		fifo_add(&fd->class->openings, &sub->quiet);
+	check(sub);
 	return 0;
 }

@@ -17,9 +17,11 @@
 #include <sys/uio.h>
 
 #include "base/buf.h"
+#include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "hub/fifo.h"
+#include "hub/log.h"
 
 struct feed;
 struct subscriber;
@@ -30,9 +32,10 @@ enum subscriber_state {
 	SUBSCRIBER_REPLAYING, /* has its place in the log; own bytes only, until they hold what came
 				 before */
 	SUBSCRIBER_OPEN,      /* reads the feed's log */
-	SUBSCRIBER_ENDING,    /* reads the log up to end_at, then its stream-end */
-	SUBSCRIBER_LAST,      /* nothing follows its own bytes */
-	SUBSCRIBER_GONE       /* in no list, belongs to no feed */
+	SUBSCRIBER_LAPSED, /* blocked, and so far behind that it has no place in the log any more */
+	SUBSCRIBER_ENDING, /* reads the log up to end_at, then its stream-end */
+	SUBSCRIBER_LAST,   /* nothing follows its own bytes */
+	SUBSCRIBER_GONE    /* in no list, belongs to no feed */
 };
 
 /* Why a stream ended: the "reason" of stream-end. */
@@ -85,10 +88,13 @@ struct subscriber_holder {
 struct subscriber {
 	const struct subscriber_ops *ops;
 	struct feed *feed;
-	struct list node;       /* one of: feed->caught_up, feed->blocked, hub->ready; or none */
-	struct list joined;     /* feed->subs, in the order of joining */
-	struct fifo_node life;  /* its route's lifetime; while it ends, the hub's linger */
-	struct fifo_node quiet; /* its route's idle; while it waits, open_wait */
+	struct list node;         /* one of: feed->caught_up, hub->ready; or none */
+	struct list joined;       /* feed->joined, in the order of joining */
+	struct heap_node blocked; /* feed->blocked; key: no frame before it is to be sent whole */
+	struct fifo_node life;    /* its route's lifetime; while it ends, the hub's linger */
+	struct fifo_node quiet;   /* its route's idle; while it waits, open_wait */
+	struct log_piece rest; /* of the frame that was on its way when it left the log: sent first
+				*/
 	struct buf own;
 	union {
 		uint64_t cursor; /* offset in the feed's log of the next byte to send */
@@ -102,7 +108,6 @@ struct subscriber {
 	bool is_held;         /* WAITING, and its head is not to be sent yet */
 	bool is_blocked;      /* the descriptor takes no more */
 	bool is_watched;      /* by a subscriber_watch */
-	bool is_told_slow;    /* by a stream-reset, since it last had all */
 };
 
 /* subscriber_init - for the carrier; sub is NEW. */
@@ -128,13 +133,15 @@ struct subscriber *subscriber_let_go(struct subscriber_holder *holder);
  * Sets *n_iov to the pieces used. Returns the bytes. The pieces stay valid until
  * control returns to the loop or subscriber_sent() is called.
  */
-size_t subscriber_gather(struct subscriber *sub, struct iovec *iov, int *n_iov, size_t max);
+size_t subscriber_gather(const struct subscriber *sub, struct iovec *iov, int *n_iov, size_t max);
 
 /* subscriber_sent - the first len of the gathered bytes are on their way. */
 void subscriber_sent(struct subscriber *sub, size_t len);
 
-bool subscriber_has_bytes(struct subscriber *sub);   /* would gather give any? */
-bool subscriber_is_finished(struct subscriber *sub); /* LAST, and all is sent */
+bool subscriber_has_bytes(const struct subscriber *sub);   /* would gather give any? */
+bool subscriber_is_finished(const struct subscriber *sub); /* LAST, and all is sent */
+/* subscriber_is_over_after - is the response over once the next len bytes are sent? */
+bool subscriber_is_over_after(const struct subscriber *sub, size_t len);
 
 /*
  * subscriber_unblocked - the descriptor takes bytes again: the hub calls send() at the turn's

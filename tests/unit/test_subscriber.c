@@ -1,0 +1,355 @@
+/*
+ * test_subscriber.c - a subscriber's states: every call in every state, in every order, for each
+ * policy of overflow. What it must be in each state the program asserts by itself; what its client
+ * was sent is looked at here, by a reader of its own.
+ */
+#include "fake_pubsub.h"
+
+#include "hub/private.h"
+
+/* A frame is small, or longer than the queue. */
+enum { QUEUE = 1000, SMALL = 200, LONG = 3000, DEPTH = 4, N_RANDOM = 20000, LENGTH = 14 };
+
+static char no_name[] = "";
+
+static int
+open_ch(struct feed *fd, const struct request *req)
+{
+	(void)req;
+	return feed_channel(fd, "ch");
+}
+
+static const struct handler handler = {.name = "test", .open = open_ch};
+
+struct stage {
+	uv_loop_t loop;
+	struct redis_settings redis;
+	struct feed_settings settings;
+	struct hub *hub;
+	struct feed_class class;
+	struct client c;
+	/* What the client is owed, in order, and what is told in between. */
+	unsigned n, owed[LENGTH];
+	size_t n_owed;
+	bool is_gone;
+};
+
+/* The calls. Where one may not be made in a state, whoever makes it knows: nothing happens. */
+
+static void
+join(struct stage *s)
+{
+	static const struct template_value no_params[] = {{NULL, NULL}};
+	struct feed *fd;
+
+	if (s->c.sub.state != SUBSCRIBER_NEW)
+		return;
+	assert_int_equal(feed_get(&fd, &s->class, no_params, NULL), 0);
+	assert_int_equal(feed_join(fd, &s->c.sub, "\r\n", 2, NULL), 0);
+}
+
+static void
+redis_confirms(struct stage *s)
+{
+	(void)s;
+	if (subject_named("ch") != NULL)
+		confirm("ch");
+}
+
+static void
+redis_is_lost(struct stage *s)
+{
+	(void)s;
+	fake_redis.ops->on_lost(fake_redis.ctx);
+}
+
+static void
+publish_one(struct stage *s, size_t len)
+{
+	char text[LONG + 1];
+	enum subscriber_state state = s->c.sub.state;
+
+	snprintf(text, sizeof(text), "%u.%0*d", s->n, (int)len - 4, 0);
+	if (state == SUBSCRIBER_OPEN || state == SUBSCRIBER_LAPSED || state == SUBSCRIBER_REPLAYING)
+		s->owed[s->n_owed++] = s->n;
+	s->n++;
+	if (subject_named("ch") != NULL)
+		publish("ch", text);
+}
+
+static void
+publish_small(struct stage *s)
+{
+	publish_one(s, SMALL);
+}
+
+static void
+publish_long(struct stage *s)
+{
+	publish_one(s, LONG);
+}
+
+static void
+turn(struct stage *s)
+{
+	uv_run(&s->loop, UV_RUN_NOWAIT);
+}
+
+/* Seven bytes more, which is the middle of a frame. */
+static void
+client_lags(struct stage *s)
+{
+	s->c.room = 7;
+	turn(s);
+}
+
+static void
+client_reads(struct stage *s)
+{
+	s->c.room = sizeof(s->c.got) - s->c.len - 1;
+	if (s->c.sub.is_blocked)
+		subscriber_unblocked(&s->c.sub);
+	turn(s);
+}
+
+static void
+client_reads_a_little(struct stage *s)
+{
+	s->c.room = 150;
+	if (s->c.sub.is_blocked)
+		subscriber_unblocked(&s->c.sub);
+	turn(s);
+}
+
+static void
+client_goes(struct stage *s)
+{
+	if (!s->c.is_closed)
+		client_abort(&s->c.sub);
+	s->is_gone = true;
+}
+
+static void
+it_is_ended(struct stage *s)
+{
+	if (s->c.sub.state == SUBSCRIBER_REPLAYING)
+		s->n_owed = 0; /* it has not been told that it is open, and comes back as it came */
+	subscriber_end(&s->c.sub, END_LIFETIME);
+}
+
+static void
+its_past_is_asked(struct stage *s)
+{
+	if (s->c.sub.state == SUBSCRIBER_WAITING)
+		subscriber_hold_place(&s->c.sub);
+}
+
+static void
+its_past_is_there(struct stage *s)
+{
+	if (s->c.sub.state == SUBSCRIBER_REPLAYING)
+		subscriber_go_on(&s->c.sub, 0);
+}
+
+static void
+silence(struct stage *s)
+{
+	struct list *node = s->class.feeds.next;
+
+	if (node != &s->class.feeds)
+		feed_beat(LIST_ENTRY(node, struct feed, of_class));
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(struct stage *s);
+} calls[] = {
+    {"join", join},
+    {"confirm", redis_confirms},
+    {"lost", redis_is_lost},
+    {"small", publish_small},
+    {"long", publish_long},
+    {"lag", client_lags},
+    {"read", client_reads},
+    {"read a little", client_reads_a_little},
+    {"go", client_goes},
+    {"end", it_is_ended},
+    {"past asked", its_past_is_asked},
+    {"past there", its_past_is_there},
+    {"heartbeat", silence},
+};
+
+enum { N_CALLS = sizeof(calls) / sizeof(calls[0]) };
+
+/* What the client was sent, frame by frame. */
+
+struct seen {
+	size_t next; /* of what it is owed */
+	bool is_reset, has_ended, is_slow;
+};
+
+static const char *
+see_frame(struct seen *seen, const struct stage *s, const char *p, const char *end)
+{
+	const char *next = memmem(p, (size_t)(end - p), "\n\n", 2);
+	unsigned n;
+
+	if (next == NULL || seen->has_ended)
+		return NULL;
+	if (sscanf(p, "data: %u.", &n) != 1) {
+		seen->is_reset |= memmem(p, (size_t)(next - p), "stream-reset", 12) != NULL;
+		seen->has_ended |= memmem(p, (size_t)(next - p), "stream-end", 10) != NULL;
+		seen->is_slow |= memmem(p, (size_t)(next - p), "\"slow\"", 6) != NULL;
+		return next + 2;
+	}
+	while (seen->next < s->n_owed && s->owed[seen->next] != n) {
+		if (!seen->is_reset)
+			return NULL; /* one is missing, and nobody said so */
+		seen->next++;
+	}
+	seen->is_reset = false;
+	return seen->next++ < s->n_owed ? next + 2 : NULL;
+}
+
+/* Whole frames in the right order, the newest among them, or the reason why not. */
+static bool
+is_right(struct stage *s)
+{
+	const char *p = s->c.got, *end = p + s->c.len;
+	struct seen seen = {.next = 0};
+
+	if (s->c.len >= 2)
+		p += 2; /* the head */
+	while (p != NULL && p < end)
+		p = see_frame(&seen, s, p, end);
+	if (p == NULL)
+		return s->is_gone; /* in the middle of a frame, as clients go */
+	if (s->c.is_closed && !s->is_gone && !seen.has_ended)
+		return false;
+	return s->is_gone || (seen.has_ended && seen.is_slow) || seen.next == s->n_owed;
+}
+
+static void
+run(struct stage *s, const unsigned *sequence, size_t n)
+{
+	char text[512] = "";
+	size_t i;
+
+	memset(&s->c, 0, offsetof(struct client, got));
+	s->c.len = 0;
+	s->c.room = sizeof(s->c.got) - 1;
+	s->c.is_closed = s->is_gone = false;
+	s->n = 1;
+	s->n_owed = 0;
+	subscriber_init(&s->c.sub, &client_ops);
+	fake_redis.ops->on_lost(fake_redis.ctx);
+	for (i = 0; i < n; i++)
+		calls[sequence[i]].fn(s);
+	if (!s->c.is_closed && s->c.sub.feed != NULL) {
+		redis_confirms(s);
+		its_past_is_there(s);
+		client_reads(s);
+	}
+	if (!is_right(s)) {
+		for (i = 0; i < n; i++)
+			strcat(strcat(text, calls[sequence[i]].name), ", ");
+		fail_msg("%s: %.*s", text, (int)s->c.len, s->c.got);
+	}
+	subscriber_close(&s->c.sub);
+}
+
+static void
+all_orders(struct stage *s)
+{
+	unsigned sequence[DEPTH + 2] = {0, 1}; /* it joins, and Redis confirms */
+	size_t i, skip;
+
+	for (skip = 0; skip < 3; skip++) { /* or nothing of that */
+		memset(sequence + 2, 0, DEPTH * sizeof(*sequence));
+		for (i = 2; i < DEPTH + 2;) {
+			run(s, sequence + skip, DEPTH + 2 - skip);
+			for (i = 2; i < DEPTH + 2 && ++sequence[i] == N_CALLS; i++)
+				sequence[i] = 0;
+		}
+	}
+}
+
+static void
+random_orders(struct stage *s)
+{
+	unsigned sequence[LENGTH] = {0}, seed = 5;
+	size_t i, k;
+
+	for (i = 0; i < N_RANDOM; i++) {
+		for (k = 1; k < LENGTH; k++) {
+			sequence[k] = (unsigned)rand_r(&seed) % N_CALLS;
+			/* It seldom goes, or is ended: the longer it lives, the more it meets. */
+			if (calls[sequence[k]].fn == client_goes ||
+			    calls[sequence[k]].fn == it_is_ended)
+				sequence[k] = (unsigned)rand_r(&seed) % N_CALLS;
+		}
+		run(s, sequence, LENGTH);
+	}
+}
+
+static void
+on_class_closed(struct feed_class *fc)
+{
+	hub_free(fc->hub);
+}
+
+static void
+try(enum overflow overflow)
+{
+	struct stage *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	uv_loop_init(&s->loop);
+	s->settings = (struct feed_settings){.heartbeat_event = no_name,
+					     .open_wait_ms = 5,
+					     .queue = QUEUE,
+					     .overflow = overflow,
+					     .announce = true};
+	s->redis.prefix = no_name;
+	assert_int_equal(hub_new(&s->hub, &s->loop, &s->redis), 0);
+	feed_class_init(&s->class, s->hub, &handler, &s->settings, NULL);
+	all_orders(s);
+	random_orders(s);
+	feed_class_close(&s->class, END_DRAIN, on_class_closed);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&s->loop), 0);
+	free(s);
+}
+
+static void
+who_is_slow_is_disconnected(void **state)
+{
+	(void)state;
+	try(OVERFLOW_DISCONNECT);
+}
+
+static void
+who_is_slow_loses_the_oldest(void **state)
+{
+	(void)state;
+	try(OVERFLOW_DROP_OLDEST);
+}
+
+static void
+who_is_slow_gets_the_latest(void **state)
+{
+	(void)state;
+	try(OVERFLOW_LATEST);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(who_is_slow_is_disconnected),
+	    cmocka_unit_test(who_is_slow_loses_the_oldest),
+	    cmocka_unit_test(who_is_slow_gets_the_latest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
