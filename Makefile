@@ -7,7 +7,7 @@ PREFIX  ?= /usr/local
 VERSION := 0.1.0
 
 # What the program is linked with; iniparser ships no .pc file in Debian 12.
-PKGS    := libuv hiredis json-c fcgi lua5.4 libcrypto
+PKGS    := libuv hiredis json-c fcgi lua5.4 libssl libcrypto
 LIBS    := $(shell pkg-config --libs $(PKGS)) -liniparser
 WARN    := -std=gnu11 -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion \
            -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla \

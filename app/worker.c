@@ -30,6 +30,7 @@ struct worker {
 	struct config *cfg;
 	const char *config_path;
 	struct redis_settings *redis;
+	struct topology *topology; /* of them */
 	struct hub *hub;
 	struct command *command;
 	struct site *site;
@@ -154,16 +155,20 @@ static void
 set_redis(struct worker *w, struct config *cfg)
 {
 	struct redis_settings *rs = take_redis_settings(cfg);
+	struct topology *tp = NULL;
 	struct command *command = NULL;
 
-	if (rs == NULL || command_new(&command, &w->loop, rs, COMMAND_TIMEOUT_MS) < 0 ||
-	    hub_set_redis(w->hub, rs) < 0) {
+	if (rs == NULL || topology_new(&tp, rs) < 0 ||
+	    command_new(&command, &w->loop, tp, COMMAND_TIMEOUT_MS) < 0 ||
+	    hub_set_redis(w->hub, tp) < 0) {
 		logger_error("out of memory: cannot connect to Redis anew");
 		stop_loop(w); /* the supervisor starts another worker */
 	}
 	hub_set_command(w->hub, command);
 	command_free(w->command);
 	w->command = command;
+	topology_free(w->topology);
+	w->topology = tp;
 	free_redis_settings(w->redis);
 	w->redis = rs;
 }
@@ -286,8 +291,9 @@ begin(struct worker *w, int listen_fd)
 
 	if ((w->redis = take_redis_settings(cfg)) == NULL)
 		return -ENOMEM;
-	if ((rc = hub_new(&w->hub, &w->loop, w->redis)) < 0 ||
-	    (rc = command_new(&w->command, &w->loop, w->redis, COMMAND_TIMEOUT_MS)) < 0 ||
+	if ((rc = topology_new(&w->topology, w->redis)) < 0 ||
+	    (rc = hub_new(&w->hub, &w->loop, w->topology)) < 0 ||
+	    (rc = command_new(&w->command, &w->loop, w->topology, COMMAND_TIMEOUT_MS)) < 0 ||
 	    (rc = site_new(&w->site, w->hub, &w->loop)) < 0)
 		return rc;
 	hub_set_command(w->hub, w->command);
@@ -340,6 +346,7 @@ end(struct worker *w)
 	uv_close((uv_handle_t *)&w->flush, NULL);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&w->loop);
+	topology_free(w->topology);
 	free_redis_settings(w->redis);
 	config_free(w->cfg);
 }

@@ -45,6 +45,7 @@ enum counter {
 	COUNTER_SLOW,       /* subscribers that fell behind their queue */
 	COUNTER_RESETS,     /* stream-reset told, once per feed */
 	COUNTER_REDIS_LOST, /* times that a link broke */
+	COUNTER_REDIS_FAILOVERS,
 	COUNTER_MAX
 };
 

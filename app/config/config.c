@@ -465,18 +465,35 @@ set_settings(struct loader *ld)
 	return rc;
 }
 
+/* What is wrong with a section as a whole is told at the key that shows it. */
+static void
+fault_at(struct loader *ld, enum config_section section, const char *key, const char *why)
+{
+	const struct ini_entry *e = NULL;
+
+	if (ld->sections[section] != CONFIG_NO_SECTION)
+		e = ini_find(&ld->ini, ld->sections[section], key);
+	faults_add(&ld->faults, e != NULL ? e->file : 0, e != NULL ? e->line : 0, "[%s] %s: %s",
+		   config_section_name(section), key, why);
+}
+
 static void
 check_auth(struct loader *ld)
 {
 	const char *key, *why = config_auth_why(&ld->cfg->auth, &key);
-	const struct ini_entry *e = NULL;
 
-	if (why == NULL)
-		return;
-	if (ld->sections[CONFIG_AUTH] != CONFIG_NO_SECTION)
-		e = ini_find(&ld->ini, ld->sections[CONFIG_AUTH], key);
-	faults_add(&ld->faults, e != NULL ? e->file : 0, e != NULL ? e->line : 0, "[auth] %s: %s",
-		   key, why);
+	if (why != NULL)
+		fault_at(ld, CONFIG_AUTH, key, why);
+}
+
+static void
+check_redis(struct loader *ld)
+{
+	char why[WHY_LEN];
+	const char *key = redis_settings_check(&ld->cfg->redis, why, sizeof(why));
+
+	if (key != NULL)
+		fault_at(ld, CONFIG_REDIS, key, why);
 }
 
 static int
@@ -537,6 +554,7 @@ load(struct loader *ld, const char *path)
 	if ((rc = set_settings(ld)) < 0)
 		return rc;
 	check_auth(ld);
+	check_redis(ld);
 	if ((rc = load_modules(ld)) < 0 || (rc = set_routes(ld)) < 0)
 		return rc;
 	if (ld->cfg->n_routes == 0 && ld->faults.n == 0)

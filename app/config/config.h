@@ -13,7 +13,7 @@
 
 #include "auth/settings.h"
 #include "base/logger.h"
-#include "redis/link.h"
+#include "redis/settings.h"
 #include "route/route.h"
 
 struct config {

@@ -233,7 +233,7 @@ CONFIG_SETTER(config_set_log)
 	return copy(field, text);
 }
 
-CONFIG_SETTER(config_set_password_file)
+CONFIG_SETTER(config_set_readable_file)
 {
 	struct stat st;
 

@@ -26,7 +26,7 @@ CONFIG_SETTER(config_set_workers);
 CONFIG_SETTER(config_set_log);
 
 CONFIG_SETTER(config_set_urls); /* field is the struct redis_settings */
-CONFIG_SETTER(config_set_password_file);
+CONFIG_SETTER(config_set_readable_file);
 
 CONFIG_SETTER(config_set_path);
 CONFIG_SETTER(config_set_handler);

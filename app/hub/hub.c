@@ -219,15 +219,15 @@ static const struct pubsub_ops pubsub_ops = {
 };
 
 int
-hub_set_redis(struct hub *hub, const struct redis_settings *rs)
+hub_set_redis(struct hub *hub, struct topology *tp)
 {
 	struct readers *readers;
 	struct pubsub *pubsub;
 	int rc;
 
-	if ((rc = readers_new(&readers, hub->loop, rs, &readers_ops)) < 0)
+	if ((rc = readers_new(&readers, hub->loop, tp, &readers_ops)) < 0)
 		return rc;
-	if ((rc = pubsub_new(&pubsub, hub->loop, rs, &pubsub_ops, hub)) < 0) {
+	if ((rc = pubsub_new(&pubsub, hub->loop, tp, &pubsub_ops, hub)) < 0) {
 		readers_free(readers);
 		return rc;
 	}
@@ -239,7 +239,7 @@ hub_set_redis(struct hub *hub, const struct redis_settings *rs)
 	pubsub_adopt(pubsub, hub->pubsub);
 	pubsub_free(hub->pubsub);
 	hub->pubsub = pubsub;
-	hub->redis = rs;
+	hub->redis = topology_settings(tp);
 	return 0;
 }
 
@@ -510,7 +510,7 @@ on_linger_due(struct fifo *fifo, struct fifo_node *node)
 }
 
 int
-hub_new(struct hub **out, uv_loop_t *loop, const struct redis_settings *rs)
+hub_new(struct hub **out, uv_loop_t *loop, struct topology *tp)
 {
 	struct hub *hub = calloc(1, sizeof(*hub));
 	int rc;
@@ -518,7 +518,7 @@ hub_new(struct hub **out, uv_loop_t *loop, const struct redis_settings *rs)
 	if (hub == NULL)
 		return -ENOMEM;
 	hub->loop = loop;
-	hub->redis = rs;
+	hub->redis = topology_settings(tp);
 	list_init(&hub->classes);
 	map_init(&hub->watches);
 	list_init(&hub->ready);
@@ -528,8 +528,8 @@ hub_new(struct hub **out, uv_loop_t *loop, const struct redis_settings *rs)
 	buf_init(&hub->id, NAME_MAX_LEN);
 	buf_init(&hub->key, NAME_MAX_LEN);
 	rendering_init(&hub->rendering);
-	if ((rc = readers_new(&hub->readers, loop, rs, &readers_ops)) < 0 ||
-	    (rc = pubsub_new(&hub->pubsub, loop, rs, &pubsub_ops, hub)) < 0) {
+	if ((rc = readers_new(&hub->readers, loop, tp, &readers_ops)) < 0 ||
+	    (rc = pubsub_new(&hub->pubsub, loop, tp, &pubsub_ops, hub)) < 0) {
 		readers_free(hub->readers);
 		free(hub);
 		return rc;

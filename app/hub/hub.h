@@ -14,11 +14,11 @@
 
 struct hub;
 
-/* hub_new - rs is borrowed for its life. Returns 0, -ENOMEM or what libuv said. */
-int hub_new(struct hub **out, uv_loop_t *loop, const struct redis_settings *rs);
+/* hub_new - tp is borrowed for its life. Returns 0, -ENOMEM or what libuv said. */
+int hub_new(struct hub **out, uv_loop_t *loop, struct topology *tp);
 
 /* hub_set_redis - subscribe to all anew, there. Errors as hub_new(); then the old link goes on. */
-int hub_set_redis(struct hub *hub, const struct redis_settings *rs);
+int hub_set_redis(struct hub *hub, struct topology *tp);
 
 /* hub_set_command - whom feeds ask; borrowed until another is set. NULL: nobody. */
 struct command;

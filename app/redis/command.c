@@ -3,10 +3,16 @@
 #include <errno.h>
 #include <hiredis.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/list.h"
+#include "redis/greeting.h"
 
-enum { PENDING_MAX = 100000, TICK_MS = 250 };
+enum {
+	PENDING_MAX = 100000,
+	TICK_MS = 250,
+	ROLE_MS = 2000, /* so often the server is asked whether it is still a primary */
+};
 
 struct pending {
 	struct list node;
@@ -21,7 +27,8 @@ struct command {
 	struct list pending; /* in the order of sending, which is that of the replies */
 	size_t n_pending;
 	unsigned timeout_ms;
-	uv_timer_t timer;
+	uv_timer_t timer, role;
+	unsigned n_open_timers;
 };
 
 static struct pending *
@@ -73,15 +80,41 @@ on_down(void *ctx, const char *why)
 		answer_oldest(cmd, NULL); /* which may free cmd: then all were answered */
 }
 
+/* A primary that was made a replica breaks no connection, but refuses what is written. */
+static bool
+says_readonly(const redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "READONLY ", 9) == 0;
+}
+
 static void
 on_reply(void *ctx, const redisReply *reply)
 {
 	struct command *cmd = ctx;
 
+	if (says_readonly(reply))
+		link_leave_server(cmd->link, "it is a replica by now");
 	if (list_is_empty(&cmd->pending))
 		link_fail(cmd->link, "it answered what nobody asked");
 	else
 		answer_oldest(cmd, reply);
+}
+
+static void
+on_role(void *arg, const redisReply *reply)
+{
+	struct command *cmd = arg;
+
+	if (reply != NULL && cmd->link != NULL && role_is_replica(reply))
+		link_leave_server(cmd->link, "it is a replica by now");
+}
+
+static void
+ask_role(uv_timer_t *timer)
+{
+	static const char *const argv[] = {"ROLE"};
+
+	command_send(timer->data, on_role, timer->data, 1, argv, NULL);
 }
 
 static void
@@ -100,8 +133,7 @@ static const struct link_ops ops = {
 };
 
 int
-command_new(struct command **out, uv_loop_t *loop, const struct redis_settings *rs,
-	    unsigned timeout_ms)
+command_new(struct command **out, uv_loop_t *loop, struct topology *tp, unsigned timeout_ms)
 {
 	struct command *cmd = calloc(1, sizeof(*cmd));
 	int rc;
@@ -111,12 +143,15 @@ command_new(struct command **out, uv_loop_t *loop, const struct redis_settings *
 	cmd->loop = loop;
 	cmd->timeout_ms = timeout_ms;
 	list_init(&cmd->pending);
-	if ((rc = link_new(&cmd->link, loop, "commands", rs, &ops, cmd)) < 0) {
+	if ((rc = link_new(&cmd->link, loop, "commands", tp, &ops, cmd)) < 0) {
 		free(cmd);
 		return rc;
 	}
 	uv_timer_init(loop, &cmd->timer);
-	cmd->timer.data = cmd;
+	uv_timer_init(loop, &cmd->role);
+	cmd->timer.data = cmd->role.data = cmd;
+	cmd->n_open_timers = 2;
+	uv_timer_start(&cmd->role, ask_role, ROLE_MS, ROLE_MS);
 	*out = cmd;
 	return 0;
 }
@@ -124,7 +159,10 @@ command_new(struct command **out, uv_loop_t *loop, const struct redis_settings *
 static void
 on_timer_closed(uv_handle_t *timer)
 {
-	free(timer->data);
+	struct command *cmd = timer->data;
+
+	if (--cmd->n_open_timers == 0)
+		free(cmd);
 }
 
 void
@@ -137,6 +175,7 @@ command_free(struct command *cmd)
 	while (!list_is_empty(&cmd->pending))
 		answer_oldest(cmd, NULL);
 	uv_close((uv_handle_t *)&cmd->timer, on_timer_closed);
+	uv_close((uv_handle_t *)&cmd->role, on_timer_closed);
 }
 
 bool

@@ -15,9 +15,8 @@ struct command;
  * unknown. */
 typedef void (*command_fn)(void *arg, const struct redisReply *reply);
 
-/* command_new - rs is borrowed for its life. A command unanswered for timeout_ms fails the link. */
-int command_new(struct command **out, uv_loop_t *loop, const struct redis_settings *rs,
-		unsigned timeout_ms);
+/* command_new - tp is borrowed for its life. A command unanswered for timeout_ms fails the link. */
+int command_new(struct command **out, uv_loop_t *loop, struct topology *tp, unsigned timeout_ms);
 void command_free(struct command *cmd); /* takes NULL; what is pending is called with NULL */
 bool command_is_up(const struct command *cmd);
 

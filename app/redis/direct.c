@@ -2,76 +2,219 @@
 
 #include <errno.h>
 #include <hiredis.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
 
+#include "base/buf.h"
 #include "redis/greeting.h"
+#include "redis/resp.h"
+#include "redis/transport.h"
 
-static redisContext *
-connect_url(const struct redis_settings *rs, const struct redis_url *url)
+enum { OUT_MAX = 256 * 1024 * 1024, READ_SIZE = 16384 };
+
+/* One connection of the command line, which may block until its deadline. */
+struct direct {
+	struct transport transport;
+	redisReader *reader;
+	struct buf out;
+	int64_t until_ms;
+	const char *why;
+};
+
+static int64_t
+now_ms(void)
 {
-	struct timeval tv = {.tv_sec = (time_t)(rs->connect_timeout_ms / 1000),
-			     .tv_usec = (suseconds_t)(rs->connect_timeout_ms % 1000) * 1000};
-	redisContext *rc = url->path != NULL ? redisConnectUnixWithTimeout(url->path, tv)
-					     : redisConnectWithTimeout(url->host, url->port, tv);
+	struct timespec ts;
 
-	if (rc != NULL && rc->err == 0)
-		redisSetTimeout(rc, tv);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Returns 0 once the descriptor is ready, -ETIMEDOUT. */
+static int
+wait_ready(struct direct *d, short events)
+{
+	struct pollfd pfd = {.fd = d->transport.fd, .events = events};
+	int64_t left;
+
+	if (d->transport.wants_write)
+		pfd.events |= POLLOUT;
+	do {
+		left = d->until_ms - now_ms();
+		if (left <= 0) {
+			d->why = "no answer within connect_timeout";
+			return -ETIMEDOUT;
+		}
+	} while (poll(&pfd, 1, (int)left) <= 0);
+	return 0;
+}
+
+/* Returns 0, or a negative errno and d->why. */
+static int
+connect_to(struct direct *d, const struct sockaddr *at, socklen_t len, struct tls *tls,
+	   const char *host)
+{
+	int rc = transport_connect(&d->transport, at, len, tls, host);
+
+	d->why = d->transport.why;
+	if (rc < 0)
+		return rc;
+	do {
+		if ((rc = wait_ready(d, POLLIN)) < 0)
+			return rc;
+	} while ((rc = transport_handshake(&d->transport)) == -EAGAIN);
 	return rc;
 }
 
-/* Returns 0, or -1 and *why. */
 static int
-greet(redisContext *rc, const struct redis_settings *rs, const struct redis_url *url,
-      struct greeting *g, const char **why)
+connect_name(struct direct *d, const struct redis_url *url, struct tls *tls)
+{
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *all, *ai;
+	char port[16];
+	int rc;
+
+	snprintf(port, sizeof(port), "%d", url->port);
+	if ((rc = getaddrinfo(url->host, port, &hints, &all)) != 0) {
+		d->why = gai_strerror(rc);
+		return -ENOENT;
+	}
+	rc = -ENOENT;
+	for (ai = all; ai != NULL && rc < 0; ai = ai->ai_next) {
+		transport_close(&d->transport);
+		rc = connect_to(d, ai->ai_addr, ai->ai_addrlen, tls, url->host);
+	}
+	freeaddrinfo(all);
+	return rc;
+}
+
+static int
+connect_url(struct direct *d, const struct redis_url *url, struct tls *tls)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+
+	if (url->path == NULL)
+		return connect_name(d, url, tls);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", url->path);
+	return connect_to(d, (struct sockaddr *)&sun, sizeof(sun), NULL, NULL);
+}
+
+static int
+write_out(struct direct *d)
+{
+	ssize_t n;
+
+	while (d->out.len > 0) {
+		n = transport_write(&d->transport, d->out.p, d->out.len);
+		if (n > 0) {
+			buf_consume(&d->out, (size_t)n);
+		} else if (n != -EAGAIN) {
+			d->why = d->transport.why;
+			return (int)n;
+		} else if (wait_ready(d, POLLOUT) < 0) {
+			return -ETIMEDOUT;
+		}
+	}
+	return 0;
+}
+
+static int
+read_more(struct direct *d)
+{
+	char bytes[READ_SIZE];
+	ssize_t n;
+
+	while ((n = transport_read(&d->transport, bytes, sizeof(bytes))) == -EAGAIN) {
+		if (wait_ready(d, POLLIN) < 0)
+			return -ETIMEDOUT;
+	}
+	if (n < 0) {
+		d->why = d->transport.why;
+		return (int)n;
+	}
+	return redisReaderFeed(d->reader, bytes, (size_t)n) == REDIS_OK ? 0 : -ENOMEM;
+}
+
+/* The next reply, which is the caller's; NULL, and d->why. */
+static redisReply *
+next_reply(struct direct *d)
+{
+	void *reply = NULL;
+
+	while (reply == NULL) {
+		if (redisReaderGetReply(d->reader, &reply) != REDIS_OK) {
+			d->why = "what it sent is no Redis protocol";
+			return NULL;
+		}
+		if (reply == NULL && read_more(d) < 0)
+			return NULL;
+	}
+	return reply;
+}
+
+static int
+greet(struct direct *d, const struct redis_settings *rs, const struct redis_url *url,
+      struct greeting *g)
 {
 	enum greeting_result result = GREETING_MORE;
-	void *reply;
+	redisReply *reply;
 
-	if (greeting_send(g, rc, rs, url, why) < 0)
+	if (greeting_send(g, &d->out, rs, url, &d->why) < 0 || write_out(d) < 0)
 		return -1;
 	while (result == GREETING_MORE) {
-		if (redisGetReply(rc, &reply) != REDIS_OK) {
-			*why = rc->errstr;
+		if ((reply = next_reply(d)) == NULL)
 			return -1;
-		}
-		result = greeting_reply(g, reply, why);
+		result = greeting_reply(g, reply, &d->why);
 		freeReplyObject(reply);
 	}
 	return result == GREETING_DONE ? 0 : -1;
+}
+
+static redisReply *
+ask(struct direct *d, int argc, const char *const *argv, const size_t *lens)
+{
+	d->why = "out of memory";
+	if (resp_put_command(&d->out, argc, argv, lens) < 0 || write_out(d) < 0)
+		return NULL;
+	return next_reply(d);
 }
 
 static void
 add_why(char *why, size_t len, const struct redis_url *url, const char *text)
 {
 	size_t used = strlen(why);
-	const char *sep = used > 0 ? "\n" : "";
+	char where[256];
 
-	if (url->path != NULL)
-		snprintf(why + used, len - used, "%sRedis (%s): %s", sep, url->path, text);
-	else
-		snprintf(why + used, len - used, "%sRedis (%s:%d): %s", sep, url->host, url->port,
-			 text);
+	snprintf(why + used, len - used, "%sRedis (%s): %s", used > 0 ? "\n" : "",
+		 redis_url_print(url, where, sizeof(where)), text);
 }
 
 static struct redisReply *
-try_url(const struct redis_settings *rs, const struct redis_url *url, int argc,
+try_url(const struct redis_settings *rs, const struct redis_url *url, struct tls *tls, int argc,
 	const char *const *argv, const size_t *lens, char *why, size_t why_len)
 {
-	redisContext *rc = connect_url(rs, url);
+	struct direct d = {.until_ms = now_ms() + rs->connect_timeout_ms, .why = "out of memory"};
 	struct greeting g;
-	const char *text = "out of memory";
-	void *reply = NULL;
+	redisReply *reply = NULL;
 
-	if (rc == NULL || rc->err != 0)
-		add_why(why, why_len, url, rc == NULL ? text : rc->errstr);
-	else if (greet(rc, rs, url, &g, &text) < 0)
-		add_why(why, why_len, url, text);
-	else if ((reply = redisCommandArgv(rc, argc, (const char **)argv, lens)) == NULL)
-		add_why(why, why_len, url, rc->errstr);
-	if (rc != NULL)
-		redisFree(rc);
+	transport_init(&d.transport);
+	buf_init(&d.out, OUT_MAX);
+	if ((d.reader = redisReaderCreate()) != NULL && connect_url(&d, url, tls) == 0 &&
+	    greet(&d, rs, url, &g) == 0) {
+		d.until_ms = now_ms() + rs->connect_timeout_ms;
+		reply = ask(&d, argc, argv, lens);
+	}
+	if (reply == NULL)
+		add_why(why, why_len, url, d.why);
+	transport_close(&d.transport);
+	buf_fini(&d.out);
+	if (d.reader != NULL)
+		redisReaderFree(d.reader);
 	return reply;
 }
 
@@ -79,13 +222,23 @@ int
 redis_direct(const struct redis_settings *rs, int argc, const char *const *argv, const size_t *lens,
 	     struct redisReply **out, char *why, size_t why_len)
 {
+	struct tls *tls = NULL;
+	char tls_why[256];
 	size_t i;
 
+	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to a descriptor that may be closed */
+	*out = NULL;
 	why[0] = '\0';
-	for (i = 0; i < rs->n_urls; i++) {
-		*out = try_url(rs, &rs->urls[i], argc, argv, lens, why, why_len);
-		if (*out != NULL)
-			return 0;
+	for (i = 0; i < rs->n_urls && *out == NULL; i++) {
+		const struct redis_url *url = &rs->urls[i];
+
+		if (url->is_tls && tls == NULL &&
+		    tls_new(&tls, &rs->tls, tls_why, sizeof(tls_why)) < 0)
+			add_why(why, why_len, url, tls_why);
+		else
+			*out = try_url(rs, url, url->is_tls ? tls : NULL, argc, argv, lens, why,
+				       why_len);
 	}
-	return -ENOTCONN;
+	tls_free(tls);
+	return *out != NULL ? 0 : -ENOTCONN;
 }

@@ -6,7 +6,9 @@
  */
 #include <stddef.h>
 
-#include "redis/link.h"
+#include "redis/settings.h"
+
+struct redisReply;
 
 /*
  * redis_direct - try the URLs in turn, say one command, give its reply, which is the caller's

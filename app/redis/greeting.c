@@ -6,15 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "redis/resp.h"
+
 enum { PASSWORD_MAX = 4096, WORDS_MAX = 3 };
 
-static const char set_name[] = "CLIENT";
+static const char set_name[] = "CLIENT", role[] = "ROLE";
 
 static int
-say(struct greeting *g, redisContext *rc, int argc, const char **argv)
+say(struct greeting *g, struct buf *out, int argc, const char *const *argv)
 {
 	g->steps[g->n_steps++] = argv[0];
-	return redisAppendCommandArgv(rc, argc, argv, NULL) == REDIS_OK ? 0 : -ENOMEM;
+	return resp_put_command(out, argc, argv, NULL);
 }
 
 /* Its first line, which an editor may have ended with CR LF. */
@@ -35,7 +38,7 @@ read_password(const char *path, char *out, size_t max)
 }
 
 int
-greeting_send(struct greeting *g, redisContext *rc, const struct redis_settings *rs,
+greeting_send(struct greeting *g, struct buf *out, const struct redis_settings *rs,
 	      const struct redis_url *url, const char **why)
 {
 	const char *argv[WORDS_MAX] = {"AUTH"}, *password = url->password;
@@ -59,20 +62,24 @@ greeting_send(struct greeting *g, redisContext *rc, const struct redis_settings 
 		if (url->user != NULL)
 			argv[argc++] = url->user;
 		argv[argc++] = password;
-		ret = say(g, rc, argc, argv);
+		ret = say(g, out, argc, argv);
 	}
 	if (ret == 0 && url->db > 0) {
 		snprintf(db, sizeof(db), "%d", url->db);
-		ret = say(g, rc, 2, (const char *[]){"SELECT", db});
+		ret = say(g, out, 2, (const char *[]){"SELECT", db});
 	}
 	if (ret == 0)
-		ret = say(g, rc, 3, (const char *[]){set_name, "SETNAME", "sluice"});
+		ret = say(g, out, 3, (const char *[]){set_name, "SETNAME", "sluice"});
+	if (ret == 0)
+		ret = say(g, out, 1, (const char *[]){role});
 	explicit_bzero(from_file, sizeof(from_file));
 	return ret;
 }
 
-/* A name is a courtesy to who reads CLIENT LIST, so an ACL may refuse it; but some errors are about
- * the connection and not the command. */
+/*
+ * A name is a courtesy to who reads CLIENT LIST, and a server whose ACL does not let us ask for its
+ * role is taken at its word. But some errors are about the connection and not the command.
+ */
 static bool
 is_refusal(const char *step, const struct redisReply *reply)
 {
@@ -86,7 +93,15 @@ is_refusal(const char *step, const struct redisReply *reply)
 		if (strncmp(reply->str, of_connection[i], strlen(of_connection[i])) == 0)
 			return true;
 	}
-	return step != set_name;
+	return step != set_name && step != role;
+}
+
+bool
+role_is_replica(const struct redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+	       reply->element[0]->type == REDIS_REPLY_STRING &&
+	       strcmp(reply->element[0]->str, "slave") == 0;
 }
 
 enum greeting_result
@@ -94,8 +109,12 @@ greeting_reply(struct greeting *g, const struct redisReply *reply, const char **
 {
 	const char *step;
 
-	if (g->at == g->n_steps ||
-	    (reply->type != REDIS_REPLY_STATUS && reply->type != REDIS_REPLY_ERROR)) {
+	if (g->at < g->n_steps && g->steps[g->at] == role && role_is_replica(reply)) {
+		*why = "it is a replica, and only a primary is served from";
+		return GREETING_REFUSED;
+	}
+	if (g->at == g->n_steps || (g->steps[g->at] != role && reply->type != REDIS_REPLY_STATUS &&
+				    reply->type != REDIS_REPLY_ERROR)) {
 		*why = "it answered what nobody asked";
 		return GREETING_REFUSED;
 	}

@@ -8,18 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
+#include "base/buf.h"
 #include "base/counters.h"
 #include "base/list.h"
 #include "base/logger.h"
 #include "redis/greeting.h"
+#include "redis/resp.h"
+#include "redis/transport.h"
 
 enum {
 	PAUSE_MIN_MS = 100,
-	PAUSE_MAX_MS = 5000,
-	READS_A_TURN = 16, /* of 16 KiB each, so that other descriptors have their turn */
-	READ_SIZE = 16384, /* what redisBufferRead() asks for */
+	HURRY_MS = 20,       /* a sign of life: all come, but not in the same instant */
+	PAUSE_MAX_MS = 2000, /* with its jitter, and connecting, less than five seconds */
+	READS_A_TURN = 16,   /* of 16 KiB each, so that other descriptors have their turn */
+	READ_SIZE = 16384,
+	OUT_MAX = 256 * 1024 * 1024, /* commands that Redis does not take */
 	ADDRESSES_MAX = 8,
+	COMPLAINTS_MAX = 8,
 	COMPLAIN_MS = 60000,
 };
 
@@ -46,7 +53,8 @@ enum link_state {
 	LINK_PAUSING,   /* until the timer fires */
 	LINK_RESOLVING, /* the host's name */
 	LINK_CONNECTING,
-	LINK_GREETING, /* AUTH, SELECT, CLIENT SETNAME */
+	LINK_HANDSHAKE, /* of TLS */
+	LINK_GREETING,  /* AUTH, SELECT, CLIENT SETNAME, ROLE */
 	LINK_UP,
 	LINK_FREED /* by its owner; libuv still holds on to it */
 };
@@ -57,34 +65,46 @@ struct lookup {
 	struct link *link; /* NULL: nobody waits any more */
 };
 
-/* What was last said of one URL: the same is said once a minute, another reason at once. */
+/* What was last said of one server: the same is said once a minute, another reason at once. */
 struct complaint {
 	struct logger_pause pause;
 	char why[80];
 };
 
+struct address {
+	struct sockaddr_storage at;
+	socklen_t len;
+};
+
 struct link {
 	uv_loop_t *loop;
 	const char *name;
-	const struct redis_settings *rs;
+	struct topology *topology;
+	struct topology_member member;
+	const struct redis_url *url; /* where it is, or tried last */
 	const struct link_ops *ops;
 	void *ctx;
 	enum link_state state;
-	size_t url;      /* the one in use, or to be tried next */
-	size_t n_failed; /* URLs that failed since one was up */
+	unsigned n_failed; /* servers that failed since one was up */
 	unsigned pause_ms;
 	unsigned n_ticks, n_silent; /* since it is up, and since something was heard */
 	struct lookup *lookup;
-	char addresses[ADDRESSES_MAX][64];
+	struct address addresses[ADDRESSES_MAX];
 	size_t n_addresses, address;
-	redisContext *rc;
-	uv_poll_t *poll; /* NULL: no connection */
-	bool wants_write;
+	struct transport transport;
+	redisReader *reader; /* NULL: no connection */
+	struct buf out;      /* commands that were not written yet */
+	uv_poll_t *poll;     /* NULL: no connection */
+	int watched;         /* events of libuv */
 	struct greeting greeting;
 	uv_timer_t timer;
-	size_t n_bytes, n_elements;    /* of the reply that is not whole yet */
-	struct complaint complaints[]; /* one for each URL, since a link was up */
+	size_t n_bytes, n_elements; /* of the reply that is not whole yet */
+	/* By server, modulo; since a link was up. */
+	struct complaint complaints[COMPLAINTS_MAX];
+	char leave_why[96];
 };
+
+#define LINK_OF(m) LIST_ENTRY(m, struct link, member)
 
 static unsigned haste = 1;
 
@@ -96,25 +116,6 @@ link_hasten(unsigned times)
 
 static void connect_next(struct link *ln);
 static void on_poll(uv_poll_t *poll, int status, int events);
-
-static const struct redis_url *
-url_of(const struct link *ln)
-{
-	return &ln->rs->urls[ln->url];
-}
-
-/* Where, for a log line: without the password. */
-static const char *
-place(const struct link *ln, char *out, size_t len)
-{
-	const struct redis_url *url = url_of(ln);
-
-	if (url->path != NULL)
-		snprintf(out, len, "%s", url->path);
-	else
-		snprintf(out, len, "%s:%d", url->host, url->port);
-	return out;
-}
 
 static void
 on_poll_closed(uv_handle_t *poll)
@@ -135,11 +136,13 @@ drop_connection(struct link *ln)
 		uv_close((uv_handle_t *)ln->poll, on_poll_closed);
 		ln->poll = NULL;
 	}
-	if (ln->rc != NULL) {
-		redisFree(ln->rc);
-		ln->rc = NULL;
+	if (ln->reader != NULL) {
+		redisReaderFree(ln->reader);
+		ln->reader = NULL;
 	}
-	ln->wants_write = false;
+	transport_close(&ln->transport);
+	buf_fini(&ln->out);
+	ln->watched = 0;
 }
 
 /* +-50 %, so that the workers of many machines do not return at the same instant. */
@@ -159,7 +162,7 @@ on_pause_over(uv_timer_t *timer)
 }
 
 /*
- * The next URL is tried soon; only after all have failed the pause grows. A link
+ * The next server is tried soon; only after all have failed the pause grows. A link
  * that was up but shortly, too, must not come back in a storm.
  */
 static void
@@ -168,9 +171,7 @@ begin_pause(struct link *ln)
 	unsigned ms = PAUSE_MIN_MS;
 
 	ln->state = LINK_PAUSING;
-	ln->n_failed++;
-	ln->url = (ln->url + 1) % ln->rs->n_urls;
-	if (ln->n_failed % ln->rs->n_urls == 0) {
+	if (++ln->n_failed % topology_n_servers(ln->topology) == 0) {
 		ms = ln->pause_ms;
 		ln->pause_ms = ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : ms * 2;
 	}
@@ -183,13 +184,13 @@ begin_pause(struct link *ln)
 static void
 forget_complaints(struct link *ln)
 {
-	memset(ln->complaints, 0, ln->rs->n_urls * sizeof(ln->complaints[0]));
+	memset(ln->complaints, 0, sizeof(ln->complaints));
 }
 
 static void
 complain(struct link *ln, const char *why)
 {
-	struct complaint *c = &ln->complaints[ln->url];
+	struct complaint *c = &ln->complaints[ln->member.server % COMPLAINTS_MAX];
 	char where[256];
 
 	if (strncmp(c->why, why, sizeof(c->why) - 1) != 0)
@@ -197,7 +198,8 @@ complain(struct link *ln, const char *why)
 	if (!logger_may(&c->pause, uv_now(ln->loop), COMPLAIN_MS))
 		return;
 	snprintf(c->why, sizeof(c->why), "%.*s", (int)sizeof(c->why) - 1, why);
-	logger_warn("Redis (%s, %s): %s", ln->name, place(ln, where, sizeof(where)), why);
+	logger_warn("Redis (%s, %s): %s", ln->name, redis_url_print(ln->url, where, sizeof(where)),
+		    why);
 }
 
 static void
@@ -214,9 +216,11 @@ fail(struct link *ln, const char *reason)
 	if (was_up && ln->n_ticks >= STEADY_TICKS) {
 		ln->pause_ms = PAUSE_MIN_MS;
 		ln->n_failed = 0;
-		/* The same URL first: a Redis that was restarted is back in a moment. */
-		ln->url = (ln->url + ln->rs->n_urls - 1) % ln->rs->n_urls;
 	}
+	if (was_up)
+		topology_down(ln->topology, &ln->member);
+	else
+		topology_failed(ln->topology, &ln->member);
 	begin_pause(ln);
 	if (was_up) {
 		counters_add(COUNTER_REDIS_UP, -1);
@@ -229,6 +233,39 @@ void
 link_fail(struct link *ln, const char *why)
 {
 	fail(ln, why);
+}
+
+static void
+on_leave(uv_timer_t *timer)
+{
+	struct link *ln = timer->data;
+
+	fail(ln, ln->leave_why);
+}
+
+static void
+leave(struct topology_member *m, const char *why)
+{
+	struct link *ln = LINK_OF(m);
+
+	snprintf(ln->leave_why, sizeof(ln->leave_why), "%s", why);
+	uv_timer_start(&ln->timer, on_leave, 0, 0);
+}
+
+static void
+hurry(struct topology_member *m)
+{
+	struct link *ln = LINK_OF(m);
+
+	if (ln->state == LINK_PAUSING)
+		uv_timer_start(&ln->timer, on_pause_over, jitter(ln, HURRY_MS) / haste, 0);
+}
+
+void
+link_leave_server(struct link *ln, const char *why)
+{
+	if (ln->state == LINK_UP)
+		topology_leave(ln->topology, &ln->member, why);
 }
 
 bool
@@ -259,8 +296,10 @@ become_up(struct link *ln)
 	ln->n_ticks = ln->n_silent = 0;
 	uv_timer_start(&ln->timer, on_tick, TICK_MS / haste, TICK_MS / haste);
 	counters_add(COUNTER_REDIS_UP, 1);
-	logger_info("Redis (%s, %s): connected", ln->name, place(ln, where, sizeof(where)));
+	logger_info("Redis (%s, %s): connected", ln->name,
+		    redis_url_print(ln->url, where, sizeof(where)));
 	forget_complaints(ln);
+	topology_up(ln->topology, &ln->member);
 	ln->ops->on_up(ln->ctx);
 }
 
@@ -294,17 +333,17 @@ is_endless_line(const redisReader *reader)
 }
 
 /*
- * Each reply may end the link, or free it: rc is gone then, and not looked into, for another one
- * only comes from a timer. ln itself stays until libuv has closed its handles.
+ * Each reply may end the link, or free it: the reader is gone then, and not looked into, for
+ * another one only comes from a timer. ln itself stays until libuv has closed its handles.
  */
 static void
 take_replies(struct link *ln)
 {
-	redisContext *rc = ln->rc;
+	redisReader *reader = ln->reader;
 	void *reply;
 
-	while (ln->rc == rc) {
-		if (redisReaderGetReply(rc->reader, &reply) != REDIS_OK) {
+	while (ln->reader == reader) {
+		if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
 			fail(ln, ln->n_elements > ELEMENTS_MAX
 				     ? "it sends a reply of more than 1 Mi elements"
 				     : "what it sent is no Redis protocol");
@@ -316,53 +355,77 @@ take_replies(struct link *ln)
 		take_reply(ln, reply);
 		freeReplyObject(reply);
 	}
-	if (ln->rc == rc && ln->n_bytes > REPLY_MAX)
+	if (ln->reader == reader && ln->n_bytes > REPLY_MAX)
 		fail(ln, "it sends a reply of more than 64 MiB");
-	else if (ln->rc == rc && is_endless_line(rc->reader))
+	else if (ln->reader == reader && is_endless_line(reader))
 		fail(ln, "it sends a line without end");
 }
 
+/* Returns how many bytes came: 0 if none did for now, or the link has failed. */
+static size_t
+read_some(struct link *ln)
+{
+	char bytes[READ_SIZE];
+	ssize_t n = transport_read(&ln->transport, bytes, sizeof(bytes));
+
+	if (n == -EAGAIN)
+		return 0;
+	if (n < 0) {
+		fail(ln, ln->transport.why);
+		return 0;
+	}
+	if (redisReaderFeed(ln->reader, bytes, (size_t)n) != REDIS_OK) {
+		fail(ln, ln->reader->errstr);
+		return 0;
+	}
+	ln->n_silent = 0;
+	ln->n_bytes += (size_t)n;
+	return (size_t)n;
+}
+
+/* What TLS has decoded already is taken in any case: no readiness tells of it. */
 static void
 on_readable(struct link *ln)
 {
-	redisContext *rc = ln->rc;
+	redisReader *reader = ln->reader;
+	bool has_more = true;
 	int i;
 
-	for (i = 0; i < READS_A_TURN && ln->rc == rc; i++) {
-		size_t before = rc->reader->len, n;
+	for (i = 0; ln->reader == reader && has_more; i++) {
+		size_t n = read_some(ln);
 
-		if (redisBufferRead(rc) != REDIS_OK) {
-			fail(ln, rc->errstr);
+		if (n == 0)
 			break;
-		}
-		n = rc->reader->len - before;
-		ln->n_silent = 0;
-		ln->n_bytes += n;
-		if (n < READ_SIZE)
-			i = READS_A_TURN; /* a short read: there is no more */
 		take_replies(ln);
+		if (ln->reader == reader)
+			has_more = transport_has_pending(&ln->transport) ||
+				   (n == READ_SIZE && i < READS_A_TURN);
 	}
 }
 
 static void
 watch_descriptor(struct link *ln)
 {
-	int events = UV_READABLE | (ln->wants_write ? UV_WRITABLE : 0);
+	bool wants_write = ln->out.len > 0 || ln->transport.wants_write;
+	int events = UV_READABLE | (wants_write ? UV_WRITABLE : 0);
 
-	uv_poll_start(ln->poll, events, on_poll);
+	if (events != ln->watched)
+		uv_poll_start(ln->poll, events, on_poll);
+	ln->watched = events;
 }
 
 static void
 on_writable(struct link *ln)
 {
-	int done = 0;
+	ssize_t n = transport_write(&ln->transport, ln->out.p, ln->out.len);
 
-	if (redisBufferWrite(ln->rc, &done) != REDIS_OK) {
-		fail(ln, ln->rc->errstr);
-	} else if (done) {
-		ln->wants_write = false;
-		watch_descriptor(ln);
+	if (n < 0 && n != -EAGAIN) {
+		fail(ln, ln->transport.why);
+		return;
 	}
+	if (n > 0)
+		buf_consume(&ln->out, (size_t)n);
+	watch_descriptor(ln);
 }
 
 int
@@ -370,12 +433,9 @@ link_send(struct link *ln, int argc, const char *const *argv, const size_t *lens
 {
 	if (ln->state != LINK_UP)
 		return -ENOTCONN;
-	if (redisAppendCommandArgv(ln->rc, argc, (const char **)argv, lens) != REDIS_OK)
+	if (resp_put_command(&ln->out, argc, argv, lens) < 0)
 		return -ENOMEM;
-	if (!ln->wants_write) {
-		ln->wants_write = true;
-		watch_descriptor(ln);
-	}
+	watch_descriptor(ln);
 	return 0;
 }
 
@@ -385,33 +445,42 @@ greet(struct link *ln)
 	const char *why;
 
 	ln->state = LINK_GREETING;
-	if (greeting_send(&ln->greeting, ln->rc, ln->rs, url_of(ln), &why) < 0) {
+	if (greeting_send(&ln->greeting, &ln->out, topology_settings(ln->topology), ln->url, &why) <
+	    0) {
 		fail(ln, why);
 		return;
 	}
-	ln->wants_write = true;
 	watch_descriptor(ln);
 }
 
 static void connect_address(struct link *ln);
 
-/* The descriptor became writable: connected, or refused. */
+/* An address that cannot be reached is not the server's only one. */
 static void
-on_connected(struct link *ln)
+try_next_address(struct link *ln)
 {
-	int err = 0;
-	socklen_t len = sizeof(err);
-
-	if (getsockopt(ln->rc->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
-		err = errno;
-	if (err == 0) {
-		greet(ln);
-	} else if (ln->address + 1 < ln->n_addresses) {
+	if (ln->state == LINK_CONNECTING && ln->address + 1 < ln->n_addresses) {
 		ln->address++;
 		drop_connection(ln);
 		connect_address(ln);
 	} else {
-		fail(ln, strerror(err));
+		fail(ln, ln->transport.why);
+	}
+}
+
+/* The descriptor is ready: connected, or refused, or TLS goes on. */
+static void
+on_connecting(struct link *ln)
+{
+	int rc = transport_handshake(&ln->transport);
+
+	if (rc == 0) {
+		greet(ln);
+	} else if (rc == -EAGAIN) {
+		ln->state = LINK_HANDSHAKE;
+		watch_descriptor(ln);
+	} else {
+		try_next_address(ln);
 	}
 }
 
@@ -420,24 +489,29 @@ on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct link *ln = poll->data;
 
-	if (status < 0 && ln->state != LINK_CONNECTING) {
+	if (ln->state == LINK_CONNECTING || ln->state == LINK_HANDSHAKE) {
+		on_connecting(ln);
+		return;
+	}
+	if (status < 0) {
 		fail(ln, uv_strerror(status));
 		return;
 	}
-	if (ln->state == LINK_CONNECTING) {
-		on_connected(ln);
-		return;
-	}
-	if ((events & UV_WRITABLE) != 0)
+	if ((events & UV_WRITABLE) != 0 && ln->out.len > 0)
 		on_writable(ln);
-	if (ln->poll == poll && (events & UV_READABLE) != 0)
+	/* TLS may have to write in order to read. */
+	if (ln->poll == poll && ((events & UV_READABLE) != 0 || ln->transport.wants_write))
 		on_readable(ln);
 }
 
 static void
 on_connect_timeout(uv_timer_t *timer)
 {
-	fail(timer->data, "no connection within connect_timeout");
+	struct link *ln = timer->data;
+
+	fail(ln, ln->state == LINK_HANDSHAKE
+		     ? "no TLS handshake within connect_timeout: does it speak TLS there?"
+		     : "no connection within connect_timeout");
 }
 
 #if HIREDIS_MAJOR >= 1
@@ -463,12 +537,12 @@ bound_replies(struct link *ln)
 	static redisReplyObjectFunctions bounded;
 
 	if (create_array == NULL) {
-		bounded = *ln->rc->reader->fn;
+		bounded = *ln->reader->fn;
 		create_array = bounded.createArray;
 		bounded.createArray = create_bounded_array;
 	}
-	ln->rc->reader->fn = &bounded;
-	ln->rc->reader->privdata = ln;
+	ln->reader->fn = &bounded;
+	ln->reader->privdata = ln;
 	ln->n_bytes = ln->n_elements = 0;
 }
 
@@ -480,49 +554,86 @@ start_poll(struct link *ln)
 
 	if (poll == NULL)
 		return -ENOMEM;
-	if ((ret = uv_poll_init(ln->loop, poll, ln->rc->fd)) < 0) {
+	if ((ret = uv_poll_init(ln->loop, poll, ln->transport.fd)) < 0) {
 		free(poll);
 		return ret;
 	}
 	poll->data = ln;
 	ln->poll = poll;
+	ln->watched = UV_WRITABLE;
 	return uv_poll_start(poll, UV_WRITABLE, on_poll);
 }
 
-/* rc is new and connecting; the link owns it from here on. */
-static void
-watch_connection(struct link *ln, redisContext *rc)
+/* Of a URL that asks for TLS. NULL: it cannot be had, and the link has failed. */
+static struct tls *
+find_tls(struct link *ln)
 {
-	int ret;
+	char why[256];
+	struct tls *tls = topology_tls(ln->topology, why, sizeof(why));
 
-	ln->rc = rc;
-	if (rc == NULL || rc->err != 0) {
-		fail(ln, rc == NULL ? "out of memory" : rc->errstr);
-		return;
-	}
-	bound_replies(ln);
-	if ((ret = start_poll(ln)) < 0) {
-		fail(ln, uv_strerror(ret));
-		return;
-	}
-	ln->state = LINK_CONNECTING;
+	if (tls == NULL)
+		fail(ln, why);
+	return tls;
 }
 
 static void
 connect_address(struct link *ln)
 {
-	watch_connection(ln, redisConnectNonBlock(ln->addresses[ln->address], url_of(ln)->port));
+	const struct address *to = &ln->addresses[ln->address];
+	struct tls *tls = NULL;
+	int rc;
+
+	if (ln->url->is_tls && (tls = find_tls(ln)) == NULL)
+		return;
+	rc = transport_connect(&ln->transport, (const struct sockaddr *)&to->at, to->len, tls,
+			       ln->url->host);
+	if (rc < 0) {
+		try_next_address(ln);
+		return;
+	}
+	buf_init(&ln->out, OUT_MAX);
+	if ((ln->reader = redisReaderCreate()) == NULL) {
+		fail(ln, "out of memory");
+		return;
+	}
+	bound_replies(ln);
+	if ((rc = start_poll(ln)) < 0)
+		fail(ln, uv_strerror(rc));
+}
+
+static void
+keep_address(struct link *ln, const void *at, socklen_t len)
+{
+	struct address *to = &ln->addresses[ln->n_addresses];
+
+	memset(&to->at, 0, sizeof(to->at));
+	memcpy(&to->at, at, len);
+	to->len = len;
+	ln->n_addresses++;
 }
 
 static void
 keep_addresses(struct link *ln, const struct addrinfo *ai)
 {
-	ln->n_addresses = ln->address = 0;
-	for (; ai != NULL && ln->n_addresses < ADDRESSES_MAX; ai = ai->ai_next) {
-		if (getnameinfo(ai->ai_addr, ai->ai_addrlen, ln->addresses[ln->n_addresses],
-				sizeof(ln->addresses[0]), NULL, 0, NI_NUMERICHOST) == 0)
-			ln->n_addresses++;
-	}
+	for (; ai != NULL && ln->n_addresses < ADDRESSES_MAX; ai = ai->ai_next)
+		keep_address(ln, ai->ai_addr, ai->ai_addrlen);
+}
+
+static void
+keep_path(struct link *ln, const char *path)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+	keep_address(ln, &sun, sizeof(sun));
+}
+
+static void
+begin_connecting(struct link *ln)
+{
+	ln->state = LINK_CONNECTING;
+	ln->address = 0;
+	connect_address(ln);
 }
 
 static void
@@ -540,7 +651,7 @@ on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *ai)
 		else if (ln->n_addresses == 0)
 			fail(ln, "the name has no address");
 		else
-			connect_address(ln);
+			begin_connecting(ln);
 	}
 	uv_freeaddrinfo(ai);
 }
@@ -549,6 +660,7 @@ static void
 resolve(struct link *ln)
 {
 	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	char port[16];
 	int rc;
 
 	ln->state = LINK_RESOLVING;
@@ -557,8 +669,8 @@ resolve(struct link *ln)
 		return;
 	}
 	ln->lookup->link = ln;
-	rc =
-	    uv_getaddrinfo(ln->loop, &ln->lookup->req, on_resolved, url_of(ln)->host, NULL, &hints);
+	snprintf(port, sizeof(port), "%d", ln->url->port);
+	rc = uv_getaddrinfo(ln->loop, &ln->lookup->req, on_resolved, ln->url->host, port, &hints);
 	if (rc < 0) {
 		free(ln->lookup);
 		ln->lookup = NULL;
@@ -572,32 +684,41 @@ connect_next(struct link *ln)
 	/* It begins here, so that fail() takes whatever goes wrong for a failed try. */
 	ln->state = LINK_CONNECTING;
 	ln->n_addresses = 0;
-	uv_timer_start(&ln->timer, on_connect_timeout, ln->rs->connect_timeout_ms, 0);
-	if (url_of(ln)->path != NULL)
-		watch_connection(ln, redisConnectUnixNonBlock(url_of(ln)->path));
-	else
+	ln->url = topology_choose(ln->topology, &ln->member);
+	uv_timer_start(&ln->timer, on_connect_timeout,
+		       topology_settings(ln->topology)->connect_timeout_ms, 0);
+	if (ln->url->path == NULL) {
 		resolve(ln);
+		return;
+	}
+	keep_path(ln, ln->url->path);
+	begin_connecting(ln);
 }
 
 int
-link_new(struct link **out, uv_loop_t *loop, const char *name, const struct redis_settings *rs,
+link_new(struct link **out, uv_loop_t *loop, const char *name, struct topology *tp,
 	 const struct link_ops *ops, void *ctx)
 {
-	struct link *ln = calloc(1, sizeof(*ln) + rs->n_urls * sizeof(ln->complaints[0]));
+	struct link *ln = calloc(1, sizeof(*ln));
 	int rc;
 
 	if (ln == NULL)
 		return -ENOMEM;
 	ln->loop = loop;
 	ln->name = name;
-	ln->rs = rs;
+	ln->topology = tp;
 	ln->ops = ops;
 	ln->ctx = ctx;
 	ln->pause_ms = PAUSE_MIN_MS;
+	ln->member.leave = leave;
+	ln->member.hurry = hurry;
+	transport_init(&ln->transport);
+	buf_init(&ln->out, OUT_MAX);
 	if ((rc = uv_timer_init(loop, &ln->timer)) < 0) {
 		free(ln);
 		return rc;
 	}
+	topology_join(tp, &ln->member);
 	ln->timer.data = ln;
 	/* From the loop, so that no callback comes before the caller has its link. */
 	uv_timer_start(&ln->timer, on_pause_over, 0, 0);
@@ -618,6 +739,7 @@ link_free(struct link *ln)
 		return;
 	if (ln->state == LINK_UP)
 		counters_add(COUNTER_REDIS_UP, -1);
+	topology_part(ln->topology, &ln->member);
 	drop_connection(ln);
 	ln->state = LINK_FREED;
 	uv_close((uv_handle_t *)&ln->timer, on_timer_closed);

@@ -343,22 +343,22 @@ static const struct link_ops link_ops = {
 };
 
 int
-pubsub_new(struct pubsub **out, uv_loop_t *loop, const struct redis_settings *rs,
-	   const struct pubsub_ops *ops, void *ctx)
+pubsub_new(struct pubsub **out, uv_loop_t *loop, struct topology *tp, const struct pubsub_ops *ops,
+	   void *ctx)
 {
 	struct pubsub *ps = calloc(1, sizeof(*ps));
 	int rc;
 
 	if (ps == NULL)
 		return -ENOMEM;
-	ps->rs = rs;
+	ps->rs = topology_settings(tp);
 	ps->ops = ops;
 	ps->ctx = ctx;
 	map_init(&ps->channels);
 	map_init(&ps->patterns);
 	list_init(&ps->sent);
 	list_init(&ps->postponed);
-	if ((rc = link_new(&ps->link, loop, "pub/sub", rs, &link_ops, ps)) < 0) {
+	if ((rc = link_new(&ps->link, loop, "pub/sub", tp, &link_ops, ps)) < 0) {
 		free(ps);
 		return rc;
 	}

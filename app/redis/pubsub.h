@@ -42,8 +42,8 @@ struct pubsub_ops {
 	void (*on_lost)(void *ctx); /* the link broke: no subject is confirmed any more */
 };
 
-/* pubsub_new - rs is borrowed for its life. Errors as link_new(). */
-int pubsub_new(struct pubsub **out, uv_loop_t *loop, const struct redis_settings *rs,
+/* pubsub_new - tp is borrowed for its life. Errors as link_new(). */
+int pubsub_new(struct pubsub **out, uv_loop_t *loop, struct topology *tp,
 	       const struct pubsub_ops *ops, void *ctx);
 void pubsub_free(struct pubsub *ps); /* takes NULL; its subjects are left alone */
 bool pubsub_is_up(const struct pubsub *ps);

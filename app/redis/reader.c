@@ -38,7 +38,7 @@ struct reader {
 
 struct readers {
 	uv_loop_t *loop;
-	const struct redis_settings *rs;
+	struct topology *topology;
 	const struct readers_ops *ops;
 	struct command *command;
 	struct list readers;
@@ -419,7 +419,7 @@ reader_new(struct reader **out, struct readers *rds)
 		return -ENOMEM;
 	rd->readers = rds;
 	list_init(&rd->streams);
-	if ((rc = link_new(&rd->link, rds->loop, "streams", rds->rs, &link_ops, rd)) < 0) {
+	if ((rc = link_new(&rd->link, rds->loop, "streams", rds->topology, &link_ops, rd)) < 0) {
 		free(rd);
 		return rc;
 	}
@@ -445,7 +445,7 @@ reader_free(struct reader *rd)
 }
 
 int
-readers_new(struct readers **out, uv_loop_t *loop, const struct redis_settings *rs,
+readers_new(struct readers **out, uv_loop_t *loop, struct topology *tp,
 	    const struct readers_ops *ops)
 {
 	struct readers *rds = calloc(1, sizeof(*rds));
@@ -453,7 +453,7 @@ readers_new(struct readers **out, uv_loop_t *loop, const struct redis_settings *
 	if (rds == NULL)
 		return -ENOMEM;
 	rds->loop = loop;
-	rds->rs = rs;
+	rds->topology = tp;
 	rds->ops = ops;
 	list_init(&rds->readers);
 	map_init(&rds->by_key);

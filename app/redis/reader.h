@@ -48,8 +48,8 @@ struct readers_ops {
 	void (*on_loss)(struct reader_stream *stream, enum stream_loss loss);
 };
 
-/* readers_new - rs is borrowed for its life. Returns 0, -ENOMEM. */
-int readers_new(struct readers **out, uv_loop_t *loop, const struct redis_settings *rs,
+/* readers_new - tp is borrowed for its life. Returns 0, -ENOMEM. */
+int readers_new(struct readers **out, uv_loop_t *loop, struct topology *tp,
 		const struct readers_ops *ops);
 void readers_free(struct readers *rds); /* takes NULL; its streams are left alone */
 

@@ -1,15 +1,17 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include "base/percent.h"
-#include "redis/link.h"
+#include "redis/settings.h"
 
 enum { DEFAULT_PORT = 6379, DB_MAX = 1000000 };
 
-static const char forms[] = "a Redis URL is redis://[user[:password]@]host[:port][/db] or "
-			    "unix://[user[:password]@]/path[?db=N]";
+static const char forms[] =
+    "a Redis URL is redis://[user[:password]@]host[:port][/db], rediss:// for TLS, or "
+    "unix://[user[:password]@]/path[?db=N]";
 
 static bool
 same_text(const char *a, const char *b)
@@ -185,7 +187,8 @@ redis_url_parse(struct redis_url *out, const char *text, const char **why)
 	} else if (strncmp(text, "unix://", 7) == 0) {
 		rc = parse_unix(out, text + 7, why);
 	} else if (strncmp(text, "rediss://", 9) == 0) {
-		*why = "this build has no TLS: reach Redis by a Unix socket, or through stunnel";
+		rc = parse_tcp(out, text + 9, why);
+		out->is_tls = true;
 	}
 	if (rc == -ENOMEM)
 		*why = "out of memory";
@@ -204,6 +207,16 @@ redis_url_fini(struct redis_url *url)
 	memset(url, 0, sizeof(*url));
 }
 
+const char *
+redis_url_print(const struct redis_url *url, char *out, size_t len)
+{
+	if (url->path != NULL)
+		snprintf(out, len, "%s", url->path);
+	else
+		snprintf(out, len, "%s:%d", url->host, url->port);
+	return out;
+}
+
 void
 redis_settings_fini(struct redis_settings *rs)
 {
@@ -214,6 +227,7 @@ redis_settings_fini(struct redis_settings *rs)
 	free(rs->urls);
 	free(rs->prefix);
 	free(rs->password_file);
+	tls_settings_fini(&rs->tls);
 	memset(rs, 0, sizeof(*rs));
 }
 
@@ -221,7 +235,52 @@ static bool
 same_url(const struct redis_url *a, const struct redis_url *b)
 {
 	return same_text(a->host, b->host) && same_text(a->path, b->path) && a->port == b->port &&
-	       same_text(a->user, b->user) && same_text(a->password, b->password) && a->db == b->db;
+	       same_text(a->user, b->user) && same_text(a->password, b->password) &&
+	       a->db == b->db && a->is_tls == b->is_tls;
+}
+
+static bool
+same_tls(const struct tls_settings *a, const struct tls_settings *b)
+{
+	return same_text(a->ca, b->ca) && same_text(a->cert, b->cert) &&
+	       same_text(a->key, b->key) && same_text(a->server_name, b->server_name);
+}
+
+static const char *
+tls_key_given(const struct tls_settings *ts)
+{
+	if (ts->ca != NULL)
+		return "tls_ca";
+	if (ts->cert != NULL)
+		return "tls_cert";
+	if (ts->key != NULL)
+		return "tls_key";
+	return ts->server_name != NULL ? "tls_server_name" : NULL;
+}
+
+const char *
+redis_settings_check(const struct redis_settings *rs, char *why, size_t why_len)
+{
+	const char *key = tls_key_given(&rs->tls);
+	struct tls *tls;
+	size_t i, n_tls = 0;
+
+	for (i = 0; i < rs->n_urls; i++)
+		n_tls += rs->urls[i].is_tls;
+	if (n_tls == 0 && key != NULL) {
+		snprintf(why, why_len, "no url begins with rediss://, so there is no TLS");
+		return key;
+	}
+	if (rs->tls.key != NULL && rs->tls.cert == NULL) {
+		snprintf(why, why_len, "a key goes with a certificate: tls_cert is missing");
+		return "tls_key";
+	}
+	if (n_tls == 0 || tls_new(&tls, &rs->tls, why, why_len) == 0) {
+		if (n_tls > 0)
+			tls_free(tls);
+		return NULL;
+	}
+	return key != NULL ? key : "url";
 }
 
 bool
@@ -230,7 +289,7 @@ redis_settings_equal(const struct redis_settings *a, const struct redis_settings
 	size_t i;
 
 	if (a->n_urls != b->n_urls || !same_text(a->prefix, b->prefix) ||
-	    !same_text(a->password_file, b->password_file) ||
+	    !same_text(a->password_file, b->password_file) || !same_tls(&a->tls, &b->tls) ||
 	    a->connect_timeout_ms != b->connect_timeout_ms)
 		return false;
 	for (i = 0; i < a->n_urls; i++) {

@@ -1,5 +1,6 @@
 """Fixtures. Whatever they start is private to the tests, and is ended whatever happens."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import webservers
+from certificates import Authority
 from fcgi import Spy
 from program import BINARY, SLOW, WRAP
 from redisd import RedisServer
@@ -33,9 +35,13 @@ def folder():
 
 @pytest.fixture(scope="session")
 def redis():
-    """The Redis of all tests that do it no harm. Tests use channels of their own."""
+    """The Redis of all tests that do it no harm, over TLS if REDIS_TLS is set. Tests use channels of their own."""
     path = _folder()
-    server = RedisServer(path)
+    certificate = None
+    if os.environ.get("REDIS_TLS"):
+        authority = Authority(path)
+        certificate = (*authority.sign("redis", "IP:127.0.0.1"), authority.pem)
+    server = RedisServer(path, certificate=certificate)
     try:
         yield server.start()
     finally:
@@ -48,8 +54,8 @@ def own_redis(folder):
     """A Redis for one test, not started yet: own_redis(name, options)."""
     servers = []
 
-    def make(name="own", options=()):
-        servers.append(RedisServer(folder, name, options))
+    def make(name="own", options=(), certificate=None):
+        servers.append(RedisServer(folder, name, options, certificate))
         return servers[-1]
     yield make
     for server in servers:

@@ -9,20 +9,36 @@ from waiting import wait_for
 
 
 class RedisServer:
-    """`start`, `kill`, `end` may be called again and again: socket and port stay the same."""
+    """`start`, `kill`, `end` may be called again and again: socket and port stay the same.
 
-    def __init__(self, folder, name="redis", options=()):
+    `certificate` is (certificate, key, authority): then `url` is a rediss:// one.
+    """
+
+    def __init__(self, folder, name="redis", options=(), certificate=None):
         self.folder = folder
         self.name = name
         self.options = list(options)
         self.path = str(folder / f"{name}.sock")
         self.port = free_port()
+        self.tls_port = free_port() if certificate else None
+        self.authority = None
+        if certificate:
+            pem, key, self.authority = certificate
+            self.options += ["--tls-port", self.tls_port, "--tls-cert-file", pem, "--tls-key-file", key,
+                             "--tls-ca-cert-file", self.authority, "--tls-auth-clients", "optional"]
         self.child = None
         self._clients = {}
 
     @property
     def url(self):
+        if self.tls_port:
+            return f"rediss://127.0.0.1:{self.tls_port}/0"
         return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def link(self):
+        """What [redis] needs to reach it."""
+        return {"url": self.url, **({"tls_ca": self.authority} if self.authority else {})}
 
     @property
     def unix_url(self):

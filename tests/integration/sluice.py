@@ -66,7 +66,7 @@ class Sluice:
         server = {"listen": f"unix:{self.path}", "workers": 1, "drain": "100ms", "log_level": "debug"}
         if IS_ROOT:
             server["socket_group"] = "www-data"
-        self.sections = {"server": server, "redis": {"url": redis.url} if redis else {}}
+        self.sections = {"server": server, "redis": redis.link if redis else {}}
         for section, keys in sections.items():
             self.sections.setdefault(section, {}).update(keys)
         self.write_config()

@@ -47,11 +47,11 @@ static struct pubsub fake_redis;
 static struct pubsub_subject *subjects[16];
 
 int
-pubsub_new(struct pubsub **out, uv_loop_t *loop, const struct redis_settings *rs,
+pubsub_new(struct pubsub **out, uv_loop_t *loop, struct topology *tp,
 	   const struct pubsub_ops *pubsub_ops, void *ctx)
 {
 	(void)loop;
-	(void)rs;
+	(void)tp;
 	fake_redis.ops = pubsub_ops;
 	fake_redis.ctx = ctx;
 	*out = &fake_redis;

@@ -336,7 +336,8 @@ add_rule(const char *command, const char *reply, size_t len, unsigned times)
 /* Our side: what came, as text */
 
 static struct redis_settings settings;
-static struct buf seen_events; /* "confirmed a|message a=x|" */
+static struct topology *topology; /* of the links of a test; made when it is asked for */
+static struct buf seen_events;    /* "confirmed a|message a=x|" */
 static void (*in_callback)(const char *event);
 
 static inline const char *
@@ -397,6 +398,14 @@ add_url_of_redis(const char *login, const char *rest)
 	add_url(text);
 }
 
+static inline struct topology *
+servers(void)
+{
+	if (topology == NULL)
+		assert_int_equal(topology_new(&topology, &settings), 0);
+	return topology;
+}
+
 static inline void
 fake_start(void)
 {
@@ -427,6 +436,8 @@ fake_stop(void)
 	uv_close((uv_handle_t *)&waker, NULL);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&loop), 0);
+	topology_free(topology);
+	topology = NULL;
 	redis_settings_fini(&settings);
 	buf_fini(&heard_commands);
 	buf_fini(&seen_events);

@@ -63,7 +63,7 @@ static void
 begin_commands(unsigned timeout_ms)
 {
 	add_url_of_redis("", "");
-	assert_int_equal(command_new(&command, &loop, &settings, timeout_ms), 0);
+	assert_int_equal(command_new(&command, &loop, servers(), timeout_ms), 0);
 	RUN_UNTIL(command_is_up(command));
 	buf_truncate(&heard_commands, 0);
 }
@@ -90,7 +90,7 @@ test_command_while_down(void **state)
 
 	(void)state;
 	add_url_of_redis("", "");
-	assert_int_equal(command_new(&command, &loop, &settings, 1000), 0);
+	assert_int_equal(command_new(&command, &loop, servers(), 1000), 0);
 	assert_int_equal(command_send(command, on_answer, NULL, 2, argv, NULL), -ENOTCONN);
 }
 

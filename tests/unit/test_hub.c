@@ -27,6 +27,7 @@ static const struct handler handler = {.name = "test", .open = open_ch, .message
 struct stage {
 	uv_loop_t loop;
 	struct redis_settings redis;
+	struct topology *topology;
 	struct feed_settings settings;
 	struct hub *hub;
 	struct feed_class class;
@@ -49,7 +50,8 @@ set_stage(void **state)
 					     .queue = 1000,
 					     .announce = true};
 	s->redis.prefix = no_name;
-	if (hub_new(&s->hub, &s->loop, &s->redis) < 0)
+	if (topology_new(&s->topology, &s->redis) < 0 ||
+	    hub_new(&s->hub, &s->loop, s->topology) < 0)
 		return -1;
 	*state = s;
 	return 0;
@@ -81,6 +83,7 @@ strike_stage(void **state)
 	feed_class_close(&s->class, END_DRAIN, on_class_closed);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&s->loop), 0);
+	topology_free(s->topology);
 	free(s);
 	return 0;
 }

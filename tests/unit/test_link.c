@@ -64,7 +64,7 @@ static const struct pubsub_ops pubsub_ops = {
 static void
 open_pubsub(void)
 {
-	assert_int_equal(pubsub_new(&pubsub, &loop, &settings, &pubsub_ops, NULL), 0);
+	assert_int_equal(pubsub_new(&pubsub, &loop, servers(), &pubsub_ops, NULL), 0);
 }
 
 static void
@@ -128,17 +128,17 @@ test_greeting(void **state)
 	static const struct {
 		const char *name, *login, *rest, *file, *want;
 	} cases[] = {
-	    {"nothing", "", "", NULL, "CLIENT SETNAME sluice|"},
-	    {"password", ":pw@", "", NULL, "AUTH pw|CLIENT SETNAME sluice|"},
-	    {"user", "u:pw@", "", NULL, "AUTH u pw|CLIENT SETNAME sluice|"},
-	    {"database", "", "?db=3", NULL, "SELECT 3|CLIENT SETNAME sluice|"},
-	    {"database 0", "", "?db=0", NULL, "CLIENT SETNAME sluice|"},
-	    {"all", "u:pw@", "?db=9", NULL, "AUTH u pw|SELECT 9|CLIENT SETNAME sluice|"},
-	    {"file", "", "", "secret\n", "AUTH secret|CLIENT SETNAME sluice|"},
-	    {"file of DOS", "", "", "secret\r\n", "AUTH secret|CLIENT SETNAME sluice|"},
-	    {"file without newline", "", "", "a b", "AUTH a b|CLIENT SETNAME sluice|"},
-	    {"user, and file", "u@", "", "secret\n", "AUTH u secret|CLIENT SETNAME sluice|"},
-	    {"password before file", ":pw@", "", "other\n", "AUTH pw|CLIENT SETNAME sluice|"},
+	    {"nothing", "", "", NULL, "CLIENT SETNAME sluice|ROLE|"},
+	    {"password", ":pw@", "", NULL, "AUTH pw|CLIENT SETNAME sluice|ROLE|"},
+	    {"user", "u:pw@", "", NULL, "AUTH u pw|CLIENT SETNAME sluice|ROLE|"},
+	    {"database", "", "?db=3", NULL, "SELECT 3|CLIENT SETNAME sluice|ROLE|"},
+	    {"database 0", "", "?db=0", NULL, "CLIENT SETNAME sluice|ROLE|"},
+	    {"all", "u:pw@", "?db=9", NULL, "AUTH u pw|SELECT 9|CLIENT SETNAME sluice|ROLE|"},
+	    {"file", "", "", "secret\n", "AUTH secret|CLIENT SETNAME sluice|ROLE|"},
+	    {"file of DOS", "", "", "secret\r\n", "AUTH secret|CLIENT SETNAME sluice|ROLE|"},
+	    {"file without newline", "", "", "a b", "AUTH a b|CLIENT SETNAME sluice|ROLE|"},
+	    {"user, and file", "u@", "", "secret\n", "AUTH u secret|CLIENT SETNAME sluice|ROLE|"},
+	    {"password before file", ":pw@", "", "other\n", "AUTH pw|CLIENT SETNAME sluice|ROLE|"},
 	};
 	size_t i;
 
@@ -246,7 +246,7 @@ test_password_file_comes_later(void **state)
 	fputs("later\n", f);
 	fclose(f);
 	RUN_UNTIL(pubsub_is_up(pubsub));
-	assert_string_equal(heard(), "AUTH later|CLIENT SETNAME sluice|");
+	assert_string_equal(heard(), "AUTH later|CLIENT SETNAME sluice|ROLE|");
 	unlink(path);
 }
 
@@ -396,7 +396,7 @@ test_log_lines(void **state)
 	assert_int_equal(count(text, "): connected\n"), 1);
 	assert_int_equal(count(text, "/r): AUTH is refused: WRONGPASS"), 1);
 	assert_int_equal(count(text, "/nonexistent/r): No such file or directory\n"), 2);
-	assert_int_equal(count(text, "/r): Server closed the connection\n"), 1);
+	assert_int_equal(count(text, "/r): it closed the connection\n"), 1);
 	assert_int_equal(count(text, "/r): AUTH is refused: ERR no password is set\n"), 1);
 	assert_int_equal(count(text, "\n"), 6);
 	assert_int_equal(count(text, "secret"), 0);
@@ -463,7 +463,7 @@ test_every_byte_value(void **state)
 	for (i = 0; i < sizeof(data); i++)
 		data[i] = (char)i;
 	add_url_of_redis("", "");
-	assert_int_equal(pubsub_new(&pubsub, &loop, &settings, &ops, NULL), 0);
+	assert_int_equal(pubsub_new(&pubsub, &loop, servers(), &ops, NULL), 0);
 	assert_int_equal(
 	    pubsub_subscribe(pubsub, &subject.remote, SUBJECT_CHANNEL, name, sizeof(name) - 1), 0);
 	RUN_UNTIL(has_seen("confirmed odd|"));
@@ -628,7 +628,7 @@ test_gone_while_away(void **state)
 	buf_truncate(&heard_commands, 0);
 	redis.hangs_up = false;
 	RUN_UNTIL(has_seen("confirmed p*|"));
-	assert_string_equal(heard(), "CLIENT SETNAME sluice|SUBSCRIBE b|PSUBSCRIBE p*|");
+	assert_string_equal(heard(), "CLIENT SETNAME sluice|ROLE|SUBSCRIBE b|PSUBSCRIBE p*|");
 	assert_string_equal(seen(), "confirmed b|lost|confirmed b|confirmed p*|");
 }
 
@@ -721,7 +721,7 @@ test_counts(void **state)
 	assert_int_equal(sum[COUNTER_REDIS_UP], 1);
 
 	/* New settings: another link takes the subjects over. */
-	assert_int_equal(pubsub_new(&other, &loop, &settings, &pubsub_ops, NULL), 0);
+	assert_int_equal(pubsub_new(&other, &loop, servers(), &pubsub_ops, NULL), 0);
 	pubsub_adopt(other, pubsub);
 	pubsub_free(pubsub);
 	pubsub = other;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "redis/link.h"
+#include "redis/settings.h"
 
 static const char *
 shown(const char *text)
@@ -84,7 +84,7 @@ test_refused(void **state)
 	    {"empty", "", "redis://"},
 	    {"no scheme", "localhost:6379", "redis://"},
 	    {"another scheme", "http://h", "redis://"},
-	    {"TLS", "rediss://h", "stunnel"},
+	    {"TLS without a host", "rediss://", "rediss:// for TLS"},
 	    {"no host", "redis://", "redis://"},
 	    {"port without host", "redis://:6379", "redis://"},
 	    {"database without host", "redis:///0", "redis://"},

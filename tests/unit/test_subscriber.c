@@ -24,6 +24,7 @@ static const struct handler handler = {.name = "test", .open = open_ch};
 struct stage {
 	uv_loop_t loop;
 	struct redis_settings redis;
+	struct topology *topology;
 	struct feed_settings settings;
 	struct hub *hub;
 	struct feed_class class;
@@ -311,13 +312,15 @@ try(enum overflow overflow)
 					     .overflow = overflow,
 					     .announce = true};
 	s->redis.prefix = no_name;
-	assert_int_equal(hub_new(&s->hub, &s->loop, &s->redis), 0);
+	assert_int_equal(topology_new(&s->topology, &s->redis), 0);
+	assert_int_equal(hub_new(&s->hub, &s->loop, s->topology), 0);
 	feed_class_init(&s->class, s->hub, &handler, &s->settings, NULL);
 	all_orders(s);
 	random_orders(s);
 	feed_class_close(&s->class, END_DRAIN, on_class_closed);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&s->loop), 0);
+	topology_free(s->topology);
 	free(s);
 }
 
