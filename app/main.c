@@ -18,6 +18,7 @@
 #include "fcgi/listen.h"
 #include "fcgi/server.h"
 #include "supervisor.h"
+#include "upgrade.h"
 #include "worker.h"
 
 static const char usage[] =
@@ -137,6 +138,8 @@ drop_privileges(const struct config *cfg)
 		logger_error("[server] group: there is no group %s", cfg->server.group);
 		return -1;
 	}
+	if (pw != NULL && logger_give(pw->pw_uid) < 0)
+		logger_warn("[server] log: cannot give it to %s: %s", pw->pw_name, strerror(errno));
 	gid = pw != NULL ? pw->pw_gid : getegid();
 	if (gr != NULL)
 		gid = gr->gr_gid;
@@ -147,6 +150,10 @@ drop_privileges(const struct config *cfg)
 		logger_error("[server] user, group: cannot become them: %s", strerror(errno));
 		return -1;
 	}
+	if (!logger_may_reopen())
+		logger_warn("[server] log: %s may not write the folder of %s: a file that is moved "
+			    "away cannot be opened anew (USR1)",
+			    pw != NULL ? pw->pw_name : "the group", cfg->server.log);
 	return 0;
 }
 
@@ -170,27 +177,20 @@ serve_fastcgi(struct config *cfg, const char *path, const char *address)
 				     .group = cfg->server.socket_group};
 	struct listener listener;
 	char why[512];
-	pid_t self = getpid();
-	int status;
 
-	supervisor_block_signals();
 	if (listen_open(&listener, &ls, why, sizeof(why)) < 0) {
 		fprintf(stderr, "sluice: %s\n", why);
 		config_free(cfg);
 		return 1;
 	}
 	if (drop_privileges(cfg) < 0) {
+		listen_close(&listener);
 		config_free(cfg);
 		return 1;
 	}
 	logger_info("sluice " SLUICE_VERSION " serves %zu routes with %u workers", cfg->n_routes,
 		    cfg->server.workers);
-	status = supervisor_run(cfg, path, listener.fd);
-	if (getpid() == self)
-		listen_close(&listener);
-	else
-		listen_forget(&listener);
-	return status;
+	return supervisor_run(cfg, path, &listener);
 }
 
 static int
@@ -203,6 +203,7 @@ cmd_serve(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	supervisor_block_signals(); /* one that comes too early waits, whatever it would do now */
 	path = config_path(opt.config);
 	if (config_load(&cfg, path, stderr) < 0)
 		return 1;
@@ -236,6 +237,7 @@ main(int argc, char **argv)
 	size_t i;
 
 	fill_standard_descriptors();
+	upgrade_remember(argv);
 
 	if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
 		puts("sluice " SLUICE_VERSION);

@@ -1,40 +1,63 @@
 #include "supervisor.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/board.h"
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
 #include "base/quota.h"
+#include "notify.h"
+#include "upgrade.h"
 #include "worker.h"
 
 enum {
-	YOUNG_MS = 1000,   /* a worker that dies younger than this is replaced after a pause */
-	PAUSE_MS = 500,    /* so that one which cannot live does not take the machine */
-	PATIENCE_MS = 1500 /* beyond the drain, then SIGKILL */
+	/*
+	 * A worker that dies so young, and its successor too, is replaced after a pause that
+	 * doubles, so that one which cannot live does not take the machine.
+	 */
+	YOUNG_MS = 5000,
+	NEWBORN_MS = 1000, /* younger than this, there is a pause at once */
+	PAUSE_MS = 500,
+	PAUSE_MAX_MS = 8000,
+	CRASHES = 3,        /* so many in a row are told, in health too */
+	PATIENCE_MS = 1500, /* beyond the drain, then SIGKILL */
+	ABORT_MS = 1000,    /* from SIGABRT, which leaves a core, to SIGKILL */
+	TICK_MS = 250,
+	START_TICK_MS = 20, /* until all workers serve */
 };
 
 struct slot {
 	pid_t pid; /* 0: no worker */
 	uint64_t started_ms;
 	uint64_t restart_ms; /* not before */
+	uint64_t beats;      /* when last looked at */
+	uint64_t silent_ms;  /* for how long they have not changed, as far as we turned ourselves */
+	uint64_t aborted_ms; /* when it was told to die for it; 0: it was not */
+	unsigned n_crashes;  /* in a row, each young */
 };
 
 struct supervisor {
 	struct config *cfg;
 	const char *config_path;
-	int listen_fd;
+	struct listener *listener;
 	struct slot *slots;
 	unsigned n_slots;
-	sigset_t handled;
+	int signal_fd;
+	struct upgrade upgrade;
+	uint64_t looked_ms; /* at the workers' beats */
+	uint64_t told_ms;   /* the service manager, that all is well */
+	bool is_ready;      /* all workers have served */
 	bool is_stopping;
 	bool is_worker; /* this is the child, and its work is done */
 	int status;
@@ -42,7 +65,7 @@ struct supervisor {
 };
 
 static void
-be_worker(struct supervisor *s, unsigned n)
+be_worker(struct supervisor *s, unsigned n, pid_t parent)
 {
 	struct config *cfg = s->cfg;
 
@@ -51,11 +74,17 @@ be_worker(struct supervisor *s, unsigned n)
 	 * that looks whether it has to start us again would find the socket served.
 	 */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0); /* it died before the line above */
+	close(s->signal_fd);
+	upgrade_forget(&s->upgrade, false);
+	upgrade_drop();
 	counters_use(n);
 	quota_use(n);
+	board_use(n);
 	s->cfg = NULL; /* the worker takes it */
 	s->is_worker = true;
-	s->status = worker_run(cfg, s->config_path, s->listen_fd);
+	s->status = worker_run(cfg, s->config_path, s->listener->fd);
 }
 
 /* Returns in the supervisor; and in the child when that has served, is_worker. */
@@ -63,12 +92,12 @@ static void
 start_worker(struct supervisor *s, unsigned n)
 {
 	struct slot *slot = &s->slots[n];
-	pid_t parent = getpid(), pid = fork();
+	pid_t parent = getpid(), pid;
 
+	board_begins(n);
+	pid = fork();
 	if (pid == 0) {
-		if (getppid() != parent)
-			_exit(0); /* the supervisor died before prctl() could tell */
-		be_worker(s, n);
+		be_worker(s, n, parent);
 		return;
 	}
 	if (pid < 0) {
@@ -78,7 +107,8 @@ start_worker(struct supervisor *s, unsigned n)
 	}
 	slot->pid = pid;
 	slot->started_ms = clock_ms();
-	slot->restart_ms = 0;
+	slot->beats = board_beats(n);
+	slot->restart_ms = slot->silent_ms = slot->aborted_ms = 0;
 }
 
 static void
@@ -103,20 +133,71 @@ log_death(pid_t pid, int status)
 }
 
 static void
+count_death(const struct slot *slot)
+{
+	enum board_fact fact = slot->aborted_ms > 0 ? BOARD_HUNG : BOARD_DIED;
+
+	board_set(fact, board_get(fact) + 1);
+}
+
+static void
+tell_crashing(const struct supervisor *s)
+{
+	unsigned n, n_crashing = 0;
+
+	for (n = 0; n < s->n_slots; n++)
+		n_crashing += s->slots[n].n_crashes >= CRASHES;
+	board_set(BOARD_CRASHING, n_crashing);
+}
+
+/* When the next one may begin. */
+static void
+plan_restart(struct supervisor *s, struct slot *slot)
+{
+	uint64_t now = clock_ms(), age = now - slot->started_ms, pause;
+
+	slot->n_crashes = age < YOUNG_MS ? slot->n_crashes + 1 : 0;
+	pause = age < NEWBORN_MS ? PAUSE_MS : 0;
+	if (slot->n_crashes > 1)
+		pause = (uint64_t)PAUSE_MS << (slot->n_crashes < 6 ? slot->n_crashes - 1 : 5);
+	if (pause > PAUSE_MAX_MS)
+		pause = PAUSE_MAX_MS;
+	slot->restart_ms = now + pause;
+	if (slot->n_crashes >= CRASHES)
+		logger_error("a worker has died %u times in a row, each within %d s of its start: "
+			     "the next one starts in %u ms",
+			     slot->n_crashes, YOUNG_MS / 1000, (unsigned)pause);
+	tell_crashing(s);
+}
+
+static void
+on_upgrade_failed(struct supervisor *s, const char *why)
+{
+	logger_error("USR2: the new program %s; this one goes on", why);
+	upgrade_forget(&s->upgrade, true);
+}
+
+static void
 on_death(struct supervisor *s, pid_t pid, int status)
 {
-	uint64_t now = clock_ms();
 	unsigned n;
 
+	if (pid == s->upgrade.pid) {
+		s->upgrade.pid = 0;
+		on_upgrade_failed(s, "has ended before it served");
+		return;
+	}
 	for (n = 0; n < s->n_slots && s->slots[n].pid != pid; n++)
 		;
 	if (n == s->n_slots)
 		return;
 	s->slots[n].pid = 0;
+	board_left(n);
 	if (s->is_stopping)
 		return;
 	log_death(pid, status);
-	s->slots[n].restart_ms = now - s->slots[n].started_ms < YOUNG_MS ? now + PAUSE_MS : now;
+	count_death(&s->slots[n]);
+	plan_restart(s, &s->slots[n]);
 }
 
 static void
@@ -172,33 +253,55 @@ warn_of_restart(const struct supervisor *s, const struct config *cfg)
 		logger_warn("[server] user, group: others take effect at the next start");
 }
 
+static void
+log_faults(char *faults)
+{
+	char *line, *save = NULL;
+
+	for (line = strtok_r(faults, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+		logger_error("%s", line);
+}
+
+static void
+take_over(struct supervisor *s, struct config *cfg)
+{
+	unsigned n;
+
+	warn_of_restart(s, cfg);
+	if (logger_open(cfg->server.log, cfg->server.log_level, cfg->server.log_format) < 0)
+		logger_warn("cannot open the log %s: the old one goes on", cfg->server.log);
+	config_free(s->cfg);
+	s->cfg = cfg;
+	for (n = 0; n < s->n_slots; n++)
+		s->slots[n].silent_ms = 0; /* reading it takes a worker a while */
+	tell_workers(s, SIGHUP);
+}
+
 /* Checked here once, so that a faulty file is refused once and reaches no worker. */
 static void
 reload(struct supervisor *s)
 {
+	enum board_fact fact = BOARD_REFUSED;
 	struct config *cfg = NULL;
-	char *faults = NULL, *line, *save = NULL;
+	char *faults = NULL;
 	size_t len;
 	FILE *f = open_memstream(&faults, &len);
 
 	if (f == NULL)
 		return;
+	notify_reloading();
 	if (config_load(&cfg, s->config_path, f) < 0)
 		cfg = NULL;
 	fclose(f);
 	if (cfg == NULL) {
-		for (line = strtok_r(faults, "\n", &save); line != NULL;
-		     line = strtok_r(NULL, "\n", &save))
-			logger_error("%s", line);
+		log_faults(faults);
 		logger_error("%s is refused; the old configuration goes on", s->config_path);
 	} else {
-		warn_of_restart(s, cfg);
-		if (logger_open(cfg->server.log, cfg->server.log_level, cfg->server.log_format) < 0)
-			logger_warn("cannot open the log %s: the old one goes on", cfg->server.log);
-		config_free(s->cfg);
-		s->cfg = cfg;
-		tell_workers(s, SIGHUP);
+		take_over(s, cfg);
+		fact = BOARD_RELOADS;
 	}
+	board_set(fact, board_get(fact) + 1);
+	notify_ready();
 	free(faults);
 }
 
@@ -206,14 +309,54 @@ static void
 stop(struct supervisor *s)
 {
 	logger_info(s->is_stopping ? "stopping at once" : "stopping");
-	tell_workers(s, SIGTERM);
-	if (!s->is_stopping)
+	if (!s->is_stopping) {
 		s->kill_ms = clock_ms() + s->cfg->server.drain_ms + PATIENCE_MS;
+		board_set(BOARD_DRAINING, 1);
+		if (s->upgrade.pid > 0)
+			upgrade_forget(&s->upgrade, true);
+		if (board_get(BOARD_SUCCEEDED) == 0)
+			notify_stopping();
+	}
+	tell_workers(s, SIGTERM);
 	s->is_stopping = true;
 }
 
+/* The new program has the socket, and serves. */
 static void
-on_signal(struct supervisor *s, int signum)
+give_way(struct supervisor *s)
+{
+	logger_info("USR2: process %d serves; this one drains", (int)s->upgrade.pid);
+	notify_main_pid(s->upgrade.pid);
+	upgrade_forget(&s->upgrade, false);
+	listen_forget(s->listener); /* the path is the new one's to remove */
+	board_set(BOARD_SUCCEEDED, 1);
+	stop(s);
+}
+
+static void
+begin_upgrade(struct supervisor *s)
+{
+	const char *why = NULL;
+	int rc;
+
+	if (s->is_stopping)
+		why = "it is ending";
+	else if (s->upgrade.pid > 0)
+		why = "another one is being started";
+	else if (s->listener->origin == LISTEN_WEB_SERVER)
+		why = "a web server has started this one, and would not know of another";
+	else if (getpid() == 1)
+		why = "this is the first process, with whose end the container ends";
+	else if ((rc = upgrade_begin(&s->upgrade, s->listener)) < 0)
+		why = strerror(-rc);
+	if (why != NULL)
+		logger_error("USR2: no new program is started: %s", why);
+	else
+		logger_info("USR2: process %d is to take over", (int)s->upgrade.pid);
+}
+
+static void
+on_signal(struct supervisor *s, uint32_t signum)
 {
 	switch (signum) {
 	case SIGHUP:
@@ -224,6 +367,9 @@ on_signal(struct supervisor *s, int signum)
 			logger_error("cannot reopen the log %s", s->cfg->server.log);
 		tell_workers(s, SIGUSR1);
 		break;
+	case SIGUSR2:
+		begin_upgrade(s);
+		break;
 	case SIGTERM:
 	case SIGINT:
 		stop(s);
@@ -233,33 +379,125 @@ on_signal(struct supervisor *s, int signum)
 	}
 }
 
-/* How long nothing is due; -1 for ever. */
-static int64_t
-next_due_ms(const struct supervisor *s)
+/* Workers that hang */
+
+static void
+end_hung(struct slot *slot, uint64_t now)
 {
-	uint64_t now = clock_ms(), due = UINT64_MAX;
+	if (slot->aborted_ms == 0) {
+		logger_error("worker %d has not turned for %u ms: it is ended", (int)slot->pid,
+			     (unsigned)slot->silent_ms);
+		kill(slot->pid, SIGABRT);
+		slot->aborted_ms = now;
+	} else if (now - slot->aborted_ms >= ABORT_MS) {
+		kill(slot->pid, SIGKILL);
+	}
+}
+
+/*
+ * Time in which this process did not turn is nobody's fault: the machine slept, or all of it was
+ * stopped. So a look adds no more than two ticks to what a worker is charged.
+ */
+static void
+look_at_workers(struct supervisor *s)
+{
+	uint64_t now = clock_ms(), passed = now - s->looked_ms, beats;
 	unsigned n;
 
-	if (s->is_stopping)
+	if (passed < TICK_MS)
+		return;
+	s->looked_ms = now;
+	if (passed > (uint64_t)2 * TICK_MS)
+		passed = (uint64_t)2 * TICK_MS;
+	for (n = 0; n < s->n_slots; n++) {
+		struct slot *slot = &s->slots[n];
+
+		beats = board_beats(n);
+		slot->silent_ms = beats == slot->beats ? slot->silent_ms + passed : 0;
+		slot->beats = beats;
+		if (slot->pid > 0 && s->cfg->server.watchdog_ms > 0 && !s->is_stopping &&
+		    (slot->aborted_ms > 0 || slot->silent_ms >= s->cfg->server.watchdog_ms))
+			end_hung(slot, now);
+		if (slot->n_crashes > 0 && slot->pid > 0 && now - slot->started_ms >= YOUNG_MS)
+			slot->n_crashes = 0;
+	}
+	tell_crashing(s);
+}
+
+static void
+look_whether_ready(struct supervisor *s)
+{
+	unsigned n;
+
+	for (n = 0; n < s->n_slots && board_serves(n); n++)
+		;
+	if (s->is_ready || n < s->n_slots)
+		return;
+	s->is_ready = true;
+	notify_ready();
+	upgrade_tell();
+}
+
+/* The service manager's watchdog is fed only while every worker turns. */
+static void
+tell_alive(struct supervisor *s)
+{
+	uint64_t every_ms = notify_alive_ms(), now = clock_ms();
+	unsigned n;
+
+	if (every_ms == 0 || now - s->told_ms < every_ms)
+		return;
+	for (n = 0; n < s->n_slots; n++) {
+		if (s->slots[n].silent_ms > (uint64_t)4 * TICK_MS && s->slots[n].pid > 0)
+			return;
+	}
+	s->told_ms = now;
+	notify_alive();
+}
+
+static void
+look_at_upgrade(struct supervisor *s)
+{
+	struct pollfd pfd = {.fd = s->upgrade.ready_fd, .events = POLLIN};
+
+	if (s->upgrade.pid == 0)
+		return;
+	if (poll(&pfd, 1, 0) == 1) {
+		if (upgrade_look(&s->upgrade))
+			give_way(s);
+		else
+			on_upgrade_failed(s, "has ended before it served");
+	} else if (clock_ms() >= s->upgrade.deadline_ms) {
+		on_upgrade_failed(s, "does not serve within 10 s");
+	}
+}
+
+/* How long nothing is due, in ms. */
+static int
+next_due_ms(const struct supervisor *s)
+{
+	uint64_t now = clock_ms(), due = now + (s->is_ready ? TICK_MS : START_TICK_MS);
+	unsigned n;
+
+	if (s->is_stopping && s->kill_ms < due)
 		due = s->kill_ms;
 	for (n = 0; n < s->n_slots && !s->is_stopping; n++) {
 		if (s->slots[n].pid == 0 && s->slots[n].restart_ms < due)
 			due = s->slots[n].restart_ms;
 	}
-	if (due == UINT64_MAX)
-		return -1;
-	return due > now ? (int64_t)(due - now) : 0;
+	return due > now ? (int)(due - now) : 0;
 }
 
 static void
 wait_for_signal(struct supervisor *s)
 {
-	int64_t ms = next_due_ms(s);
-	struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-	int signum = ms < 0 ? sigwaitinfo(&s->handled, NULL) : sigtimedwait(&s->handled, NULL, &ts);
+	struct pollfd pfds[] = {{.fd = s->signal_fd, .events = POLLIN},
+				{.fd = s->upgrade.ready_fd, .events = POLLIN}};
+	struct signalfd_siginfo info;
 
-	if (signum > 0)
-		on_signal(s, signum);
+	if (poll(pfds, 2, next_due_ms(s)) > 0 && (pfds[0].revents & POLLIN) != 0 &&
+	    read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
+		on_signal(s, info.ssi_signo);
 	if (s->is_stopping && clock_ms() >= s->kill_ms)
 		tell_workers(s, SIGKILL);
 }
@@ -272,6 +510,7 @@ list_signals(sigset_t *set)
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGHUP);
 	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGUSR2);
 	sigaddset(set, SIGCHLD);
 }
 
@@ -284,29 +523,64 @@ supervisor_block_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+static int
+begin(struct supervisor *s)
+{
+	sigset_t set;
+	int rc;
+
+	list_signals(&set);
+	s->signal_fd = -1;
+	if ((rc = counters_open(s->n_slots)) < 0 || (rc = quota_open(s->n_slots)) < 0 ||
+	    (rc = board_open(s->n_slots)) < 0)
+		return rc;
+	if ((s->slots = calloc(s->n_slots, sizeof(*s->slots))) == NULL)
+		return -ENOMEM;
+	if ((s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
+		return -errno;
+	s->looked_ms = clock_ms();
+	return 0;
+}
+
+/* One look at everything. In a child it returns at once when that has served. */
+static void
+turn(struct supervisor *s)
+{
+	wait_for_signal(s);
+	reap(s);
+	look_at_upgrade(s);
+	look_at_workers(s);
+	look_whether_ready(s);
+	tell_alive(s);
+}
+
 int
-supervisor_run(struct config *cfg, const char *config_path, int listen_fd)
+supervisor_run(struct config *cfg, const char *config_path, struct listener *listener)
 {
 	struct supervisor s = {.cfg = cfg,
 			       .config_path = config_path,
-			       .listen_fd = listen_fd,
-			       .n_slots = cfg->server.workers};
+			       .listener = listener,
+			       .n_slots = cfg->server.workers,
+			       .upgrade = {.ready_fd = -1}};
+	int rc = begin(&s);
 
-	if (counters_open(s.n_slots) < 0 || quota_open(s.n_slots) < 0 ||
-	    (s.slots = calloc(s.n_slots, sizeof(*s.slots))) == NULL) {
-		logger_error("out of memory");
-		config_free(cfg);
-		return 1;
+	if (rc < 0) {
+		logger_error("cannot begin: %s", strerror(-rc));
+		s.status = 1;
 	}
-	list_signals(&s.handled);
-	for (;;) {
+	while (rc == 0) {
 		start_due(&s);
 		if (s.is_worker || (s.is_stopping && !any_alive(&s)))
 			break;
-		wait_for_signal(&s);
-		reap(&s);
+		turn(&s);
 	}
+	if (!s.is_worker)
+		close(s.signal_fd);
 	free(s.slots);
 	config_free(s.cfg);
+	if (s.is_worker)
+		listen_forget(listener);
+	else
+		listen_close(listener);
 	return s.status;
 }

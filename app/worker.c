@@ -7,6 +7,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "base/board.h"
 #include "base/counters.h"
 #include "base/logger.h"
 #include "fcgi/server.h"
@@ -20,6 +21,7 @@ enum {
 	/* After the drain: short answers on their way, and clients that do not read their end. */
 	FLUSH_MS = 700,
 	FLUSH_TICK_MS = 20,
+	BEAT_MS = 250, /* how often the supervisor hears at least that the loop turns */
 	N_SIGNALS = 4,
 };
 
@@ -37,6 +39,7 @@ struct worker {
 	struct server *server;
 	struct cgi *cgi;
 	uv_signal_t on[N_SIGNALS];
+	uv_timer_t beat;
 	uv_timer_t flush;
 	uint64_t flush_until_ms;
 	bool is_draining;
@@ -162,7 +165,10 @@ set_redis(struct worker *w, struct config *cfg)
 	    command_new(&command, &w->loop, tp, COMMAND_TIMEOUT_MS) < 0 ||
 	    hub_set_redis(w->hub, tp) < 0) {
 		logger_error("out of memory: cannot connect to Redis anew");
+		command_free(command);
+		free_redis_settings(rs);
 		stop_loop(w); /* the supervisor starts another worker */
+		return;
 	}
 	hub_set_command(w->hub, command);
 	command_free(w->command);
@@ -207,6 +213,14 @@ reload(struct worker *w)
 }
 
 static void
+on_beat(uv_timer_t *timer)
+{
+	(void)timer;
+	board_beat();
+	board_redis(worker_redis_is_up());
+}
+
+static void
 on_flush_tick(uv_timer_t *timer)
 {
 	struct worker *w = timer->data;
@@ -232,8 +246,11 @@ drain(struct worker *w)
 	w->is_draining = true;
 	logger_info("draining %zu subscribers over %u ms", hub_n_subscribers(w->hub),
 		    w->cfg->server.drain_ms);
-	if (w->server != NULL)
-		server_stop_accepting(w->server);
+	board_serve(false);
+	if (w->server != NULL && board_get(BOARD_SUCCEEDED) != 0)
+		server_stop_accepting(w->server); /* the other program has what comes */
+	else if (w->server != NULL)
+		server_leave(w->server);
 	hub_drain(w->hub, w->cfg->server.drain_ms, END_DRAIN, on_drained, w);
 	w->flush_until_ms = uv_now(&w->loop) + w->cfg->server.drain_ms + FLUSH_MS;
 	uv_timer_start(&w->flush, on_flush_tick, 0, FLUSH_TICK_MS);
@@ -272,6 +289,8 @@ watch_signals(struct worker *w)
 	for (i = 0; i < N_SIGNALS; i++)
 		sigaddset(&set, signals[i]);
 	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGUSR2);
+	signal(SIGUSR2, SIG_IGN); /* what a group is told is the supervisor's to answer */
 	sigprocmask(SIG_UNBLOCK, &set, NULL); /* the supervisor had them blocked until now */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a full log file must not end the streams */
@@ -344,6 +363,7 @@ end(struct worker *w)
 	for (i = 0; i < N_SIGNALS; i++)
 		uv_close((uv_handle_t *)&w->on[i], NULL);
 	uv_close((uv_handle_t *)&w->flush, NULL);
+	uv_close((uv_handle_t *)&w->beat, NULL);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&w->loop);
 	topology_free(w->topology);
@@ -365,11 +385,15 @@ worker_run(struct config *cfg, const char *config_path, int listen_fd)
 	}
 	uv_timer_init(&w.loop, &w.flush);
 	w.flush.data = &w;
+	uv_timer_init(&w.loop, &w.beat);
 	watch_signals(&w);
-	if ((rc = begin(&w, listen_fd)) < 0)
+	if ((rc = begin(&w, listen_fd)) < 0) {
 		logger_error("cannot begin: %s", strerror(-rc));
-	else
+	} else {
+		board_serve(true);
+		uv_timer_start(&w.beat, on_beat, 0, BEAT_MS);
 		uv_run(&w.loop, UV_RUN_DEFAULT);
+	}
 	end(&w);
 	return rc < 0 ? 1 : 0;
 }

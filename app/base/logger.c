@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -107,6 +108,25 @@ logger_reopen(void)
 	close(logger.fd);
 	logger.fd = fd;
 	return 0;
+}
+
+int
+logger_give(uid_t uid)
+{
+	return logger.path != NULL ? fchown(logger.fd, uid, (gid_t)-1) : 0;
+}
+
+bool
+logger_may_reopen(void)
+{
+	const char *slash = logger.path != NULL ? strrchr(logger.path, '/') : NULL;
+	char dir[PATH_MAX];
+
+	if (slash == NULL)
+		return true;
+	snprintf(dir, sizeof(dir), "%.*s", slash > logger.path ? (int)(slash - logger.path) : 1,
+		 logger.path);
+	return faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == 0;
 }
 
 /* What is not printable ASCII is shown as \xNN; JSON needs the backslash itself doubled. */

@@ -11,6 +11,7 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum logger_level { LOGGER_ERROR, LOGGER_WARN, LOGGER_INFO, LOGGER_DEBUG };
 enum logger_format { LOGGER_TEXT, LOGGER_JSON };
@@ -23,6 +24,11 @@ enum logger_format { LOGGER_TEXT, LOGGER_JSON };
  */
 int logger_open(const char *to, enum logger_level level, enum logger_format format);
 int logger_reopen(void); /* for SIGUSR1: the same path anew. 0 or a negative errno. */
+
+/* logger_give - make the log's file, if it is one, another's, who will open it anew. 0, or -1 and
+ * errno. */
+int logger_give(uid_t uid);
+bool logger_may_reopen(void); /* could logger_reopen() make a new file? */
 
 void logger_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void logger_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

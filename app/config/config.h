@@ -25,6 +25,7 @@ struct config {
 		unsigned workers;
 		char *user, *group; /* NULL: stay */
 		unsigned drain_ms;
+		unsigned watchdog_ms;  /* 0: never */
 		char *log;
 		enum logger_level log_level;
 		enum logger_format log_format;

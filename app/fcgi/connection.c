@@ -363,7 +363,8 @@ leave(struct connection *conn)
 static void
 end_response(struct connection *conn)
 {
-	bool keep = conn->walk.keep && conn->walk.phase == RECORD_WHOLE && conn->srv->is_accepting;
+	bool keep =
+	    conn->walk.keep && conn->walk.phase == RECORD_WHOLE && !conn->srv->limits.is_leaving;
 
 	subscriber_close(&conn->sub);
 	fifo_del(&conn->due);

@@ -38,6 +38,8 @@ struct server {
 	uv_timer_t pause;
 	struct logger_pause log_accept, log_fault;
 	bool is_accepting;
+	uint64_t yielding_ms;        /* since when others are let go first; 0: they are not */
+	uint64_t yielding_mark;      /* board_others_mark() when one of them last did */
 	unsigned n_handles;          /* libuv still holds them */
 	void (*on_freed)(void *arg); /* set by server_free() */
 	void *freed_arg;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +17,19 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SYSTEMD_FD = 3 };
+#include "base/clock.h"
+#include "fcgi/pairs.h"
+#include "fcgi/record.h"
+
+enum {
+	SYSTEMD_FD = 3,
+	TAKE_OVER_MS = 1000, /* how long a socket must be in use to be somebody's for good */
+	LOOK_AGAIN_MS = 20,
+	ANSWER_MS = 200,
+};
+
+/* From a Sluice that has executed itself anew: DEVICE:INODE:PATH of the socket to remove. */
+static const char handed_path[] = "SLUICE_SOCKET";
 
 /* Write the line for the operator, and hand the error through. */
 __attribute__((format(printf, 4, 5))) static int
@@ -77,44 +90,91 @@ inherit(struct listener *out, char *why, size_t why_len)
 	const char *fds = systemd_sockets();
 	int rc;
 
-	if (is_listening(STDIN_FILENO))
+	if (getenv(handed_path) == NULL && is_listening(STDIN_FILENO)) {
 		out->fd = STDIN_FILENO;
-	else if (fds == NULL)
+		out->origin = LISTEN_WEB_SERVER;
+	} else if (fds == NULL)
 		return fault(why, why_len, -ENOTSOCK,
 			     "no address to listen on, and neither descriptor 0 nor LISTEN_FDS is "
 			     "a listening socket");
 	else if (strcmp(fds, "1") != 0)
 		return fault(why, why_len, -EINVAL,
 			     "LISTEN_FDS is %s: one socket is taken, not more", fds);
-	else
+	else {
 		out->fd = SYSTEMD_FD;
+		out->origin = LISTEN_SYSTEMD;
+	}
 	if ((rc = set_flags(out->fd)) < 0)
 		return fault(why, why_len, rc, "inherited descriptor %d: %s", out->fd,
 			     strerror(-rc));
 	return 0;
 }
 
-/* Does anybody answer there? */
-static bool
-is_answered(const struct sockaddr_un *sa)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool is_up;
+enum owner {
+	OWNER_NONE,   /* no such socket, or nobody answers */
+	OWNER_LEAVES, /* a Sluice that drains */
+	OWNER_STAYS,
+	OWNER_UNSURE /* it took the connection and let it go without an answer */
+};
 
-	if (fd < 0)
-		return true; /* who cannot look, must not take it away */
-	/* EAGAIN is a full backlog; EACCES and the like are somebody else's. */
-	is_up = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 ||
-		(errno != ECONNREFUSED && errno != ENOENT);
-	close(fd);
-	return is_up;
+/* FCGI_GET_VALUES: what a Sluice says of itself besides what the standard asks. */
+static enum owner
+ask_owner(int fd)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	struct buf question;
+	FCGI_Header head;
+	char answer[256];
+	ssize_t n = -1;
+
+	buf_init(&question, sizeof(answer));
+	record_head(&head, FCGI_GET_VALUES, FCGI_NULL_REQUEST_ID, 2 + sizeof(RECORD_STATE) - 1);
+	if (buf_put(&question, &head, sizeof(head)) == 0 &&
+	    pairs_put(&question, RECORD_STATE, sizeof(RECORD_STATE) - 1, "", 0) == 0 &&
+	    buf_put(&question, "\0\0\0\0\0\0\0", head.paddingLength) == 0)
+		n = send(fd, question.p, question.len, MSG_NOSIGNAL);
+	buf_fini(&question);
+	if (n < 0)
+		return OWNER_UNSURE;
+	if (poll(&pfd, 1, ANSWER_MS) != 1)
+		return OWNER_STAYS;
+	if ((n = recv(fd, answer, sizeof(answer), 0)) <= 0)
+		return OWNER_UNSURE;
+	return memmem(answer, (size_t)n, RECORD_LEAVES, sizeof(RECORD_LEAVES) - 1) != NULL
+		   ? OWNER_LEAVES
+		   : OWNER_STAYS;
 }
 
-/* Only a socket that nobody answers on is removed. */
+static enum owner
+find_owner_of(const struct sockaddr_un *sa)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	enum owner owner;
+
+	if (fd < 0)
+		return OWNER_STAYS; /* who cannot look, must not take it away */
+	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0)
+		owner = ask_owner(fd);
+	else if (errno == ECONNREFUSED || errno == ENOENT)
+		owner = OWNER_NONE;
+	else
+		owner =
+		    OWNER_STAYS; /* EAGAIN is a full backlog; EACCES and the like are another's */
+	close(fd);
+	return owner;
+}
+
+/*
+ * May the path be taken? One that is in use is looked at again for a while: the workers of a
+ * supervisor that was killed outlive it by an instant, and one that was told to end may not have
+ * heard of it yet.
+ */
 static int
-clear_path(const struct sockaddr_un *sa, char *why, size_t why_len)
+check_path(const struct sockaddr_un *sa, char *why, size_t why_len)
 {
 	const char *path = sa->sun_path;
+	uint64_t until = clock_ms() + TAKE_OVER_MS;
+	enum owner owner;
 	struct stat st;
 
 	if (lstat(path, &st) < 0) {
@@ -125,11 +185,11 @@ clear_path(const struct sockaddr_un *sa, char *why, size_t why_len)
 	if (!S_ISSOCK(st.st_mode))
 		return fault(why, why_len, -EEXIST,
 			     "unix:%s: there is a file of that name, and it is no socket", path);
-	if (is_answered(sa))
-		return fault(why, why_len, -EADDRINUSE, "unix:%s: already in use", path);
-	if (unlink(path) < 0)
-		return fault(why, why_len, -errno, "unix:%s: cannot remove the stale socket: %s",
-			     path, strerror(errno));
+	while ((owner = find_owner_of(sa)) == OWNER_STAYS || owner == OWNER_UNSURE) {
+		if (clock_ms() >= until)
+			return fault(why, why_len, -EADDRINUSE, "unix:%s: already in use", path);
+		poll(NULL, 0, LOOK_AGAIN_MS);
+	}
 	return 0;
 }
 
@@ -206,42 +266,93 @@ start_listening(struct listener *out, int fd)
 	return 0;
 }
 
+/* A name beside the path; the path itself, if that would be too long. */
+static void
+name_beside(struct sockaddr_un *out, const struct sockaddr_un *sa)
+{
+	const char *slash = strrchr(sa->sun_path, '/');
+	int dir = slash != NULL ? (int)(slash + 1 - sa->sun_path) : 0;
+	char name[sizeof(sa->sun_path) + 32];
+	int len = snprintf(name, sizeof(name), "%.*s.s%ld", dir, sa->sun_path, (long)getpid());
+
+	*out = *sa;
+	if (len > 0 && (size_t)len < sizeof(out->sun_path))
+		memcpy(out->sun_path, name, (size_t)len + 1);
+}
+
+/*
+ * The socket is whole, and listens, before it has its name: it takes the place of an old one in a
+ * single step, so that at no moment there is none to connect to.
+ */
+static int
+bind_and_listen(struct listener *out, int fd, const struct sockaddr_un *sa,
+		const struct listen_settings *ls, uid_t uid, gid_t gid)
+{
+	struct sockaddr_un beside;
+	struct stat st;
+	int rc;
+
+	name_beside(&beside, sa);
+	if (unlink(beside.sun_path) < 0 && errno != ENOENT)
+		return -errno;
+	if ((rc = bind_unix(fd, &beside, ls, uid, gid)) < 0)
+		return rc;
+	if ((rc = start_listening(out, fd)) == 0 &&
+	    (lstat(beside.sun_path, &st) < 0 || rename(beside.sun_path, sa->sun_path) < 0))
+		rc = -errno;
+	if (rc < 0) {
+		unlink(beside.sun_path);
+		return rc;
+	}
+	out->dev = st.st_dev;
+	out->ino = st.st_ino;
+	return 0;
+}
+
+static int
+read_unix(struct sockaddr_un *out, const char *path, char *why, size_t why_len)
+{
+	memset(out, 0, sizeof(*out));
+	out->sun_family = AF_UNIX;
+	if (*path == '\0')
+		return fault(why, why_len, -EINVAL, "unix: wants the path of a socket behind it");
+	if (*path == '@')
+		return fault(why, why_len, -EINVAL,
+			     "unix:%.40s: an abstract socket has no mode and no owner, and web "
+			     "servers cannot connect to one; name a path",
+			     path);
+	if (strlen(path) >= sizeof(out->sun_path))
+		return fault(why, why_len, -ENAMETOOLONG,
+			     "unix:%.40s...: the path is longer than the %zu bytes that a socket's "
+			     "can have",
+			     path, sizeof(out->sun_path) - 1);
+	memcpy(out->sun_path, path, strlen(path) + 1);
+	return 0;
+}
+
 static int
 open_unix(struct listener *out, const struct listen_settings *ls, const char *path, char *why,
 	  size_t why_len)
 {
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct sockaddr_un sa;
 	uid_t uid;
 	gid_t gid;
 	int rc, fd;
 
-	if (*path == '\0')
-		return fault(why, why_len, -EINVAL, "unix: wants the path of a socket behind it");
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return fault(why, why_len, -ENAMETOOLONG,
-			     "unix:%.40s...: the path is longer than the %zu bytes that a socket's "
-			     "can have",
-			     path, sizeof(sa.sun_path) - 1);
-	memcpy(sa.sun_path, path, strlen(path) + 1);
-	if ((rc = find_owner(&uid, &gid, ls, why, why_len)) < 0 ||
-	    (rc = clear_path(&sa, why, why_len)) < 0)
+	if ((rc = read_unix(&sa, path, why, why_len)) < 0 ||
+	    (rc = find_owner(&uid, &gid, ls, why, why_len)) < 0 ||
+	    (rc = check_path(&sa, why, why_len)) < 0)
 		return rc;
 	if ((out->unlink_path = strdup(path)) == NULL)
 		return fault(why, why_len, -ENOMEM, "unix:%s: out of memory", path);
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0) {
-		rc = -errno;
-		goto fail;
-	}
-	if ((rc = bind_unix(fd, &sa, ls, uid, gid)) < 0)
-		goto fail;
-	if ((rc = start_listening(out, fd)) == 0)
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	rc = fd < 0 ? -errno : bind_and_listen(out, fd, &sa, ls, uid, gid);
+	if (rc == 0)
 		return 0;
-	unlink(path);
-fail:
 	if (fd >= 0)
 		close(fd);
-	free(out->unlink_path);
-	out->unlink_path = NULL;
+	out->fd = -1;
+	listen_forget(out);
 	return fault(why, why_len, rc, "unix:%s: %s", path, strerror(-rc));
 }
 
@@ -325,16 +436,58 @@ fail:
 	return fault(why, why_len, rc, "%s: %s", text, strerror(-rc));
 }
 
+/* What the program that executed us has left to be removed. */
+static int
+take_handed(struct listener *out, const char *text)
+{
+	unsigned long long dev, ino;
+	int at = 0;
+
+	/* NOLINTNEXTLINE(cert-err34-c): what we wrote ourselves */
+	if (sscanf(text, "%llu:%llu:%n", &dev, &ino, &at) < 2 || at == 0 || text[at] == '\0')
+		return 0; /* a socket without a path of ours */
+	out->origin = LISTEN_OWN;
+	out->dev = (dev_t)dev;
+	out->ino = (ino_t)ino;
+	out->unlink_path = strdup(text + at);
+	return out->unlink_path != NULL ? 0 : -ENOMEM;
+}
+
 int
 listen_open(struct listener *out, const struct listen_settings *ls, char *why, size_t why_len)
 {
-	out->fd = -1;
-	out->unlink_path = NULL;
+	const char *handed = getenv(handed_path);
+	int rc;
+
+	*out = (struct listener){.fd = -1};
+	if (handed != NULL) {
+		if ((rc = inherit(out, why, why_len)) == 0)
+			rc = take_handed(out, handed);
+		unsetenv(handed_path);
+		return rc;
+	}
 	if (ls->address == NULL || strcmp(ls->address, "inherit") == 0)
 		return inherit(out, why, why_len);
 	if (strncmp(ls->address, "unix:", 5) == 0)
 		return open_unix(out, ls, ls->address + 5, why, why_len);
 	return open_tcp(out, ls->address, why, why_len);
+}
+
+int
+listen_hand_over(const struct listener *l)
+{
+	char pid[24], text[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 64] = "0:0:";
+
+	if (l->fd == SYSTEMD_FD ? fcntl(SYSTEMD_FD, F_SETFD, 0) < 0 : dup2(l->fd, SYSTEMD_FD) < 0)
+		return -errno;
+	snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+	if (l->unlink_path != NULL)
+		snprintf(text, sizeof(text), "%llu:%llu:%s", (unsigned long long)l->dev,
+			 (unsigned long long)l->ino, l->unlink_path);
+	if (setenv("LISTEN_FDS", "1", 1) < 0 || setenv("LISTEN_PID", pid, 1) < 0 ||
+	    setenv(handed_path, text, 1) < 0)
+		return -errno;
+	return 0;
 }
 
 void
@@ -347,10 +500,13 @@ listen_forget(struct listener *l)
 void
 listen_close(struct listener *l)
 {
-	if (l->fd >= 0)
-		close(l->fd);
-	if (l->unlink_path != NULL)
+	struct stat st;
+
+	if (l->unlink_path != NULL && lstat(l->unlink_path, &st) == 0 && st.st_dev == l->dev &&
+	    st.st_ino == l->ino)
 		unlink(l->unlink_path);
+	if (l->fd >= 0)
+		close(l->fd); /* only now: an inode that is free may be another socket's */
 	l->fd = -1;
 	listen_forget(l);
 }

@@ -17,10 +17,18 @@ struct listen_settings {
 	const char *group;
 };
 
+enum listen_origin {
+	LISTEN_OWN,        /* we made it */
+	LISTEN_WEB_SERVER, /* descriptor 0: who started us holds it */
+	LISTEN_SYSTEMD,    /* LISTEN_FDS */
+};
+
 struct listener {
 	int fd;
-	char
-	    *unlink_path; /* the socket that we made, to be removed at the end; NULL if inherited */
+	enum listen_origin origin;
+	char *unlink_path; /* of a Unix socket of ours, to be removed at the end; else NULL */
+	dev_t dev;         /* which file it was: another's of the same name is not removed */
+	ino_t ino;
 };
 
 /*
@@ -29,9 +37,10 @@ struct listener {
  * the web server otherwise).
  *
  * Inherited: descriptor 0 if it is a listening socket (the FastCGI convention),
- * or descriptor 3 by systemd's LISTEN_FDS and LISTEN_PID. A stale Unix socket is
- * replaced only if nobody answers on it. No name service is asked: HOST is a
- * literal address or "localhost".
+ * or descriptor 3 by systemd's LISTEN_FDS and LISTEN_PID. A Unix socket takes its
+ * path's place in one step, and replaces another only if nobody answers on it, or a
+ * Sluice that is on its way out: until then it waits, a second at the most. No name service is
+ * asked: HOST is a literal address or "localhost".
  *
  * Returns 0 or a negative errno, and in why, of why_len bytes, one line for the
  * operator: what and where.
@@ -41,7 +50,13 @@ int listen_open(struct listener *out, const struct listen_settings *ls, char *wh
 /* listen_is_inherited - is there a socket to inherit? false: nobody gave us one. */
 bool listen_is_inherited(void);
 
-/* listen_close - in the process that opened it: also removes the socket's path. */
+/*
+ * listen_hand_over - in a forked process that is about to execute the program anew: it will find
+ * the socket by LISTEN_FDS, and the path to remove at its end. Returns 0 or a negative errno.
+ */
+int listen_hand_over(const struct listener *l);
+
+/* listen_close - in the process that opened it: also removes the socket's path, if it is ours. */
 void listen_close(struct listener *l);
 
 /* listen_forget - in a process that only inherited it: frees what l holds, leaves the socket. */

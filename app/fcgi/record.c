@@ -143,32 +143,51 @@ put_unknown_type(struct buf *replies, unsigned char type)
 	return buf_put(replies, &unknown, sizeof(unknown));
 }
 
+/* The variables that we know, in the order of their values below. */
+static const char *const value_names[] = {FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS,
+					  RECORD_STATE};
+enum { N_VALUES = sizeof(value_names) / sizeof(value_names[0]) };
+
+static int
+put_asked(struct buf *out, const bool *is_asked, const struct record_limits *limits)
+{
+	const char *values[N_VALUES];
+	char max[16];
+	int i, rc = 0;
+
+	snprintf(max, sizeof(max), "%u", limits->max_conns);
+	values[0] = values[1] = max;
+	values[2] = "0";
+	values[3] = limits->is_leaving ? RECORD_LEAVES : RECORD_SERVES;
+	for (i = 0; i < N_VALUES && rc == 0; i++) {
+		if (is_asked[i])
+			rc = pairs_put(out, value_names[i], strlen(value_names[i]), values[i],
+				       strlen(values[i]));
+	}
+	return rc;
+}
+
 /* FCGI_GET_VALUES (4.1): each variable that we know, once, however often it was named. */
 static int
-put_values(struct buf *replies, const struct buf *asked, unsigned max_conns)
+put_values(struct buf *replies, const struct buf *asked, const struct record_limits *limits)
 {
-	static const char *const names[] = {FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS};
-	bool is_asked[3] = {false, false, false};
+	bool is_asked[N_VALUES] = {false};
 	const char *at = asked->p, *end = asked->len > 0 ? asked->p + asked->len : at;
-	char value[16], zero[8] = {0};
+	char zero[8] = {0};
 	FCGI_Header head;
 	struct buf out;
 	struct pair pr;
-	int i, n, rc;
+	int i, rc;
 
 	while ((rc = pairs_next(&pr, &at, end)) > 0) {
-		for (i = 0; i < 3; i++)
-			is_asked[i] |= pr.name_len == strlen(names[i]) &&
-				       memcmp(pr.name, names[i], pr.name_len) == 0;
+		for (i = 0; i < N_VALUES; i++)
+			is_asked[i] |= pr.name_len == strlen(value_names[i]) &&
+				       memcmp(pr.name, value_names[i], pr.name_len) == 0;
 	}
 	if (rc < 0)
 		return rc;
-	buf_init(&out, 128);
-	for (i = 0; i < 3 && rc == 0; i++) {
-		n = snprintf(value, sizeof(value), "%u", i == 2 ? 0 : max_conns);
-		if (is_asked[i])
-			rc = pairs_put(&out, names[i], strlen(names[i]), value, (size_t)n);
-	}
+	buf_init(&out, 256);
+	rc = put_asked(&out, is_asked, limits);
 	record_head(&head, FCGI_GET_VALUES_RESULT, FCGI_NULL_REQUEST_ID, out.len);
 	if (rc == 0 && (rc = buf_put(replies, &head, sizeof(head))) == 0 &&
 	    (rc = buf_put(replies, out.p, out.len)) == 0)
@@ -344,7 +363,7 @@ end_record(struct record_walk *w, struct record_request *rq, const struct record
 	case FCGI_STDIN:
 		return end_stdin(w, rq);
 	case FCGI_GET_VALUES:
-		rc = put_values(replies, &rq->content, limits->max_conns);
+		rc = put_values(replies, &rq->content, limits);
 		buf_truncate(&rq->content, 0);
 		return verdict_of(w, rc);
 	default:

@@ -26,7 +26,13 @@ struct record_limits {
 	size_t params_max;  /* bytes of PARAMS; over it: 431 */
 	size_t body_max;    /* bytes of STDIN; over it: 413. As much beyond it is ignored */
 	unsigned max_conns; /* what GET_VALUES is told */
+	bool is_leaving;    /* and this, under a name of our own */
 };
+
+/* By this a new program knows that the old one will be gone. */
+#define RECORD_STATE  "SLUICE_STATE"
+#define RECORD_SERVES "serving"
+#define RECORD_LEAVES "draining"
 
 /* What came of a request so far. It is held only while there is something in it. */
 struct record_request {

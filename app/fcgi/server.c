@@ -10,12 +10,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/board.h"
 #include "fcgi/connection.h"
 
 enum {
 	ACCEPTS_MAX = 64, /* in a row; others want a turn too */
 	PAUSE_MS = 100,
-	LINGER_MS = 1000
+	LINGER_MS = 1000,
+	YIELD_MS = 2,  /* a worker that is ahead looks again after so long */
+	STALL_MS = 50, /* and waits for others no longer if none has accepted for so long */
+	/*
+	 * Kept back for the links to Redis, the log and the configuration: clients that take each
+	 * descriptor which becomes free must not keep the program from what it lives on.
+	 */
+	DESCRIPTORS_KEPT = 32,
+	CONNS_MAX = 1000000,
 };
 
 /* FCGI_WEB_SERVER_ADDRS (FastCGI 1.0, 3.2), IPv4 as mapped addresses. */
@@ -132,6 +141,51 @@ pause_accepting(struct server *srv, int error)
 			     strerror(error));
 }
 
+/*
+ * Which worker wakes first says nothing of who has the least to do: the one that is ahead leaves
+ * what has come to the others, unless they are stuck.
+ */
+static bool
+must_yield(struct server *srv)
+{
+	uint64_t now = uv_now(srv->loop), mark;
+
+	if (!board_is_ahead()) {
+		srv->yielding_ms = 0;
+		return false;
+	}
+	mark = board_others_mark();
+	if (srv->yielding_ms == 0 || mark != srv->yielding_mark) {
+		srv->yielding_ms = now;
+		srv->yielding_mark = mark;
+	}
+	return now - srv->yielding_ms < STALL_MS;
+}
+
+static void
+yield(struct server *srv)
+{
+	uv_poll_stop(&srv->accepting);
+	uv_timer_start(&srv->pause, on_pause_over, YIELD_MS, 0);
+}
+
+/* May another connection be accepted now? If not, it is looked at again by itself. */
+static bool
+may_accept(struct server *srv)
+{
+	if (!srv->is_accepting)
+		return false;
+	if (srv->n_connections >= srv->limits.max_conns) {
+		pause_accepting(srv, EMFILE);
+		return false;
+	}
+	if (must_yield(srv)) {
+		yield(srv);
+		return false;
+	}
+	return true;
+}
+
 static void
 on_acceptable(uv_poll_t *poll, int status, int events)
 {
@@ -145,13 +199,14 @@ on_acceptable(uv_poll_t *poll, int status, int events)
 		pause_accepting(srv, -status);
 		return;
 	}
-	for (i = 0; i < ACCEPTS_MAX && srv->is_accepting; i++) {
+	for (i = 0; i < ACCEPTS_MAX && may_accept(srv); i++) {
 		len = sizeof(from);
 		from.ss_family = AF_UNSPEC;
 		fd = accept4(srv->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0)
+		if (fd >= 0) {
+			board_accepted();
 			take_connection(srv, fd, &from);
-		else if (errno == EAGAIN)
+		} else if (errno == EAGAIN)
 			return;
 		else if (errno != ECONNABORTED && errno != EINTR && errno != EPROTO) {
 			pause_accepting(srv, errno);
@@ -187,9 +242,11 @@ max_conns(void)
 {
 	struct rlimit rl;
 
-	if (getrlimit(RLIMIT_NOFILE, &rl) < 0 || rl.rlim_cur > 1000000)
-		return 1000000;
-	return (unsigned)rl.rlim_cur;
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0 || rl.rlim_cur > CONNS_MAX)
+		return CONNS_MAX;
+	if (rl.rlim_cur < (rlim_t)2 * DESCRIPTORS_KEPT)
+		return (unsigned)rl.rlim_cur / 2;
+	return (unsigned)rl.rlim_cur - DESCRIPTORS_KEPT;
 }
 
 static void
@@ -236,15 +293,22 @@ fail:
 }
 
 void
-server_stop_accepting(struct server *srv)
+server_leave(struct server *srv)
 {
 	struct list *node, *tmp;
 
+	srv->limits.is_leaving = true;
+	LIST_FOREACH (node, tmp, &srv->connections)
+		connection_close_idle(node);
+}
+
+void
+server_stop_accepting(struct server *srv)
+{
 	srv->is_accepting = false;
 	uv_poll_stop(&srv->accepting);
 	uv_timer_stop(&srv->pause);
-	LIST_FOREACH (node, tmp, &srv->connections)
-		connection_close_idle(node);
+	server_leave(srv);
 }
 
 size_t

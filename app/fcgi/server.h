@@ -38,7 +38,11 @@ typedef void (*server_request_fn)(void *ctx, struct subscriber *sub, const struc
 int server_new(struct server **out, uv_loop_t *loop, int fd, const struct server_limits *limits,
 	       server_request_fn on_request, void *ctx);
 
-/* server_stop_accepting - no new connection, and none is kept open for another request. */
+/* server_leave - from now on no connection is kept open for another request, and who asks is told
+ * that this program will be gone. New connections are still accepted. */
+void server_leave(struct server *srv);
+
+/* server_stop_accepting - as server_leave(), and no new connection. */
 void server_stop_accepting(struct server *srv);
 size_t server_n_connections(const struct server *srv);
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/counters.h"
 #include "base/logger.h"
@@ -25,21 +24,6 @@ enum {
 	FRAME_KEPT = 1024 * 1024,      /* a larger buffer is given back */
 	NAME_MAX_LEN = 8192,
 };
-
-unsigned
-hub_random(unsigned n)
-{
-	static uint64_t state;
-
-	while (state == 0) {
-		if (getrandom(&state, sizeof(state), 0) != (ssize_t)sizeof(state))
-			state = uv_hrtime();
-	}
-	state ^= state << 13; /* xorshift64 (Marsaglia 2003): enough to spread reconnections */
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (unsigned)((state >> 32) * n >> 32);
-}
 
 static struct subject *
 subject_of(struct pubsub_subject *remote)

@@ -250,7 +250,4 @@ void subscriber_end_at(struct subscriber *sub, uint64_t at, enum end_reason reas
 int subscriber_give(struct subscriber *sub, const char *frame, size_t len, unsigned n_events);
 int subscriber_put_heartbeat(struct subscriber *sub, const char *frame, size_t len);
 
-/* unsigned random number below n; for jitter, not for secrets */
-unsigned hub_random(unsigned n);
-
 #endif

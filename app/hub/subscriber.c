@@ -7,6 +7,7 @@
 
 #include "base/counters.h"
 #include "base/logger.h"
+#include "base/random.h"
 #include "sse/event.h"
 
 /* What a short answer may hold, and what a stream's own frames may add to its queue. */
@@ -727,7 +728,7 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 	if ((rc = replay_plan(fd, sub, last_event_id)) < 0 ||
 	    (rc = buf_put(&sub->own, head, head_len)) < 0 ||
 	    (rc = event_append_retry(&sub->own,
-				     fs->retry_ms - spread + hub_random(2 * spread + 1))) < 0) {
+				     fs->retry_ms - spread + random_below(2 * spread + 1))) < 0) {
 		buf_truncate(&sub->own, 0); /* it gets another answer */
 		replay_cancel(fd, sub);
 		return rc;

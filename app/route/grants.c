@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/logger.h"
 #include "base/quota.h"
+#include "base/random.h"
 
 enum { TICK_MS = 500, KEYS_MAX = 4, SPREAD = 5, KICK_MAX = 512 };
 
@@ -92,8 +93,8 @@ plan_look(struct grant *g)
 
 	g->look_ms = 0;
 	if (g->id.session != NULL && ms > 0)
-		g->look_ms = uv_now(g->grants->tick.loop) + ms -
-			     (uint64_t)rand() % (ms / SPREAD + 1); /* NOLINT: no secret */
+		g->look_ms =
+		    uv_now(g->grants->tick.loop) + ms - random_below((unsigned)(ms / SPREAD + 1));
 }
 
 static bool

@@ -25,7 +25,9 @@ on_told(void *arg, const redisReply *reply)
 		later_refuse(later, HTTP_UNAVAILABLE, "Redis does not answer.");
 	else if (reply->integer == 0)
 		later_refuse(later, HTTP_NOT_FOUND, "There is no such connection.");
-	else if (buf_puts(&later->site->body, "{}\n") == 0)
+	else if (buf_puts(&later->site->body, "{}\n") < 0)
+		later_refuse(later, HTTP_INTERNAL_ERROR, "The answer could not be made.");
+	else
 		later_answer(later, 202, "");
 	later_fini(later);
 	free(later);

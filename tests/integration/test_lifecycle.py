@@ -509,6 +509,29 @@ def test_log_file_is_reopened(launch, redis, folder):
     assert (folder / "sluice.log.1").stat().st_size == old
 
 
+@needs_root
+def test_log_file_is_reopened_by_another_user(launch, redis, folder):
+    """As logrotate does it with "create": the file is there, and is the user's."""
+    log = folder / "sluice.log"
+    sluice = launch(ROUTES, server={"log": log, "user": "nobody"})
+    assert pwd.getpwuid(log.stat().st_uid).pw_name == "nobody"
+    log.rename(folder / "sluice.log.1")
+    sluice.child.send_signal(signal.SIGUSR1)
+    wait_for(log.exists, "the new log file")
+    sluice.child.send_signal(signal.SIGHUP)
+    wait_for(lambda: "reloaded" in log.read_text(), "lines in the new log file")
+    assert "cannot" not in log.read_text()
+
+
+@needs_root
+def test_log_that_cannot_be_reopened_is_told(launch, folder):
+    closed = folder / "closed"
+    closed.mkdir(mode=0o755)
+    log = closed / "sluice.log"
+    launch(ROUTES, server={"log": log, "user": "nobody"})
+    wait_for(lambda: "may not write the folder" in log.read_text(), "the warning")
+
+
 def test_log_as_json(launch, redis, folder):
     log = folder / "sluice.log"
     sluice = launch(ROUTES, server={"log": log, "log_format": "json", "log_level": "debug"})
