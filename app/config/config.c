@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "config/auth.h"
 #include "config/keys.h"
+#include "config/mux.h"
 #include "config/route.h"
 #include "config/values.h"
 #include "route/handlers.h"
@@ -515,6 +516,8 @@ set_routes(struct loader *ld)
 			    &src, cfg->routes[earlier], cfg->routes[later],
 			    ini_find(&ld->ini, ld->route_sections[later], "path"));
 	}
+	for (size_t i = 0; rc == 0 && i < cfg->n_routes; i++)
+		config_mux_check(&src, cfg->routes, cfg->n_routes, i, ld->route_sections[i]);
 	if (rc == 0)
 		rc = config_route_check_defaults(&src, cfg->routes, cfg->n_routes);
 	return rc;

@@ -122,6 +122,8 @@ static const struct config_key keys[] = {
      .help = "literal segments and {parameters}"},
     {ROUTE(handler), .name = "handler", .set = config_set_handler, .fallback = "relay",
      .help = "what serves the route"},
+    {ROUTE(carries), .name = "routes", .set = config_set_names, .is_stream = true,
+     .help = "the routes that a connection of handler = mux may carry; *: all that stream"},
     {ROUTE(channels), .name = "channels", .set = config_set_templates, .allow = TEMPLATE_PARAMS,
      .is_stream = true, .help = "Redis channels to follow"},
     {ROUTE(patterns), .name = "patterns", .set = config_set_templates, .allow = TEMPLATE_PARAMS,

@@ -622,6 +622,30 @@ feed_get(struct feed **out, struct feed_class *fc, const struct template_value *
 	return 0;
 }
 
+bool
+feed_can_resume(const struct feed *fd)
+{
+	return fd->more != NULL && fd->more->n_streams > 0;
+}
+
+size_t
+feed_n_unsent(const struct feed *fd)
+{
+	if (list_is_empty(&fd->joined))
+		return 0;
+	return subscriber_n_unsent(LIST_ENTRY(fd->joined.next, struct subscriber, joined));
+}
+
+int
+feed_on_flushed(struct feed *fd, feed_flushed_fn fn)
+{
+	int rc = more_new(fd);
+
+	if (rc == 0)
+		fd->more->on_flushed = fn;
+	return rc;
+}
+
 const struct feed_class *
 feed_class_of(const struct feed *fd)
 {

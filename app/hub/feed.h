@@ -127,6 +127,16 @@ int feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t 
 struct event;
 int feed_emit(struct feed *fd, const struct event *ev);
 
+/* feed_can_resume - are its events' ids places to go on from? */
+bool feed_can_resume(const struct feed *fd);
+
+/* feed_n_unsent - bytes that wait for its first subscriber: of a private feed its only one. */
+size_t feed_n_unsent(const struct feed *fd);
+
+/* feed_on_flushed - fn is called when a subscriber was written all that it had. 0, -ENOMEM. */
+typedef void (*feed_flushed_fn)(struct feed *fd);
+int feed_on_flushed(struct feed *fd, feed_flushed_fn fn);
+
 /* feed_class_of - for feed_subjects(), which knows the route. */
 const struct feed_class *feed_class_of(const struct feed *fd);
 

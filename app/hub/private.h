@@ -106,9 +106,10 @@ struct feed_more {
 	unsigned n_streams;
 	uint64_t recent_from; /* from here on the log is held, of recent.c */
 	bool has_recent;
-	struct list waiters; /* of wait.h */
-	struct queue *queue; /* NULL: it is none */
-	struct list replays; /* of subscribers that are sent what came before them */
+	struct list waiters;        /* of wait.h */
+	struct queue *queue;        /* NULL: it is none */
+	feed_flushed_fn on_flushed; /* NULL: nobody asks */
+	struct list replays;        /* of subscribers that are sent what came before them */
 	/* Replays for which the snapshot was asked, and those that came since: for the next. */
 	struct list snapshot_asked, snapshot_wanted;
 };

@@ -303,6 +303,13 @@ subscriber_has_bytes(const struct subscriber *sub)
 	return subscriber_gather(sub, &iov, &n, 1) > 0;
 }
 
+size_t
+subscriber_n_unsent(const struct subscriber *sub)
+{
+	return sub->rest.len + sub->own.len +
+	       (reads_log(sub) ? (size_t)(sub->feed->log.end - sub->cursor) : 0);
+}
+
 bool
 subscriber_is_over_after(const struct subscriber *sub, size_t len)
 {
@@ -347,6 +354,8 @@ subscriber_flushed(struct subscriber *sub, enum send_result result)
 	list_move_tail(&fd->caught_up, &sub->node);
 	if (queue_is(fd))
 		queue_flushed(fd, sub);
+	if (fd->more != NULL && fd->more->on_flushed != NULL)
+		fd->more->on_flushed(fd);
 	if (sub->n_seen != fd->n_events) {
 		counters_add(COUNTER_DELIVERIES, fd->n_events - sub->n_seen);
 		sub->n_seen = fd->n_events;

@@ -142,6 +142,8 @@ bool subscriber_has_bytes(const struct subscriber *sub);   /* would gather give 
 bool subscriber_is_finished(const struct subscriber *sub); /* LAST, and all is sent */
 /* subscriber_is_over_after - is the response over once the next len bytes are sent? */
 bool subscriber_is_over_after(const struct subscriber *sub, size_t len);
+/* subscriber_n_unsent - bytes that wait, its own and the feed\'s. */
+size_t subscriber_n_unsent(const struct subscriber *sub);
 
 /*
  * subscriber_unblocked - the descriptor takes bytes again: the hub calls send() at the turn's

@@ -129,9 +129,11 @@ query_token(const struct request *req, const char *name)
 {
 	static struct query outer;
 	const char *token = request_raw_param(req, name);
-	const char *text = params_get(req->vars, REQUEST_INSIDE);
+	const char *route, *text;
+	size_t len;
 
-	if (token != NULL || text == NULL || query_parse(&outer, text) < 0)
+	if (token != NULL || (text = request_carrier(req, &route, &len)) == NULL ||
+	    query_parse(&outer, text) < 0)
 		return token;
 	return query_get(&outer, name);
 }

@@ -27,8 +27,12 @@
 #include "sse/event.h"
 
 #define FOR_GOOD "{\"for_good\":true}"
-#define OVER     "-" /* in an id: not to be subscribed again */
-#define UNKNOWN  "~" /* an id that none can resume from */
+#define NO_STREAM \
+	"{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\"detail\":\"A " \
+	"connection " \
+	"carries event streams, and this is none.\"}"
+#define OVER    "-" /* in an id: not to be subscribed again */
+#define UNKNOWN "~" /* an id that none can resume from */
 
 enum {
 	LEGS_MAX = 500,
@@ -36,6 +40,8 @@ enum {
 	PATH_MAX_LEN = 2048,
 	POSITION_MAX = 64 * 1024,
 	PIECE = 64 * 1024,
+	PIECE_MIN = 1024,
+	HEADER_MAX = 4096,
 	SOON_MS = 1,
 	AGAIN_MS = 10,
 	TEXT_MAX = 16 * 1024 * 1024
@@ -51,6 +57,7 @@ struct mux {
 	struct feed *feed;
 	struct site *site;
 	struct params vars; /* of its request, for those of its subscriptions; owned */
+	const char *route;  /* its name */
 	char *user;         /* owned; NULL: nobody */
 	char *last_id;      /* of its request; owned; NULL: none */
 	char secret[MUX_SECRET_TEXT];
@@ -60,6 +67,8 @@ struct mux {
 	struct slot *slots;         /* of each of them */
 	size_t n_slots;
 	struct buf text, id; /* of an event */
+	size_t lag_max;      /* bytes that may wait for its client before its subscriptions wait */
+	bool has_paused;     /* some of them do */
 };
 
 /* One subscription: a subscriber whose bytes go to the connection. */
@@ -71,18 +80,20 @@ struct leg {
 	char *key;
 	char *envp[8]; /* those that differ from the connection's; owned */
 	struct params vars;
-	struct buf in; /* what is not dealt with */
-	bool has_head, is_stream, is_over;
+	struct buf in;    /* what is not dealt with */
+	size_t n_scanned; /* of it: no frame ends there */
+	bool has_head, is_stream, is_problem, is_too_long;
 	int status;
-	char last_id[STREAM_CURSOR_TEXT];
+	char last_id[EVENT_ID_MAX + 1]; /* as its client is told */
+	char place[EVENT_ID_MAX + 1];   /* from which its feed can go on; empty: it cannot */
 };
 
 /* Events */
 
 static const char *
-position_in(const char *last_id)
+position_in(const char *place)
 {
-	return event_is_end_id(last_id, strlen(last_id)) ? OVER : last_id;
+	return event_is_end_id(place, strlen(place)) ? OVER : place;
 }
 
 /*
@@ -101,7 +112,7 @@ put_position(struct mux *mux)
 	buf_truncate(&mux->id, 0);
 	for (i = 0; i < mux->n_slots && rc == 0 && mux->id.len <= EVENT_ID_MAX; i++) {
 		const struct slot *slot = &mux->slots[i];
-		const char *text = slot->leg != NULL    ? position_in(slot->leg->last_id)
+		const char *text = slot->leg != NULL    ? position_in(slot->leg->place)
 				   : slot->left != NULL ? slot->left
 							: "";
 
@@ -131,25 +142,29 @@ put_header(struct buf *b, const char *key, const char *type, size_t type_len, co
 	return buf_puts(b, "]\n");
 }
 
-static void
-tell(struct mux *mux, const char *key, const char *type, size_t type_len, const char *id,
-     const char *data, size_t len)
+/* What stands in text, as an event of the connection. */
+static int
+send_text(struct mux *mux)
 {
 	struct event ev = {.type = "mux", .type_len = strlen("mux")};
 
-	buf_truncate(&mux->text, 0);
-	if (put_header(&mux->text, key, type, type_len, id) < 0 ||
-	    buf_put(&mux->text, data, len) < 0) {
-		logger_error("out of memory: an event of a subscription is not sent");
-		return;
-	}
 	if (put_position(mux) == 0 && mux->id.len > 0) {
 		ev.id = mux->id.p;
 		ev.id_len = mux->id.len;
 	}
 	ev.data = mux->text.p;
 	ev.data_len = mux->text.len;
-	(void)feed_emit(mux->feed, &ev);
+	return feed_emit(mux->feed, &ev);
+}
+
+static void
+tell(struct mux *mux, const char *key, const char *type, size_t type_len, const char *id,
+     const char *data, size_t len)
+{
+	buf_truncate(&mux->text, 0);
+	if (put_header(&mux->text, key, type, type_len, id) < 0 ||
+	    buf_put(&mux->text, data, len) < 0 || send_text(mux) < 0)
+		logger_error("out of memory: an event of a subscription is not sent");
 }
 
 static void
@@ -167,7 +182,7 @@ leg_free(struct leg *leg)
 
 	if (leg->slot != NULL) {
 		leg->slot->leg = NULL;
-		leg->slot->left = strdup(position_in(leg->last_id));
+		leg->slot->left = strdup(position_in(leg->place));
 	}
 	list_del(&leg->of_mux);
 	leg->mux->n_legs--;
@@ -179,17 +194,63 @@ leg_free(struct leg *leg)
 	free(leg);
 }
 
-/* A line's value if it is of this field. */
+/* What one frame says; the texts are of the frame. */
+struct said {
+	const char *type, *id, *data; /* data: its first line, and what follows */
+	size_t type_len, id_len;
+};
+
 static bool
-is_field(const char *p, size_t len, const char *name, const char **value, size_t *value_len)
+is_field(const char *p, const char *eol, const char *name, const char **value, size_t *value_len)
 {
-	size_t n = strlen(name);
+	size_t n = strlen(name), len = (size_t)(eol - p);
 
 	if (len < n || memcmp(p, name, n) != 0)
 		return false;
 	*value = p + n;
 	*value_len = len - n;
 	return true;
+}
+
+/* The lines before the data, which come last. */
+static void
+read_fields(struct said *said, const char *p, const char *end)
+{
+	const char *eol, *value;
+	size_t len;
+
+	*said = (struct said){.type = "message", .type_len = strlen("message")};
+	for (; p < end && (eol = memchr(p, '\n', (size_t)(end - p))) != NULL; p = eol + 1) {
+		if (is_field(p, eol, "data: ", &value, &len)) {
+			said->data = p;
+			return;
+		}
+		if (is_field(p, eol, "event: ", &value, &len)) {
+			said->type = value;
+			said->type_len = len;
+		} else if (is_field(p, eol, "id: ", &value, &len)) {
+			said->id = value;
+			said->id_len = len;
+		}
+	}
+}
+
+/*
+ * Where the client of the subscription stands, and where its feed could go on: of a route that
+ * cannot resume an id is whatever a message says, and no place.
+ */
+static void
+take_id(struct leg *leg, const struct said *said)
+{
+	struct feed *feed = leg->sub.feed;
+
+	if (feed != NULL && !feed_can_resume(feed))
+		leg->place[0] = '\0'; /* what its client said is none either */
+	if (said->id == NULL || said->id_len > EVENT_ID_MAX)
+		return;
+	snprintf(leg->last_id, sizeof(leg->last_id), "%.*s", (int)said->id_len, said->id);
+	if ((feed != NULL && feed_can_resume(feed)) || event_is_end_id(said->id, said->id_len))
+		memcpy(leg->place, leg->last_id, sizeof(leg->place));
 }
 
 /* What a message may not say: a client could not tell it from ours. */
@@ -203,66 +264,86 @@ is_own_name(const char *type, size_t len)
 	return true;
 }
 
-/* One frame without its blank line: as event.c writes them. */
-static void
-take_frame(struct leg *leg, const char *p, size_t len)
+static int
+put_data_lines(struct buf *b, const char *p, const char *end)
 {
-	const char *end = p + len, *eol, *type = "message", *value;
-	size_t type_len = strlen("message"), value_len;
-	bool has_data = false;
-	struct buf data;
+	const char *eol, *value;
+	bool is_first = true;
+	size_t len;
+	int rc = 0;
 
-	buf_init(&data, TEXT_MAX);
-	for (; p < end && (eol = memchr(p, '\n', (size_t)(end - p))) != NULL; p = eol + 1) {
-		if (is_field(p, (size_t)(eol - p), "data: ", &value, &value_len)) {
-			if (has_data)
-				(void)buf_putc(&data, '\n');
-			has_data = true;
-			(void)buf_put(&data, value, value_len);
-		} else if (is_field(p, (size_t)(eol - p), "event: ", &value, &value_len)) {
-			type = value;
-			type_len = value_len;
-		} else if (is_field(p, (size_t)(eol - p), "id: ", &value, &value_len)) {
-			snprintf(leg->last_id, sizeof(leg->last_id), "%.*s", (int)value_len, value);
-		}
+	for (; rc == 0 && p < end && (eol = memchr(p, '\n', (size_t)(end - p))) != NULL;
+	     p = eol + 1) {
+		if (!is_field(p, eol, "data: ", &value, &len))
+			continue;
+		if (!is_first)
+			rc = buf_putc(b, '\n');
+		is_first = false;
+		if (rc == 0)
+			rc = buf_put(b, value, len);
 	}
-	if (has_data && !(type_len == 10 && memcmp(type, "keep-alive", 10) == 0) &&
-	    !is_own_name(type, type_len))
-		tell(leg->mux, leg->key, type, type_len, leg->last_id, data.p != NULL ? data.p : "",
-		     data.len);
-	buf_fini(&data);
+	return rc;
 }
 
+/* One frame without its blank line: as event.c writes them. */
 static void
+take_frame(struct leg *leg, const char *p, const char *end)
+{
+	struct mux *mux = leg->mux;
+	struct said said;
+
+	read_fields(&said, p, end);
+	take_id(leg, &said);
+	if (said.data == NULL || is_own_name(said.type, said.type_len) ||
+	    (said.type_len == 10 && memcmp(said.type, "keep-alive", 10) == 0))
+		return;
+	buf_truncate(&mux->text, 0);
+	if (put_header(&mux->text, leg->key, said.type, said.type_len, leg->last_id) < 0 ||
+	    put_data_lines(&mux->text, said.data, end) < 0 || send_text(mux) < 0)
+		leg->is_too_long = true;
+}
+
+/* "Status: 200 OK" and the rest of the head. */
+static bool
 take_head(struct leg *leg)
 {
 	const char *end = memmem(leg->in.p, leg->in.len, "\r\n\r\n", 4);
 	const char *status = leg->in.p;
+	size_t len;
 
 	if (end == NULL)
-		return;
+		return false;
+	len = (size_t)(end - leg->in.p);
 	leg->has_head = true;
 	leg->status =
 	    strncmp(status, "Status: ", 8) == 0 ? (int)strtol(status + 8, NULL, 10) : HTTP_OK;
-	leg->is_stream = leg->status == HTTP_OK && memmem(leg->in.p, (size_t)(end - leg->in.p),
-							  "text/event-stream", 17) != NULL;
-	buf_consume(&leg->in, (size_t)(end + 4 - leg->in.p));
+	leg->is_stream =
+	    leg->status == HTTP_OK && memmem(leg->in.p, len, "text/event-stream", 17) != NULL;
+	leg->is_problem = memmem(leg->in.p, len, "application/problem+json", 24) != NULL;
+	buf_consume(&leg->in, len + 4);
+	return true;
 }
 
+/* All whole frames. What follows them is looked at once, however slowly its end comes. */
 static void
 take(struct leg *leg)
 {
-	const char *end;
+	const char *begin, *from, *end, *blank;
 
-	if (!leg->has_head && leg->in.len > 0)
-		take_head(leg);
-	while (leg->is_stream && leg->in.len > 0 &&
-	       (end = memmem(leg->in.p, leg->in.len, "\n\n", 2)) != NULL) {
-		size_t len = (size_t)(end + 1 - leg->in.p);
-
-		take_frame(leg, leg->in.p, len);
-		buf_consume(&leg->in, len + 1);
+	if (leg->in.len == 0 || (!leg->has_head && !take_head(leg)) || !leg->is_stream ||
+	    leg->in.len == 0)
+		return;
+	begin = leg->in.p;
+	end = begin + leg->in.len;
+	from = begin + leg->n_scanned;
+	while ((blank = memmem(from, (size_t)(end - from), "\n\n", 2)) != NULL) {
+		take_frame(leg, begin, blank + 1);
+		if (leg->is_too_long)
+			break; /* it stays: its id is told */
+		begin = from = blank + 2;
 	}
+	leg->n_scanned = end > begin ? (size_t)(end - begin) - 1 : 0;
+	buf_consume(&leg->in, (size_t)(begin - leg->in.p));
 }
 
 /* What it was answered instead of a stream, or that its stream is over. */
@@ -277,32 +358,105 @@ tell_end(struct leg *leg)
 		tell_text(leg->mux, leg->key, "mux-end", data);
 	} else if (leg->status == HTTP_NO_CONTENT) {
 		tell_text(leg->mux, leg->key, "mux-end", FOR_GOOD);
-	} else {
+	} else if (leg->is_problem) {
 		tell(leg->mux, leg->key, "mux-refused", strlen("mux-refused"), "",
 		     leg->in.len > 0 ? leg->in.p : "", leg->in.len);
+	} else {
+		tell_text(leg->mux, leg->key, "mux-refused", NO_STREAM);
 	}
+}
+
+/* An event that no connection can carry. Its client is told, with the id behind which it goes on.
+ */
+static void
+tell_too_long(struct leg *leg)
+{
+	static const char data[] = "{\"for_good\":false,\"reason\":\"too-long\"}";
+	struct said said;
+
+	if (leg->in.len > 0) {
+		read_fields(&said, leg->in.p, leg->in.p + leg->in.len);
+		take_id(leg, &said);
+	}
+	logger_warn("[route %s] an event is too long for a subscription of a connection",
+		    leg->mux->route);
+	tell(leg->mux, leg->key, "mux-end", strlen("mux-end"), leg->last_id, data,
+	     sizeof(data) - 1);
+}
+
+/* One piece of what waits. False: there is nothing. */
+static bool
+take_piece(struct leg *leg, size_t max)
+{
+	struct iovec iov[16];
+	int n = 16, i;
+	size_t len = subscriber_gather(&leg->sub, iov, &n, max);
+
+	for (i = 0; i < n && len > 0; i++) {
+		if (buf_put(&leg->in, iov[i].iov_base, iov[i].iov_len) < 0)
+			leg->is_too_long = true;
+	}
+	subscriber_sent(&leg->sub, len);
+	take(leg);
+	return len > 0;
+}
+
+static bool
+is_lagging(const struct mux *mux)
+{
+	return feed_n_unsent(mux->feed) > mux->lag_max;
+}
+
+/* While the connection lags, its subscriptions do, too, each as its own route allows; then the one
+ * that was written last is the last to go on. */
+static enum send_result
+leg_pause(struct leg *leg)
+{
+	leg->mux->has_paused = true;
+	list_move_tail(&leg->mux->legs, &leg->of_mux);
+	return SEND_BLOCKED;
 }
 
 static enum send_result
 leg_send(struct subscriber *sub)
 {
 	struct leg *leg = LIST_ENTRY(sub, struct leg, sub);
-	struct iovec iov[16];
-	size_t len;
-	int n, i;
+	struct mux *mux = leg->mux;
+	size_t piece = mux->lag_max < PIECE ? mux->lag_max : PIECE;
 
-	while (n = 16, (len = subscriber_gather(sub, iov, &n, PIECE)) > 0) {
-		for (i = 0; i < n; i++)
-			(void)buf_put(&leg->in, iov[i].iov_base, iov[i].iov_len);
-		subscriber_sent(sub, len);
-		take(leg);
+	while (!leg->is_too_long) {
+		if (sub->feed != NULL && is_lagging(mux) && subscriber_has_bytes(sub))
+			return leg_pause(leg);
+		if (!take_piece(leg, piece))
+			break;
 	}
-	if (!subscriber_is_finished(sub))
+	if (leg->is_too_long)
+		tell_too_long(leg);
+	else if (subscriber_is_finished(sub))
+		tell_end(leg);
+	else
 		return SEND_ALL;
-	tell_end(leg);
 	subscriber_close(sub);
 	leg_free(leg);
 	return SEND_GONE;
+}
+
+/* The connection's client has read all. */
+static void
+on_flushed(struct feed *feed)
+{
+	struct mux *mux = feed_data(feed);
+	struct list *node, *tmp;
+
+	if (!mux->has_paused)
+		return;
+	mux->has_paused = false;
+	LIST_FOREACH (node, tmp, &mux->legs) {
+		struct leg *leg = LIST_ENTRY(node, struct leg, of_mux);
+
+		if (leg->sub.is_blocked)
+			subscriber_unblocked(&leg->sub);
+	}
 }
 
 static void
@@ -331,8 +485,10 @@ static int
 make_vars(struct leg *leg, const char *path, const char *last_id)
 {
 	static const char *const replaced[] = {
-	    "REQUEST_URI=",    "QUERY_STRING=", "SCRIPT_NAME=",    "PATH_INFO=",
-	    "REQUEST_METHOD=", "CONTENT_TYPE=", "CONTENT_LENGTH=", "HTTP_LAST_EVENT_ID="};
+	    "REQUEST_URI=",    "QUERY_STRING=",       "SCRIPT_NAME=",
+	    "PATH_INFO=",      "REQUEST_METHOD=",     "CONTENT_TYPE=",
+	    "CONTENT_LENGTH=", "HTTP_LAST_EVENT_ID=", "HTTP_ACCEPT="};
+	enum { N_REPLACED = sizeof(replaced) / sizeof(replaced[0]) };
 	char *const *from = leg->mux->vars.envp;
 	const char *query = strchrnul(path, '?');
 	size_t n = 0, i, k;
@@ -342,16 +498,18 @@ make_vars(struct leg *leg, const char *path, const char *last_id)
 	    asprintf(&leg->envp[2], "SCRIPT_NAME=%.*s", (int)(query - path), path) < 0 ||
 	    asprintf(&leg->envp[3], "REQUEST_METHOD=GET") < 0 ||
 	    asprintf(&leg->envp[4], "HTTP_LAST_EVENT_ID=%s", last_id) < 0 ||
-	    asprintf(&leg->envp[5], REQUEST_INSIDE "=%s", query_of(leg->mux)) < 0)
+	    asprintf(&leg->envp[5], REQUEST_CARRIED "=%s?%s", leg->mux->route, query_of(leg->mux)) <
+		0)
 		return -ENOMEM;
 	while (from[n] != NULL)
 		n++;
 	if ((leg->vars.envp = calloc(n + 7, sizeof(char *))) == NULL)
 		return -ENOMEM;
 	for (i = 0, n = 0; from[i] != NULL; i++) {
-		for (k = 0; k < 8 && strncmp(from[i], replaced[k], strlen(replaced[k])) != 0; k++)
+		for (k = 0;
+		     k < N_REPLACED && strncmp(from[i], replaced[k], strlen(replaced[k])) != 0; k++)
 			;
-		if (k == 8)
+		if (k == N_REPLACED)
 			leg->vars.envp[n++] = from[i];
 	}
 	for (i = 0; i < 6; i++)
@@ -371,6 +529,13 @@ find_leg(const struct mux *mux, const char *key)
 	return NULL;
 }
 
+/* What a client says, and what we once said: it is among others, with a ";" between. */
+static bool
+is_place(const char *text)
+{
+	return strlen(text) <= EVENT_ID_MAX && strchr(text, ';') == NULL && strcmp(text, OVER) != 0;
+}
+
 static struct leg *
 leg_new(struct mux *mux, struct slot *slot, const char *key, const char *path, const char *last_id)
 {
@@ -385,6 +550,8 @@ leg_new(struct mux *mux, struct slot *slot, const char *key, const char *path, c
 	list_add_tail(&mux->legs, &leg->of_mux);
 	mux->n_legs++;
 	snprintf(leg->last_id, sizeof(leg->last_id), "%s", last_id);
+	if (is_place(last_id))
+		snprintf(leg->place, sizeof(leg->place), "%s", last_id);
 	if ((leg->slot = slot) != NULL)
 		slot->leg = leg;
 	if ((leg->key = strdup(key)) != NULL && make_vars(leg, path, last_id) == 0)
@@ -574,21 +741,23 @@ make_secret(char secret[MUX_SECRET_TEXT])
 	return 0;
 }
 
-/* "?s=" is a JSON array of subscriptions. A client's request for one within one is none of ours. */
+/* "?s=" is a JSON array of subscriptions. */
 static int
 mux_open(struct feed *feed, const struct request *req)
 {
 	const char *text = query_get(&req->query, "s");
 	struct mux *mux;
 
-	if (params_get(req->vars, REQUEST_INSIDE) != NULL)
-		return HTTP_BAD_REQUEST;
 	if ((mux = calloc(1, sizeof(*mux))) == NULL)
 		return HTTP_INTERNAL_ERROR;
 	mux->feed = feed;
 	mux->site = req->route->site;
+	mux->route = req->route->name;
+	mux->lag_max = req->route->stream.queue / 4;
+	if (mux->lag_max < PIECE_MIN)
+		mux->lag_max = PIECE_MIN;
 	list_init(&mux->legs);
-	buf_init(&mux->text, TEXT_MAX);
+	buf_init(&mux->text, TEXT_MAX + HEADER_MAX);
 	buf_init(&mux->id, POSITION_MAX);
 	feed_set_data(feed, mux);
 	if ((mux->vars.envp = strings_copy(req->vars->envp)) == NULL ||
@@ -606,7 +775,7 @@ mux_open(struct feed *feed, const struct request *req)
 	if ((mux->slots = calloc(mux->n_slots + 1, sizeof(*mux->slots))) == NULL ||
 	    (req->last_event_id != NULL && (mux->last_id = strdup(req->last_event_id)) == NULL))
 		return HTTP_INTERNAL_ERROR;
-	if (feed_timer(feed, SOON_MS) != 0)
+	if (feed_timer(feed, SOON_MS) != 0 || feed_on_flushed(feed, on_flushed) < 0)
 		return HTTP_INTERNAL_ERROR;
 	return feed_channel(feed, MUX_CHANNEL "%s", mux->secret);
 }

@@ -58,6 +58,17 @@ origin_is_ours(const struct request *req)
 	return is_own(req, referer, (size_t)(path - referer) + 3 + strcspn(path + 3, "/?#"));
 }
 
+bool
+origin_may_read(const struct request *req, bool by_cookie)
+{
+	const char *origin = request_header(req, "Origin");
+
+	if (origin == NULL || is_own(req, origin, strlen(origin)))
+		return true;
+	return by_cookie ? req->route->cors_credentials && cors_lists(req, origin)
+			 : cors_lists(req, origin) || cors_lists(req, "*");
+}
+
 /* Addresses */
 
 /* One of either family: 4 or 16 bytes; 0 if it is none. An IPv4 address in IPv6's form is IPv4. */

@@ -16,6 +16,13 @@
  */
 bool origin_is_ours(const struct request *req);
 
+/*
+ * origin_may_read - would a browser let the page that asks read the route's answer? For what is
+ * handed out inside another route's answer, of which the browser knows nothing. by_cookie: the
+ * credential is one that a browser sends by itself. Source: Fetch, 3.2.
+ */
+bool origin_may_read(const struct request *req, bool by_cookie);
+
 enum { ORIGIN_ADDRESS_MAX = 64 };
 
 /*

@@ -181,6 +181,18 @@ request_content_type(const struct request *req)
 	return var(req, "CONTENT_TYPE");
 }
 
+const char *
+request_carrier(const struct request *req, const char **route, size_t *len)
+{
+	const char *text = var(req, REQUEST_CARRIED);
+
+	if (text == NULL)
+		return NULL;
+	*route = text;
+	*len = strcspn(text, "?");
+	return text[*len] == '?' ? text + *len + 1 : "";
+}
+
 bool
 request_match(struct request *req, struct route *rt)
 {

@@ -12,8 +12,8 @@
 #include "route/query.h"
 #include "route/route.h"
 
-/* The variable of a request that is part of a mux connection: that one's query. */
-#define REQUEST_INSIDE "SLUICE_MUX"
+/* The variable of a request that is part of a mux connection: "ROUTE?QUERY", of that connection. */
+#define REQUEST_CARRIED "SLUICE_MUX"
 
 enum { REQUEST_PATH_MAX = 8192 };
 
@@ -44,6 +44,10 @@ struct request {
  */
 int
 request_read(struct request *req, const struct params *vars, const char *base, const char **why);
+
+/* request_carrier - of a request that is part of a mux connection: that one's query, and the name
+ * of its route with its length; NULL of any other. */
+const char *request_carrier(const struct request *req, const char **route, size_t *len);
 
 /* request_match - is it for this route? Then its parameters are known from now on. */
 bool request_match(struct request *req, struct route *rt);

@@ -69,6 +69,7 @@ route_free(struct route *rt)
 	template_free(rt->stream.heartbeat_data);
 	free(rt->stream.heartbeat_event);
 	strings_free(rt->cors_origins);
+	strings_free(rt->carries);
 	free(rt->source);
 	free(rt->key);
 	free(rt);
@@ -213,6 +214,27 @@ route_can_follow(const struct route *rt)
 {
 	return rt->handler->open != feed_subjects || rt->channels != NULL || rt->patterns != NULL ||
 	       rt->streams != NULL;
+}
+
+bool
+route_can_be_carried(const struct route *rt)
+{
+	const struct handler *h = rt->handler;
+
+	return h != NULL && h->answer == NULL && !h->is_wait && h != &mux_handler &&
+	       (!h->is_queue || rt->stream.ack == QUEUE_ACK_CLIENT) && route_can_follow(rt);
+}
+
+bool
+route_carries(const struct route *mux, const struct route *rt)
+{
+	char *const *name;
+
+	for (name = mux->carries; name != NULL && *name != NULL; name++) {
+		if (strcmp(*name, "*") == 0 || strcmp(*name, rt->name) == 0)
+			return true;
+	}
+	return false;
 }
 
 const char *

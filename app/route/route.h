@@ -49,6 +49,7 @@ struct route {
 	struct template **channels, **patterns, **streams; /* each ends with NULL, or is NULL */
 	struct param_rule *rules; /* for the parameters that have one of their own */
 	size_t n_rules;
+	char **carries; /* handler = mux: names of routes, "*": all that can be; NULL-terminated */
 	struct feed_settings stream; /* its templates and strings belong to the route */
 	struct {
 		char *filter, *transform, *until; /* as configured; NULL: none */
@@ -76,6 +77,12 @@ struct route {
 const char *route_methods(const struct route *rt);
 bool route_can_publish(const struct route *rt);
 bool route_can_follow(const struct route *rt); /* has anything for a GET */
+
+/* route_can_be_carried - on a mux connection: it streams, is no mux itself, and a queue that does
+ * not take what was written for had. */
+bool route_can_be_carried(const struct route *rt);
+/* route_carries - does this one of handler = mux name it? */
+bool route_carries(const struct route *mux, const struct route *rt);
 
 /* route_records - is the channel one of those that the route records? Then how many messages; else
  * 0.

@@ -110,6 +110,17 @@ void acking_serve(struct site *site, struct subscriber *sub);
 /* mux.c: a POST to a connection that carries many routes. */
 void mux_serve_post(struct site *site, struct subscriber *sub, const char *body, size_t len);
 
+/* site_wants_one - is it a stream's path, of which one message is asked for? */
+bool site_wants_one(const struct request *req);
+
+/*
+ * carrying.c: what a mux connection may carry. carrying_may - the route that is asked for, if this
+ * request is part of one; carrying_may_read - may the page that opened it read the route, now that
+ * it is known who asks? As authorising_check().
+ */
+bool carrying_may(struct site *site, struct subscriber *sub);
+bool carrying_may_read(struct site *site, struct subscriber *sub);
+
 /* waiting.c: a GET that is answered with one event. */
 void waiting_serve(struct site *site, struct subscriber *sub);
 

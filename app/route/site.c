@@ -221,12 +221,6 @@ open_stream(struct site *site, struct subscriber *sub)
 		answer_ended(site, sub);
 		return;
 	}
-	if (req->route->handler->is_queue && req->route->stream.ack == QUEUE_ACK_AUTO &&
-	    params_get(req->vars, REQUEST_INSIDE) != NULL) {
-		site_refuse(site, sub, HTTP_BAD_REQUEST,
-			    "A queue needs ack = client to be one of many on a connection.");
-		return;
-	}
 	site_begin_head(site, stream_head);
 	if (req->method == METHOD_HEAD) {
 		site_send_empty(site, sub);
@@ -313,8 +307,8 @@ serve_post(struct site *site, struct subscriber *sub, const char *body, size_t l
  * some that stand in for EventSource accept JSON. A feed that works by timers, or for subscribers
  * alone, has no message for it.
  */
-static bool
-wants_one(const struct request *req)
+bool
+site_wants_one(const struct request *req)
 {
 	const struct handler *h = req->route->handler;
 	const char *mode = query_get(&req->query, "mode");
@@ -330,7 +324,7 @@ serve_get(struct site *site, struct subscriber *sub)
 
 	if (h->answer != NULL)
 		answer_short(site, sub);
-	else if (h->is_wait || wants_one(&site->request))
+	else if (h->is_wait || site_wants_one(&site->request))
 		waiting_serve(site, sub);
 	else
 		open_stream(site, sub);
@@ -354,6 +348,8 @@ site_serve(void *ctx, struct subscriber *sub, const struct params *params, const
 	}
 	if (find_route(site) == NULL)
 		site_refuse(site, sub, HTTP_NOT_FOUND, "There is nothing at this path.");
+	else if (!carrying_may(site, sub))
+		return;
 	else if (req->method == METHOD_OPTIONS)
 		answer_options(site, sub);
 	else if (req->method == METHOD_POST)
@@ -361,7 +357,8 @@ site_serve(void *ctx, struct subscriber *sub, const struct params *params, const
 	else if (req->method == METHOD_OTHER || !route_can_follow(req->route))
 		site_refuse(site, sub, 405, "This path does not answer this method.");
 	/* A body of a GET means nothing (RFC 9110, 9.3.1). */
-	else if (authorising_check(site, sub, &req->route->auth, "", 0))
+	else if (authorising_check(site, sub, &req->route->auth, "", 0) &&
+		 carrying_may_read(site, sub))
 		serve_get(site, sub);
 }
 

@@ -1,6 +1,7 @@
 """handler = mux: one connection that carries many routes."""
 
 import json
+import os
 import urllib.parse
 
 import pytest
@@ -10,7 +11,7 @@ from test_publish import post
 from waiting import wait_for
 
 ROUTES = {
-    "mux": {"path": "/mux", "handler": "mux", "auth": "jwt none"},
+    "mux": {"path": "/mux", "handler": "mux", "auth": "jwt none", "routes": "*"},
     "a": {"path": "/a/{name}", "channels": "m:{name}", "event": "named"},
     "s": {"path": "/s/{name}", "streams": "m:s:{name}", "start": "0"},
     "mine": {"path": "/mine", "channels": "m:mine:{user}", "auth": "jwt", "max_per_user": 1},
@@ -100,7 +101,7 @@ def test_a_refusal_ends_no_other(sluice, redis):
         assert ("stream-open", None) in told["ok"] and ("mux-refused", 400) in told["ok"]
         assert told["gone"] == [("mux-refused", 404)] and told["rule"] == [("mux-refused", 400)]
         assert told["who"] == [("mux-refused", 401)] and told["mux"] == [("mux-refused", 400)]
-        assert told["wait"] == [("mux-refused", 504)] and told["far"] == [("mux-refused", 400)]
+        assert told["wait"] == [("mux-refused", 400)] and told["far"] == [("mux-refused", 400)]
         redis.publish("m:x", "1")
         assert mux.next() == ("ok", "named", "", "1")
 
@@ -283,3 +284,143 @@ def test_a_queue_is_carried_if_its_client_acknowledges(sluice, redis):
         key, name, id, data = mux.next()
         assert (key, data) == ("client", "1")
         assert post(sluice, f"/client?ack={id}", "")[0] == 200
+
+
+def refused(mux):
+    key, name, _, data = mux.next()
+    assert name == "mux-refused", (key, name, data)
+    return key, json.loads(data)["status"]
+
+
+def test_without_a_query_the_same_is_refused(sluice):
+    with Mux(sluice) as mux:
+        mux.change(add=[["mux", "/mux"], ["auto", "/auto"], ["wait", "/wait"], ["poll", "/a/x?mode=poll&timeout=100"]])
+        assert [refused(mux) for _ in range(4)] == [("mux", 400), ("auto", 400), ("wait", 400), ("poll", 400)]
+
+
+def test_what_its_section_does_not_name_is_not_carried(launch, redis):
+    """A web server guards a path, and sees nothing of what a connection carries."""
+    sluice = launch({**ROUTES, "mux": {"path": "/mux", "handler": "mux", "routes": "a, until"},
+                     "admin": {"path": "/admin/events", "channels": "m:admin"},
+                     "metrics": {"path": "/admin/metrics", "handler": "metrics"}}, auth=AUTH)
+    wanted = [["s", "/status"], ["m", "/admin/metrics"], ["e", "/admin/events"], ["a", "/a/x"]]
+    with Mux(sluice, *wanted) as mux:
+        assert [refused(mux) for _ in range(3)] == [("s", 400), ("m", 400), ("e", 403)]
+        mux.opened("a")
+        redis.publish("m:admin", "secret")
+        redis.publish("m:x", "1")
+        assert mux.next()[3] == "1"
+
+
+@pytest.mark.parametrize("origin, status", [(None, 0), ("http://own.example", 0), ("https://partner.example", 0),
+                                            ("https://else.example", 403), ("null", 403)])
+def test_each_obeys_its_own_origins(launch, origin, status):
+    sluice = launch({"mux": {"path": "/mux", "handler": "mux", "routes": "*", "cors_origins": "https://partner.example https://else.example",
+                             "cors_credentials": "yes"},
+                     "open": {"path": "/open", "channels": "m:open", "cors_origins": "https://partner.example"},
+                     "any": {"path": "/any", "channels": "m:any", "cors_origins": "*"},
+                     "own": {"path": "/own", "channels": "m:own"}})
+    headers = {"Host": "own.example", **({"Origin": origin} if origin else {})}
+    is_own = origin in (None, "http://own.example")
+    with Mux(sluice, ["open", "/open"], ["own", "/own"], ["any", "/any"], headers=headers) as mux:
+        told = {}
+        for _ in range(3):
+            key, name, _, data = mux.next()
+            told[key] = json.loads(data)["status"] if name == "mux-refused" else 0
+    assert told == {"open": status, "own": 0 if is_own else 403, "any": 0}
+
+
+def test_with_a_cookie_an_origin_must_be_let_in_with_cookies(launch):
+    cookie = {"Cookie": "t=" + bearer("zoe")["Authorization"].split()[1], "Host": "own.example", "Origin": "https://partner.example"}
+    partner = {"cors_origins": "https://partner.example"}
+    sluice = launch({"mux": {"path": "/mux", "handler": "mux", "routes": "*", **partner, "cors_credentials": "yes"},
+                     "with": {"path": "/with", "channels": "m:1", "auth": "jwt", **partner, "cors_credentials": "yes"},
+                     "bare": {"path": "/bare", "channels": "m:2", "auth": "jwt", **partner}}, auth={**AUTH, "jwt_cookie": "t"})
+    with Mux(sluice, ["bare", "/bare"], ["with", "/with"], headers=cookie) as mux:
+        assert refused(mux) == ("bare", 403)
+        mux.opened("with")
+
+
+@pytest.mark.parametrize("id", ["1;2", "-", "~", "5-3", "x"])
+def test_only_a_cursor_of_ours_is_a_place(launch, redis, id):
+    """What a message says of itself moves no other subscription, and ends none."""
+    sluice = launch({"mux": {"path": "/mux", "handler": "mux", "routes": "*"}, "s": ROUTES["s"],
+                     "said": {"path": "/said", "channels": "m:id", "id": "{.id}"}})
+    client = redis.client()
+    client.delete("m:s:place")
+    entries = [client.xadd("m:s:place", {"data": str(n)}).decode() for n in range(3)]
+    wanted = [["said", "/said"], ["s", "/s/place", entries[0]]]
+    with Mux(sluice, *wanted) as mux:
+        told = [mux.next() for _ in range(4)]
+        assert [t[3] for t in told if t[0] == "s"][1:] == ["1", "2"]
+        redis.publish("m:id", json.dumps({"id": id}))
+        assert mux.next()[:3] == ("said", "message", id)
+        last = last_id(mux)
+        assert last == f";{entries[2]}"
+    with Mux(sluice, *wanted, headers={"Last-Event-ID": last}) as mux:
+        mux.opened("said", "s")
+        redis.publish("m:id", json.dumps({"id": "y"}))
+        assert mux.next()[:3] == ("said", "message", "y")
+
+
+def test_a_long_event_is_linear_work(launch, redis):
+    """As much again for each byte, not for each piece of them that comes."""
+    sluice = launch({"mux": {"path": "/mux", "handler": "mux", "routes": "*"}, "a": ROUTES["a"]})
+
+    def took(size):
+        began = cpu_of(sluice)
+        redis.publish("m:long", "x" * size)
+        assert len(mux.next(30)[3]) == size
+        return cpu_of(sluice) - began
+    with Mux(sluice, ["a", "/a/long"]) as mux:
+        mux.opened("a")
+        took(1 << 20)
+        small, large = took(1 << 20), took(12 << 20)
+        assert large < 40 * max(small, 0.02), (small, large)
+
+
+def cpu_of(sluice):
+    """Seconds of processor time that the worker has had."""
+    with open(f"/proc/{sluice.worker()}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_what_no_connection_can_carry_is_told(launch, redis):
+    sluice = launch({"mux": {"path": "/mux", "handler": "mux", "routes": "*"}, "a": ROUTES["a"], "s": ROUTES["s"]})
+    client = redis.client()
+    client.delete("m:s:huge")
+    with Mux(sluice, ["s", "/s/huge"], ["a", "/a/x"]) as mux:
+        mux.opened("s", "a")
+        huge = client.xadd("m:s:huge", {"data": "x" * (17 << 20)}).decode()
+        key, name, id, data = mux.next(30)
+        assert (key, name, id, json.loads(data)) == ("s", "mux-end", huge, {"for_good": False, "reason": "too-long"})
+        redis.publish("m:x", "1")
+        assert mux.next()[3] == "1", "the others go on"
+        last = last_id(mux)
+    after = client.xadd("m:s:huge", {"data": "small"}).decode()
+    with Mux(sluice, ["s", "/s/huge"], ["a", "/a/x"], headers={"Last-Event-ID": last}) as mux:
+        while (got := mux.next())[1] == "stream-open":
+            pass
+        assert got == ("s", "message", after, "small")
+
+
+def test_while_the_connection_lags_its_subscriptions_wait(launch, redis):
+    """Far more than the connection's queue stands before it: nothing is lost, and it is not cut."""
+    sluice = launch({"mux": {"path": "/mux", "handler": "mux", "routes": "*", "queue": "32k"}, "s": {**ROUTES["s"], "queue": "16m"}})
+    client, n, keys = redis.client(), 400, ["p", "q", "r"]
+    for key in keys:
+        client.delete(f"m:s:{key}")
+        pipe = client.pipeline()
+        for i in range(n):
+            pipe.xadd(f"m:s:{key}", {"data": f"{i} " + "x" * 4000})
+        pipe.execute()
+    got = {key: [] for key in keys}
+    with Mux(sluice, *[[key, f"/s/{key}"] for key in keys]) as mux:
+        wait_for(lambda: sluice.status()["subscribers"] == 1 + len(keys), "all to be open")
+        while any(len(v) < n for v in got.values()):
+            key, name, _, data = mux.next(20)
+            assert name in ("stream-open", "message"), (name, data)
+            if name == "message":
+                got[key].append(int(data.split()[0]))
+    assert got == {key: list(range(n)) for key in keys}

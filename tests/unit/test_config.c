@@ -314,6 +314,34 @@ values(void **state)
 }
 
 static void
+carried_routes(void **state)
+{
+#define MUX "[route m]\npath = /m\nhandler = mux\n"
+	static const struct text_case cases[] = {
+	    {"none named", ROUTE MUX,
+	     "f:4: [route m] does not say what it carries: routes = NAME NAME, or * for every "
+	     "route that streams\n"},
+	    {"all", ROUTE MUX "routes = *\n", NULL},
+	    {"one", ROUTE MUX "routes = x\n", NULL},
+	    {"of [defaults]", "[defaults]\nroutes = x\n" ROUTE MUX, NULL},
+	    {"one that is not there",
+	     "[route orders]\npath = /o\nchannels = o\n" MUX "routes = ordes\n",
+	     "f:7: [route m] routes: there is no route \"ordes\"; did you mean \"orders\"?\n"},
+	    {"itself", ROUTE MUX "routes = x m\n",
+	     "f:7: [route m] routes: [route m] cannot be carried: a mux carries streams, no other "
+	     "mux, and a queue with ack = client\n"},
+	    {"a short answer", MUX "routes = h\n[route h]\npath = /h\nhandler = health\n",
+	     "f:4: [route m] routes: [route h] cannot be carried: a mux carries streams, no other "
+	     "mux, and a queue with ack = client\n"},
+	    {"of another handler", ROUTE "routes = x\n",
+	     "f:4: [route x] routes: only handler = mux carries other routes\n"},
+	};
+
+	(void)state;
+	RUN(cases);
+}
+
+static void
 listen_addresses(void **state)
 {
 	static const struct {
@@ -832,14 +860,23 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(lines),         cmocka_unit_test(long_lines),
-	    cmocka_unit_test(sections),      cmocka_unit_test(keys),
-	    cmocka_unit_test(values),        cmocka_unit_test(listen_addresses),
-	    cmocka_unit_test(templates),     cmocka_unit_test(rules),
-	    cmocka_unit_test(routes),        cmocka_unit_test(logic),
-	    cmocka_unit_test(keys_of_feeds), cmocka_unit_test(odd_files),
-	    cmocka_unit_test(defaults),      cmocka_unit_test(effective),
-	    cmocka_unit_test(environment),   cmocka_unit_test(includes),
+	    cmocka_unit_test(lines),
+	    cmocka_unit_test(long_lines),
+	    cmocka_unit_test(sections),
+	    cmocka_unit_test(keys),
+	    cmocka_unit_test(values),
+	    cmocka_unit_test(carried_routes),
+	    cmocka_unit_test(listen_addresses),
+	    cmocka_unit_test(templates),
+	    cmocka_unit_test(rules),
+	    cmocka_unit_test(routes),
+	    cmocka_unit_test(logic),
+	    cmocka_unit_test(keys_of_feeds),
+	    cmocka_unit_test(odd_files),
+	    cmocka_unit_test(defaults),
+	    cmocka_unit_test(effective),
+	    cmocka_unit_test(environment),
+	    cmocka_unit_test(includes),
 	    cmocka_unit_test(other_locales),
 	};
 

@@ -15,7 +15,7 @@
 #include "config/config.h"
 #include "config/keys.h"
 
-enum { KEYS_MAX = 100 };
+enum { KEYS_MAX = 200 };
 
 /* What was found of each key of the table, by its number there. */
 static bool is_named[KEYS_MAX], has_default[KEYS_MAX];
