@@ -37,12 +37,14 @@ as_json(struct json_object *value)
 							 JSON_C_TO_STRING_NOSLASHESCAPE);
 }
 
-/* A number or a list must not become part of a name by accident. */
+/* A fraction or a list must not become part of a name by accident. */
 static const char *
 as_text(struct json_object *value)
 {
 	const char *text;
 
+	if (json_object_is_type(value, json_type_int))
+		return json_object_get_string(value);
 	if (!json_object_is_type(value, json_type_string))
 		return NULL;
 	text = json_object_get_string(value);
@@ -63,6 +65,13 @@ identity_value(const struct identity *id, const char *name)
 	if (begins_with(name, TEMPLATE_CLAIMS "."))
 		return as_json(claim(id, name + strlen(TEMPLATE_CLAIMS ".")));
 	return NULL;
+}
+
+bool
+identity_has_other(const struct identity *id, const char *name)
+{
+	return begins_with(name, CLAIM) && claim(id, name + strlen(CLAIM)) != NULL &&
+	       identity_value(id, name) == NULL;
 }
 
 int

@@ -20,10 +20,14 @@ struct identity {
 /*
  * identity_value - what stands for a name of templates ("user", "claim.NAME") or of Lua
  * (TEMPLATE_USER, TEMPLATE_CLAIMS…): borrowed from id, which may be nobody. NULL: there is none, or
- * the name is no such name. A claim stands in a template only if it is text without a NUL.
+ * the name is no such name. A claim stands in a template if it is text without a NUL, or an
+ * integer.
  */
 const char *identity_value(const struct identity *id, const char *name);
 bool identity_is_name(const char *name); /* is it such a name? */
+
+/* identity_has_other - is it a claim of another type, for which nothing stands in a template? */
+bool identity_has_other(const struct identity *id, const char *name);
 
 /* identity_copy - 0, -ENOMEM. */
 int identity_copy(struct identity *to, const struct identity *from);

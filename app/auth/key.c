@@ -1,21 +1,16 @@
 #include "auth/key.h"
 
 #include <errno.h>
-#include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "auth/bytes.h"
 
-#define PEM_BEGIN "-----BEGIN "
-
-enum { RSA_BITS_MIN = 2048, PEM_MAX = 16 * 1024, CURVE_BYTES_MAX = 66, DER_MAX = 160 };
+enum { RSA_BITS_MIN = 2048, DER_MAX = 160 };
 
 static const char *const secret_algorithms[] = {"HS256", "HS384", "HS512", NULL};
 static const char *const rsa_algorithms[] = {"RS256", "RS384", "RS512", NULL};
@@ -26,6 +21,8 @@ static const char *const ed_algorithms[] = {"EdDSA", NULL};
 
 struct auth_key {
 	const char *const *algorithms;
+	const char *only; /* the one that it is for; NULL: all of them */
+	char *kid;
 	EVP_PKEY *public; /* NULL: a secret */
 	size_t len;
 	char secret[];
@@ -38,6 +35,7 @@ auth_key_free(struct auth_key *key)
 		return;
 	EVP_PKEY_free(key->public);
 	OPENSSL_cleanse(key->secret, key->len);
+	free(key->kid);
 	free(key);
 }
 
@@ -48,8 +46,9 @@ complain(char *why, size_t why_len, const char *text)
 	return -EINVAL;
 }
 
-static int
-new_secret(struct auth_key **out, const char *text, size_t len, char *why, size_t why_len)
+int
+auth_key_new_secret(struct auth_key **out, const void *secret, size_t len, char *why,
+		    size_t why_len)
 {
 	struct auth_key *key;
 
@@ -61,7 +60,7 @@ new_secret(struct auth_key **out, const char *text, size_t len, char *why, size_
 				"one");
 	if ((key = calloc(1, sizeof(*key) + len + 1)) == NULL)
 		return -ENOMEM;
-	memcpy(key->secret, text, len);
+	memcpy(key->secret, secret, len);
 	key->len = len;
 	key->algorithms = secret_algorithms;
 	*out = key;
@@ -95,39 +94,12 @@ algorithms_of(EVP_PKEY *public, char *why, size_t why_len)
 	}
 }
 
-static EVP_PKEY *
-read_pem(const char *text, size_t len)
+int
+auth_key_new_public(struct auth_key **out, EVP_PKEY *public, char *why, size_t why_len)
 {
-	BIO *bio = BIO_new_mem_buf(text, (int)len);
-	EVP_PKEY *public = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+	struct auth_key *key = calloc(1, sizeof(*key));
 
-	BIO_free(bio);
-	return public;
-}
-
-static int
-new_public(struct auth_key **out, const char *text, size_t len, char *why, size_t why_len)
-{
-	const char *second = memmem(text + 1, len - 1, PEM_BEGIN, strlen(PEM_BEGIN));
-	const char *eol = memchr(text, '\n', len);
-	size_t line = eol != NULL ? (size_t)(eol - text) : len;
-	struct auth_key *key;
-	EVP_PKEY *public;
-
-	if (len > PEM_MAX || second != NULL)
-		return complain(why, why_len, "it holds more than one PEM: one public key alone");
-	if (memmem(text, line, "PRIVATE", 7) != NULL)
-		return complain(why, why_len,
-				"it is a private key; what verifies is the public one: openssl "
-				"pkey -pubout");
-	if (memmem(text, line, "CERTIFICATE", 11) != NULL)
-		return complain(why, why_len,
-				"it is a certificate; what verifies is its public key: openssl "
-				"x509 -pubkey -noout");
-	if ((public = read_pem(text, len)) == NULL)
-		return complain(why, why_len,
-				"it is no PEM public key (-----BEGIN PUBLIC KEY-----)");
-	if ((key = calloc(1, sizeof(*key))) == NULL) {
+	if (key == NULL) {
 		EVP_PKEY_free(public);
 		return -ENOMEM;
 	}
@@ -141,25 +113,57 @@ new_public(struct auth_key **out, const char *text, size_t len, char *why, size_
 }
 
 int
-auth_key_new(struct auth_key **out, const char *text, size_t len, char *why, size_t why_len)
+auth_key_name(struct auth_key *key, const char *kid, const char *algorithm)
 {
-	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
-		len--;
-	if (len >= strlen(PEM_BEGIN) && memcmp(text, PEM_BEGIN, strlen(PEM_BEGIN)) == 0)
-		return new_public(out, text, len, why, why_len);
-	return new_secret(out, text, len, why, why_len);
+	const char *one;
+
+	if (kid != NULL && (key->kid = strdup(kid)) == NULL)
+		return -ENOMEM;
+	if (algorithm == NULL)
+		return 0;
+	for (size_t n = 0; (one = auth_key_algorithm(key, n)) != NULL; n++) {
+		if (strcmp(one, algorithm) == 0) {
+			key->only = one;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *
+auth_key_kid(const struct auth_key *key)
+{
+	return key->kid;
+}
+
+bool
+auth_key_has_name(const struct auth_key *key, const char *kid)
+{
+	return kid != NULL && key->kid != NULL && strcmp(key->kid, kid) == 0;
 }
 
 const char *
 auth_key_algorithm(const struct auth_key *key, size_t n)
 {
-	size_t i;
-
-	for (i = 0; key->algorithms[i] != NULL; i++) {
+	if (key->only != NULL)
+		return n == 0 ? key->only : NULL;
+	for (size_t i = 0; key->algorithms[i] != NULL; i++) {
 		if (i == n)
 			return key->algorithms[i];
 	}
 	return NULL;
+}
+
+bool
+auth_key_fits(const struct auth_key *key, const char *algorithm)
+{
+	const char *one;
+
+	for (size_t n = 0; (one = auth_key_algorithm(key, n)) != NULL; n++) {
+		if (strcmp(one, algorithm) == 0)
+			return true;
+	}
+	return false;
 }
 
 const char *
@@ -167,6 +171,12 @@ auth_key_secret(const struct auth_key *key, size_t *len)
 {
 	*len = key->len;
 	return key->public == NULL ? key->secret : NULL;
+}
+
+bool
+auth_key_suits(const struct auth_key *key, const char *algorithm)
+{
+	return strcmp(auth_key_algorithm(key, 0), algorithm) == 0;
 }
 
 /* "HS256" → 256 */
@@ -229,6 +239,13 @@ verify_ec(EVP_PKEY *public, const char *algorithm, const void *text, size_t len,
 	return der_len > 0 && verify_public(public, algorithm, text, len, der, (size_t)der_len);
 }
 
+size_t
+auth_key_sign(const struct auth_key *key, const char *algorithm, unsigned char out[BYTES_HMAC_MAX],
+	      const void *text, size_t len)
+{
+	return bytes_hmac(out, hash_bits(algorithm), key->secret, key->len, text, len);
+}
+
 bool
 auth_key_verify(const struct auth_key *key, const char *algorithm, const void *text, size_t len,
 		const void *signature, size_t signature_len)
@@ -236,10 +253,12 @@ auth_key_verify(const struct auth_key *key, const char *algorithm, const void *t
 	unsigned char mac[BYTES_HMAC_MAX];
 	size_t mac_len;
 
+	if (signature_len == 0)
+		return false;
 	if (key->public != NULL && EVP_PKEY_base_id(key->public) == EVP_PKEY_EC)
 		return verify_ec(key->public, algorithm, text, len, signature, signature_len);
 	if (key->public != NULL)
 		return verify_public(key->public, algorithm, text, len, signature, signature_len);
-	mac_len = bytes_hmac(mac, hash_bits(algorithm), key->secret, key->len, text, len);
+	mac_len = auth_key_sign(key, algorithm, mac, text, len);
 	return mac_len > 0 && bytes_equal(mac, mac_len, signature, signature_len);
 }

@@ -211,6 +211,20 @@ read_object(struct reader *rd, struct json_object **out)
 	return take_string(rd, &class, &len) && take(rd, ':') && read_members(rd, out, false);
 }
 
+/* CLASS:LEN:{BYTES}: what the class alone can read. */
+static bool
+read_custom(struct reader *rd)
+{
+	const char *class;
+	size_t len;
+
+	if (!take_string(rd, &class, &len) || !take(rd, ':') || !take_count(rd, ':', &len) ||
+	    !take(rd, '{') || (size_t)(rd->end - rd->p) < len)
+		return false;
+	rd->p += len;
+	return take(rd, '}');
+}
+
 static bool
 read_reference(struct reader *rd)
 {
@@ -224,6 +238,7 @@ read_of_kind(struct reader *rd, char kind, struct json_object **out)
 {
 	switch (kind) {
 	case 's':
+	case 'E': /* an enum's case, as its text: "Suit:Hearts" */
 		return read_string(rd, out);
 	case 'i':
 		return read_integer(rd, out);
@@ -235,6 +250,8 @@ read_of_kind(struct reader *rd, char kind, struct json_object **out)
 		return read_members(rd, out, true);
 	case 'O':
 		return read_object(rd, out);
+	case 'C':
+		return read_custom(rd);
 	case 'R':
 	case 'r':
 		return read_reference(rd);

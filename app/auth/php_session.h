@@ -4,7 +4,8 @@
 /*
  * php_session - what PHP keeps of a session, as phpredis stores it, as JSON: of the handlers "php"
  * (NAME|VALUE, one after the other) and "php_serialize" (one array). Pure: nothing is made of it
- * but values; an object becomes its properties, a reference null. Source: PHP's manual, serialize()
+ * but values; an object becomes its properties, an enum's case its text, a reference or what only
+ * its class can read null. Source: PHP's manual, serialize()
  * and session.serialize_handler.
  */
 #include <json-c/json.h>

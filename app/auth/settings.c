@@ -1,14 +1,26 @@
 #include "auth/settings.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "auth/bytes.h"
 #include "base/strings.h"
 #include "logic/sandbox.h"
 
 void
+auth_settings_note(struct auth_settings *settings, const void *p, size_t len)
+{
+	unsigned char mac[BYTES_HMAC_MAX];
+
+	/* Chained: what was noted before is the key. */
+	if (bytes_hmac(mac, 256, settings->digest, AUTH_DIGEST, p, len) == AUTH_DIGEST)
+		memcpy(settings->digest, mac, AUTH_DIGEST);
+}
+
+void
 auth_settings_fini(struct auth_settings *settings)
 {
-	auth_key_free(settings->jwt.key);
+	keys_fini(&settings->jwt.keys);
 	strings_free(settings->jwt.algorithms);
 	free(settings->jwt.issuer);
 	free(settings->jwt.audience);
@@ -20,6 +32,6 @@ auth_settings_fini(struct auth_settings *settings)
 	template_free(settings->session_key);
 	expression_free(settings->session_user);
 	sandbox_free(settings->sandbox);
-	auth_key_free(settings->link_key);
+	keys_fini(&settings->link_keys);
 	free(settings->kick);
 }

@@ -12,6 +12,8 @@
 /* The kinds of credentials, in the words of the configuration. */
 enum auth_kind { AUTH_NONE, AUTH_JWT, AUTH_SESSION, AUTH_SIGNED, AUTH_REMOTE_USER, AUTH_KINDS };
 
+enum { AUTH_DIGEST = 32 };
+
 struct auth_settings {
 	struct token_settings jwt;
 	char *jwt_cookie, *jwt_query; /* NULL: a token does not come so */
@@ -19,11 +21,15 @@ struct auth_settings {
 	char *session_cookie;
 	struct template *session_key; /* of {cookie} */
 	struct sandbox *sandbox;
-	struct expression *session_user; /* NULL: a session says no name */
-	struct auth_key *link_key;       /* a secret; NULL: there are no links */
-	unsigned reauth_ms;              /* how often a session is looked at again; 0: never */
-	char *kick;                      /* the channel; NULL: nobody is ended by a message */
+	struct expression *session_user;   /* NULL: a session says no name */
+	struct auth_keys link_keys;        /* secrets; without any there are no links */
+	unsigned reauth_ms;                /* how often a session is looked at again; 0: never */
+	char *kick;                        /* the channel; NULL: nobody is ended by a message */
+	unsigned char digest[AUTH_DIGEST]; /* of all that the section says, keys' bytes, too */
 };
+
+/* auth_settings_note - the digest counts this, too, from now on. */
+void auth_settings_note(struct auth_settings *settings, const void *p, size_t len);
 
 void auth_settings_fini(struct auth_settings *settings);
 

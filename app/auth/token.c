@@ -1,13 +1,15 @@
 #include "auth/token.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "auth/bytes.h"
 #include "logic/message.h"
 #include "sse/utf8.h"
 
-static const char token_header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
+/* Whole seconds up to here are exact as a double. */
+#define TIME_MAX 9e15
 
 /* The three parts, as they are written. */
 struct parts {
@@ -76,22 +78,27 @@ decode_object(const char *text, size_t len)
 	return object;
 }
 
+/* May a token be verified with the key by this algorithm? */
 static bool
-is_allowed(const struct token_settings *settings, const char *algorithm)
+is_allowed(const struct token_settings *settings, const struct auth_key *key, const char *algorithm)
 {
-	size_t i;
-
 	if (settings->algorithms == NULL)
-		return strcmp(algorithm, auth_key_algorithm(settings->key, 0)) == 0;
-	for (i = 0; settings->algorithms[i] != NULL; i++) {
+		return auth_key_suits(key, algorithm);
+	for (size_t i = 0; settings->algorithms[i] != NULL; i++) {
 		if (strcmp(algorithm, settings->algorithms[i]) == 0)
-			return true;
+			return auth_key_fits(key, algorithm);
 	}
 	return false;
 }
 
+/* What the header says of how it is signed. */
+struct signing {
+	const char *algorithm, *kid; /* kid NULL: it does not say */
+};
+
+/* With this key? */
 static bool
-check_signature(struct reading *rd, const struct parts *parts, const char *algorithm)
+is_signed(const struct auth_key *key, const struct parts *parts, const struct signing *how)
 {
 	struct buf signature;
 	bool is_ok;
@@ -99,10 +106,38 @@ check_signature(struct reading *rd, const struct parts *parts, const char *algor
 	buf_init(&signature, TOKEN_LEN_MAX);
 	is_ok =
 	    bytes_decode_base64url(&signature, parts->signature, parts->signature_len) == 0 &&
-	    auth_key_verify(rd->settings->key, algorithm, parts->header,
+	    auth_key_verify(key, how->algorithm, parts->header,
 			    parts->header_len + 1 + parts->payload_len, signature.p, signature.len);
 	buf_fini(&signature);
-	return is_ok || breaks(rd, "the signature is wrong");
+	return is_ok;
+}
+
+static bool
+is_called(const struct auth_keys *keys, const char *kid)
+{
+	for (size_t i = 0; i < keys->n; i++) {
+		if (auth_key_has_name(keys->v[i], kid))
+			return true;
+	}
+	return false;
+}
+
+/* A kid that is nobody's says nothing: keys in files of their own have none. */
+static bool
+check_signature(struct reading *rd, const struct parts *parts, const struct signing *how)
+{
+	const struct auth_keys *keys = &rd->settings->keys;
+	bool is_chosen = is_called(keys, how->kid), is_any = false;
+
+	for (size_t i = 0; i < keys->n; i++) {
+		if ((is_chosen && !auth_key_has_name(keys->v[i], how->kid)) ||
+		    !is_allowed(rd->settings, keys->v[i], how->algorithm))
+			continue;
+		if (is_signed(keys->v[i], parts, how))
+			return true;
+		is_any = true;
+	}
+	return breaks(rd, is_any ? "the signature is wrong" : "the algorithm is not the key's");
 }
 
 static bool
@@ -116,32 +151,41 @@ static bool
 check_header(struct reading *rd, const struct parts *parts)
 {
 	struct json_object *header = decode_object(parts->header, parts->header_len);
-	const char *algorithm = header != NULL ? json_text(header, "alg") : NULL;
+	struct signing how = {0};
 	bool is_ok;
 
+	how.kid = header != NULL ? json_text(header, "kid") : NULL;
 	if (header == NULL)
 		is_ok = breaks(rd, "the header is no JSON object in base64url");
 	else if (has(header, "crit") || has(header, "b64") || has(header, "zip"))
 		is_ok = breaks(rd, "the header has crit, b64 or zip");
-	else if (algorithm == NULL || !is_allowed(rd->settings, algorithm))
+	else if ((how.algorithm = json_text(header, "alg")) == NULL)
 		is_ok = breaks(rd, "the algorithm is not the key's");
 	else
-		is_ok = check_signature(rd, parts, algorithm);
+		is_ok = check_signature(rd, parts, &how);
 	json_object_put(header);
 	return is_ok;
 }
 
-/* A time that is not there is *out = 0; one that is no whole number of seconds is wrong. */
+/* A time that is not there is *out = 0. It is a number, maybe with a fraction (RFC 7519, 2), and
+ * one beyond all calendars is as good as the last. */
 static bool
 read_time(struct json_object *claims, const char *name, int64_t *out)
 {
 	struct json_object *value;
+	double seconds;
 
 	*out = 0;
 	if (!json_object_object_get_ex(claims, name, &value))
 		return true;
-	*out = json_object_get_int64(value);
-	return json_object_is_type(value, json_type_int) && *out > 0 && *out < INT64_MAX / 2;
+	if (!json_object_is_type(value, json_type_int) &&
+	    !json_object_is_type(value, json_type_double))
+		return false;
+	seconds = json_object_get_double(value);
+	if (!isfinite(seconds) || seconds < 1)
+		return false;
+	*out = seconds < TIME_MAX ? (int64_t)seconds : (int64_t)TIME_MAX;
+	return true;
 }
 
 static bool
@@ -193,13 +237,26 @@ check_claims(struct reading *rd, struct token *token)
 		return breaks(rd, "iss is not the issuer");
 	if (settings->audience != NULL && !names_audience(token->claims, settings->audience))
 		return breaks(rd, "aud does not name us");
-	if (!json_object_object_get_ex(token->claims, settings->user_claim, &user) ||
-	    !json_object_is_type(user, json_type_string) || json_object_get_string_len(user) == 0)
-		return breaks(rd, "the claim that names the user is no text");
+	if (!json_object_object_get_ex(token->claims, settings->user_claim, &user) || user == NULL)
+		return breaks(rd, "it has no claim that names the user");
 	token->user = json_object_get_string(user);
+	return true;
+}
+
+/* Only a text or an integer names anybody. */
+static bool
+check_user(struct reading *rd, const struct token *token)
+{
+	struct json_object *user = NULL;
+
+	json_object_object_get_ex(token->claims, rd->settings->user_claim, &user);
+	if (json_object_is_type(user, json_type_int))
+		return true;
+	if (!json_object_is_type(user, json_type_string))
+		return breaks(rd, "the claim that names the user is neither a text nor an integer");
 	if (strlen(token->user) != (size_t)json_object_get_string_len(user))
 		return breaks(rd, "the claim that names the user holds a NUL");
-	return true;
+	return *token->user != '\0' || breaks(rd, "the claim that names the user is empty");
 }
 
 int
@@ -221,11 +278,11 @@ token_read(struct token *token, const struct token_settings *settings, const cha
 		is_ok = breaks(&rd, "the payload is no JSON object in base64url, each name once");
 	else
 		is_ok = check_claims(&rd, token);
-	*why = rd.why;
-	if (is_ok)
+	if (is_ok && check_user(&rd, token))
 		return 0;
+	*why = rd.why;
 	token_fini(token);
-	return -EINVAL;
+	return is_ok ? -EPERM : -EINVAL;
 }
 
 void
@@ -235,22 +292,60 @@ token_fini(struct token *token)
 	memset(token, 0, sizeof(*token));
 }
 
-int
-token_put(struct buf *b, const char *secret, size_t secret_len, struct json_object *claims)
+/* The first that the settings allow. */
+static const char *
+signing_algorithm(const struct token_settings *settings, const struct auth_key *key)
 {
+	const char *algorithm;
+
+	for (size_t n = 0; (algorithm = auth_key_algorithm(key, n)) != NULL; n++) {
+		if (is_allowed(settings, key, algorithm))
+			return algorithm;
+	}
+	return NULL;
+}
+
+/* {"alg":"HS256","typ":"JWT"}, and the key's name if it has one. */
+static int
+put_header(struct buf *b, const struct auth_key *key, const char *algorithm)
+{
+	struct json_object *header = json_object_new_object();
+	const char *text;
+	size_t len;
+	int rc = -ENOMEM;
+
+	if (header == NULL)
+		return rc;
+	json_object_object_add(header, "alg", json_object_new_string(algorithm));
+	json_object_object_add(header, "typ", json_object_new_string("JWT"));
+	if (auth_key_kid(key) != NULL)
+		json_object_object_add(header, "kid", json_object_new_string(auth_key_kid(key)));
+	if ((text = json_object_to_json_string_length(header, JSON_C_TO_STRING_PLAIN, &len)) !=
+	    NULL)
+		rc = bytes_put_base64url(b, text, len);
+	json_object_put(header);
+	return rc;
+}
+
+int
+token_put(struct buf *b, const struct token_settings *settings, struct json_object *claims)
+{
+	const struct auth_key *key = keys_signer(&settings->keys);
+	const char *algorithm = key != NULL ? signing_algorithm(settings, key) : NULL;
+	const char *payload = json_object_to_json_string_ext(
+	    claims, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 	unsigned char mac[BYTES_HMAC_MAX];
-	size_t begin = b->len, mac_len, len;
-	const char *payload = json_object_to_json_string_length(
-	    claims, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	size_t begin = b->len, mac_len;
 	int rc;
 
+	if (algorithm == NULL)
+		return -EINVAL;
 	if (payload == NULL)
 		return -ENOMEM;
-	if ((rc = bytes_put_base64url(b, token_header, sizeof(token_header) - 1)) < 0 ||
-	    (rc = buf_putc(b, '.')) < 0 || (rc = bytes_put_base64url(b, payload, len)) < 0)
+	if ((rc = put_header(b, key, algorithm)) < 0 || (rc = buf_putc(b, '.')) < 0 ||
+	    (rc = bytes_put_base64url(b, payload, strlen(payload))) < 0)
 		return rc;
-	mac_len = bytes_hmac(mac, 256, secret, secret_len, b->p + begin, b->len - begin);
-	if (mac_len == 0)
+	if ((mac_len = auth_key_sign(key, algorithm, mac, b->p + begin, b->len - begin)) == 0)
 		return -ENOMEM;
 	if ((rc = buf_putc(b, '.')) < 0)
 		return rc;

@@ -11,34 +11,40 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "auth/key.h"
+#include "auth/keys.h"
 #include "base/buf.h"
 
 enum { TOKEN_LEN_MAX = 8192, TOKEN_GRACE_S = 30 };
 
-/* What a token must be. All but key may be NULL. */
+/* What a token must be. All but the keys may be NULL. */
 struct token_settings {
-	struct auth_key *key; /* NULL: there are no tokens */
-	char **algorithms;    /* end with NULL; NULL: the first that the key fits */
+	struct auth_keys keys; /* without any there are no tokens */
+	char **algorithms;     /* end with NULL; NULL: those that suit the keys */
 	char *issuer, *audience;
 	char *user_claim; /* "sub" */
 };
 
 struct token {
 	struct json_object *claims; /* owned */
-	const char *user;           /* of the claims */
-	int64_t expires;            /* Unix seconds; 0: never */
+	const char *user;           /* of the claims; an integer's digits */
+	int64_t expires;            /* Unix seconds, without the grace; 0: never */
 };
 
 /*
- * token_read - now in Unix seconds. Returns 0 and *token, the caller's; -ENOMEM; -EINVAL, and in
- * *why (a constant) the rule that it breaks.
+ * token_read - now in Unix seconds. A token's kid chooses among the keys; if it has none, or none
+ * of them is called so, all are tried that its algorithm fits. Returns 0 and *token, the caller's;
+ * and in *why (a constant) the rule that it breaks with -EINVAL, or with -EPERM: it is ours and
+ * valid, but names its user in a way that cannot be taken.
  */
 int token_read(struct token *token, const struct token_settings *settings, const char *text,
 	       size_t len, int64_t now, const char **why);
 void token_fini(struct token *token);
 
-/* token_put - append a token of these claims, signed by HS256. Returns 0, -ENOMEM, -EMSGSIZE. */
-int token_put(struct buf *b, const char *secret, size_t secret_len, struct json_object *claims);
+/*
+ * token_put - append a token of these claims, signed with the first of the keys that is a secret,
+ * by the first algorithm that the settings allow it. Returns 0, -ENOMEM, -EMSGSIZE; -EINVAL: no key
+ * signs.
+ */
+int token_put(struct buf *b, const struct token_settings *settings, struct json_object *claims);
 
 #endif

@@ -26,14 +26,14 @@ struct cmd_options {
 	const char *usage;
 	int n_args;
 	/*
-	 * Of l j s t u k L T C: --listen, --json, --stream, --timeout, --user, --token, --link,
-	 * --ttl, --claim; NULL: none.
+	 * Of l j s t u k L T C M: --listen, --json, --stream, --timeout, --user, --token, --link,
+	 * --ttl, --claim, --may; NULL: none.
 	 */
 	const char *takes;
 	/* What was given: */
 	const char *config;  /* never NULL afterwards */
 	const char *address; /* this and the following: NULL: not given */
-	const char *timeout, *user, *token, *link, *ttl;
+	const char *timeout, *user, *token, *link, *ttl, *may;
 	const char **claims; /* of cmd_options_fini() */
 	size_t n_claims;
 	bool is_json, is_stream;

@@ -36,6 +36,8 @@ text_of(struct cmd_options *opt, int c)
 		return &opt->link;
 	case 'T':
 		return &opt->ttl;
+	case 'M':
+		return &opt->may;
 	default:
 		return NULL;
 	}
@@ -67,12 +69,19 @@ int
 cmd_options(struct cmd_options *opt, int argc, char **argv)
 {
 	static const struct option longs[] = {
-	    {"help", no_argument, NULL, 'h'},         {"config", required_argument, NULL, 'c'},
-	    {"listen", required_argument, NULL, 'l'}, {"json", no_argument, NULL, 'j'},
-	    {"stream", no_argument, NULL, 's'},       {"timeout", required_argument, NULL, 't'},
-	    {"user", required_argument, NULL, 'u'},   {"token", required_argument, NULL, 'k'},
-	    {"link", required_argument, NULL, 'L'},   {"ttl", required_argument, NULL, 'T'},
-	    {"claim", required_argument, NULL, 'C'},  {NULL, 0, NULL, 0},
+	    {"help", no_argument, NULL, 'h'},
+	    {"config", required_argument, NULL, 'c'},
+	    {"listen", required_argument, NULL, 'l'},
+	    {"json", no_argument, NULL, 'j'},
+	    {"stream", no_argument, NULL, 's'},
+	    {"timeout", required_argument, NULL, 't'},
+	    {"user", required_argument, NULL, 'u'},
+	    {"token", required_argument, NULL, 'k'},
+	    {"link", required_argument, NULL, 'L'},
+	    {"ttl", required_argument, NULL, 'T'},
+	    {"claim", required_argument, NULL, 'C'},
+	    {"may", required_argument, NULL, 'M'},
+	    {NULL, 0, NULL, 0},
 	};
 	int c;
 

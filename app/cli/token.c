@@ -11,9 +11,10 @@
 #include "auth/signed_link.h"
 #include "auth/token.h"
 #include "base/clock.h"
+#include "base/units.h"
 #include "cli/cmd.h"
 #include "config/config.h"
-#include "base/units.h"
+#include "route/request.h"
 
 #define DEFAULT_TTL "1h"
 
@@ -21,10 +22,11 @@ enum { TEXT_MAX = 8192 };
 
 static const char usage[] =
     "usage: sluice token [-c FILE] --user ID [--ttl 1h] [--claim NAME=JSON]...\n"
-    "       sluice token [-c FILE] --link PATH [--user ID] [--ttl 1h]\n"
-    "Prints a token for the user, signed with [auth] jwt_key or jwt_key_file; or the path, which\n"
-    "may have a query, as a link signed with signed_key or signed_key_file. Both are good for the\n"
-    "time, such as 30m or 24h.\n";
+    "       sluice token [-c FILE] --link PATH [--user ID] [--ttl 1h] [--may publish]\n"
+    "Prints a token for the user, signed with [auth] jwt_key or the first secret among\n"
+    "jwt_key_file; or the path, which may have a query, as a link signed with signed_key or\n"
+    "signed_key_file, which permits to read, or with --may publish to publish. Both are good for\n"
+    "the time, such as 30m or 24h.\n";
 
 static int
 complain(const char *text)
@@ -86,41 +88,116 @@ put_token(struct buf *b, const struct auth_settings *auth, const struct cmd_opti
 	  uint64_t ttl_ms)
 {
 	struct json_object *claims;
-	const char *secret;
-	size_t len;
 	int rc;
 
-	if (auth->jwt.key == NULL)
+	if (auth->jwt.keys.n == 0)
 		return complain("[auth] has neither jwt_key nor jwt_key_file");
-	if ((secret = auth_key_secret(auth->jwt.key, &len)) == NULL)
-		return complain("[auth] has a public key, which signs nothing");
+	if (keys_signer(&auth->jwt.keys) == NULL)
+		return complain("[auth] has public keys alone, which sign nothing");
 	if ((claims = make_claims(auth, opt, clock_unix(), ttl_ms)) == NULL)
 		return 1;
-	rc = token_put(b, secret, len, claims);
+	rc = token_put(b, &auth->jwt, claims);
 	json_object_put(claims);
+	if (rc == -EINVAL)
+		return complain("jwt_algorithms has none for the secret, the first of the keys "
+				"that signs");
 	return rc < 0 ? complain("the token is too long") : 0;
+}
+
+/* Links */
+
+static bool
+takes_links(const struct auth_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->v[i] == AUTH_SIGNED)
+			return true;
+	}
+	return false;
+}
+
+/* The route that the path is served by must take links, and this user. */
+static int
+check_route(const struct config *cfg, const struct cmd_options *opt)
+{
+	char *vars[] = {(char *)"REQUEST_METHOD=GET", NULL, NULL};
+	struct params params = {.envp = vars};
+	struct request *req = calloc(1, sizeof(*req));
+	const struct route *rt = NULL;
+	const char *why = NULL;
+	int rc = 1;
+
+	if (req == NULL || asprintf(&vars[1], "REQUEST_URI=%s", opt->link) < 0) {
+		free(req);
+		return complain("out of memory");
+	}
+	if (request_read(req, &params, cfg->server.base, &why) == 0) {
+		for (size_t i = 0; rt == NULL && i < cfg->n_routes; i++) {
+			if (request_match(req, cfg->routes[i]))
+				rt = cfg->routes[i];
+		}
+	}
+	if (rt == NULL)
+		complain("no route serves this path");
+	else if (!takes_links(opt->may != NULL ? &rt->publish.auth : &rt->auth))
+		fprintf(stderr, "sluice token: [route %s] has no \"signed\" in %s\n", rt->name,
+			opt->may != NULL ? "publish_auth" : "auth");
+	else if (opt->user != NULL && !route_param_ok(rt, "user", opt->user))
+		fprintf(stderr, "sluice token: [route %s] refuses this user: param.user\n",
+			rt->name);
+	else
+		rc = 0;
+	free(vars[1]);
+	free(req);
+	return rc;
+}
+
+/* What may stand in a query as it is (RFC 3986, 2.3), the rest in escapes. */
+static int
+put_escaped(struct buf *b, const char *text)
+{
+	static const char plain[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+	int rc = 0;
+
+	for (; *text != '\0' && rc == 0; text++)
+		rc = strchr(plain, *text) != NULL
+			 ? buf_putc(b, *text)
+			 : buf_printf(b, "%%%02X", (unsigned)(unsigned char)*text);
+	return rc;
+}
+
+static int
+put_uri(struct buf *uri, const struct cmd_options *opt, int64_t expires)
+{
+	int rc = buf_printf(uri, "%s%cexpires=%" PRId64, opt->link,
+			    strchr(opt->link, '?') != NULL ? '&' : '?', expires);
+
+	if (rc == 0 && opt->user != NULL && (rc = buf_puts(uri, "&user=")) == 0)
+		rc = put_escaped(uri, opt->user);
+	if (rc == 0 && opt->may != NULL)
+		rc = buf_puts(uri, "&may=publish");
+	return rc == 0 ? buf_putc(uri, '\0') : rc;
 }
 
 static int
 put_link(struct buf *b, const struct config *cfg, const struct cmd_options *opt, uint64_t ttl_ms)
 {
-	int64_t expires = clock_unix() + (int64_t)(ttl_ms / 1000);
-	const char *secret;
-	char *uri;
-	size_t len;
+	struct buf uri;
 	int rc;
 
-	if (cfg->auth.link_key == NULL)
+	if (cfg->auth.link_keys.n == 0)
 		return complain("[auth] has neither signed_key nor signed_key_file");
 	if (*opt->link != '/' || strpbrk(opt->link, "# \t\n") != NULL)
 		return complain("--link takes a path that begins with /, in URL encoding");
-	secret = auth_key_secret(cfg->auth.link_key, &len);
-	if (asprintf(&uri, "%s%cexpires=%" PRId64 "%s%s", opt->link,
-		     strchr(opt->link, '?') != NULL ? '&' : '?', expires,
-		     opt->user != NULL ? "&user=" : "", opt->user != NULL ? opt->user : "") < 0)
-		return complain("out of memory");
-	rc = signed_link_put(b, uri, secret, len);
-	free(uri);
+	if (opt->may != NULL && strcmp(opt->may, "publish") != 0)
+		return complain("--may takes publish, and nothing else");
+	if (check_route(cfg, opt) != 0)
+		return 1;
+	buf_init(&uri, TEXT_MAX);
+	if ((rc = put_uri(&uri, opt, clock_unix() + (int64_t)(ttl_ms / 1000))) == 0)
+		rc = signed_link_put(b, uri.p, &cfg->auth.link_keys);
+	buf_fini(&uri);
 	return rc < 0 ? complain("the link is too long") : 0;
 }
 
@@ -139,14 +216,14 @@ cmd_token_put(struct buf *b, const struct config *cfg, const struct cmd_options 
 int
 cmd_token(int argc, char **argv)
 {
-	struct cmd_options opt = {.usage = usage, .takes = "uLTC"};
+	struct cmd_options opt = {.usage = usage, .takes = "uLTCM"};
 	struct config *cfg = NULL;
 	struct buf text;
 	int status = cmd_options(&opt, argc, argv);
 
 	if (status >= 0)
 		return status;
-	if (opt.user == NULL && opt.link == NULL) {
+	if ((opt.user == NULL && opt.link == NULL) || (opt.may != NULL && opt.link == NULL)) {
 		fputs(usage, stderr);
 		cmd_options_fini(&opt);
 		return 2;
@@ -155,8 +232,10 @@ cmd_token(int argc, char **argv)
 	buf_init(&text, TEXT_MAX);
 	if (config_load(&cfg, opt.config, stderr) == 0)
 		status = cmd_token_put(&text, cfg, &opt);
-	if (status == 0)
-		printf("%.*s\n", (int)text.len, text.p);
+	if (status == 0 && (printf("%.*s\n", (int)text.len, text.p) < 0 || fflush(stdout) == EOF)) {
+		fprintf(stderr, "sluice token: cannot write: %s\n", strerror(errno));
+		status = 1;
+	}
 	buf_fini(&text);
 	config_free(cfg);
 	cmd_options_fini(&opt);

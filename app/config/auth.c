@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "auth/identity.h"
 #include "base/logger.h"
@@ -13,7 +14,7 @@
 #include "config/keys.h"
 #include "route/origin.h"
 
-enum { KEY_FILE_MAX = 64 * 1024, WHY_LEN = 512, QUOTED_MAX = 80 };
+enum { KEY_FILE_MAX = 64 * 1024, PATH_LEN_MAX = 1024, WHY_LEN = 512, QUOTED_MAX = 80 };
 
 /* Only a text makes a name: {user} must not come out of a number by accident. */
 #define SESSION_USER "(function(v) return type(v) == 'string' and v or nil end)(%s)"
@@ -45,66 +46,85 @@ read_key_file(const char *path, char **text, size_t *len, char *why, size_t why_
 	return rc;
 }
 
+/* A list of files, or none of them: one key and one file would leave open which counts. */
 static int
-set_key(struct auth_key **out, const char *text, size_t len, char *why, size_t why_len)
+set_keys_of_files(struct auth_settings *auth, struct auth_keys *keys, const char *paths, char *why,
+		  size_t why_len)
 {
-	if (*out != NULL)
-		return REFUSE("there is a key already: one of the key and the file");
-	return auth_key_new(out, text, len, why, why_len);
+	char path[PATH_LEN_MAX], reason[WHY_LEN];
+	const char *one;
+	size_t len;
+	int rc = 0;
+
+	if (keys->n > 0)
+		return REFUSE("there is a key already: one of the key and the files");
+	while (rc == 0 && (one = config_list_next(&paths, &len)) != NULL) {
+		char *text = NULL;
+		size_t text_len = 0;
+
+		snprintf(path, sizeof(path), "%.*s", (int)len, one);
+		if ((rc = read_key_file(path, &text, &text_len, why, why_len)) == 0) {
+			auth_settings_note(auth, text, text_len);
+			rc = keys_add(keys, text, text_len, KEYS_OF_FILE, reason, sizeof(reason));
+			if (rc == -EINVAL)
+				rc = REFUSE("%.*s: %s", QUOTED_MAX, path, reason);
+		}
+		free(text);
+	}
+	return rc;
 }
 
 static int
-set_key_of_file(struct auth_key **out, const char *path, char *why, size_t why_len)
+set_key(struct auth_keys *keys, const char *text, const char *file_key, char *why, size_t why_len)
 {
-	char *text = NULL;
-	size_t len = 0;
-	int rc = read_key_file(path, &text, &len, why, why_len);
-
-	if (rc == 0)
-		rc = set_key(out, text, len, why, why_len);
-	free(text);
-	return rc;
+	if (keys->n > 0)
+		return REFUSE("there is a key already: one of the key and the files");
+	if (*text == '/' && access(text, F_OK) == 0)
+		return REFUSE("it is a file's name, which is no secret: %s = %.*s", file_key,
+			      QUOTED_MAX, text);
+	return keys_add(keys, text, strlen(text), KEYS_OF_VALUE, why, why_len);
 }
 
 /* Links are made by whoever has the key: it must be a secret. */
 static int
-check_secret(const struct auth_key *key, int rc, char *why, size_t why_len)
+check_secrets(const struct auth_keys *keys, int rc, char *why, size_t why_len)
 {
-	size_t len;
-
-	if (rc == 0 && auth_key_secret(key, &len) == NULL)
+	if (rc == 0 && !keys_are_secrets(keys))
 		return REFUSE("links are signed with a secret, not with a public key");
 	return rc;
 }
 
 CONFIG_SETTER(config_set_jwt_key_file)
 {
+	struct auth_settings *auth = field;
+
 	(void)key;
-	return set_key_of_file(&((struct auth_settings *)field)->jwt.key, text, why, why_len);
+	return set_keys_of_files(auth, &auth->jwt.keys, text, why, why_len);
 }
 
 CONFIG_SETTER(config_set_jwt_key)
 {
 	(void)key;
-	return set_key(&((struct auth_settings *)field)->jwt.key, text, strlen(text), why, why_len);
+	return set_key(&((struct auth_settings *)field)->jwt.keys, text, "jwt_key_file", why,
+		       why_len);
 }
 
 CONFIG_SETTER(config_set_link_key_file)
 {
 	struct auth_settings *auth = field;
-	int rc = set_key_of_file(&auth->link_key, text, why, why_len);
+	int rc = set_keys_of_files(auth, &auth->link_keys, text, why, why_len);
 
 	(void)key;
-	return check_secret(auth->link_key, rc, why, why_len);
+	return check_secrets(&auth->link_keys, rc, why, why_len);
 }
 
 CONFIG_SETTER(config_set_link_key)
 {
 	struct auth_settings *auth = field;
-	int rc = set_key(&auth->link_key, text, strlen(text), why, why_len);
+	int rc = set_key(&auth->link_keys, text, "signed_key_file", why, why_len);
 
 	(void)key;
-	return check_secret(auth->link_key, rc, why, why_len);
+	return check_secrets(&auth->link_keys, rc, why, why_len);
 }
 
 /* Sessions */
@@ -238,28 +258,16 @@ CONFIG_SETTER(config_set_proxies)
 
 /* What goes together */
 
-static bool
-fits(const struct auth_key *key, const char *algorithm)
-{
-	const char *one;
-
-	for (size_t n = 0; (one = auth_key_algorithm(key, n)) != NULL; n++) {
-		if (strcmp(one, algorithm) == 0)
-			return true;
-	}
-	return false;
-}
-
 const char *
 config_auth_why(const struct auth_settings *auth, const char **at)
 {
 	*at = "jwt_algorithms";
-	for (size_t i = 0; auth->jwt.key != NULL && auth->jwt.algorithms != NULL &&
+	for (size_t i = 0; auth->jwt.keys.n > 0 && auth->jwt.algorithms != NULL &&
 			   auth->jwt.algorithms[i] != NULL;
 	     i++) {
-		if (!fits(auth->jwt.key, auth->jwt.algorithms[i]))
-			return "the key is of another kind than one of these: with it nothing "
-			       "could be verified";
+		if (!keys_fit(&auth->jwt.keys, auth->jwt.algorithms[i]))
+			return "no key is of the kind of one of these: with it nothing could be "
+			       "verified";
 	}
 	*at = "session_cookie";
 	if (auth->session_cookie != NULL && auth->session_key == NULL)
@@ -272,11 +280,11 @@ config_auth_why(const struct auth_settings *auth, const char **at)
 static const char *
 missing(const struct auth_settings *auth, enum auth_kind kind)
 {
-	if (kind == AUTH_JWT && auth->jwt.key == NULL)
+	if (kind == AUTH_JWT && auth->jwt.keys.n == 0)
 		return "jwt needs a jwt_key_file or jwt_key in [auth]";
 	if (kind == AUTH_SESSION && (auth->session_cookie == NULL || auth->session_key == NULL))
 		return "session needs a session_cookie and a session_key in [auth]";
-	if (kind == AUTH_SIGNED && auth->link_key == NULL)
+	if (kind == AUTH_SIGNED && auth->link_keys.n == 0)
 		return "signed needs a signed_key_file or signed_key in [auth]";
 	return NULL;
 }
@@ -338,12 +346,14 @@ check_names(const struct config_source *src, const struct route *rt, size_t sect
 }
 
 void
-config_auth_check_route(const struct config_source *src, const struct route *rt, size_t section)
+config_auth_check_route(const struct config_source *src, struct route *rt, size_t section)
 {
 	const char *name;
 
 	check_list(src, section, "auth", &rt->auth);
 	check_list(src, section, "publish_auth", &rt->publish.auth);
+	if (route_knows_users(rt))
+		memcpy(rt->auth_digest, src->auth->digest, sizeof(rt->auth_digest));
 	check_names(src, rt, section);
 	for (size_t n = 0; rt->path != NULL && (name = path_param(rt->path, n)) != NULL; n++) {
 		if (strcmp(name, "user") == 0)

@@ -23,8 +23,8 @@ CONFIG_SETTER(config_set_proxies);     /* char ** */
 /* config_auth_why - what does not go together in the section, for its key *at; NULL: all does. */
 const char *config_auth_why(const struct auth_settings *auth, const char **at);
 
-/* config_auth_check_route - its credentials, and the names of who asks. */
-void
-config_auth_check_route(const struct config_source *src, const struct route *rt, size_t section);
+/* config_auth_check_route - its credentials, and the names of who asks. The route learns what
+ * [auth] says, as far as it depends on it. */
+void config_auth_check_route(const struct config_source *src, struct route *rt, size_t section);
 
 #endif

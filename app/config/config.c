@@ -441,6 +441,10 @@ set_key(struct loader *ld, const struct config_key *key)
 	text = env != NULL ? env->value : e != NULL ? e->value : key->fallback;
 	if (text == NULL)
 		return 0;
+	if (key->section == CONFIG_AUTH) {
+		auth_settings_note(&ld->cfg->auth, key->name, strlen(key->name));
+		auth_settings_note(&ld->cfg->auth, text, strlen(text));
+	}
 	rc = key->set(key, (char *)ld->cfg + key->offset, text, why, sizeof(why));
 	if (rc != -EINVAL)
 		return rc;

@@ -15,7 +15,6 @@
 #include "base/suggest.h"
 
 #define PARAM_PREFIX "param."
-#define PARAM_RULE   "[A-Za-z0-9_.-]{1,128}" /* of a parameter without one of its own */
 #define WHY_LEN      512
 
 /* A line of the configuration, with its quotes; far below the source's cap of all keys. */
@@ -202,10 +201,10 @@ struct subject_walk {
 static void
 rule_bytes_of(const struct route *rt, const char *name, size_t len, struct rule_bytes *bytes)
 {
-	const struct param_rule *rule = find_rule(rt, name, len);
-	char why[WHY_LEN];
+	char text[WHY_LEN], why[WHY_LEN];
 
-	(void)rule_check(rule != NULL ? rule->text : PARAM_RULE, bytes, why, sizeof(why));
+	snprintf(text, sizeof(text), "%.*s", (int)len, name);
+	(void)rule_check(route_rule_text(rt, text), bytes, why, sizeof(why));
 }
 
 /*

@@ -9,6 +9,7 @@
 #include "auth/token.h"
 #include "base/clock.h"
 #include "base/logger.h"
+#include "base/percent.h"
 #include "base/strings.h"
 #include "route/origin.h"
 #include "route/serving.h"
@@ -138,27 +139,26 @@ query_token(const struct request *req, const char *name)
 	return query_get(&outer, name);
 }
 
+/* "Bearer" in whatever case (RFC 9110, 11.1). What another scheme says is somebody else's. */
+static const char *
+bearer(const struct request *req)
+{
+	const char *header = request_header(req, "Authorization");
+
+	return header != NULL && strncasecmp(header, "Bearer ", 7) == 0 ? header + 7 : NULL;
+}
+
 /* The one place in which the request has a token, first the header's. */
 static enum finding
-find_token(struct site *site, const struct auth_list *list, char *cookie, const char **token,
-	   bool *is_by_cookie, const char **why)
+find_token(struct site *site, char *cookie, const char **token, bool *is_by_cookie,
+	   const char **why)
 {
 	const struct request *req = &site->request;
-	const char *header = request_header(req, "Authorization");
 	int found = 0;
 
 	*is_by_cookie = false;
-	*why = "it is no Bearer token";
-	if (header != NULL && strncasecmp(header, "Bearer ", 7) == 0) {
-		*token = header + 7;
+	if ((*token = bearer(req)) != NULL)
 		return FOUND_RIGHT;
-	}
-	for (size_t i = 0; header != NULL && i < list->n; i++) {
-		if (list->v[i] == AUTH_REMOTE_USER)
-			header = NULL; /* it may be the web server's */
-	}
-	if (header != NULL)
-		return FOUND_WRONG;
 	if (site->auth->jwt_cookie != NULL)
 		found = find_cookie(req, site->auth->jwt_cookie, cookie, TOKEN_LEN_MAX);
 	*why = "there are two cookies, or it is too long";
@@ -172,28 +172,30 @@ find_token(struct site *site, const struct auth_list *list, char *cookie, const 
 }
 
 static enum finding
-by_token(struct site *site, const struct auth_list *list, const char **why)
+by_token(struct site *site, int *status, const char **why)
 {
 	char cookie[TOKEN_LEN_MAX + 1];
 	const char *text = NULL;
 	enum finding found;
 	struct token token;
 	bool is_by_cookie;
+	int rc;
 
-	found = find_token(site, list, cookie, &text, &is_by_cookie, why);
+	found = find_token(site, cookie, &text, &is_by_cookie, why);
 	if (found != FOUND_RIGHT)
 		return found;
-	if (token_read(&token, &site->auth->jwt, text, strlen(text), clock_unix(), why) < 0) {
-		site->has_bad_token = true;
+	rc = token_read(&token, &site->auth->jwt, text, strlen(text), clock_unix(), why);
+	if (rc < 0) {
+		site->has_bad_token = rc != -EPERM;
+		*status = rc == -EPERM ? HTTP_FORBIDDEN : HTTP_UNAUTHORIZED;
 		return FOUND_WRONG;
 	}
-	site->identity = (struct identity){.user = strdup(token.user),
-					   .claims = json_object_get(token.claims),
-					   .expires = token.expires,
-					   .is_token = true,
-					   .is_by_cookie = is_by_cookie};
-	if (token.expires != 0 && token.expires <= clock_unix())
-		site->identity.expires = token.expires + TOKEN_GRACE_S;
+	site->identity =
+	    (struct identity){.user = strdup(token.user),
+			      .claims = json_object_get(token.claims),
+			      .expires = token.expires > 0 ? token.expires + TOKEN_GRACE_S : 0,
+			      .is_token = true,
+			      .is_by_cookie = is_by_cookie};
 	token_fini(&token);
 	*why = "out of memory";
 	return site->identity.user != NULL ? FOUND_RIGHT : FOUND_WRONG;
@@ -201,30 +203,89 @@ by_token(struct site *site, const struct auth_list *list, const char **why)
 
 /* Links, and what the web server says */
 
-static enum finding
-by_link(struct site *site, const char **why)
+/* May this parameter stand behind a signature, though nobody has signed it? */
+static bool
+may_be_added(const struct request *req, const struct auth_settings *auth, const char *name)
 {
-	const char *uri = params_get(site->request.vars, "REQUEST_URI"), *secret, *user;
-	int64_t expires = 0;
-	size_t len;
-	int rc;
+	static const char *const free_ones[] = {"last_event_id", "lastEventId", "lastEventID",
+						"Last-Event-ID", "mode",        "timeout",
+						"after",         "ack",         "connection"};
+	static const char *const ours[] = {"signature", "expires", "user", "may", "s"};
+	size_t n_free = req->method == METHOD_POST ? 9 : 7;
+	const char *named;
 
-	if (uri == NULL)
-		return FOUND_NONE;
-	if (*uri != '/' && strstr(uri, "://") != NULL)
-		uri = strchr(strstr(uri, "://") + 3, '/');
-	secret = auth_key_secret(site->auth->link_key, &len);
-	rc = uri != NULL ? signed_link_check(uri, secret, len, clock_unix(), &expires, why)
-			 : -ENOENT;
-	if (rc == -ENOENT)
-		return FOUND_NONE;
-	if (rc < 0)
+	for (size_t i = 0; i < n_free; i++) {
+		if (strcmp(free_ones[i], name) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < sizeof(free_ones) / sizeof(free_ones[0]); i++) {
+		if (strcmp(free_ones[i], name) == 0)
+			return false;
+	}
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		if (strcmp(ours[i], name) == 0)
+			return false;
+	}
+	for (size_t n = 0; (named = route_named_param(req->route, n)) != NULL; n++) {
+		if (strcmp(named + (*named == '?'), name) == 0)
+			return false;
+	}
+	return auth->jwt_query == NULL || strcmp(auth->jwt_query, name) != 0;
+}
+
+/* "&a=1&b=2": what a client has added. */
+static bool
+may_all_be_added(const struct request *req, const struct auth_settings *auth, const char *p)
+{
+	char name[QUERY_LEN_MAX + 1];
+
+	while (*p == '&') {
+		size_t len = strcspn(++p, "&"), name_len = strcspn(p, "=&");
+
+		if (name_len > QUERY_LEN_MAX || percent_decode(name, p, name_len, ' ') < 0 ||
+		    (*name != '\0' && !may_be_added(req, auth, name)))
+			return false;
+		p += len;
+	}
+	return true;
+}
+
+static enum finding
+take_link(struct site *site, const struct auth_list *list, struct signed_link *link, int *status,
+	  const char **why)
+{
+	const struct request *req = &site->request;
+
+	*why = "what follows the signature is for the site to sign";
+	if (!may_all_be_added(req, site->auth, link->behind))
 		return FOUND_WRONG;
-	site->identity.expires = expires;
-	user = query_get(&site->request.query, "user");
-	if (user != NULL && (site->identity.user = strdup(user)) == NULL)
+	if (list == &req->route->publish.auth && !link->may_publish) {
+		*status = HTTP_FORBIDDEN;
+		*why = "it is signed to read; who publishes needs may=publish in what is signed";
 		return FOUND_WRONG;
+	}
+	site->identity = (struct identity){.user = link->user, .expires = link->expires};
+	link->user = NULL;
 	return FOUND_RIGHT;
+}
+
+static enum finding
+by_link(struct site *site, const struct auth_list *list, int *status, const char **why)
+{
+	const char *uri = params_get(site->request.vars, "REQUEST_URI");
+	struct signed_link link = {0};
+	enum finding found;
+	int rc = -ENOENT;
+
+	if (uri != NULL && *uri != '/' && strstr(uri, "://") != NULL)
+		uri = strchr(strstr(uri, "://") + 3, '/');
+	if (uri != NULL)
+		rc = signed_link_check(&link, uri, &site->auth->link_keys, clock_unix(), why);
+	found = rc == 0         ? take_link(site, list, &link, status, why)
+		: rc == -ENOENT ? FOUND_NONE
+				: FOUND_WRONG;
+	signed_link_fini(&link);
+	return found;
 }
 
 /* Some servers pass on a name that nobody checked; then they name no way of checking. */
@@ -378,11 +439,11 @@ try(struct site *site, struct subscriber *sub, const struct auth_list *list, enu
 {
 	switch (kind) {
 	case AUTH_JWT:
-		return by_token(site, list, why);
+		return by_token(site, status, why);
 	case AUTH_SESSION:
 		return by_session(site, sub, body, len, status, why);
 	case AUTH_SIGNED:
-		return by_link(site, why);
+		return by_link(site, list, status, why);
 	case AUTH_REMOTE_USER:
 		return by_web_server(site);
 	default:
@@ -446,6 +507,17 @@ has_effect(const struct request *req)
 	       req->route->handler->is_queue;
 }
 
+static void
+refuse_user(struct site *site, struct subscriber *sub)
+{
+	char detail[WHY_LEN + 1024];
+
+	log_refusal(site, HTTP_FORBIDDEN, "", "The user's name breaks its rule.");
+	snprintf(detail, sizeof(detail), "The user's name must match %s.",
+		 route_rule_text(site->request.route, "user"));
+	site_refuse(site, sub, HTTP_FORBIDDEN, detail);
+}
+
 bool
 authorising_check(struct site *site, struct subscriber *sub, const struct auth_list *list,
 		  const char *body, size_t len)
@@ -455,7 +527,7 @@ authorising_check(struct site *site, struct subscriber *sub, const struct auth_l
 	if (!find_identity(site, sub, list, body, len))
 		return false;
 	if (id->user != NULL && !route_param_ok(site->request.route, "user", id->user)) {
-		refuse(site, sub, HTTP_FORBIDDEN, "", "The user's name breaks its rule.");
+		refuse_user(site, sub);
 		return false;
 	}
 	if (id->is_by_cookie && has_effect(&site->request) && !origin_is_ours(&site->request)) {

@@ -75,13 +75,42 @@ route_free(struct route *rt)
 	free(rt);
 }
 
-/* [A-Za-z0-9_.-]{1,128}: nothing that could end a channel's name, or widen a pattern. */
-static bool
-is_plain(const char *value)
+#define PLAIN "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+
+/*
+ * What holds without a rule of the route's own: nothing that could end a channel's name, or widen a
+ * pattern. Who somebody is may be an e-mail address, or what providers of identities make up; a
+ * session's name may hold what PHP does. The first whose name fits counts.
+ */
+static const struct plain_rule {
+	const char *name; /* with a dot behind it: whatever begins so; NULL: every one */
+	const char *set, *text;
+} plain_rules[] = {
+    {"user", PLAIN "@+|", "[A-Za-z0-9_.@+|-]{1,128}"},
+    {"claim.", PLAIN "@+|", "[A-Za-z0-9_.@+|-]{1,128}"},
+    {"cookie", PLAIN ",", "[A-Za-z0-9_.,-]{1,128}"},
+    {NULL, PLAIN, "[A-Za-z0-9_.-]{1,128}"},
+};
+
+static const struct plain_rule *
+plain_rule(const char *name)
 {
-	static const char set[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
-	size_t len = strspn(value, set);
+	const struct plain_rule *rule = plain_rules;
+
+	for (; rule->name != NULL; rule++) {
+		size_t len = strlen(rule->name);
+
+		if (rule->name[len - 1] == '.' ? strncmp(rule->name, name, len) == 0
+					       : strcmp(rule->name, name) == 0)
+			break;
+	}
+	return rule;
+}
+
+static bool
+is_plain(const char *name, const char *value)
+{
+	size_t len = strspn(value, plain_rule(name)->set);
 
 	return len >= 1 && len <= PARAM_LEN_MAX && value[len] == '\0';
 }
@@ -98,12 +127,20 @@ route_rule(const struct route *rt, const char *name)
 	return NULL;
 }
 
+const char *
+route_rule_text(const struct route *rt, const char *name)
+{
+	const struct param_rule *rule = route_rule(rt, name);
+
+	return rule != NULL ? rule->text : plain_rule(name)->text;
+}
+
 bool
 route_param_ok(const struct route *rt, const char *name, const char *value)
 {
 	const struct param_rule *rule = route_rule(rt, name);
 
-	return rule == NULL ? is_plain(value) : regexec(&rule->regex, value, 0, NULL, 0) == 0;
+	return rule == NULL ? is_plain(name, value) : regexec(&rule->regex, value, 0, NULL, 0) == 0;
 }
 
 static const struct template *
@@ -338,5 +375,6 @@ bool
 route_is_same(const struct route *a, const struct route *b)
 {
 	return strcmp(a->name, b->name) == 0 && strcmp(a->source, b->source) == 0 &&
+	       memcmp(a->auth_digest, b->auth_digest, sizeof(a->auth_digest)) == 0 &&
 	       strcmp(script_of(a), script_of(b)) == 0;
 }

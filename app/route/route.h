@@ -67,6 +67,7 @@ struct route {
 	char **cors_origins; /* NULL-terminated; "*" alone: any; NULL: none */
 	bool cors_credentials;
 	const char **key; /* of route_set_key(); the names are borrowed from the templates */
+	unsigned char auth_digest[AUTH_DIGEST]; /* of [auth]; zeros: it asks nobody who he is */
 	char *source; /* every key with its effective value, a line each: equal text, equal route */
 	struct feed_class feeds; /* site.h initialises it */
 	bool is_serving;         /* feeds is initialised */
@@ -94,12 +95,13 @@ void route_free(struct route *rt);
 
 /*
  * route_param_ok - does the value keep the route's rule for this parameter: its own, or
- * [A-Za-z0-9_.-]{1,128}?
+ * [A-Za-z0-9_.-]{1,128}; with @, + and | for the user and a claim, with a comma for a cookie?
  */
 bool route_param_ok(const struct route *rt, const char *name, const char *value);
 
 /*
- * route_is_same - would the two do the same: the same name, settings, and text of the script?
+ * route_is_same - would the two do the same: the same name, settings, text of the script, and
+ * [auth], if they ask who somebody is?
  */
 bool route_is_same(const struct route *a, const struct route *b);
 
@@ -111,6 +113,9 @@ bool route_knows_users(const struct route *rt);
 
 /* route_rule - the rule that the route's section gives the parameter; NULL: the default. */
 const struct param_rule *route_rule(const struct route *rt, const char *name);
+
+/* route_rule_text - and the rule that counts, as it would be written. */
+const char *route_rule_text(const struct route *rt, const char *name);
 
 /*
  * route_named_param - the n-th parameter that the path, a template or an expression names, with

@@ -122,22 +122,24 @@ site_check_param(struct site *site, struct subscriber *sub, const char *name, co
 {
 	bool is_who = identity_is_name(name);
 	int status = is_who ? HTTP_FORBIDDEN : HTTP_BAD_REQUEST;
-	const struct param_rule *rule;
 	char detail[1024];
 
 	if (*name == '?')
 		return 0; /* for Lua, which makes no name of it */
-	if (value == NULL && is_who) {
-		snprintf(detail, sizeof(detail), "The credential says no %s.", name);
-	} else if (value == NULL) {
+	if (value != NULL && route_param_ok(site->request.route, name, value))
+		return 0;
+	if (value == NULL && is_who)
+		snprintf(detail, sizeof(detail), "The credential %s %s.",
+			 identity_has_other(&site->identity, name)
+			     ? "says neither a text nor an integer as"
+			     : "says no",
+			 name);
+	else if (value == NULL)
 		snprintf(detail, sizeof(detail), "The parameter %s is missing.", name);
-	} else {
-		if (route_param_ok(site->request.route, name, value))
-			return 0;
-		rule = route_rule(site->request.route, name);
-		snprintf(detail, sizeof(detail), "The parameter %s must match %s.", name,
-			 rule != NULL ? rule->text : "[A-Za-z0-9_.-]{1,128}");
-	}
+	else
+		snprintf(detail, sizeof(detail), "The %s%s must match %s.",
+			 is_who ? "" : "parameter ", name,
+			 route_rule_text(site->request.route, name));
 	site_refuse(site, sub, status, detail);
 	return status;
 }

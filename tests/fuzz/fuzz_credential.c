@@ -1,5 +1,5 @@
 /*
- * fuzz_credential.c - tokens, signed links and sessions, as whoever may send or store them.
+ * fuzz_credential.c - tokens, signed links, sessions and keys, as whoever may send or store them.
  *
  * The first byte chooses. No token and no link is ever taken: the secret is nowhere in the input. A
  * session that is read can be written as JSON.
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/keys.h"
 #include "auth/php_session.h"
 #include "auth/signed_link.h"
 #include "auth/token.h"
@@ -25,9 +26,9 @@ check_token(const char *text, size_t len)
 	char why_not[128];
 	const char *why;
 
-	if (settings.key == NULL)
-		assert(auth_key_new(&settings.key, SECRET, strlen(SECRET), why_not,
-				    sizeof(why_not)) == 0);
+	if (settings.keys.n == 0)
+		assert(keys_add(&settings.keys, SECRET, strlen(SECRET), KEYS_OF_VALUE, why_not,
+				sizeof(why_not)) == 0);
 	assert(token_read(&token, &settings, text, len, 1000000, &why) < 0);
 	assert(why != NULL && *why != '\0');
 }
@@ -35,10 +36,16 @@ check_token(const char *text, size_t len)
 static void
 check_link(const char *text)
 {
+	static struct auth_keys keys;
+	struct signed_link link;
+	char why_not[128];
 	const char *why;
-	int64_t expires;
 
-	assert(signed_link_check(text, SECRET, strlen(SECRET), 1000000, &expires, &why) < 0);
+	if (keys.n == 0)
+		assert(keys_add(&keys, SECRET, strlen(SECRET), KEYS_OF_VALUE, why_not,
+				sizeof(why_not)) == 0);
+	assert(signed_link_check(&link, text, &keys, 1000000, &why) < 0);
+	signed_link_fini(&link);
 }
 
 static void
@@ -53,6 +60,18 @@ check_session(const char *text, size_t len)
 	json_object_put(session);
 }
 
+/* Whatever a key's file holds: it is keys, or refused with a reason. */
+static void
+check_keys(const char *text, size_t len)
+{
+	struct auth_keys keys = {0};
+	char why[512] = "";
+	int rc = keys_add(&keys, text, len, KEYS_OF_FILE, why, sizeof(why));
+
+	assert(rc < 0 ? *why != '\0' : keys.n > 0);
+	keys_fini(&keys);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -64,12 +83,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(text != NULL);
 	memcpy(text, data + 1, size - 1);
 	text[size - 1] = '\0';
-	if (data[0] % 3 == 0)
+	switch (data[0] % 4) {
+	case 0:
 		check_token(text, size - 1);
-	else if (data[0] % 3 == 1)
+		break;
+	case 1:
 		check_link(text);
-	else
+		break;
+	case 2:
 		check_session(text, size - 1);
+		break;
+	default:
+		check_keys(text, size - 1);
+	}
 	free(text);
 	return 0;
 }

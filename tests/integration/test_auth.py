@@ -22,6 +22,7 @@ ROUTES = {
     "jwt": JWT,
     "inbox": {**JWT, "path": "/inbox", "channels": "a:inbox:{user}", "event": "{user}"},
     "dept": {**JWT, "path": "/dept", "channels": "a:dept:{claim.dept}", "param.claim.dept": "[a-z]+"},
+    "org": {**JWT, "path": "/org", "channels": "a:org:{claim.org}"},
     "logic": {**JWT, "path": "/logic", "filter": "message.to == user or claims.admin == true",
               "transform": "{text = message.text, to = user, level = claims.level}"},
     "script": {**JWT, "path": "/script", "script": "who.lua"},
@@ -99,7 +100,7 @@ def test_a_token(sluice, redis):
 @pytest.mark.parametrize("value", [
     "Bearer  " + token(), "Basic eA==", "Bearer " + token() + ", Bearer " + token(), token(),
     "Bearer " + token(alg="none"), "Bearer " + token(key="x" * 32), "Bearer " + token(iss=None), "Bearer " + token(iss="x"),
-    "Bearer " + token(exp=int(time.time()) - 31), "Bearer " + token(nbf=int(time.time()) + 300), "Bearer " + token(user=7),
+    "Bearer " + token(exp=int(time.time()) - 31), "Bearer " + token(nbf=int(time.time()) + 300),
     "Bearer " + token(alg="HS384"), "Bearer " + token()[:-2], "Bearer " + token() + "=", "Bearer " + "a" * 60_000,
     "Bearer " + token(header={"alg": "HS256", "crit": ["x"]}),
 ])
@@ -137,11 +138,49 @@ def test_names_of_who_asks(sluice, redis):
 @pytest.mark.parametrize("path, user, claims", [
     ("/inbox", "*", {}), ("/inbox", "a:b", {}), ("/inbox", "../x", {}), ("/inbox", "a\nb", {}), ("/inbox", "x" * 300, {}),
     ("/inbox", "ü", {}), ("/jwt", "a b", {}), ("/dept", "zoe", {}), ("/dept", "zoe", {"dept": 1}), ("/dept", "zoe", {"dept": True}),
+    ("/org", "zoe", {"org": True}), ("/org", "zoe", {"org": 1.5}), ("/org", "zoe", {"org": [1]}), ("/org", "zoe", {"org": {}}),
+    ("/jwt", ["zoe"], {}), ("/jwt", True, {}), ("/jwt", 1.5, {}), ("/jwt", "", {}), ("/inbox", "a\0b", {}), ("/inbox", "a*b@c", {}),
     ("/dept", "zoe", {"dept": ["toys"]}), ("/dept", "zoe", {"dept": "Toys"}), ("/dept", "zoe", {"dept": "a\0b"}),
 ])
 def test_names_that_break_their_rule(sluice, redis, path, user, claims):
     problem(sluice, path, 403, headers=bearer(user, **claims))
     assert not [c for c in redis.channels() if c.startswith(("a:dept:1", "a:dept:T", "a:inbox:*", "a:inbox:a"))]
+
+
+@pytest.mark.parametrize("user, text", [("ada@example.org", "ada@example.org"), ("auth0|123", "auth0|123"),
+                                        ("ada+news@example.org", "ada+news@example.org"), (7, "7"), (2 ** 53 + 1, "9007199254740993")])
+def test_users_as_they_are(sluice, redis, user, text):
+    """E-mail addresses, what providers make up, and integers name somebody, in a claim, too."""
+    with sluice.open("/inbox", headers=bearer(user)) as s, sluice.open("/org", headers=bearer(org=user)) as of_org:
+        redis.publish(f"a:inbox:{text}", "1")
+        redis.publish(f"a:org:{text}", "2")
+        event = s.next_message()
+        assert (event.type, event.data, of_org.next_message().data) == (text, "1", "2")
+
+
+def test_what_is_refused_is_told(sluice):
+    for path, user, claims, why in [("/jwt", ["zoe"], {}, "neither a text nor an integer"), ("/jwt", "a b", {}, "[A-Za-z0-9_.@+|-]{1,128}"),
+                                    ("/org", "zoe", {"org": [1]}, "neither a text nor an integer as claim.org"),
+                                    ("/org", "zoe", {}, "says no claim.org"), ("/org", "zoe", {"org": "a b"}, "claim.org must match")]:
+        assert why in problem(sluice, path, 403, headers=bearer(user, **claims))[1]["detail"]
+
+
+def test_another_scheme_is_no_credential(sluice, redis):
+    """What the web server or a proxy asks for by Basic says nothing of a token."""
+    for scheme in ("Basic eA==", "Negotiate x", "Digest a=b", "Bearer", "Token x"):
+        with sluice.open("/jwt", headers={"Authorization": scheme, "Cookie": f"token={token()}"}) as s:
+            assert s.status == 200
+        headers, _ = problem(sluice, "/jwt", 401, headers={"Authorization": scheme})
+        assert headers["www-authenticate"] == "Bearer"
+    problem(sluice, "/jwt", 401, headers={"Authorization": "Bearer x", "Cookie": f"token={token()}"})
+
+
+def test_times_of_tokens(sluice):
+    now = time.time()
+    for claims in ({"exp": now + 60.5}, {"exp": 4e9, "nbf": now - 0.5}, {"exp": 4000000000.0}, {"nbf": int(now)}):
+        sluice.open("/jwt", headers=bearer(**claims)).close()
+    for claims in ({"exp": now - 60.5}, {"nbf": 4e9}, {"exp": "4000000000"}):
+        problem(sluice, "/jwt", 401, headers=bearer(**claims))
 
 
 def test_logic_knows_who_asks(sluice, redis):
@@ -282,9 +321,9 @@ def reason(stream, timeout=8):
 
 
 def test_a_token_expires(sluice):
-    began = time.time()
-    expires = int(began) + 2
-    with sluice.open("/jwt", headers=bearer(exp=expires)) as s:
+    """At exp and the grace together: whoever may begin within the grace is not put out within it."""
+    expires = int(time.time()) + 2
+    with sluice.open("/jwt", headers=bearer(exp=expires - 30)) as s:
         assert reason(s) == "auth"
         assert expires - 0.1 <= time.time() < expires + 1.5 * SLOW
 
@@ -331,8 +370,12 @@ def test_links(sluice, redis):
     good = link("/signed/a?user=zoe")
     for bad in ("/signed/a", link("/signed/b").replace("/b", "/a"), link("/signed/a", -1), link("/signed/a", key="x" * 32),
                 good.replace("zoe", "eve"), good + "&user=eve", good[:-1], good.upper().replace("/SIGNED/A", "/signed/a"),
-                good.replace("/signed/a", "/signed/%61"), "/signed/a?signature=" + "0" * 64, good + "&x=1"):
+                good.replace("/signed/a", "/signed/%61"), "/signed/a?signature=" + "0" * 64):
         problem(sluice, bad, 400 if bad.endswith("user=eve") else 401)
+    for more in ("&last_event_id=1-0", "&lastEventID=1-0", "&Last-Event-ID=1-0", "&mode=stream", "&x=1", "&utm_source=mail"):
+        sluice.open(good + more).close()
+    for more in ("&signature=0", "&id=b", "&%69d=b", "&expires=9999999999", "&may=publish"):
+        assert sluice.get(good + more).status in (400, 401), more
     with sluice.open(link("/signed/a", 2)) as s:
         assert reason(s) == "auth"
 
@@ -492,7 +535,7 @@ def test_all_streams_of_the_server(launch):
     ({"jwt_key": "short"}, {}, "fewer than 32 bytes"),
     ({"jwt_key_file": "/nowhere/key"}, {}, "No such file"),
     ({"jwt_key_file": "/tmp"}, {}, "no regular file"),
-    ({"jwt_key": SECRET, "jwt_algorithms": "RS256"}, {}, "of another kind"),
+    ({"jwt_key": SECRET, "jwt_algorithms": "RS256"}, {}, "no key is of the kind"),
     ({"jwt_key": SECRET, "jwt_algorithms": "none"}, {}, "is none of HS256"),
     ({"session_cookie": "a"}, {}, "which key in Redis"),
     ({"session_key": "a:{user}"}, {}, "the cookie's value"),

@@ -1,0 +1,23 @@
+#ifndef SLUICE_AUTH_KEY_FORM_H
+#define SLUICE_AUTH_KEY_FORM_H
+
+/*
+ * key_form - the forms in which keys are kept that are no secrets, and how each is converted. Pure.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+/* key_form_is_pem - does a "-----BEGIN " stand in it? */
+bool key_form_is_pem(const char *text, size_t len);
+
+/* key_form_is_json - does it begin as an object or a list of JSON? */
+bool key_form_is_json(const char *text, size_t len);
+
+/*
+ * key_form_advice - what the text is instead of a secret or a PEM public key, and the command that
+ * makes one of it (a constant, which calls the file FILE). NULL: it may be a secret. len is without
+ * the line ends behind it, of which there are n_ends.
+ */
+const char *key_form_advice(const char *text, size_t len, size_t n_ends);
+
+#endif
