@@ -18,7 +18,7 @@ function element(tag, className, text) {
 // An opener takes a path and tell(), calls tell({state, text}) and tell({frame}), and returns a function
 // that closes. A frame is {name, data, id, at, raw}.
 
-const NAMES = ["message", "stream-open", "stream-reset", "stream-end", "keep-alive"];
+const NAMES = ["message", "stream-open", "stream-reset", "stream-end", "stream-done", "keep-alive"];
 const AGAIN_MS = 2000;
 
 function stateOf(frame) {
@@ -27,6 +27,7 @@ function stateOf(frame) {
 	case "stream-open": return { state: "live", text: "live" };
 	case "stream-reset": return { state: "live", text: `live, missed some (${reason})` };
 	case "stream-end": return { state: "connecting", text: `ended (${reason})` };
+	case "stream-done": return { state: "closed", text: `over (${reason})` };
 	}
 	return null;
 }

@@ -1,6 +1,6 @@
 // What EventSource lacks; see sluice.d.ts.
 
-const EVENTS = ["message", "stream-open", "stream-reset", "stream-end", "keep-alive"];
+const EVENTS = ["message", "stream-open", "stream-reset", "stream-end", "stream-done", "keep-alive"];
 const WAKERS = ["visibilitychange", "online", "pageshow"];
 
 const DEFAULTS = {
@@ -35,8 +35,8 @@ const message = (type, data, id) => ({type, data, id, get json() {
 function tell(owner, type, data, id) {
 	if (type === "stream-open") owner.on("open", JSON.parse(data));
 	else if (type === "stream-reset") owner.on("reset", JSON.parse(data).reason);
+	else if (type === "stream-done") owner.on("end", JSON.parse(data).reason);
 	else if (type !== "stream-end") owner.on("message", message(type, data, id));
-	else if (id.endsWith(".end")) owner.on("end", JSON.parse(data).reason);
 }
 
 const failure = (text, status, problem) => Object.assign(new Error(text), {status, problem});

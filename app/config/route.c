@@ -62,14 +62,36 @@ set_entry(const struct config_source *src, const struct config_key *key, struct 
 	return rc;
 }
 
-static int
-set_fallback(const struct config_key *key, struct route *rt)
+static bool
+announces(const struct config_source *src, size_t section)
 {
+	const struct config_key *key = config_key_find(CONFIG_ROUTE, "announce");
+	const struct ini_entry *e = config_find_entry(src, section, key);
+	char why[WHY_LEN];
+	bool answer = true;
+
+	return e == NULL || key->set(key, &answer, e->value, why, sizeof(why)) < 0 || answer;
+}
+
+/* What holds without the key. Who takes every event for a message is sent no heartbeat as one. */
+static const char *
+fallback_of(const struct config_source *src, const struct config_key *key, size_t section)
+{
+	if (strcmp(key->name, "heartbeat_event") == 0 && !announces(src, section))
+		return "";
+	return key->fallback;
+}
+
+static int
+set_fallback(const struct config_source *src, const struct config_key *key, struct route *rt,
+	     size_t section)
+{
+	const char *fallback = fallback_of(src, key, section);
 	char why[WHY_LEN];
 
-	if (key->fallback == NULL)
+	if (fallback == NULL)
 		return 0;
-	return key->set(key, (char *)rt + key->offset, key->fallback, why, sizeof(why));
+	return key->set(key, (char *)rt + key->offset, fallback, why, sizeof(why));
 }
 
 /* Parameters */
@@ -367,7 +389,8 @@ put_source(const struct config_source *src, const struct route *rt, size_t secti
 			continue;
 		e = config_find_entry(src, section, key);
 		if (e != NULL || key->fallback != NULL)
-			rc = config_put_value(b, key->name, e != NULL ? e->value : key->fallback);
+			rc = config_put_value(
+			    b, key->name, e != NULL ? e->value : fallback_of(src, key, section));
 	}
 	if (rc == 0)
 		rc = config_logic_put_adds(src, section, b);
@@ -405,7 +428,7 @@ set_key(const struct config_source *src, const struct config_key *key, struct ro
 
 	if (applies(rt, key)) {
 		e = config_find_entry(src, section, key);
-		return e != NULL ? set_entry(src, key, rt, e) : set_fallback(key, rt);
+		return e != NULL ? set_entry(src, key, rt, e) : set_fallback(src, key, rt, section);
 	}
 	if ((e = ini_find(src->ini, section, key->name)) != NULL) {
 		snprintf(why, sizeof(why),
@@ -414,7 +437,7 @@ set_key(const struct config_source *src, const struct config_key *key, struct ro
 			 rt->handler->name);
 		config_fault(src, e, why);
 	}
-	return set_fallback(key, rt);
+	return set_fallback(src, key, rt, section);
 }
 
 int

@@ -222,19 +222,22 @@ add_content(struct connection *conn, struct parcel *pc, size_t max)
 
 /*
  * A slow client may have been moved forward in its log in the middle of a record. What the
- * record still owes is sent as line ends: a blank line says nothing in an event stream.
+ * record still owes is sent as bytes that say nothing in the response.
  */
 static void
 add_filler(struct connection *conn, struct parcel *pc)
 {
 	static char fill[FILL_MAX];
-	size_t owed = conn->out.content_left - pc->content;
+	size_t owed = conn->out.content_left - pc->content, len, i;
+	const char *filler;
 
 	if (owed == 0 || pc->is_cut)
 		return;
-	if (fill[0] == '\0')
-		memset(fill, '\n', sizeof(fill));
+	filler = subscriber_filler(&conn->sub);
+	len = strlen(filler);
 	pc->filler = owed < FILL_MAX ? owed : FILL_MAX;
+	for (i = 0; i < pc->filler; i++)
+		fill[i] = filler[i % len];
 	add(pc, fill, pc->filler);
 }
 
@@ -277,6 +280,20 @@ take_up_to(size_t *sent, size_t max)
 }
 
 /*
+ * Of filler that is cut within its line the end belongs to what is sent next, which may be an
+ * event, in this record or in another.
+ */
+static int
+end_filler(struct connection *conn, size_t len)
+{
+	const char *filler = subscriber_filler(&conn->sub);
+
+	if (len % strlen(filler) == 0 || conn->state != CONNECTION_RUNNING)
+		return 0;
+	return subscriber_end_filler(&conn->sub);
+}
+
+/*
  * The first sent bytes of the parcel are gone. Of the trailer, what is left becomes a reply, for
  * with its first byte the response has ended. Returns 0 or -ENOMEM.
  */
@@ -284,20 +301,20 @@ static int
 account(struct connection *conn, const struct parcel *pc, size_t sent)
 {
 	struct outgoing *out = &conn->out;
-	size_t content;
+	size_t content, filler;
 
 	buf_consume(&conn->replies, take_up_to(&sent, pc->replies));
 	out->head_left = (unsigned char)(out->head_left - take_up_to(&sent, out->head_left));
 	content = take_up_to(&sent, pc->content);
 	if (content > 0)
 		subscriber_sent(&conn->sub, content);
-	content += take_up_to(&sent, pc->filler);
-	out->content_left -= (uint32_t)content;
+	filler = take_up_to(&sent, pc->filler);
+	out->content_left -= (uint32_t)(content + filler);
 	if (out->content_left == 0)
 		out->padding_left =
 		    (unsigned char)(out->padding_left - take_up_to(&sent, out->padding_left));
 	if (!pc->has_trailer || is_mid_record(conn))
-		return 0;
+		return end_filler(conn, filler);
 	return buf_put(&conn->replies, (const char *)&pc->trailer + sent,
 		       sizeof(pc->trailer) - sent);
 }

@@ -123,6 +123,13 @@ int feed_get(struct feed **out, struct feed_class *fc, const struct template_val
 int feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head_len,
 	      const char *last_event_id);
 
+/*
+ * subscriber_put_end - the last frame of a stream that ends for this reason, as the settings say;
+ * retry_ms 0: the client knows when to come back. Returns 0, -EMSGSIZE, -ENOMEM.
+ */
+int subscriber_put_end(struct buf *b, const struct feed_settings *fs, enum end_reason reason,
+		       unsigned retry_ms);
+
 /* feed_emit - encode one event for all subscribers. Returns 0, -EINVAL, -EMSGSIZE, -ENOMEM. */
 struct event;
 int feed_emit(struct feed *fd, const struct event *ev);

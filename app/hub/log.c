@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sse/event.h"
+
 /* The first chunk is small, for most feeds send one short frame a turn; under a flood they double.
  */
 enum { CHUNK_MIN = 1024, CHUNK_MAX = 65536 };
@@ -208,30 +210,19 @@ log_gather(const struct log *lg, uint64_t from, uint64_t to, struct iovec *iov, 
 	return total;
 }
 
-/*
- * A frame's lines are ended by LF and none is empty but its last, so two LFs
- * stand together at the end of each frame and nowhere else.
- */
 uint64_t
 log_boundary(const struct log *lg, uint64_t at)
 {
 	const struct chunk *ck;
-	const char *from, *end, *hit;
 
 	if (at >= lg->end)
 		return lg->end;
 	ck = chunk_at(lg, at);
-	if (at == ck->base)
-		return at;
 	if (at - ck->base > ck->last)
 		return ck->base + ck->len; /* a long frame is not looked through */
-	from = ck->bytes + (at - ck->base);
-	end = ck->bytes + ck->len;
-	if (at - ck->base >= 2 && from[-1] == '\n' && from[-2] == '\n')
-		return at;
-	hit = memmem(from - 1, (size_t)(end - from) + 1, "\n\n", 2);
-	assert(hit != NULL);
-	return ck->base + (uint64_t)(hit + 2 - ck->bytes);
+	return ck->base + (uint64_t)(event_boundary(ck->bytes, ck->bytes + (at - ck->base),
+						    ck->bytes + ck->len) -
+				     ck->bytes);
 }
 
 void

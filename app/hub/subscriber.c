@@ -13,11 +13,16 @@
 /* What a short answer may hold, and what a stream's own frames may add to its queue. */
 enum { ANSWER_MAX = 1024 * 1024 + 4096, OWN_SLACK = 4096 };
 
-static const char *const reason_names[] = {
-    [END_UNTIL] = "until",       [END_MAX_EVENTS] = "max_events",
-    [END_LIFETIME] = "lifetime", [END_IDLE] = "idle",
-    [END_SLOW] = "slow",         [END_RELOAD] = "reload",
-    [END_DRAIN] = "drain",       [END_AUTH] = "auth",
+/* Clients go by the event's name, so "for good" and "come back" have one each. */
+static const char come_back[] = "stream-end", for_good[] = "stream-done";
+
+static const struct {
+	const char *event, *name;
+} reasons[] = {
+    [END_UNTIL] = {for_good, "until"},        [END_MAX_EVENTS] = {for_good, "max_events"},
+    [END_LIFETIME] = {come_back, "lifetime"}, [END_IDLE] = {come_back, "idle"},
+    [END_SLOW] = {come_back, "slow"},         [END_RELOAD] = {come_back, "reload"},
+    [END_DRAIN] = {come_back, "drain"},       [END_AUTH] = {come_back, "auth"},
 };
 
 /* What a subscriber has in each state, and which may be the next. */
@@ -136,34 +141,56 @@ begin_ending(struct subscriber *sub)
 	fifo_add(&hub_of(sub)->endings, &sub->life);
 }
 
+/* Of the first bytes that it is sent, 0 in all others. +-20 %: a restart must not bring all back at
+ * once. */
+static unsigned
+take_retry(struct subscriber *sub)
+{
+	unsigned ms = settings_of(sub)->retry_ms, spread = ms / 5;
+
+	if (sub->is_told_retry)
+		return 0;
+	sub->is_told_retry = true;
+	return ms - spread + random_below(2 * spread + 1);
+}
+
 /*
  * The last frame. Ended for good, it carries an id that ends in ".end", with
  * which the client's next request is answered 204; without it the client comes back.
  */
-static int
-put_end(struct subscriber *sub)
+int
+subscriber_put_end(struct buf *b, const struct feed_settings *fs, enum end_reason reason,
+		   unsigned retry_ms)
 {
-	const char *name = reason_names[sub->reason];
-	bool for_good = sub->reason == END_UNTIL || sub->reason == END_MAX_EVENTS;
+	static const char end_id[] = "0.end";
+	bool is_for_good = reasons[reason].event == for_good;
 	char data[64];
-	struct event ev = {.type = "stream-end", .type_len = strlen("stream-end"), .data = data};
+	struct event ev = {.type = reasons[reason].event,
+			   .type_len = strlen(reasons[reason].event),
+			   .data = data,
+			   .retry_ms = retry_ms};
 
-	if (for_good) {
-		ev.id = "0.end";
-		ev.id_len = strlen(ev.id);
+	if (is_for_good) {
+		ev.id = end_id;
+		ev.id_len = strlen(end_id);
 	}
-	if (!settings_of(sub)->announce)
-		return for_good ? event_append_id(&sub->own, ev.id, ev.id_len) : 0;
-	ev.data_len = (size_t)snprintf(data, sizeof(data), "{\"reason\":\"%s\"}", name);
-	return event_append(&sub->own, &ev, NULL);
+	if (!fs->announce)
+		return is_for_good ? event_append_id(b, ev.id, ev.id_len)
+				   : event_append_lines(b, retry_ms, NULL, 0);
+	ev.data_len =
+	    (size_t)snprintf(data, sizeof(data), "{\"reason\":\"%s\"}", reasons[reason].name);
+	return event_append(b, &ev, NULL);
 }
 
 /* The log is read up to the end: all that remains are bytes of its own. */
 static void
 finish(struct subscriber *sub)
 {
+	const struct feed_settings *fs = settings_of(sub);
+	unsigned retry_ms = take_retry(sub);
+
 	stop_reading(sub);
-	if (put_end(sub) < 0)
+	if (subscriber_put_end(&sub->own, fs, sub->reason, retry_ms) < 0)
 		logger_error("out of memory: a stream ends without saying why");
 }
 
@@ -310,6 +337,19 @@ subscriber_n_unsent(const struct subscriber *sub)
 	       (reads_log(sub) ? (size_t)(sub->feed->log.end - sub->cursor) : 0);
 }
 
+const char *
+subscriber_filler(const struct subscriber *sub)
+{
+	(void)sub;
+	return EVENT_FILLER;
+}
+
+int
+subscriber_end_filler(struct subscriber *sub)
+{
+	return buf_putc(&sub->own, '\n');
+}
+
 bool
 subscriber_is_over_after(const struct subscriber *sub, size_t len)
 {
@@ -377,18 +417,23 @@ put_last(struct subscriber *sub)
 		logger_error("out of memory: a subscriber is not told the newest event");
 }
 
-/* The first frames: where the client stands, for its next Last-Event-ID, and that it is open. */
+/*
+ * The first frame: that it is open, where the client stands, for its next Last-Event-ID, and when
+ * it is to come back. Unannounced, the latter two are lines of the first frame that has data.
+ */
 int
 subscriber_put_open(struct subscriber *sub, bool is_resumed, const char *cursor)
 {
 	char data[64 + STREAM_CURSOR_TEXT];
-	struct event ev = {.type = "stream-open", .type_len = strlen("stream-open"), .data = data};
-	int rc;
+	struct event ev = {.id = cursor,
+			   .id_len = cursor != NULL ? strlen(cursor) : 0,
+			   .type = "stream-open",
+			   .type_len = strlen("stream-open"),
+			   .data = data,
+			   .retry_ms = take_retry(sub)};
 
-	if (cursor != NULL && (rc = event_append_id(&sub->own, cursor, strlen(cursor))) < 0)
-		return rc;
 	if (!settings_of(sub)->announce)
-		return 0;
+		return event_append_lines(&sub->own, ev.retry_ms, ev.id, ev.id_len);
 	ev.data_len =
 	    (size_t)snprintf(data, sizeof(data), "{\"resumed\":%s,\"from\":%s%s%s}",
 			     is_resumed ? "true" : "false", cursor != NULL ? "\"" : "",
@@ -484,6 +529,8 @@ void
 subscriber_release(struct subscriber *sub)
 {
 	sub->is_held = false;
+	if (event_append_lines(&sub->own, take_retry(sub), NULL, 0) < 0)
+		logger_error("out of memory: a client is not told when to come back");
 	make_ready(sub);
 }
 
@@ -727,7 +774,6 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 	  const char *last_event_id)
 {
 	const struct feed_settings *fs = fd->class->settings;
-	unsigned spread = fs->retry_ms / 5; /* +-20 %: a restart must not bring all back at once */
 	int rc;
 
 	assert(sub->state == SUBSCRIBER_NEW);
@@ -735,9 +781,7 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 		return HTTP_FORBIDDEN;
 	buf_init(&sub->own, fs->queue + head_len + OWN_SLACK);
 	if ((rc = replay_plan(fd, sub, last_event_id)) < 0 ||
-	    (rc = buf_put(&sub->own, head, head_len)) < 0 ||
-	    (rc = event_append_retry(&sub->own,
-				     fs->retry_ms - spread + random_below(2 * spread + 1))) < 0) {
+	    (rc = buf_put(&sub->own, head, head_len)) < 0) {
 		buf_truncate(&sub->own, 0); /* it gets another answer */
 		replay_cancel(fd, sub);
 		return rc;

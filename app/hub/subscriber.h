@@ -38,7 +38,7 @@ enum subscriber_state {
 	SUBSCRIBER_GONE    /* in no list, belongs to no feed */
 };
 
-/* Why a stream ended: the "reason" of stream-end. */
+/* Why a stream ended: the "reason" of stream-end, or of stream-done if it ended for good. */
 enum end_reason {
 	END_UNTIL,
 	END_MAX_EVENTS,
@@ -108,6 +108,7 @@ struct subscriber {
 	bool is_held;         /* WAITING, and its head is not to be sent yet */
 	bool is_blocked;      /* the descriptor takes no more */
 	bool is_watched;      /* by a subscriber_watch */
+	bool is_told_retry;   /* when to come back */
 };
 
 /* subscriber_init - for the carrier; sub is NEW. */
@@ -138,7 +139,17 @@ size_t subscriber_gather(const struct subscriber *sub, struct iovec *iov, int *n
 /* subscriber_sent - the first len of the gathered bytes are on their way. */
 void subscriber_sent(struct subscriber *sub, size_t len);
 
-bool subscriber_has_bytes(const struct subscriber *sub);   /* would gather give any? */
+bool subscriber_has_bytes(const struct subscriber *sub); /* would gather give any? */
+
+/* subscriber_filler - the bytes that say nothing where its next byte stands, to be repeated. */
+const char *subscriber_filler(const struct subscriber *sub);
+
+/*
+ * subscriber_end_filler - the filler was sent in part, behind all that was gathered: what follows
+ * begins on a line of its own. Returns 0, -ENOMEM.
+ */
+int subscriber_end_filler(struct subscriber *sub);
+
 bool subscriber_is_finished(const struct subscriber *sub); /* LAST, and all is sent */
 /* subscriber_is_over_after - is the response over once the next len bytes are sent? */
 bool subscriber_is_over_after(const struct subscriber *sub, size_t len);

@@ -428,7 +428,7 @@ answer_away(struct site *site, struct subscriber *sub, const char *why)
 		return;
 	}
 	log_refusal(site, HTTP_OK, "the client is to come back", why);
-	site_answer_retry(site, sub);
+	site_answer_end(site, sub, END_AUTH, req->route->stream.retry_ms);
 }
 
 static const char *const kind_names[AUTH_KINDS] = {"", "token", "session", "link", "user"};

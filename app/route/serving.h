@@ -54,8 +54,9 @@ void site_begin_head(struct site *site, const char *lines);
 /* site_refuse - detail names the rule, and nothing of ours. */
 void site_refuse(struct site *site, struct subscriber *sub, int status, const char *detail);
 
-/* site_answer_retry - a stream that ends at once: its client comes back. */
-void site_answer_retry(struct site *site, struct subscriber *sub);
+/* site_answer_end - a stream that ends at once: its client comes back after retry_ms. */
+void site_answer_end(struct site *site, struct subscriber *sub, enum end_reason reason,
+		     unsigned retry_ms);
 
 /* site_refuse_open - what feed_get() or feed_join() returned. */
 void site_refuse_open(struct site *site, struct subscriber *sub, int rc);

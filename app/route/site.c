@@ -109,7 +109,7 @@ answer_ended(struct site *site, struct subscriber *sub)
 }
 
 static const char stream_head[] = "Status: 200 OK\r\n"
-				  "Content-Type: text/event-stream\r\n"
+				  "Content-Type: text/event-stream; charset=utf-8\r\n"
 				  "Cache-Control: no-store, no-transform\r\n"
 				  "X-Accel-Buffering: no\r\n"
 				  "Incremental: ?1\r\n"
@@ -183,12 +183,13 @@ site_read_key(struct site *site, struct subscriber *sub, struct template_value *
 }
 
 void
-site_answer_retry(struct site *site, struct subscriber *sub)
+site_answer_end(struct site *site, struct subscriber *sub, enum end_reason reason,
+		unsigned retry_ms)
 {
 	site_begin_head(site, stream_head);
 	buf_truncate(&site->body, 0);
 	if (buf_puts(&site->head, "\r\n") < 0 ||
-	    event_append_retry(&site->body, site->request.route->stream.retry_ms) < 0)
+	    subscriber_put_end(&site->body, &site->request.route->stream, reason, retry_ms) < 0)
 		logger_error("out of memory: an answer is cut short");
 	site_send(site, sub, site->request.method != METHOD_HEAD);
 }

@@ -103,6 +103,16 @@ put_field(struct buf *b, const char *name, const char *p, size_t len)
 	return buf_putc(b, '\n');
 }
 
+/* An EventSource takes an event without a name for a "message"; some of its kind know no other. */
+static bool
+is_named(const struct event *ev)
+{
+	static const char unnamed[] = "message";
+
+	return ev->type_len > 0 && (ev->type_len != sizeof(unnamed) - 1 ||
+				    memcmp(ev->type, unnamed, ev->type_len) != 0);
+}
+
 /* A frame is never shorter: a line end becomes "\ndata: ", and U+FFFD is as long as any subpart. */
 static size_t
 least_len(const struct event *ev)
@@ -111,7 +121,7 @@ least_len(const struct event *ev)
 
 	if (ev->id != NULL)
 		len += sizeof("id: \n") - 1 + ev->id_len;
-	if (ev->type_len > 0)
+	if (is_named(ev))
 		len += sizeof("event: \n") - 1 + ev->type_len;
 	return len;
 }
@@ -141,15 +151,13 @@ event_append(struct buf *b, const struct event *ev, size_t *n_replaced)
 	size_t before = b->len, n_before = n_replaced != NULL ? *n_replaced : 0;
 	int rc;
 
-	if (ev->id != NULL && (ev->id_len == 0 || !is_name_ok(ev->id, ev->id_len, EVENT_ID_MAX)))
-		return -EINVAL;
 	if (ev->type_len > 0 && !is_name_ok(ev->type, ev->type_len, EVENT_TYPE_MAX))
 		return -EINVAL;
 	/* The usual frame has one line: one growth of the buffer for all of it. */
 	if ((rc = buf_reserve(b, least_len(ev))) < 0)
 		return rc;
-	if ((ev->id != NULL && (rc = put_field(b, "id: ", ev->id, ev->id_len)) < 0) ||
-	    (ev->type_len > 0 && (rc = put_field(b, "event: ", ev->type, ev->type_len)) < 0) ||
+	if ((rc = event_append_lines(b, ev->retry_ms, ev->id, ev->id_len)) < 0 ||
+	    (is_named(ev) && (rc = put_field(b, "event: ", ev->type, ev->type_len)) < 0) ||
 	    (rc = put_data(b, ev->data != NULL ? ev->data : "", ev->data_len, n_replaced)) < 0 ||
 	    (rc = buf_putc(b, '\n')) < 0) {
 		buf_truncate(b, before);
@@ -161,9 +169,20 @@ event_append(struct buf *b, const struct event *ev, size_t *n_replaced)
 }
 
 int
-event_append_retry(struct buf *b, unsigned ms)
+event_append_lines(struct buf *b, unsigned retry_ms, const char *id, size_t len)
 {
-	return buf_printf(b, "retry: %u\n\n", ms);
+	size_t before = b->len;
+	int rc = 0;
+
+	if (id != NULL && (len == 0 || !is_name_ok(id, len, EVENT_ID_MAX)))
+		return -EINVAL;
+	if (retry_ms > 0)
+		rc = buf_printf(b, "retry: %u\n", retry_ms);
+	if (rc == 0 && id != NULL)
+		rc = put_field(b, "id: ", id, len);
+	if (rc < 0)
+		buf_truncate(b, before);
+	return rc;
 }
 
 int
@@ -182,7 +201,31 @@ event_append_id(struct buf *b, const char *id, size_t len)
 int
 event_append_comment(struct buf *b)
 {
-	return buf_puts(b, ":\n\n");
+	return buf_puts(b, EVENT_FILLER);
+}
+
+/* Does the line that eol ends end a frame, or is it a comment between two? */
+static bool
+ends_frame(const char *begin, const char *eol)
+{
+	if (eol > begin && eol[-1] == ':')
+		eol--;
+	return eol == begin || eol[-1] == '\n';
+}
+
+const char *
+event_boundary(const char *begin, const char *at, const char *end)
+{
+	const char *eol = at == begin ? NULL : at - 1;
+
+	if (at == begin)
+		return at;
+	while (eol < end && (eol = memchr(eol, '\n', (size_t)(end - eol))) != NULL) {
+		if (ends_frame(begin, eol))
+			return eol + 1;
+		eol++;
+	}
+	return end;
 }
 
 bool

@@ -17,12 +17,14 @@ struct event {
 	size_t type_len;
 	const char *data;
 	size_t data_len;
+	unsigned retry_ms; /* the client's reconnection time, on the way with it; 0: not said */
 };
 
 enum { EVENT_ID_MAX = 128, EVENT_TYPE_MAX = 128 };
 
 /*
- * event_append - append ev to b as one frame: id, event, data fields, blank line.
+ * event_append - append ev to b as one frame: retry, id, event, data fields, blank line. A type
+ * "message" is not written: it is what a client takes an event without a type for.
  *
  * data may hold any bytes; each CR, LF or CRLF ends a line, and empty data is
  * one empty data line, so that the client does dispatch it. Bytes that are not
@@ -41,8 +43,12 @@ int event_append(struct buf *b, const struct event *ev, size_t *n_replaced);
  */
 int event_check(const struct event *ev);
 
-/* event_append_retry - a "retry:" field as a frame of its own. ms > 0. */
-int event_append_retry(struct buf *b, unsigned ms);
+/*
+ * event_append_lines - "retry:" and "id:" without the blank line: they are the first lines of
+ * whatever frame comes next. Many clients hand a frame without data on as an empty message, so
+ * there is none but the one below. retry_ms 0, id NULL: no such line. Errors as event_append.
+ */
+int event_append_lines(struct buf *b, unsigned retry_ms, const char *id, size_t len);
 
 /*
  * event_append_id - an id and nothing else: it sets the client's last event ID
@@ -50,7 +56,17 @@ int event_append_retry(struct buf *b, unsigned ms);
  */
 int event_append_id(struct buf *b, const char *id, size_t len);
 
-int event_append_comment(struct buf *b); /* ":" and a blank line */
+/* event_append_comment - the line ":", which may stand before any line. */
+int event_append_comment(struct buf *b);
+
+/* What fills bytes that are to say nothing, as often as it takes. */
+#define EVENT_FILLER ":\n"
+
+/*
+ * event_boundary - the first place at or behind at where a frame begins, in bytes from begin to end
+ * that hold whole frames and comments; end if there is none.
+ */
+const char *event_boundary(const char *begin, const char *at, const char *end);
 
 /* event_is_reserved - is the name one that only Sluice may send ("stream-…")? */
 bool event_is_reserved(const char *type, size_t len);

@@ -140,7 +140,7 @@ test("an end for good is the end; another is not", async () => {
 	assert.equal(said, "");
 	first.fail();
 	const second = await sourceOf(Source, 2);
-	second.emit("stream-end", {reason: "until"}, "0.end");
+	second.emit("stream-done", {reason: "until"}, "0.end");
 	assert.equal(said, "until");
 	second.fail(2);
 	await settle();
@@ -297,7 +297,7 @@ test("a subscription that is refused or ends is its own affair", async () => {
 	const [a, b, c, d] = wanted(source).map(([key]) => key);
 	source.emit("mux-open", {connection: "abc"});
 	source.emit("mux", frame(a, "mux-refused", "", '{"status":403,"detail":"no"}'), "5-0;0.end");
-	source.emit("mux", frame(b, "stream-end", "0.end", '{"reason":"until"}'), "5-0;0.end");
+	source.emit("mux", frame(b, "stream-done", "0.end", '{"reason":"until"}'), "5-0;0.end");
 	source.emit("mux", frame(c, "message", "", "1"));
 	source.emit("mux", frame(d, "mux-refused", "", '{"status":429}'));
 	source.emit("stream-end", {reason: "drain"}, "5-0;0.end");

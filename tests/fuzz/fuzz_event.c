@@ -59,6 +59,7 @@ check_read(const struct buf *b, const struct event *ev, size_t n_replaced)
 	MUST(es_is(&s.data, want.p, want.len));
 	MUST(ev->type_len > 0 ? es_is(&s.type, ev->type, ev->type_len)
 			      : es_is(&s.type, "message", 7));
+	MUST(event_boundary(b->p, b->p + 1, b->p + b->len) == b->p + b->len);
 	MUST(ev->id != NULL ? es_is(&s.last_event_id, ev->id, ev->id_len)
 			    : s.last_event_id.len == 0);
 	free(want.p);

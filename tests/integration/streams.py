@@ -89,7 +89,7 @@ class StreamReader:
 
     def next_message(self, timeout=5.0):
         """The next event that is not about the stream itself."""
-        return self.next_event(timeout, skip=("keep-alive", "stream-open", "stream-reset", "stream-end"))
+        return self.next_event(timeout, skip=("keep-alive", "stream-open", "stream-reset", "stream-end", "stream-done"))
 
     def next_of(self, type, timeout=5.0):
         """The next event of this type; others before it are skipped."""

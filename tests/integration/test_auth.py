@@ -300,8 +300,8 @@ def test_redis_is_away(launch, own_redis):
         server.kill()
         wait_for(lambda: sluice.status()["redis_links"] == 0, "the links to be lost")
         with sluice.get("/session", headers={"Cookie": "PHPSESSID=other"}) as r:
-            assert r.status == 200 and r.headers["content-type"] == "text/event-stream"
-            assert r.rest() == [] and b"retry:" in r.body
+            assert r.status == 200 and r.headers["content-type"] == "text/event-stream; charset=utf-8"
+            assert [(e.type, e.data) for e in r.rest()] == [("stream-end", '{"reason":"auth"}')] and b"retry:" in r.body
         other = {"Cookie": "PHPSESSID=other", "Sec-Fetch-Site": "same-origin"}
         assert sluice.get("/wait", headers=other).status == 503
         assert post(sluice, "/post", '{"from":"zoe"}', headers=other)[0] == 503

@@ -32,7 +32,7 @@ OPEN = """
     window.states = [];
     window.source?.close();
     window.source = new EventSource(path);
-    for (const name of ["message", "stream-open", "stream-reset", "stream-end", "keep-alive", ...names])
+    for (const name of ["message", "stream-open", "stream-reset", "stream-end", "stream-done", "keep-alive", ...names])
         source.addEventListener(name, e => got.push([e.type, e.data, e.lastEventId]));
     source.onopen = () => states.push("open");
     source.onerror = () => states.push(source.readyState === 2 ? "closed" : "connecting");
@@ -124,7 +124,7 @@ def test_a_hundred_in_order(page, redis):
 def test_heartbeats(page, redis):
     """A page hears those that have a name, and no comment."""
     assert page.open("/channel/beat") == "open"
-    assert all(e[1] == "" for e in page.wait(2, "keep-alive"))
+    assert all(e[1] == "{}" for e in page.wait(2, "keep-alive"))
     assert page.got() == []
     assert page.open("/comment") == "open"
     time.sleep(0.4)
@@ -162,7 +162,7 @@ def test_an_end_for_good(page, redis, sluice):
     redis.publish("be:until", '"last"')
     wait_for(lambda: page.script("return source.readyState") == 2, "it has given up", 10)
     assert [e[1] for e in page.got()] == ['"first"', '"last"']
-    assert page.got("stream-end")[0][1:] == ['{"reason":"until"}', "0.end"]
+    assert page.got("stream-done")[0][1:] == ['{"reason":"until"}', "0.end"]
     time.sleep(0.5)
     assert sluice.status()["requests"] - before == 1 + 1, "its one, and our question"
 

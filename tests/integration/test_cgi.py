@@ -59,7 +59,7 @@ def sluice(launch):
 def test_stream(sluice, redis):
     with CgiResponse(sluice, "/x/1") as stream:
         assert stream.status == 200
-        assert stream.headers["content-type"] == "text/event-stream"
+        assert stream.headers["content-type"] == "text/event-stream; charset=utf-8"
         stream.opened()
         redis.publish("cgi:1", "a\nb")
         assert stream.next_event().data == "a\nb"

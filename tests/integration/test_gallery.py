@@ -116,7 +116,7 @@ def test_job_progress_that_ends(sluice, redis, way, last, text):
         got = [(e.type, json.loads(e.data)) for e in stream.rest()]
         assert got == [("message", {"status": "running", "percent": 40, "message": None}),
                        ("message", {"status": last["status"], "percent": 100, "message": text}),
-                       ("stream-end", {"reason": "until"})]
+                       ("stream-done", {"reason": "until"})]
     with sluice.get(f"/{way}/jobs/{job}", headers={"Last-Event-ID": stream.parser.last_event_id}) as response:
         assert response.status == 204
 

@@ -152,7 +152,7 @@ def test_accept_absent(sluice):
 def test_head_is_the_head_alone(sluice, redis):
     with sluice.get("/events/open/head", method="HEAD") as response:
         assert response.status == 200
-        assert response.headers["content-type"] == "text/event-stream"
+        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert response.headers["cache-control"] == "no-store, no-transform"
         response.rest()
         assert bytes(response.body) == b""

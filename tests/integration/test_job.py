@@ -21,7 +21,7 @@ def test_last_message_ends_it_for_good(sluice, redis, state):
         redis.publish(f"job:{state}:progress", '{"status":"running"}')
         events = stream.rest()
         assert [json.loads(e.data)["status"] for e in events if e.type == "message"] == [state]
-        assert (events[-1].type, json.loads(events[-1].data)) == ("stream-end", {"reason": "until"})
+        assert (events[-1].type, json.loads(events[-1].data)) == ("stream-done", {"reason": "until"})
         id = stream.parser.last_event_id
         assert id.endswith(".end")
     with sluice.get(f"/jobs/{state}/progress", headers={"Last-Event-ID": id}) as response:
@@ -32,7 +32,7 @@ def test_all_its_subscribers_end(sluice, redis):
     streams = [sluice.open("/jobs/all/progress") for _ in range(10)]
     redis.publish("job:all:progress", '{"status":"completed"}')
     for stream in streams:
-        assert [e.type for e in stream.rest()] == ["message", "stream-end"]
+        assert [e.type for e in stream.rest()] == ["message", "stream-done"]
     sluice.wait_subscribers(0)
 
 
@@ -43,7 +43,7 @@ def test_the_next_job_of_that_name(sluice, redis):
             redis.publish("job:again:progress", '{"status":"running"}')
             assert stream.next_event().type == "message"
             redis.publish("job:again:progress", '{"status":"completed"}')
-            assert [e.type for e in stream.rest()] == ["message", "stream-end"]
+            assert [e.type for e in stream.rest()] == ["message", "stream-done"]
 
 
 def test_other_jobs_go_on(sluice, redis):

@@ -37,7 +37,7 @@ def sluice(launch_shared):
 def test_heartbeat_is_an_event_with_empty_data(sluice):
     with sluice.open("/beat") as stream:
         event = stream.next_event(skip=())
-        assert (event.type, event.data) == ("keep-alive", "")
+        assert (event.type, event.data) == ("keep-alive", "{}")
         assert not event.has("id")
 
 
@@ -87,8 +87,8 @@ def test_no_heartbeat(sluice):
 # Ends
 
 
-def reason_of(event):
-    assert event.type == "stream-end"
+def reason_of(event, type="stream-end"):
+    assert event.type == type
     return json.loads(event.data)["reason"]
 
 
@@ -128,7 +128,7 @@ def test_max_events(sluice, redis):
             redis.publish("three:a", str(i))
         events = stream.rest()
         assert [e.data for e in events if e.type == "message"] == ["0", "1", "2"]
-        assert reason_of(events[-1]) == "max_events"
+        assert reason_of(events[-1], "stream-done") == "max_events"
         assert stream.parser.last_event_id.endswith(".end")
         id = stream.parser.last_event_id
     assert len(id) <= 128 and not set(id) & set('"():<>?@[\\]{}'), "no id may cause a preflight"

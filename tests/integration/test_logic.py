@@ -282,7 +282,7 @@ def test_until_is_asked_only_of_what_passes(sluice, redis):
         publish(redis, "l:until", {"job": 8, "status": "done"}, {"job": 7}, {"job": 7, "status": "done"}, {"job": 7})
         events = stream.rest()
         assert [json.loads(e.data) for e in events if e.type == "message"] == [{"job": 7}, {"job": 7, "status": "done"}]
-        assert (events[-1].type, json.loads(events[-1].data)) == ("stream-end", {"reason": "until"})
+        assert (events[-1].type, json.loads(events[-1].data)) == ("stream-done", {"reason": "until"})
     with sluice.get("/until", headers={"Last-Event-ID": stream.parser.last_event_id}) as response:
         assert response.status == 204
 
@@ -389,7 +389,7 @@ def test_a_script_sends_many(sluice, redis):
         publish(redis, "l:more", {}, {"stop": True})
         events = [(e.type, e.data) for e in stream.rest()]
         three = [("one", "first"), ("two", "[2]"), ("message", "last")]
-        assert events == three + three + [("stream-end", '{"reason":"until"}')]
+        assert events == three + three + [("stream-done", '{"reason":"until"}')]
 
 
 def test_a_script_is_called_after_a_time(sluice, redis):

@@ -164,7 +164,7 @@ def test_an_end_for_good(sluice, redis):
         mux.opened("u", "x")
         redis.publish("m:until", '{"last":true}')
         told = [mux.next() for _ in range(3)]
-        assert [t[1] for t in told] == ["message", "stream-end", "mux-end"] and json.loads(told[2][3]) == {"for_good": True}
+        assert [t[1] for t in told] == ["message", "stream-done", "mux-end"] and json.loads(told[2][3]) == {"for_good": True}
         redis.publish("m:x", "1")
         assert mux.next()[3] == "1"
     with Mux(sluice, ["u", "/until", "0.end"]) as mux:

@@ -203,7 +203,7 @@ def test_an_end_for_good(sluice, redis, path, key, n):
         add(redis, key, *[{"n": i} for i in range(5)])
         assert [json.loads(s.next_message().data)["n"] for _ in range(n)] == list(range(n))
         event = s.next_event()
-        assert event.type == "stream-end" and event.last_event_id.endswith(".end")
+        assert event.type == "stream-done" and event.last_event_id.endswith(".end")
         s.rest(5)
     wait_for(lambda: pending(redis, key) == 0, "what it was sent to be acknowledged")
     assert sluice.get(path, headers={"Last-Event-ID": event.last_event_id}).status == 204
@@ -348,5 +348,5 @@ def test_a_script_that_ends_and_says_nothing(launch, redis):
         add(redis, "q:stop", {"n": 1}, {"last": True})
         assert json.loads(stream.next_message().data) == {"n": 1}
         event = stream.next_event()
-        assert (event.type, json.loads(event.data)) == ("stream-end", {"reason": "until"})
+        assert (event.type, json.loads(event.data)) == ("stream-done", {"reason": "until"})
     wait_for(lambda: pending(redis, "q:stop") == 0, "both were had")

@@ -136,7 +136,7 @@ def test_client_reset_through_web_server(web, sluice, redis):
 
 def test_head(sluice):
     with sluice.open("/events/orders/1") as stream:
-        assert stream.headers["content-type"] == "text/event-stream"
+        assert stream.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert stream.headers["cache-control"] == "no-store, no-transform"
         assert stream.headers["x-accel-buffering"] == "no"
         assert stream.headers["incremental"] == "?1"

@@ -175,7 +175,7 @@ def test_logic_of_the_past(sluice, client):
         assert data(stream, 3) == [{"n": n, "id": ids[n]} for n in (0, 2, 4)]
         add(client, "s:l", *[{"n": n} for n in range(5, 12)])
         events = stream.rest()
-        assert [e.type for e in events] == ["s:l", "s:l", "stream-end"]
+        assert [e.type for e in events] == ["s:l", "s:l", "stream-done"]
     with sluice.get("/logic/l") as stream:
         events = stream.rest()
         assert [json.loads(e.data).get("n") for e in events if e.type == "s:l"] == [0, 2, 4, 6, 8]
@@ -353,7 +353,7 @@ def test_what_was_missed_just_now_comes_from_memory(launch, redis, path, keys):
             for n in range(6, 10):
                 client.xadd(keys[0], {"data": n})
             assert [back.next_message().data for _ in range(9)] == [str(n) for n in range(1, 10)]
-            assert json.loads(back.next_of("stream-end").data)["reason"] == "max_events"
+            assert json.loads(back.next_of("stream-done").data)["reason"] == "max_events"
     # Nobody followed when these came, so they are not in memory.
     client.xadd(keys[0], {"data": 10})
     wait_for(lambda: sluice.status()["subscribers"] == 0, "all to have left")

@@ -685,7 +685,7 @@ defaults(void **state)
 	assert_null(rt->patterns);
 	assert_null(rt->stream.event);
 	assert_string_equal(rt->stream.heartbeat_event, "keep-alive");
-	assert_null(rt->stream.heartbeat_data);
+	assert_non_null(rt->stream.heartbeat_data);
 	assert_int_equal(rt->stream.heartbeat_ms, 15000);
 	assert_int_equal(rt->stream.lifetime_ms, 0);
 	assert_int_equal(rt->stream.idle_ms, 0);
@@ -735,7 +735,7 @@ effective(void **state)
 	    "claim_after = 30s\nprefetch = 100\nmax_deliveries = 5\nevent = "
 	    "\"a;b\"\nrate_mode = drop\n"
 	    "heartbeat = 1s\n"
-	    "heartbeat_event = keep-alive\nlifetime = 0\nidle = 0\n"
+	    "heartbeat_event = \"\"\nheartbeat_data = {{}}\nlifetime = 0\nidle = 0\n"
 	    "max_events = 0\nretry = 3s\nopen_wait = 2s\nannounce = no\n"
 	    "queue = 256k\noverflow = latest\npublish_max = 64k\n"
 	    "publish_maxlen = 0\nauth = none\nmax_subscribers = 0\n"

@@ -147,6 +147,12 @@ fields(void **state)
 	     {.type = "t", .type_len = 1, .data = "a", .data_len = 1},
 	     "event: t\ndata: a\n\n"},
 	    {"empty type", {.type = "", .data = "a", .data_len = 1}, "data: a\n\n"},
+	    {"message is no name", {.type = "message", .type_len = 7}, "data: \n\n"},
+	    {"messages is one", {.type = "messages", .type_len = 8}, "event: messages\ndata: \n\n"},
+	    {"Message is one", {.type = "Message", .type_len = 7}, "event: Message\ndata: \n\n"},
+	    {"retry first",
+	     {.id = "1-0", .id_len = 3, .type = "t", .type_len = 1, .retry_ms = 4294967295U},
+	     "retry: 4294967295\nid: 1-0\nevent: t\ndata: \n\n"},
 	    {"both",
 	     {.id = "1,2",
 	      .id_len = 3,
@@ -198,11 +204,13 @@ refused_names(void **state)
 		assert_int_equal(event_append(&b, &id, &n), -EINVAL);
 		assert_int_equal(event_append(&b, &type, &n), -EINVAL);
 		assert_int_equal(event_append_id(&b, all[i].text, all[i].len), -EINVAL);
+		assert_int_equal(event_append_lines(&b, 1, all[i].text, all[i].len), -EINVAL);
 		assert_bytes(&b, "old", 3);
 		assert_int_equal(n, 0);
 	}
 	assert_int_equal(event_append(&b, &(struct event){.id = ""}, NULL), -EINVAL);
 	assert_int_equal(event_append_id(&b, "", 0), -EINVAL);
+	assert_int_equal(event_append_lines(&b, 1, "", 0), -EINVAL);
 	assert_bytes(&b, "old", 3);
 	buf_fini(&b);
 }
@@ -237,17 +245,23 @@ other_frames(void **state)
 	(void)state;
 	struct buf b;
 
-	buf_init(&b, 3);
+	buf_init(&b, 2);
 	assert_int_equal(event_append_comment(&b), 0);
-	assert_bytes(&b, ":\n\n", 3);
+	assert_bytes(&b, ":\n", 2);
 	assert_int_equal(event_append_comment(&b), -EMSGSIZE);
 	buf_fini(&b);
 
-	buf_init(&b, strlen("retry: 4294967295\n\n"));
-	assert_int_equal(event_append_retry(&b, 4294967295U), 0);
-	assert_bytes(&b, TEXT("retry: 4294967295\n\n"));
-	assert_int_equal(event_append_retry(&b, 1), -EMSGSIZE);
-	assert_bytes(&b, TEXT("retry: 4294967295\n\n"));
+	buf_init(&b, strlen("retry: 4294967295\nid: 1-0\n"));
+	assert_int_equal(event_append_lines(&b, 0, NULL, 0), 0);
+	assert_int_equal(b.len, 0);
+	assert_int_equal(event_append_lines(&b, 4294967295U, "1-0", 3), 0);
+	assert_bytes(&b, TEXT("retry: 4294967295\nid: 1-0\n"));
+	assert_int_equal(event_append_lines(&b, 1, NULL, 0), -EMSGSIZE);
+	assert_bytes(&b, TEXT("retry: 4294967295\nid: 1-0\n"));
+	buf_fini(&b);
+	buf_init(&b, strlen("retry: 1\nid: 1-0"));
+	assert_int_equal(event_append_lines(&b, 1, "1-0", 3), -EMSGSIZE);
+	assert_int_equal(b.len, 0);
 	buf_fini(&b);
 
 	for (size_t cap = 0; cap < strlen("id: 1-0\n\n"); cap++) {
@@ -262,7 +276,10 @@ other_frames(void **state)
 	buf_fini(&b);
 }
 
-/* An id alone is kept by the client and dispatches nothing; a comment and a retry touch neither. */
+/*
+ * An id alone is kept by the client and dispatches nothing; a comment and a retry touch neither,
+ * and lines that were begun are of the event that comes next.
+ */
 static void
 frames_as_a_client_reads_them(void **state)
 {
@@ -271,17 +288,55 @@ frames_as_a_client_reads_them(void **state)
 	struct buf b;
 
 	buf_init(&b, CAP);
-	assert_int_equal(event_append_retry(&b, 3000), 0);
 	assert_int_equal(event_append_id(&b, "5-1", 3), 0);
-	assert_int_equal(event_append_comment(&b), 0);
 	es_parse(&s, b.p, b.len);
 	assert_int_equal(s.n_events, 0);
-	assert_int_equal(s.retry_ms, 3000);
-	assert_int_equal(s.n_comments, 1);
 	assert_true(es_is(&s.last_event_id, "5-1", 3));
 	assert_false(s.is_cut);
 	es_free(&s);
+	assert_int_equal(event_append_lines(&b, 3000, "6-1", 3), 0);
+	assert_int_equal(event_append_comment(&b), 0);
+	assert_int_equal(event_append(&b, &(struct event){.data = "x", .data_len = 1}, NULL), 0);
+	es_parse(&s, b.p, b.len);
+	assert_int_equal(s.n_events, 1);
+	assert_int_equal(s.retry_ms, 3000);
+	assert_int_equal(s.n_comments, 1);
+	assert_true(es_is(&s.data, "x", 1));
+	assert_true(es_is(&s.last_event_id, "6-1", 3));
+	assert_false(s.is_cut);
+	es_free(&s);
 	buf_fini(&b);
+}
+
+/* From each place: the next one behind an empty line, or behind a comment that stands between. */
+static void
+boundaries(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *bytes, *at; /* at: ^ under each place where a frame begins */
+	} all[] = {
+	    {"one frame", "data: a\n\n", "^         "},
+	    {"two", "data: a\n\ndata: b\n\n", "^        ^         "},
+	    {"a comment first", ":\ndata: a\n\n", "^ ^         "},
+	    {"a comment last", "data: a\n\n:\n", "^        ^  "},
+	    {"comments between", "data: a\n\n:\n:\ndata: b\n\n", "^        ^ ^ ^         "},
+	    {"data that looks like one", "data: :\ndata: \ndata: x:\n\n:\n",
+	     "^                        ^  "},
+	    {"a comment alone", ":\n", "^  "},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		const char *p = all[i].bytes, *end = p + strlen(p), *want = end;
+
+		print_message("%s\n", all[i].name);
+		assert_ptr_equal(event_boundary(p, end, end), end);
+		for (const char *at = end - 1; at >= p; at--) {
+			if (all[i].at[at - p] == '^')
+				want = at;
+			assert_ptr_equal(event_boundary(p, at, end), want);
+		}
+	}
 }
 
 static void
@@ -504,17 +559,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(data_lines),
-	    cmocka_unit_test(fields),
-	    cmocka_unit_test(refused_names),
-	    cmocka_unit_test(name_lengths),
-	    cmocka_unit_test(other_frames),
-	    cmocka_unit_test(frames_as_a_client_reads_them),
-	    cmocka_unit_test(reserved_names),
-	    cmocka_unit_test(allocations),
-	    cmocka_unit_test(random_round_trips),
-	    cmocka_unit_test(every_byte),
-	    cmocka_unit_test(large),
+	    cmocka_unit_test(data_lines),    cmocka_unit_test(fields),
+	    cmocka_unit_test(refused_names), cmocka_unit_test(name_lengths),
+	    cmocka_unit_test(other_frames),  cmocka_unit_test(frames_as_a_client_reads_them),
+	    cmocka_unit_test(boundaries),    cmocka_unit_test(reserved_names),
+	    cmocka_unit_test(allocations),   cmocka_unit_test(random_round_trips),
+	    cmocka_unit_test(every_byte),    cmocka_unit_test(large),
 	    cmocka_unit_test(many_lone_crs),
 	};
 

@@ -224,7 +224,7 @@ max_events_ends_for_good_after_that_many(void **state)
 	publish("ch", "3");
 	publish("ch", "4");
 	turn(s);
-	assert_has(a, "data: 1\n\ndata: 2\n\nid: 0.end\nevent: stream-end\n"
+	assert_has(a, "data: 1\n\ndata: 2\n\nid: 0.end\nevent: stream-done\n"
 		      "data: {\"reason\":\"max_events\"}\n\n");
 	assert_has_not(a, "data: 3");
 	assert_has(b, "data: 2\n\ndata: 3\n\nid: 0.end\n");
@@ -250,7 +250,7 @@ the_last_message_is_sent_also_in_the_turn_of_joining(void **state)
 	publish("ch", "zed");
 	turn(s);
 	assert_has(a,
-		   "data: zed\n\nid: 0.end\nevent: stream-end\ndata: {\"reason\":\"until\"}\n\n");
+		   "data: zed\n\nid: 0.end\nevent: stream-done\ndata: {\"reason\":\"until\"}\n\n");
 	assert_has(b, "data: zed\n\nid: 0.end\n");
 	assert_true(a->is_closed && b->is_closed);
 }
@@ -295,7 +295,7 @@ heartbeats_come_in_silence_also_before_redis_does(void **state)
 	c = join(s, 0);
 	while (memmem(c->got, c->len, "keep-alive", 10) == NULL)
 		turn(s);
-	assert_has(c, "\n\nevent: keep-alive\ndata: \n\n");
+	assert_has(c, "event: keep-alive\ndata: \n\n");
 	confirm("ch");
 	turn(s);
 	c->len = 0;

@@ -109,7 +109,7 @@ boundaries_are_found(void **state)
 	log_init(&lg);
 	at = log_enter(&lg);
 	put_frame(&lg, 10, 'a');
-	put_frame(&lg, 3, ':');
+	put_frame(&lg, 3, 'b');
 	put_frame(&lg, 4987, 'c');
 	put_frame(&lg, 4000, 'd');
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -201,7 +201,7 @@ turn_until_requests(unsigned n)
 
 struct heard {
 	size_t stdout_len; /* content, which is as on_request() made it */
-	size_t n_fill;     /* of it "\n" */
+	size_t n_fill;     /* of it ":\n" */
 	int n_ends, n_values, n_stdout_ends;
 };
 
@@ -225,7 +225,7 @@ parse(void)
 		h.n_stdout_ends += head.type == FCGI_STDOUT && len == 0;
 		for (p = at + sizeof(head); head.type == FCGI_STDOUT && p < at + sizeof(head) + len;
 		     p++) {
-			if (*p == '\n')
+			if (*p == ":\n"[h.n_fill % 2])
 				h.n_fill++;
 			else
 				assert_int_equal(*p, byte_at(h.stdout_len++ % fx.answer_len));
@@ -360,23 +360,49 @@ every_split_of_a_response(void **state)
 }
 
 /* As when a slow client is moved forward in its log: the record at hand is filled up. */
+/*
+ * What a record promised and does not have becomes lines that say nothing, each of them whole: the
+ * last may end in a record of its own.
+ */
 static void
-a_record_is_sent_to_its_end(void **state)
+check_filler(size_t left, size_t behind)
 {
 	struct heard h;
+	int i;
 
-	(void)state;
 	fx.answer_len = BODY_LEN;
 	dial(2048);
 	tell(get, sizeof(get) - 1);
 	turn_until_requests(1);
 	assert_true(fx.sub->own.len > 300000); /* it is in the middle of one */
-	buf_truncate(&fx.sub->own, 5);
+	buf_truncate(&fx.sub->own, left);
+	fx.sub->state = SUBSCRIBER_REPLAYING; /* there may be more */
+	for (i = 0; i < TURNS_MAX && (fx.sub->own.len > 0 || i < 500); i++) {
+		assert_true(hear(3000));
+		turn();
+	}
+	fx.sub->state = SUBSCRIBER_LAST;
+	subscriber_unblocked(fx.sub);
 	hear_all(3000);
 	h = parse();
 	assert_true(h.n_fill > 0);
+	assert_int_equal(h.n_fill % 2, 0);
 	assert_int_equal(h.n_ends, 1);
-	assert_int_equal((h.stdout_len + h.n_fill) % RECORD_CONTENT_MAX, 0);
+	assert_int_equal((h.stdout_len + h.n_fill) % RECORD_CONTENT_MAX, behind);
+}
+
+static void
+a_record_is_sent_to_its_end(void **state)
+{
+	(void)state;
+	check_filler(6, 0);
+}
+
+static void
+a_record_is_sent_to_its_end_and_a_line_behind_it(void **state)
+{
+	(void)state;
+	check_filler(5, 1);
 }
 
 static void
@@ -522,6 +548,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(replies_go_between_records, begin, end),
 	    cmocka_unit_test_setup_teardown(every_split_of_a_response, begin, end),
 	    cmocka_unit_test_setup_teardown(a_record_is_sent_to_its_end, begin, end),
+	    cmocka_unit_test_setup_teardown(a_record_is_sent_to_its_end_and_a_line_behind_it, begin,
+					    end),
 	    cmocka_unit_test_setup_teardown(a_connection_is_kept, begin, end),
 	    cmocka_unit_test_setup_teardown(a_kept_connection_is_closed_by_the_drain, begin, end),
 	    cmocka_unit_test_setup_teardown(an_answer_that_comes_later, begin, end),

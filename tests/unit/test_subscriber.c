@@ -195,6 +195,8 @@ see_frame(struct seen *seen, const struct stage *s, const char *p, const char *e
 	const char *next = memmem(p, (size_t)(end - p), "\n\n", 2);
 	unsigned n;
 
+	if (end - p >= 2 && memcmp(p, ":\n", 2) == 0)
+		return p + 2; /* a heartbeat */
 	if (next == NULL || seen->has_ended)
 		return NULL;
 	if (sscanf(p, "data: %u.", &n) != 1) {
