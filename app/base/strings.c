@@ -1,5 +1,6 @@
 #include "base/strings.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,4 +31,72 @@ strings_copy(char *const *list)
 		}
 	}
 	return copy;
+}
+
+/*
+ * The quoted part that p begins, behind its quote, to *to. Returns what follows the closing quote;
+ * NULL: there is none.
+ */
+static const char *
+take_quoted(const char *p, char quote, char **to)
+{
+	for (; *p != quote; p++) {
+		if (quote == '"' && *p == '\\' && p[1] != '\0' && strchr("\"\\$`", p[1]) != NULL)
+			p++;
+		if (*p == '\0')
+			return NULL;
+		*(*to)++ = *p;
+	}
+	return p + 1;
+}
+
+/* One word at p, which is no blank, to to. As take_quoted(). */
+static const char *
+take_word(const char *p, char *to)
+{
+	while (p != NULL && *p != '\0' && *p != ' ' && *p != '\t') {
+		if (*p == '\'' || *p == '"') {
+			p = take_quoted(p + 1, *p, &to);
+			continue;
+		}
+		if (*p == '\\' && *++p == '\0')
+			return NULL;
+		*to++ = *p++;
+	}
+	*to = '\0';
+	return p;
+}
+
+static int
+add_word(char ***list, size_t n, const char *word)
+{
+	char **v = reallocarray(*list, n + 2, sizeof(char *));
+
+	if (v == NULL)
+		return -ENOMEM;
+	*list = v;
+	v[n + 1] = NULL;
+	v[n] = strdup(word);
+	return v[n] != NULL ? 0 : -ENOMEM;
+}
+
+int
+strings_split_words(char ***out, const char *text)
+{
+	char *word = malloc(strlen(text) + 1), **list = calloc(1, sizeof(*list));
+	int rc = word != NULL && list != NULL ? 0 : -ENOMEM;
+	const char *p = text + strspn(text, " \t");
+
+	for (size_t n = 0; rc == 0 && *p != '\0'; n++) {
+		if ((p = take_word(p, word)) == NULL)
+			rc = -EINVAL;
+		else if ((rc = add_word(&list, n, word)) == 0)
+			p += strspn(p, " \t");
+	}
+	free(word);
+	if (rc < 0)
+		strings_free(list);
+	else
+		*out = list;
+	return rc;
 }

@@ -8,4 +8,12 @@ void strings_free(char **list);
 /* strings_copy - the caller's; NULL if out of memory. */
 char **strings_copy(char *const *list);
 
+/*
+ * strings_split_words - text as a shell's words, without expansion: blanks separate them, and what
+ * stands in '…' or "…", or behind a backslash, belongs to its word (POSIX, Shell Command Language,
+ * 2.2). The caller's. Returns 0; -EINVAL if a quote is not closed or a backslash is the last;
+ * -ENOMEM.
+ */
+int strings_split_words(char ***out, const char *text);
+
 #endif

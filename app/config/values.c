@@ -15,6 +15,7 @@
 #include "route/handlers.h"
 #include "redis/keys.h"
 #include "redis/stream_id.h"
+#include "base/strings.h"
 #include "base/suggest.h"
 #include "base/units.h"
 
@@ -371,47 +372,34 @@ CONFIG_SETTER(config_set_template)
 	return template_compile(field, text, key->allow, why, why_len);
 }
 
-/* The next member of a text that only blanks separate, as config_list_next(). */
-static const char *
-next_word(const char **p, size_t *len)
-{
-	const char *start = *p + strspn(*p, " \t");
-
-	*len = strcspn(start, " \t");
-	*p = start + *len;
-	return *len > 0 ? start : NULL;
-}
-
+/* Each of n texts as a template, for a list that is the route's, half-built too. */
 static int
-set_templates(const struct config_key *key, void *field, const char *text,
-	      const char *(*next)(const char **p, size_t *len), char *why, size_t why_len)
+compile_list(const struct config_key *key, void *field, char *const *texts, size_t n, char *why,
+	     size_t why_len)
 {
-	struct template **list;
-	const char *one, *rest = text;
-	size_t n = 0, len;
+	struct template **list = calloc(n + 1, sizeof(struct template *));
 	int rc = 0;
 
-	while (next(&rest, &len) != NULL)
-		n++;
-	if (n == 0)
-		return 0;
-	if ((list = calloc(n + 1, sizeof(struct template *))) == NULL)
+	if (list == NULL)
 		return -ENOMEM;
-	*(struct template ***)field = list; /* the route's from here on, half-built too */
-	for (n = 0; rc == 0 && (one = next(&text, &len)) != NULL; n++) {
-		char *copied = strndup(one, len);
-
-		if (copied == NULL)
-			return -ENOMEM;
-		rc = template_compile(&list[n], copied, key->allow, why, why_len);
-		free(copied);
-	}
+	*(struct template ***)field = list;
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = template_compile(&list[i], texts[i], key->allow, why, why_len);
 	return rc;
 }
 
 CONFIG_SETTER(config_set_templates)
 {
-	return set_templates(key, field, text, config_list_next, why, why_len);
+	size_t n = list_len(text);
+	char **texts = NULL;
+	int rc;
+
+	if (n == 0)
+		return 0;
+	if ((rc = config_set_names(key, &texts, text, why, why_len)) == 0)
+		rc = compile_list(key, field, texts, n, why, why_len);
+	strings_free(texts);
+	return rc;
 }
 
 CONFIG_SETTER(config_set_streams)
@@ -442,27 +430,37 @@ CONFIG_SETTER(config_set_start)
 	return 0;
 }
 
-/* Words, as redis-cli takes them but without quotes; which command it is cannot depend on a
- * request. */
-CONFIG_SETTER(config_set_command)
+/* Which command it is cannot depend on a request. */
+static int
+check_command(char *const *words, char *why, size_t why_len)
 {
-	const char *rest = text, *word;
-	char name[32];
-	size_t len, n = 0;
+	size_t n = 0;
 
-	if ((word = next_word(&rest, &len)) == NULL)
-		return 0;
-	snprintf(name, sizeof(name), "%.*s", (int)len, word);
-	if (memchr(word, '{', len) != NULL)
-		return REFUSE("the command itself cannot be a parameter");
-	if (!keys_is_shareable(name))
-		return REFUSE("%s would block or change the connection that all routes share",
-			      name);
-	for (rest = text; next_word(&rest, &len) != NULL;)
+	while (words[n] != NULL)
 		n++;
+	if (strchr(words[0], '{') != NULL)
+		return REFUSE("the command itself cannot be a parameter");
+	if (!keys_is_shareable(words[0]))
+		return REFUSE("%s would block or change the connection that all routes share",
+			      words[0]);
 	if (n > COMMAND_WORDS_MAX)
 		return REFUSE("more than %d words", COMMAND_WORDS_MAX);
-	return set_templates(key, field, text, next_word, why, why_len);
+	return (int)n;
+}
+
+CONFIG_SETTER(config_set_command)
+{
+	char **words;
+	int rc = strings_split_words(&words, text);
+
+	if (rc == -EINVAL)
+		return REFUSE("a quote or a backslash ends nowhere: words are a shell's");
+	if (rc < 0)
+		return rc;
+	if (words[0] != NULL && (rc = check_command(words, why, why_len)) > 0)
+		rc = compile_list(key, field, words, (size_t)rc, why, why_len);
+	strings_free(words);
+	return rc;
 }
 
 /* A name that cannot be sent as it is, or that is ours. */

@@ -20,7 +20,7 @@ ROUTES = {
               "filter": "tonumber(message.n) > 1", "transform": "{n = tonumber(message.n), at = now}", "event": "stats"},
     "source": {"path": "/source", "handler": "poll", "script": "source.lua", "interval": FAST},
     "wrong": {"path": "/wrong", "handler": "poll", "command": "LRANGE p:string 0 -1", "interval": FAST},
-    "nested": {"path": "/nested", "handler": "poll", "command": "EVAL return{{1,{{2,{{3}}}},false,redis.status_reply('OK')}} 0",
+    "nested": {"path": "/nested", "handler": "poll", "command": "EVAL \"return {{1, {{2, {{3}}}}, false, redis.status_reply('OK')}}\" 0",
                "interval": FAST},
 }
 SOURCE = """
@@ -163,7 +163,7 @@ def test_a_reload_in_the_middle(launch, redis):
 
 @pytest.mark.parametrize("command, what", [
     ("BLPOP q 0", "BLPOP would block"), ("SUBSCRIBE c", "SUBSCRIBE would block"), ("select 5", "select would block"),
-    ("{name} x", "cannot be a parameter"), ("GET {.x}", "{.x}"), ("", "neither command nor script")])
+    ("EVAL 'return 1 0", "ends nowhere"), ("{name} x", "cannot be a parameter"), ("GET {.x}", "{.x}"), ("", "neither command nor script")])
 def test_a_command_that_may_not_be(launch, command, what):
     sluice = launch({"p": {"path": "/p/{name}", "handler": "poll", "command": command}}, start=False)
     result = sluice.run("check", "-c", sluice.config)
