@@ -18,7 +18,7 @@ tell_logic(const struct route *rt)
 	const struct stages *st = &rt->stream.stages;
 	char text[SHARING_TEXT];
 
-	if (!stages_look_inside(st))
+	if (stages_is_empty(st))
 		return;
 	printf("[route %s]%s%s%s%s%s: shared by %s\n", rt->name,
 	       st->filter != NULL ? " filter" : "", st->transform != NULL ? " transform" : "",

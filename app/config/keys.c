@@ -25,7 +25,9 @@
 #define HOUR            (3600 * SECOND)
 #define KIB             ((uint64_t)1024)
 
-#define ANY             (TEMPLATE_PARAMS | TEMPLATE_CHANNEL | TEMPLATE_NOW | TEMPLATE_FIELD | TEMPLATE_UNIQUE)
+#define ANY \
+	(TEMPLATE_PARAMS | TEMPLATE_CHANNEL | TEMPLATE_NOW | TEMPLATE_FIELD | TEMPLATE_UNIQUE | \
+	 TEMPLATE_TEXT)
 
 /* clang-format off: one key, one paragraph */
 static const struct config_key keys[] = {

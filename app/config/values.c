@@ -337,8 +337,17 @@ CONFIG_SETTER(config_set_urls)
 
 CONFIG_SETTER(config_set_path)
 {
+	const char *name;
+	int rc = path_compile(field, text, why, why_len);
+
 	(void)key;
-	return path_compile(field, text, why, why_len);
+	for (size_t n = 0; rc == 0 && (name = path_param(*(struct path **)field, n)) != NULL; n++) {
+		if (template_is_reserved(name))
+			return REFUSE("{%s} is reserved: in a template it stands for something of "
+				      "Sluice's own; did you mean \"{%s_name}\"?",
+				      name, name);
+	}
+	return rc;
 }
 
 CONFIG_SETTER(config_set_handler)

@@ -10,17 +10,20 @@
 #include "logic/library.h"
 #include "logic/message.h"
 #include "logic/names.h"
+#include "logic/slips.h"
 #include "logic/values.h"
 
 /* What an expression is given, before its own text; all in its one line. */
-#define ARGUMENTS   "local message,channel,id,now,user=... return "
+#define ARGUMENTS   "local message,channel,id,now,user,text=... return "
 #define CHUNK_NAME  "=:"
 #define CHUNK_PLACE "::1: " /* as Lua begins its errors in a chunk of that name */
 
 struct expression {
 	struct sandbox *sb;
 	char *text;
-	int ref; /* in the registry */
+	int ref;           /* in the registry */
+	bool sees_message; /* names it, in whatever way */
+	bool sees_text;
 };
 
 /* One evaluation, under the sandbox's lua_pcall(). */
@@ -31,8 +34,8 @@ struct evaluation {
 	bool is_true;
 };
 
-static const char *const scope_names[] = {"message", "channel", "id", "params",
-					  "user",    "claims",  "now"};
+static const char *const scope_names[] = {"message", "text", "channel", "id",
+					  "params",  "user", "claims",  "now"};
 
 struct check {
 	bool is_file;
@@ -46,6 +49,25 @@ known_name(size_t n)
 	size_t n_scope = sizeof(scope_names) / sizeof(scope_names[0]);
 
 	return n < n_scope ? scope_names[n] : library_name(n - n_scope);
+}
+
+/* What other languages, or a fuller Lua, have in place of ours. */
+static const struct {
+	const char *written, *instead;
+} elsewhere[] = {
+    {"undefined", "nil"}, {"None", "nil"},     {"True", "true"},           {"False", "false"},
+    {"os", "now"},        {"time", "now"},     {"unpack", "table.unpack"}, {"data", "message"},
+    {"msg", "message"},   {"payload", "text"},
+};
+
+static const char *
+nearest(const struct suggest *s)
+{
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+		if (strcmp(elsewhere[i].written, s->word) == 0)
+			return elsewhere[i].instead;
+	}
+	return suggest_best(s);
 }
 
 static int
@@ -68,15 +90,14 @@ check_name(void *ctx, const char *text, size_t len, unsigned line)
 	}
 	if (check->is_file)
 		snprintf(place, sizeof(place), "line %u: ", line);
-	if (suggest_best(&s) != NULL)
+	if (nearest(&s) != NULL)
 		snprintf(check->why, check->why_len, "%sthere is no \"%s\"; did you mean \"%s\"?",
-			 place, name, suggest_best(&s));
+			 place, name, nearest(&s));
 	else
 		snprintf(check->why, check->why_len,
-			 "%sthere is no \"%s\"; there are message, channel, id, params, user, "
-			 "claims, now, math, string, table, tostring, tonumber, type, pairs, "
-			 "ipairs, null, array, "
-			 "unique",
+			 "%sthere is no \"%s\"; there are message, text, channel, id, params, "
+			 "user, claims, now, math, string, table, tostring, tonumber, type, pairs, "
+			 "ipairs, has, null, array, unique",
 			 place, name);
 	return -EINVAL;
 }
@@ -100,6 +121,26 @@ strip_place(char *why)
 		memmove(why, why + len, strlen(why + len) + 1);
 }
 
+/* Where only an expression may stand, Lua has nothing to say about an assignment. */
+static void
+hint_at_equals(char *why, size_t why_len)
+{
+	size_t len = strlen(why);
+
+	if (strstr(why, "near '='") != NULL)
+		snprintf(why + len, why_len - len, "; did you mean \"==\"?");
+}
+
+static void
+look(struct expression *ex)
+{
+	struct names_use message = names_use(ex->text, strlen(ex->text), "message"),
+			 text = names_use(ex->text, strlen(ex->text), "text");
+
+	ex->sees_message = message.is_used || message.is_declared;
+	ex->sees_text = text.is_used || text.is_declared;
+}
+
 int
 expression_new(struct expression **out, struct sandbox *sb, const char *text, char *why,
 	       size_t why_len)
@@ -113,7 +154,9 @@ expression_new(struct expression **out, struct sandbox *sb, const char *text, ch
 		goto fail;
 	ex->sb = sb;
 	ex->ref = LUA_NOREF;
-	rc = sandbox_load(sb, chunk, strlen(chunk), CHUNK_NAME, why, why_len);
+	look(ex);
+	if ((rc = slips_check(text, false, why, why_len)) == 0)
+		rc = sandbox_load(sb, chunk, strlen(chunk), CHUNK_NAME, why, why_len);
 	if (rc == 0) {
 		ex->ref = luaL_ref(sandbox_lua(sb), LUA_REGISTRYINDEX);
 		rc = expression_check_names(text, false, why, why_len);
@@ -124,8 +167,10 @@ expression_new(struct expression **out, struct sandbox *sb, const char *text, ch
 	*out = ex;
 	return 0;
 fail:
-	if (rc == -EINVAL)
+	if (rc == -EINVAL) {
 		strip_place(why);
+		hint_at_equals(why, why_len);
+	}
 	free(chunk);
 	expression_free(ex);
 	return rc;
@@ -142,10 +187,31 @@ expression_free(struct expression *ex)
 	free(ex);
 }
 
-const char *
-expression_text(const struct expression *ex)
+bool
+expression_sees_message(const struct expression *ex)
 {
-	return ex->text;
+	return ex->sees_message;
+}
+
+bool
+expression_sees_text(const struct expression *ex)
+{
+	return ex->sees_text;
+}
+
+/* Not for each expression: the bytes may be many, and Lua's strings are copies. */
+static void
+push_text(lua_State *L, const struct evaluation *ev)
+{
+	const char *text = NULL;
+	size_t len = 0;
+
+	if (ev->ex->sees_text && ev->scope->msg != NULL)
+		text = message_bytes(ev->scope->msg, &len);
+	if (text != NULL)
+		lua_pushlstring(L, text, len);
+	else
+		lua_pushnil(L);
 }
 
 static int
@@ -166,7 +232,8 @@ evaluate(lua_State *L)
 		lua_pushnil(L);
 	lua_pushinteger(L, scope->now);
 	values_push_user(L, scope);
-	lua_call(L, 5, 1);
+	push_text(L, ev);
+	lua_call(L, 6, 1);
 	ev->is_true = lua_toboolean(L, -1);
 	if (ev->is_true && ev->b != NULL)
 		values_put(L, -1, ev->b);

@@ -19,7 +19,10 @@ struct expression;
 int expression_new(struct expression **out, struct sandbox *sb, const char *text, char *why,
 		   size_t why_len);
 void expression_free(struct expression *ex); /* takes NULL */
-const char *expression_text(const struct expression *ex);
+
+/* Which of the message it names: as JSON, as its bytes. */
+bool expression_sees_message(const struct expression *ex);
+bool expression_sees_text(const struct expression *ex);
 
 /* expression_is_true - of scope's message. Returns 0 and *is_true; or -EINVAL with why it failed.
  */

@@ -19,13 +19,48 @@ static const char *const string_names[] = {"byte",  "char",    "format", "len",
 static const char *const table_names[] = {"concat", "insert", "move",  "pack",
 					  "remove", "sort",   "unpack"};
 
-static const char *const all_names[] = {"array", "ipairs",   "math",     "null", "pairs", "string",
-					"table", "tonumber", "tostring", "type", "unique"};
+static const char *const all_names[] = {"array",    "has",      "ipairs", "math",
+					"null",     "pairs",    "string", "table",
+					"tonumber", "tostring", "type",   "unique"};
+
+static const char *const string_members[] = {"byte", "char",    "find", "format", "len", "lower",
+					     "rep",  "reverse", "sub",  "upper",  NULL};
+static const char *const table_members[] = {"concat", "insert", "move",   "pack",
+					    "remove", "sort",   "unpack", NULL};
+/* The last ones are there where Lua was built to be like 5.2. */
+static const char *const math_members[] = {
+    "abs",  "acos",   "asin", "atan", "ceil",       "cos",       "deg",        "exp",  "floor",
+    "fmod", "huge",   "log",  "max",  "maxinteger", "min",       "mininteger", "modf", "pi",
+    "rad",  "random", "sin",  "sqrt", "tan",        "tointeger", "randomseed", "type", "ult",
+    "pow",  "cosh",   "sinh", "tanh", "frexp",      "ldexp",     "log10",      NULL};
+
+static const struct {
+	const char *table;
+	const char *const *names;
+} all_members[] = {{"string", string_members}, {"table", table_members}, {"math", math_members}};
 
 const char *
 library_name(size_t n)
 {
 	return n < sizeof(all_names) / sizeof(all_names[0]) ? all_names[n] : NULL;
+}
+
+const char *
+library_member(const char *table, size_t len, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(all_members) / sizeof(all_members[0]); i++) {
+		const char *const *name = all_members[i].names;
+
+		if (strlen(all_members[i].table) != len ||
+		    memcmp(all_members[i].table, table, len) != 0)
+			continue;
+		while (*name != NULL && n-- > 0)
+			name++;
+		return *name;
+	}
+	return NULL;
 }
 
 /* find(s, text[, from]): always plain. memmem() is linear in both, as Lua's own is not. */
@@ -171,6 +206,47 @@ string_format(lua_State *L)
 	return 1;
 }
 
+/* Is the value on the top of the stack among the words of the text at 1, which blanks separate? */
+static int
+has_word(lua_State *L)
+{
+	size_t len, word_len;
+	const char *p = lua_tolstring(L, 1, &len), *end = p + len, *word, *found;
+
+	if (lua_type(L, 2) != LUA_TSTRING)
+		return lua_pushboolean(L, false), 1;
+	word = lua_tolstring(L, 2, &word_len);
+	sandbox_charge(L, (len + word_len) / BYTES_PER_STEP);
+	while (word_len > 0 && (found = memmem(p, (size_t)(end - p), word, word_len)) != NULL) {
+		p = found + word_len;
+		if ((found == lua_tostring(L, 1) || found[-1] == ' ') && (p == end || *p == ' '))
+			return lua_pushboolean(L, true), 1;
+	}
+	return lua_pushboolean(L, false), 1;
+}
+
+/* has(list, value): is the value in the array, or a word of the text? In nil nothing is. */
+static int
+has(lua_State *L)
+{
+	lua_Integer i, n;
+
+	luaL_checkany(L, 2);
+	if (lua_isnil(L, 1))
+		return lua_pushboolean(L, false), 1;
+	if (lua_type(L, 1) == LUA_TSTRING)
+		return has_word(L);
+	n = luaL_len(L, 1);
+	for (i = 1; i <= n; i++) {
+		sandbox_charge(L, 1);
+		lua_geti(L, 1, i);
+		if (lua_compare(L, -1, 2, LUA_OPEQ))
+			return lua_pushboolean(L, true), 1;
+		lua_pop(L, 1);
+	}
+	return lua_pushboolean(L, false), 1;
+}
+
 static int
 unique(lua_State *L)
 {
@@ -258,6 +334,7 @@ library_open(lua_State *L)
 	lua_setfield(L, -2, "table");
 	luaopen_math(L);
 	lua_setfield(L, -2, "math");
+	set_function(L, "has", has);
 	set_function(L, "unique", unique);
 	values_open(L);
 	lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);

@@ -14,4 +14,7 @@ void library_open(lua_State *L);
 /* library_name - the n-th, NULL past the last: for suggestions. */
 const char *library_name(size_t n);
 
+/* library_member - the n-th of string, math or table; NULL past the last, or for another name. */
+const char *library_member(const char *table, size_t len, size_t n);
+
 #endif

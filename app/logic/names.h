@@ -32,4 +32,11 @@ struct names_ops {
  */
 int names_walk(const char *text, size_t len, const struct names_ops *ops, void *ctx);
 
+/* names_use - does the text read the name, and does it declare it, behind local, function or for?
+ */
+struct names_use {
+	bool is_used, is_declared;
+};
+struct names_use names_use(const char *text, size_t len, const char *name);
+
 #endif

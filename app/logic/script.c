@@ -8,6 +8,8 @@
 
 #include "logic/expression.h"
 #include "logic/message.h"
+#include "logic/names.h"
+#include "logic/slips.h"
 #include "logic/values.h"
 
 /* What each feed's run of the file gets, in the file's first line: names of its own, and event. */
@@ -18,6 +20,7 @@ struct script {
 	char *text;
 	int main;  /* refs in the registry: the file's function */
 	int event; /* what callbacks are given as event */
+	struct names_use text_use;
 };
 
 /* One call, under the sandbox's lua_pcall(). */
@@ -148,10 +151,12 @@ script_new(struct script **out, struct sandbox *sb, const char *name, const char
 	if (sc == NULL || (sc->text = strdup(text)) == NULL)
 		goto fail;
 	sc->sb = sb;
+	sc->text_use = names_use(text, strlen(text), "text");
 	sc->main = sc->event = LUA_NOREF;
 	lua_pushcfunction(L, make_event);
 	lua_pushlightuserdata(L, &sc->event);
 	if ((rc = sandbox_call(sb, &nothing, 1, SANDBOX_SCRIPT_STEPS, why, why_len)) < 0 ||
+	    (rc = slips_check(text, true, why, why_len)) < 0 ||
 	    (rc = compile(sc, name, why, why_len)) < 0 ||
 	    (rc = expression_check_names(text, true, why, why_len)) < 0 ||
 	    (rc = script_open(sc, &nothing, &callback, &after_ms, why, why_len)) < 0)
@@ -183,6 +188,27 @@ script_text(const struct script *sc)
 	return sc->text;
 }
 
+bool
+script_sees_text(const struct script *sc)
+{
+	return sc->text_use.is_used && !sc->text_use.is_declared;
+}
+
+/* As expressions: not for each script. */
+static void
+push_text(lua_State *L, const struct run *run)
+{
+	const char *text = NULL;
+	size_t len = 0;
+
+	if (run->sc->text_use.is_used && run->scope->msg != NULL)
+		text = message_bytes(run->scope->msg, &len);
+	if (text != NULL)
+		lua_pushlstring(L, text, len);
+	else
+		lua_pushnil(L);
+}
+
 /* The names that change with each message, for functions that are not given them. */
 static void
 set_names(lua_State *L, const struct run *run, int channel, int message)
@@ -201,6 +227,8 @@ set_names(lua_State *L, const struct run *run, int channel, int message)
 	lua_setfield(L, -2, "id");
 	values_push_user(L, run->scope);
 	lua_setfield(L, -2, "user");
+	push_text(L, run);
+	lua_setfield(L, -2, "text");
 	lua_pop(L, 1);
 }
 

@@ -6,6 +6,7 @@
  * message of a feed.
  */
 #include <lauxlib.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "logic/rendering.h"
@@ -24,6 +25,9 @@ int script_new(struct script **out, struct sandbox *sb, const char *name, const 
 	       char *why, size_t why_len);
 void script_free(struct script *sc); /* takes NULL */
 const char *script_text(const struct script *sc);
+
+/* script_sees_text - does it look at a message's bytes, so that it takes one that is not JSON? */
+bool script_sees_text(const struct script *sc);
 
 /*
  * script_open - run the file for one feed: what its locals hold is that feed's. scope has the

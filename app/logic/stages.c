@@ -22,10 +22,25 @@ stages_fini(struct stages *st)
 }
 
 bool
-stages_look_inside(const struct stages *st)
+stages_is_empty(const struct stages *st)
 {
-	return st->filter != NULL || st->transform != NULL || st->until != NULL ||
-	       st->script != NULL || !shape_is_empty(&st->shape);
+	return st->filter == NULL && st->transform == NULL && st->until == NULL &&
+	       st->script == NULL && shape_is_empty(&st->shape);
+}
+
+bool
+stages_need_json(const struct stages *st)
+{
+	const struct expression *all[] = {st->filter, st->transform, st->until};
+	bool sees_text = st->script != NULL && script_sees_text(st->script);
+	bool sees_message =
+	    !shape_is_empty(&st->shape) || (st->script != NULL && !script_sees_text(st->script));
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		sees_text = sees_text || (all[i] != NULL && expression_sees_text(all[i]));
+		sees_message = sees_message || (all[i] != NULL && expression_sees_message(all[i]));
+	}
+	return sees_message || (!sees_text && !stages_is_empty(st));
 }
 
 static void
@@ -135,7 +150,7 @@ stages_run(struct stages *st, int callback, const struct template_scope *scope, 
 	st->has_failed = st->is_full = false;
 	if (scope->msg == NULL)
 		return st->script != NULL ? run_script(st, callback, scope, r) : STAGES_NOTHING;
-	if (stages_look_inside(st) && !message_is_json(scope->msg)) {
+	if (stages_need_json(st) && !message_is_json(scope->msg)) {
 		counters_add(COUNTER_DROPPED_INVALID, 1);
 		return STAGES_NOTHING;
 	}

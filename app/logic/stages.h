@@ -32,8 +32,14 @@ struct stages {
 
 void stages_fini(struct stages *st);
 
-/* stages_look_inside - must a message be JSON for them? */
-bool stages_look_inside(const struct stages *st);
+bool stages_is_empty(const struct stages *st);
+
+/*
+ * stages_need_json - is a message that is not JSON of no use to them? They take one if all that
+ * they name of it is `text`. A script has message among its parameters: of it counts that it names
+ * text.
+ */
+bool stages_need_json(const struct stages *st);
 
 enum stages_result {
 	STAGES_NOTHING,  /* send nothing; why is counted and, for a failure, logged */

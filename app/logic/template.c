@@ -14,12 +14,21 @@
 
 enum { PARTS_MAX = 64, FIELD_DEPTH_MAX = 16, MATCH_VALUE_MAX = 256 };
 
-enum part_kind { PART_TEXT, PART_PARAM, PART_CHANNEL, PART_NOW, PART_UNIQUE, PART_FIELD };
+enum part_kind {
+	PART_LITERAL,
+	PART_PARAM,
+	PART_CHANNEL,
+	PART_NOW,
+	PART_UNIQUE,
+	PART_TEXT,
+	PART_FIELD
+};
 
 struct part {
 	enum part_kind kind;
 	size_t len;
-	char *text; /* PART_TEXT: the bytes; PARAM: its name; FIELD: the names, each with its NUL */
+	char *text; /* PART_LITERAL: the bytes; PARAM: its name; FIELD: the names, each with its NUL
+		     */
 };
 
 struct template
@@ -36,15 +45,26 @@ static const struct {
     {"channel", PART_CHANNEL, TEMPLATE_CHANNEL},
     {"now", PART_NOW, TEMPLATE_NOW},
     {"unique", PART_UNIQUE, TEMPLATE_UNIQUE},
+    {"text", PART_TEXT, TEMPLATE_TEXT},
 };
+
+bool
+template_is_reserved(const char *name)
+{
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+		if (strcmp(reserved[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
 
 static int
 complain(char *why, size_t why_len, unsigned allow, const char *what, const char *name, size_t len)
 {
-	snprintf(why, why_len, "%s {%.*s}; allowed here: %s%s%s%s%s", what, (int)len, name,
+	snprintf(why, why_len, "%s {%.*s}; allowed here: %s%s%s%s%s%s", what, (int)len, name,
 		 allow & TEMPLATE_PARAMS ? "{parameter}" : "no name at all",
 		 allow & TEMPLATE_CHANNEL ? " {channel}" : "", allow & TEMPLATE_NOW ? " {now}" : "",
-		 allow & TEMPLATE_UNIQUE ? " {unique}" : "",
+		 allow & TEMPLATE_UNIQUE ? " {unique}" : "", allow & TEMPLATE_TEXT ? " {text}" : "",
 		 allow & TEMPLATE_FIELD ? " {.field}" : "");
 	return -EINVAL;
 }
@@ -137,7 +157,7 @@ add_brace(struct template *t, const char *p, const char **next, unsigned allow, 
 
 	if (p[1] == p[0]) {
 		*next = p + 2;
-		return add_part(t, PART_TEXT, p, 1);
+		return add_part(t, PART_LITERAL, p, 1);
 	}
 	if (p[0] == '}' || (close = strchr(p, '}')) == NULL) {
 		snprintf(why, why_len,
@@ -162,7 +182,7 @@ template_compile(struct template **out, const char *text, unsigned allow, char *
 		size_t len = strcspn(text, "{}");
 
 		if (len > 0) {
-			rc = add_part(t, PART_TEXT, text, len);
+			rc = add_part(t, PART_LITERAL, text, len);
 			text += len;
 		} else {
 			rc = add_brace(t, text, &text, allow, why, why_len);
@@ -215,18 +235,6 @@ template_param(const struct template *t, size_t n)
 			return t->parts[i].text;
 	}
 	return NULL;
-}
-
-bool
-template_is_literal(const struct template *t)
-{
-	size_t i;
-
-	for (i = 0; i < t->n_parts; i++) {
-		if (t->parts[i].kind != PART_TEXT)
-			return false;
-	}
-	return true;
 }
 
 const char *
@@ -289,6 +297,18 @@ put_field(struct buf *b, const struct part *part, struct message *msg)
 }
 
 static int
+put_bytes(struct buf *b, const struct message *msg)
+{
+	const char *bytes;
+	size_t len;
+
+	if (msg == NULL)
+		return -ENOENT;
+	bytes = message_bytes(msg, &len);
+	return buf_put(b, bytes, len);
+}
+
+static int
 put_unique(struct buf *b)
 {
 	char text[UNIQUE_LEN];
@@ -301,7 +321,7 @@ static int
 put_part(struct buf *b, const struct part *part, const struct template_scope *scope)
 {
 	switch (part->kind) {
-	case PART_TEXT:
+	case PART_LITERAL:
 		return buf_put(b, part->text, part->len);
 	case PART_PARAM:
 		return put_param(b, part->text, scope->params);
@@ -312,6 +332,8 @@ put_part(struct buf *b, const struct part *part, const struct template_scope *sc
 		return buf_printf(b, "%lld", scope->now);
 	case PART_UNIQUE:
 		return put_unique(b);
+	case PART_TEXT:
+		return put_bytes(b, scope->msg);
 	case PART_FIELD:
 		return put_field(b, part, scope->msg);
 	}
@@ -370,18 +392,6 @@ template_expand_json(const struct template *t, const struct template_scope *scop
 	return put_as_string(t, scope, b);
 }
 
-bool
-template_has_field(const struct template *t)
-{
-	size_t i;
-
-	for (i = 0; i < t->n_parts; i++) {
-		if (t->parts[i].kind == PART_FIELD)
-			return true;
-	}
-	return false;
-}
-
 struct match {
 	const struct template *t;
 	bool (*param_ok)(const void *ctx, const char *name, const char *value);
@@ -398,7 +408,7 @@ matches_from(const struct match *m, size_t i, const char *text)
 
 	if (i == m->t->n_parts)
 		return *text == '\0';
-	if (part->kind == PART_TEXT)
+	if (part->kind == PART_LITERAL)
 		return strncmp(text, part->text, part->len) == 0 &&
 		       matches_from(m, i + 1, text + part->len);
 	for (len = 1; part->kind == PART_PARAM && len <= MATCH_VALUE_MAX && text[len - 1] != '\0';

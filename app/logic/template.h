@@ -27,13 +27,18 @@ enum template_allow {
 	TEMPLATE_CHANNEL = 2, /* {channel} */
 	TEMPLATE_NOW = 4,     /* {now}: Unix seconds */
 	TEMPLATE_FIELD = 8,   /* {.field.sub}: of the JSON message */
-	TEMPLATE_UNIQUE = 16  /* {unique}: a text that never comes again */
+	TEMPLATE_UNIQUE = 16, /* {unique}: a text that never comes again */
+	TEMPLATE_TEXT = 32    /* {text}: the message's bytes */
 };
 
 struct template_value {
 	const char *name;
 	const char *value;
 };
+
+/* template_is_reserved - does the name stand for something of its own in braces, so that no
+ * parameter can be called so? */
+bool template_is_reserved(const char *name);
 
 /* template_find - the value of that name; NULL: there is none. */
 const char *template_find(const struct template_value *params, const char *name);
@@ -62,7 +67,6 @@ void template_free(struct template *t); /* takes NULL */
  * What a feed depends on.
  */
 const char *template_param(const struct template *t, size_t n);
-bool template_is_literal(const struct template *t);
 
 /*
  * template_expand - append the text to b. Returns 0, -ENOENT for a parameter or
@@ -85,7 +89,5 @@ template_expand_json(const struct template *t, const struct template_scope *scop
 bool template_matches(const struct template *t, const char *text,
 		      bool (*param_ok)(const void *ctx, const char *name, const char *value),
 		      const void *ctx);
-
-bool template_has_field(const struct template *t); /* does it look into the message? */
 
 #endif

@@ -329,6 +329,10 @@ void
 values_push_message(lua_State *L, struct message *msg,
 		    void (*push)(lua_State *L, struct json_object *json))
 {
+	if (!message_is_json(msg)) {
+		lua_pushnil(L);
+		return;
+	}
 	push(L, message_json(msg));
 	nil_to_null(L);
 }

@@ -25,8 +25,8 @@ void values_push_view(lua_State *L, struct json_object *json);
 void values_push_copy(lua_State *L, struct json_object *json);
 
 /*
- * values_push_message - the whole message, by one of the two. A message that is null is `null`, for
- * it is not "no message".
+ * values_push_message - the whole message, by one of the two; nil if it is not JSON. A message that
+ * is null is `null`, for it is not "no message".
  */
 struct message;
 void values_push_message(lua_State *L, struct message *msg,

@@ -59,6 +59,11 @@ SCRIPTS = {
             while message.loop do end
             return "fine"
         end""",
+    "done.lua": """
+        return function(channel, message, event)
+            if text == "[DONE]" then return false end
+            return message and message.n or "no JSON: " .. text
+        end""",
     "nothing.lua": "return function() return nil end",
     "hoard.lua": """
         local seen, n = {}, 0
@@ -104,6 +109,12 @@ ROUTES = {
     "later": {"path": "/later", "channels": "l:later", "script": "later.lua"},
     "bad": {"path": "/bad", "channels": "l:bad", "script": "bad.lua"},
     "hoard": {"path": "/hoard/{room}", "channels": "l:hoard", "script": "hoard.lua", "retry": "100ms"},
+    "text_until": {"path": "/text-until", "channels": "l:text", "until": "text == '[DONE]'"},
+    "text_filter": {"path": "/text-filter", "channels": "l:text", "filter": "text ~= 'skip'", "event": "{channel}"},
+    "text_transform": {"path": "/text-transform", "channels": "l:text", "transform": "{was = text, n = #text}"},
+    "text_name": {"path": "/text-name", "channels": "l:text", "event": "{text}"},
+    "text_and_more": {"path": "/text-and-more", "channels": "l:text", "filter": "message.n", "until": "text == '[DONE]'"},
+    "text_script": {"path": "/text-script", "channels": "l:text", "script": "done.lua"},
     "nothing": {"path": "/nothing", "channels": "l:nothing", "script": "nothing.lua"},
     "plain": {"path": "/plain", "channels": "l:plain"},
     "plain_field": {"path": "/plain-field", "channels": "l:plain-field", "event": "{.type}"},
@@ -421,6 +432,21 @@ def test_a_script_whose_state_is_full_begins_anew(sluice, redis):
         publish(redis, "l:hoard", {})
         assert data(stream)[0]["n"] < 10, "it has begun anew"
     assert sluice.log().count("it begins anew") == 1
+
+
+def test_text_of_a_message_that_is_no_json(sluice, redis):
+    with sluice.open("/text-until") as until, sluice.open("/text-filter") as filtered, sluice.open("/text-transform") as made, \
+            sluice.open("/text-name") as named, sluice.open("/text-and-more") as more, sluice.open("/text-script") as script:
+        before = sluice.status()["dropped_invalid"]
+        publish(redis, "l:text", "hello", "skip", '{"n":1}', "[DONE]", '{"n":2}')
+        assert [e.data for e in until.rest() if e.type == "message"] == ["hello", "skip", '{"n":1}', "[DONE]"]
+        assert [(e.type, e.data) for e in (filtered.next_message() for _ in range(4))] == [
+            ("l:text", "hello"), ("l:text", '{"n":1}'), ("l:text", "[DONE]"), ("l:text", '{"n":2}')]
+        assert data(made, 2)[1] == {"was": "skip", "n": 4}
+        assert [named.next_message().type for _ in range(2)] == ["hello", "skip"]
+        assert [more.next_message().data for _ in range(2)] == ['{"n":1}', '{"n":2}']
+        assert [e.data for e in script.rest() if e.type == "message"] == ["no JSON: hello", "no JSON: skip", "1"]
+        assert sluice.status()["dropped_invalid"] - before == 3, "the route that looks into the message"
 
 
 def test_nil_sends_nothing(sluice, redis):

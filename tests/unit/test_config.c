@@ -523,8 +523,8 @@ routes(void **state)
 }
 
 #define NAMES \
-	"there are message, channel, id, params, user, claims, now, math, string, table, " \
-	"tostring, tonumber, type, pairs, ipairs, null, array, unique\n"
+	"there are message, text, channel, id, params, user, claims, now, math, string, table, " \
+	"tostring, tonumber, type, pairs, ipairs, has, null, array, unique\n"
 #define LIMIT "is no number of 1 to 1000000 in a time of 1ms to 1h, as in 10/s or 1/5s\n"
 
 static void
@@ -535,11 +535,15 @@ logic(void **state)
 	    {"no end", ROUTE "filter = message.a ==\n",
 	     "f:4: [route x] filter: unexpected symbol near <eof>\n"},
 	    {"a statement", ROUTE "transform = message.a = 5\n",
-	     "f:4: [route x] transform: <eof> expected near '='\n"},
+	     "f:4: [route x] transform: <eof> expected near '='; did you mean \"==\"?\n"},
 	    {"misspelt", ROUTE "until = mesage.done\n",
 	     "f:4: [route x] until: there is no \"mesage\"; did you mean \"message\"?\n"},
 	    {"out of reach", ROUTE "filter = os.exit()\n",
-	     "f:4: [route x] filter: there is no \"os\"; " NAMES},
+	     "f:4: [route x] filter: there is no \"os\"; did you mean \"now\"?\n"},
+	    {"another language", ROUTE "filter = message.a != 1\n",
+	     "f:4: [route x] filter: there is no operator \"!=\"; did you mean \"~=\"?\n"},
+	    {"not in the library", ROUTE "until = math.flor(1)\n",
+	     "f:4: [route x] until: there is no \"math.flor\"; did you mean \"math.floor\"?\n"},
 	    {"a local of its own", ROUTE "filter = (function(xyz) return xyz end)(1)\n", NULL},
 	    {"in [defaults]", "[defaults]\nfilter = x.y\n" ROUTE,
 	     "f:2: [defaults] filter: there is no \"x\"; " NAMES},
@@ -570,6 +574,9 @@ logic(void **state)
 	    {"of a short answer", "[route x]\npath = /x\nhandler = health\nadd.x = 1\n",
 	     "f:4: [route x] add.x: the handler gives a short answer: it has no messages\n"},
 	    {"id", ROUTE "id = {.a}-{unique}\n", NULL},
+	    {"reserved in a path", "[route x]\npath = /x/{channel}\nchannels = x\n",
+	     "f:2: [route x] path: {channel} is reserved: in a template it stands for something of "
+	     "Sluice's own; did you mean \"{channel_name}\"?\n"},
 	    {"unique in a channel", "[route x]\npath = /x\nchannels = {unique}\n",
 	     "f:3: [route x] channels: no such name may stand here: {unique}; allowed here: "
 	     "{parameter}\n"},

@@ -160,6 +160,36 @@ asks(void **state)
 	}
 }
 
+static void
+use_of_one(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_used, is_declared;
+	} cases[] = {
+	    {"text == 'x'", true, false},
+	    {"message.text", false, false},
+	    {"{text = message.text}", false, false},
+	    {"{text = text}", true, false},
+	    {"local text = message.text", false, true},
+	    {"local text return text", true, true},
+	    {"function(text) end", false, true},
+	    {"function f(a, text) return text end", true, true},
+	    {"for text in text do end", true, true},
+	    {"'text' -- text", false, false},
+	    {"f(text, 1)", true, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct names_use use = names_use(cases[i].text, strlen(cases[i].text), "text");
+
+		if (use.is_used != cases[i].is_used || use.is_declared != cases[i].is_declared)
+			fail_msg("%s: used %d, declared %d", cases[i].text, use.is_used,
+				 use.is_declared);
+	}
+}
+
 /* Text that ends anywhere: nothing beyond it is read (a sanitizer looks), and it comes to an end.
  */
 static void
@@ -196,10 +226,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(uses),
-	    cmocka_unit_test(asks),
-	    cmocka_unit_test(beginnings),
-	    cmocka_unit_test(stopped),
+	    cmocka_unit_test(uses),       cmocka_unit_test(asks),    cmocka_unit_test(use_of_one),
+	    cmocka_unit_test(beginnings), cmocka_unit_test(stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,7 +88,8 @@ without_stages(void **state)
 	struct stages st = {.route = "r"};
 
 	(void)state;
-	assert_false(stages_look_inside(&st));
+	assert_true(stages_is_empty(&st));
+	assert_false(stages_need_json(&st));
 	assert_string_equal(run(&st, "no JSON"), "as it is");
 	stages_fini(&st);
 }
@@ -103,7 +104,7 @@ filter_and_until(void **state)
 	(void)state;
 	st.filter = compile(&st, "message.a > 1");
 	st.until = compile(&st, "message.last");
-	assert_true(stages_look_inside(&st));
+	assert_true(stages_need_json(&st));
 	assert_string_equal(run(&st, "{\"a\":2}"), "as it is");
 	assert_string_equal(run(&st, "{\"a\":2,\"last\":true}"), "as it isEND");
 	assert_string_equal(run(&st, "{\"a\":1,\"last\":true}"), "nothing");
@@ -143,6 +144,38 @@ a_failure_stays_one(void **state)
 		run(&st, cases[i].message);
 		if (st.has_failed != cases[i].has_failed)
 			fail_msg("case %zu: has_failed %d", i, st.has_failed);
+		stages_fini(&st);
+	}
+}
+
+/* A message that is not JSON is for a route that looks at nothing of it but its bytes. */
+static void
+text(void **state)
+{
+	static const struct {
+		const char *filter, *transform, *until, *want;
+	} cases[] = {
+	    {NULL, NULL, "text == '[DONE]'", "as it isEND"},
+	    {"text ~= 'x'", NULL, NULL, "as it is"},
+	    {"text == 'x'", NULL, NULL, "nothing"},
+	    {"channel == 'c'", NULL, "text == 'x'", "as it is"},
+	    {NULL, "{text = text}", NULL, "{\"text\":\"[DONE]\"}"},
+	    {"true", NULL, NULL, "nothing"},
+	    {"message ~= 1", NULL, "text == '[DONE]'", "nothing"},
+	    {NULL, "message or text", NULL, "nothing"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stages st = {.route = "r"};
+
+		if (cases[i].filter != NULL)
+			st.filter = compile(&st, cases[i].filter);
+		if (cases[i].transform != NULL)
+			st.transform = compile(&st, cases[i].transform);
+		if (cases[i].until != NULL)
+			st.until = compile(&st, cases[i].until);
+		assert_string_equal(run(&st, "[DONE]"), cases[i].want);
 		stages_fini(&st);
 	}
 }
@@ -254,6 +287,7 @@ main(void)
 	    cmocka_unit_test(without_stages),
 	    cmocka_unit_test(filter_and_until),
 	    cmocka_unit_test(a_failure_stays_one),
+	    cmocka_unit_test(text),
 	    cmocka_unit_test(transform),
 	    cmocka_unit_test(shape),
 	    cmocka_unit_test(batches),
