@@ -197,23 +197,24 @@ quota_give(uint64_t key)
 	unlock();
 }
 
-bool
+uint64_t
 quota_take_in(uint64_t key, uint64_t n, uint64_t ms, uint64_t now_ms)
 {
+	uint64_t left = ms;
 	struct slot *slot;
-	bool is_ours;
 
 	if (!is_open())
-		return false;
+		return left;
 	lock();
-	slot = find(key, true, now_ms);
-	if (slot != NULL && now_ms >= slot->window_ends_ms) {
-		slot->window_ends_ms = now_ms + ms;
-		slot->n[0] = 0;
+	if ((slot = find(key, true, now_ms)) != NULL) {
+		if (now_ms >= slot->window_ends_ms) {
+			slot->window_ends_ms = now_ms + ms;
+			slot->n[0] = 0;
+		}
+		left = slot->n[0] < n ? 0 : slot->window_ends_ms - now_ms;
+		if (left == 0)
+			slot->n[0]++;
 	}
-	is_ours = slot != NULL && slot->n[0] < n;
-	if (is_ours)
-		slot->n[0]++;
 	unlock();
-	return is_ours;
+	return left;
 }

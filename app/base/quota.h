@@ -24,7 +24,10 @@ uint64_t quota_key(const char *kind, const char *a, const char *b);
 bool quota_take(uint64_t key, uint64_t max);
 void quota_give(uint64_t key);
 
-/* quota_take_in - one more in a window of ms, unless n were. now_ms is of the monotonic clock. */
-bool quota_take_in(uint64_t key, uint64_t n, uint64_t ms, uint64_t now_ms);
+/*
+ * quota_take_in - one more in a window of ms, unless n were. now_ms is of the monotonic clock.
+ * Returns 0; or how many milliseconds are left of the window, which is full.
+ */
+uint64_t quota_take_in(uint64_t key, uint64_t n, uint64_t ms, uint64_t now_ms);
 
 #endif

@@ -9,6 +9,7 @@ struct scan {
 	unsigned depth;
 	uint64_t is_object; /* the innermost in bit 0 */
 	bool has_wide;
+	enum json_flaw flaw;
 	struct buf *out;    /* of json_text_widen(), or NULL */
 	const char *copied; /* the text is in out up to here */
 	int rc;
@@ -173,8 +174,12 @@ take_key(struct scan *s)
 
 	skip_space(s);
 	name = s->p;
-	if (!take_string(s) || has_nul(name, (size_t)(s->p - name)))
+	if (!take_string(s))
 		return false;
+	if (has_nul(name, (size_t)(s->p - name))) {
+		s->flaw = JSON_NUL_NAME;
+		return false;
+	}
 	skip_space(s);
 	return take(s, ':');
 }
@@ -194,10 +199,13 @@ open_value(struct scan *s, bool *is_whole)
 		return take_scalar(s);
 	is_object = *s->p++ == '{';
 	skip_space(s);
-	if (take(s, is_object ? '}' : ']'))
-		return s->depth < JSON_DEPTH_MAX;
-	if (s->depth++ == JSON_DEPTH_MAX)
+	if (s->depth == JSON_DEPTH_MAX) {
+		s->flaw = JSON_TOO_DEEP;
 		return false;
+	}
+	if (take(s, is_object ? '}' : ']'))
+		return true;
+	s->depth++;
 	s->is_object = s->is_object << 1 | is_object;
 	*is_whole = false;
 	return !is_object || take_key(s);
@@ -231,6 +239,16 @@ scan(struct scan *s)
 			return false;
 	} while (s->depth > 0);
 	return s->p == s->end;
+}
+
+enum json_flaw
+json_text_flaw(const char *p, size_t len)
+{
+	struct scan s = {.p = p, .end = len > 0 ? p + len : p};
+
+	if (scan(&s))
+		return json_text_has_lone_surrogate(p, len) ? JSON_LONE_SURROGATE : JSON_FINE;
+	return s.flaw != JSON_FINE ? s.flaw : JSON_BROKEN;
 }
 
 bool

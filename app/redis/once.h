@@ -12,11 +12,12 @@
 
 /*
  * KEYS are the channel or stream, where the answer is kept, and the channel's log; ARGV the
- * message, the milliseconds, "channel", "stream" or "recorded", and how many entries are kept (0:
- * all). Gives the number of receivers, or the entry's ID.
+ * message, the milliseconds, "channel", "stream" or "recorded", how many entries are kept (0: all),
+ * and what the publisher sent, of which the message was made: by that it is known again. Gives the
+ * number of receivers, or the entry's ID.
  */
 #define ONCE_SCRIPT \
-	"local kind, hash = ARGV[3], redis.sha1hex(ARGV[1])\n" \
+	"local kind, hash = ARGV[3], redis.sha1hex(ARGV[5])\n" \
 	"local was = redis.call('GET', KEYS[2])\n" \
 	"if was then\n" \
 	"  if string.sub(was, 1, 40) ~= hash then\n" \

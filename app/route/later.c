@@ -61,7 +61,7 @@ later_refuse(struct later *later, int status, const char *why)
 	buf_truncate(&later->site->head, 0);
 	buf_truncate(&later->site->body, 0);
 	if (problem_put_body(&later->site->body, status, why) < 0 ||
-	    problem_put_head(&later->site->head, status) < 0)
+	    problem_put_head(&later->site->head, status, 0) < 0)
 		logger_error("out of memory: a refusal is cut short");
 	tell(later);
 }

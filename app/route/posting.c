@@ -115,13 +115,13 @@ say_once(struct words *w, const struct publication *pub, const char *prefix)
 	add(w, ONCE_SCRIPT);
 	add(w, "3");
 	add_made(w, "%s%s", prefix, name);
-	add_made(w, "%s%s" ONCE_INFIX "%s%s%s", prefix, name, pub->user != NULL ? pub->user : "",
-		 pub->user != NULL ? ":" : "", pub->once);
+	add_made(w, "%s%s" ONCE_INFIX "%s", prefix, name, pub->once.p);
 	add_made(w, "%s%s%s", prefix, name, pub->record > 0 ? RECORDED_SUFFIX : "");
 	add_data(w, pub);
 	add(w, ONCE_KEPT_MS);
 	add(w, pub->is_stream ? "stream" : pub->record > 0 ? "recorded" : "channel");
 	add_made(w, "%llu", count_kept(pub));
+	add_bytes(w, pub->body, pub->body_len);
 }
 
 /* To the channel and to its log, as one. */
@@ -163,7 +163,7 @@ tell_redis(struct site *site, struct posting *p, const struct publication *pub)
 
 	if (hub_command(site->hub) == NULL)
 		return -ENOTCONN;
-	if (pub->once != NULL)
+	if (pub->once.len > 0)
 		say_once(&w, pub, prefix);
 	else if (pub->record > 0)
 		say_to_both(&w, pub, prefix);
@@ -248,7 +248,7 @@ posting_serve(struct site *site, struct subscriber *sub, const char *body, size_
 	if (status == 0 && !pub.is_stream)
 		pub.record = records(site, pub.name.p);
 	if (status != 0) {
-		site_refuse(site, sub, status, why);
+		site_refuse_until(site, sub, status, why, pub.retry_after_s);
 	} else if ((p = posting_new(site, &pub)) == NULL) {
 		site_refuse(site, sub, HTTP_UNAVAILABLE,
 			    "This server has no room for the message.");

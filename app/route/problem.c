@@ -3,25 +3,25 @@
 static const struct {
 	int status;
 	const char *title;
-	const char *fields;
+	unsigned retry_after_s;
 } kinds[] = {
-    {200, "OK", ""},
-    {202, "Accepted", ""},
-    {204, "No Content", ""},
-    {400, "Bad Request", ""},
-    {401, "Unauthorized", ""}, /* its challenge says what was wrong */
-    {403, "Forbidden", ""},
-    {404, "Not Found", ""},
-    {405, "Method Not Allowed", ""}, /* Allow is the route's */
-    {408, "Request Timeout", ""},
-    {413, "Content Too Large", ""},
-    {414, "URI Too Long", ""},
-    {415, "Unsupported Media Type", ""},
-    {422, "Unprocessable Content", ""},
-    {429, "Too Many Requests", "Retry-After: 5\r\n"},
-    {500, "Internal Server Error", ""},
-    {503, "Service Unavailable", "Retry-After: 5\r\n"},
-    {504, "Gateway Timeout", ""},
+    {200, "OK", 0},
+    {202, "Accepted", 0},
+    {204, "No Content", 0},
+    {400, "Bad Request", 0},
+    {401, "Unauthorized", 0}, /* its challenge says what was wrong */
+    {403, "Forbidden", 0},
+    {404, "Not Found", 0},
+    {405, "Method Not Allowed", 0}, /* Allow is the route's */
+    {408, "Request Timeout", 0},
+    {413, "Content Too Large", 0},
+    {414, "URI Too Long", 0},
+    {415, "Unsupported Media Type", 0},
+    {422, "Unprocessable Content", 0},
+    {429, "Too Many Requests", 5},
+    {500, "Internal Server Error", 0},
+    {503, "Service Unavailable", 5},
+    {504, "Gateway Timeout", 0},
 };
 
 enum { N_KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -45,17 +45,20 @@ problem_title(int status)
 }
 
 int
-problem_put_head(struct buf *b, int status)
+problem_put_head(struct buf *b, int status, unsigned retry_after_s)
 {
-	int kind = kind_of(status);
+	int kind = kind_of(status), rc;
 
-	return buf_printf(b,
-			  "Status: %d %s\r\n"
-			  "Content-Type: application/problem+json\r\n"
-			  "Cache-Control: no-store\r\n"
-			  "X-Content-Type-Options: nosniff\r\n"
-			  "%s",
-			  status, problem_title(status), kind < N_KINDS ? kinds[kind].fields : "");
+	rc = buf_printf(b,
+			"Status: %d %s\r\n"
+			"Content-Type: application/problem+json\r\n"
+			"Cache-Control: no-store\r\n"
+			"X-Content-Type-Options: nosniff\r\n",
+			status, problem_title(status));
+	if (retry_after_s == 0 && kind < N_KINDS)
+		retry_after_s = kinds[kind].retry_after_s;
+	return rc < 0 || retry_after_s == 0 ? rc
+					    : buf_printf(b, "Retry-After: %u\r\n", retry_after_s);
 }
 
 /* As a JSON string's inside; what is not printable ASCII is shown as '?', for no rule holds any. */

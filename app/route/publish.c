@@ -15,7 +15,8 @@
 #include "sse/utf8.h"
 
 enum {
-	ONCE_LEN_MAX = 128,
+	ONCE_LEN_MAX = 255,
+	ONCE_TEXT_MAX = 8192,
 	NAME_LEN_MAX = 1024,
 	DATA_MAX = 16 * 1024 * 1024,
 	PARAMS_MAX = 64,
@@ -27,6 +28,7 @@ publication_fini(struct publication *pub)
 {
 	buf_fini(&pub->name);
 	buf_fini(&pub->data);
+	buf_fini(&pub->once);
 }
 
 /* "application/json", whatever parameters follow it. */
@@ -40,24 +42,80 @@ is_json_type(const char *type)
 	       strchr("; \t", type[len]) != NULL;
 }
 
-/* It becomes part of a key in Redis. */
+/* "gzip" and the like: what is encoded is no JSON yet. */
 static bool
-is_once_key(const char *text)
+is_encoded(const struct request *req)
 {
-	size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				  "0123456789_.-");
+	const char *encoding = request_header(req, "Content-Encoding");
 
-	return len > 0 && len <= ONCE_LEN_MAX && text[len] == '\0';
+	return encoding != NULL && strcasecmp(encoding, "identity") != 0;
 }
 
-/* Is there one more in the route's time, in all workers? */
-static bool
-is_within_rate(const struct route *rt)
+/* As part of a key in Redis: of two parts with a ":" between no other two can make the same. */
+static int
+put_escaped(struct buf *b, const char *p, size_t len)
+{
+	int rc = 0;
+
+	for (; len > 0 && rc == 0; p++, len--) {
+		if (strchr("%:{}", *p) != NULL)
+			rc = buf_printf(b, "%%%02X", (unsigned char)*p);
+		else
+			rc = buf_putc(b, *p);
+	}
+	return rc;
+}
+
+/*
+ * The header's value without its quotes: 1 to 255 visible characters, as a String of RFC 9651
+ * (the draft's form) or bare. Returns the length; 0: it is none.
+ */
+static size_t
+unquote_key(char key[ONCE_LEN_MAX + 1], const char *text)
+{
+	bool is_quoted = *text == '"';
+	size_t n = 0;
+
+	for (text += is_quoted; *text != '\0' && !(is_quoted && *text == '"'); text++) {
+		if (is_quoted && *text == '\\' && *++text != '"' && *text != '\\')
+			return 0;
+		if (*text < 0x21 || *text > 0x7e || n == ONCE_LEN_MAX)
+			return 0;
+		key[n++] = *text;
+	}
+	return strcmp(text, is_quoted ? "\"" : "") == 0 ? n : 0;
+}
+
+/* "USER:KEY", or "KEY" of one whom nobody knows. Returns 0, 400, < 0. */
+static int
+read_once_key(struct publication *pub, const struct request *req)
+{
+	const char *text = request_header(req, "Idempotency-Key"), *user = req->identity->user;
+	char key[ONCE_LEN_MAX + 1];
+	size_t len;
+	int rc;
+
+	if (text == NULL)
+		return 0;
+	if ((len = unquote_key(key, text)) == 0)
+		return HTTP_BAD_REQUEST;
+	if (user != NULL && ((rc = put_escaped(&pub->once, user, strlen(user))) < 0 ||
+			     (rc = buf_putc(&pub->once, ':')) < 0))
+		return rc;
+	return (rc = put_escaped(&pub->once, key, len)) < 0 ? rc : buf_putc(&pub->once, '\0');
+}
+
+/* Is there one more in the route's time, in all workers? Else 429. */
+static int
+check_rate(struct publication *pub, const struct route *rt)
 {
 	const struct pace_limit *rate = &rt->publish.rate;
+	uint64_t left = rate->n == 0 ? 0
+				     : quota_take_in(quota_key("publish", rt->name, NULL), rate->n,
+						     rate->period_ms, clock_ms());
 
-	return rate->n == 0 || quota_take_in(quota_key("publish", rt->name, NULL), rate->n,
-					     rate->period_ms, clock_ms());
+	pub->retry_after_s = (unsigned)((left + 999) / 1000);
+	return left == 0 ? 0 : 429;
 }
 
 static void
@@ -101,6 +159,27 @@ put_data(struct publication *pub, const struct request *req, const struct templa
 	return is_some ? 0 : 422;
 }
 
+/* What of the body is wrong; NULL: nothing. */
+static const char *
+find_flaw(struct message *msg)
+{
+	static const char *const flaws[] = {
+	    [JSON_BROKEN] = "The body is not JSON.",
+	    [JSON_TOO_DEEP] = "The body is nested more than 64 deep.",
+	    [JSON_NUL_NAME] = "A name in the body holds \\u0000.",
+	    [JSON_LONE_SURROGATE] = "A \\u escape in the body is half of a surrogate pair: it "
+				    "names no character.",
+	};
+	enum json_flaw flaw;
+
+	if (utf8_valid_len(msg->data, msg->data_len) != msg->data_len)
+		return "The body is not UTF-8.";
+	flaw = json_text_flaw(msg->data, msg->data_len);
+	if (flaw == JSON_FINE && !message_is_json(msg))
+		return "The body is longer than a message may be.";
+	return flaws[flaw];
+}
+
 static int
 make(struct publication *pub, const struct request *req, struct message *msg, const char **why)
 {
@@ -110,9 +189,7 @@ make(struct publication *pub, const struct request *req, struct message *msg, co
 	    .params = params, .msg = msg, .channel = "", .now = clock_unix()};
 	int rc;
 
-	*why = "The body is not JSON.";
-	if (utf8_valid_len(msg->data, msg->data_len) != msg->data_len || !message_is_json(msg) ||
-	    json_text_has_lone_surrogate(msg->data, msg->data_len))
+	if ((*why = find_flaw(msg)) != NULL)
 		return HTTP_BAD_REQUEST;
 	*why = "A name stands twice in an object.";
 	if (!message_has_unique_names(msg))
@@ -142,24 +219,27 @@ publish_read(struct publication *pub, const struct request *req, const char *bod
 	struct buf text;
 	int rc;
 
+	*pub = (struct publication){.body = body, .body_len = len};
 	buf_init(&pub->name, NAME_LEN_MAX);
 	buf_init(&pub->data, DATA_MAX);
+	buf_init(&pub->once, ONCE_TEXT_MAX);
 	*why = "The body must be application/json.";
 	if (!is_json_type(request_content_type(req)))
+		return 415;
+	*why = "The body must not be encoded: no Content-Encoding is known.";
+	if (is_encoded(req))
 		return 415;
 	*why = "The body is longer than this route takes.";
 	if (len > settings->max)
 		return 413;
-	*why = "The header Idempotency-Key must match [A-Za-z0-9_.-]{1,128}.";
-	pub->user = req->identity->user;
-	pub->once = request_header(req, "Idempotency-Key");
-	if (pub->once != NULL && !is_once_key(pub->once))
-		return HTTP_BAD_REQUEST;
+	*why = "The header Idempotency-Key must be 1 to 255 visible characters, quoted or not.";
+	if ((rc = read_once_key(pub, req)) > 0)
+		return rc;
 	*why = "There are more messages than this route takes in the time.";
-	if (!is_within_rate(req->route))
-		return 429;
+	if (rc == 0 && (rc = check_rate(pub, req->route)) > 0)
+		return rc;
 	buf_init(&text, len + 1);
-	if ((rc = buf_put(&text, body, len)) == 0 && (rc = buf_putc(&text, '\0')) == 0) {
+	if (rc == 0 && (rc = buf_put(&text, body, len)) == 0 && (rc = buf_putc(&text, '\0')) == 0) {
 		message_init(&msg, "", 0, text.p, len);
 		rc = make(pub, req, &msg, why);
 		message_fini(&msg);

@@ -15,9 +15,12 @@ struct publication {
 	struct buf data;
 	bool is_stream;
 	uint64_t maxlen;
-	const char *user; /* who published, borrowed; NULL: nobody knows */
-	const char *once; /* the publisher's key for this message, borrowed; NULL: it gave none */
-	unsigned record;  /* for the caller to find out: the channel is recorded; 0: it is not */
+	struct buf once;  /* the publisher's key for this message, as a part of a key in Redis, with
+			   * a  NUL; empty: it gave none */
+	const char *body; /* what it sent, borrowed */
+	size_t body_len;
+	unsigned retry_after_s; /* of 429: when there is room again */
+	unsigned record; /* for the caller to find out: the channel is recorded; 0: it is not */
 };
 
 void publication_fini(struct publication *pub);

@@ -53,6 +53,9 @@ void site_begin_head(struct site *site, const char *lines);
 
 /* site_refuse - detail names the rule, and nothing of ours. */
 void site_refuse(struct site *site, struct subscriber *sub, int status, const char *detail);
+/* And it is worth asking again after so long; 0: as the status has it. */
+void site_refuse_until(struct site *site, struct subscriber *sub, int status, const char *detail,
+		       unsigned retry_after_s);
 
 /* site_answer_end - a stream that ends at once: its client comes back after retry_ms. */
 void site_answer_end(struct site *site, struct subscriber *sub, enum end_reason reason,

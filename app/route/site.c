@@ -58,11 +58,18 @@ site_send(struct site *site, struct subscriber *sub, bool with_body)
 void
 site_refuse(struct site *site, struct subscriber *sub, int status, const char *detail)
 {
+	site_refuse_until(site, sub, status, detail, 0);
+}
+
+void
+site_refuse_until(struct site *site, struct subscriber *sub, int status, const char *detail,
+		  unsigned retry_after_s)
+{
 	counters_add(COUNTER_REQUESTS_REFUSED, 1);
 	buf_truncate(&site->head, 0);
 	buf_truncate(&site->body, 0);
 	if (problem_put_body(&site->body, status, detail) < 0 ||
-	    problem_put_head(&site->head, status) < 0 ||
+	    problem_put_head(&site->head, status, retry_after_s) < 0 ||
 	    (status == 405 &&
 	     buf_printf(&site->head, "Allow: %s\r\n", route_methods(site->request.route)) < 0) ||
 	    (status == HTTP_UNAUTHORIZED &&

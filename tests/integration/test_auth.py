@@ -604,3 +604,15 @@ def test_who_waits_counts_as_a_stream(sluice, redis):
     for connection in connections:
         connection.close()
     wait_for(lambda: sluice.get(path.format(1)).status == 504, "their places are free")
+
+
+def test_the_keys_of_users_are_their_own(launch, redis):
+    sluice = launch({"mine": {"path": "/mine", "publish_stream": "p:mine", "publish_auth": "jwt none"}}, auth=AUTH)
+    wait_for(lambda: post(sluice, "/mine")[0] == 202, "Redis is there")
+
+    def said(user, key):
+        headers = {**(bearer(user) if user else {}), "Idempotency-Key": key}
+        return post(sluice, "/mine", "{}", headers=headers)[2]["id"]
+    asked = [("ada", "k"), ("bob", "k"), (None, "ada:k"), (None, "k"), ("ada", ":k")]
+    ids = [said(*a) for a in asked]
+    assert len(set(ids)) == len(asked) and [said(*a) for a in asked] == ids

@@ -19,6 +19,9 @@ ROUTES = {
               "publish_filter": "type(message.text) == 'string' and #message.text < 10",
               "publish_transform": "message.text ~= '' and {user = params.who, text = message.text} or nil"},
     "rate": {"path": "/rate", "publish": "p:rate", "publish_auth": "none", "publish_rate": "3/500ms"},
+    "slow": {"path": "/slow", "publish": "p:slow", "publish_auth": "none", "publish_rate": "1/90s"},
+    "stamped": {"path": "/stamped", "publish_stream": "p:stamped", "publish_auth": "none",
+                "publish_transform": "{text = message.text, at = now, chance = math.random()}"},
     "none": {"path": "/none", "channels": "p:none"},
     "query": {"path": "/query", "publish": "p:{to}", "publish_auth": "none"},
 }
@@ -76,6 +79,20 @@ def test_what_is_no_json_is_400(sluice, body):
     assert headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("body, what", [
+    ('"\\ud800"', "surrogate"), ("[" * 100 + "]" * 100, "64 deep"), ('{"a\\u0000b":1}', "u0000"), (b'"\xff"', "UTF-8"), ("{", "not JSON")])
+def test_what_is_wrong_with_a_body_is_told(sluice, body, what):
+    status, _, answer = post(sluice, "/chat/a", body)
+    assert status == 400 and what in answer["detail"]
+
+
+def test_an_encoded_body_is_415(sluice):
+    for encoding in ("gzip", "br", "gzip, identity"):
+        status, _, answer = post(sluice, "/only", headers={"Content-Encoding": encoding})
+        assert status == 415 and "Content-Encoding" in answer["detail"]
+    assert post(sluice, "/only", headers={"Content-Encoding": "identity"})[0] == 202
+
+
 @pytest.mark.parametrize("type, status", [("application/json", 202), ("application/json; charset=utf-8", 202),
                                           ("APPLICATION/JSON", 202), ("text/plain", 415), (None, 415),
                                           ("application/jsonx", 415), ("application/x-www-form-urlencoded", 415)])
@@ -118,6 +135,13 @@ def test_rate(sluice):
     assert status == 429 and int(headers["retry-after"]) > 0
     time.sleep(0.6 * SLOW)
     assert post(sluice, "/rate")[0] == 202
+
+
+def test_the_rest_of_the_window_is_told(sluice):
+    assert post(sluice, "/slow")[0] == 202
+    status, headers, _ = post(sluice, "/slow")
+    assert status == 429 and 60 < int(headers["retry-after"]) <= 90
+    assert 1 <= int(next(h for s, h, _ in (post(sluice, "/rate") for _ in range(8)) if s == 429)["retry-after"]) <= 1
 
 
 @pytest.mark.parametrize("path, method, status, allow", [
@@ -219,11 +243,30 @@ def test_said_again_it_is_published_once(sluice, redis):
     assert redis.client().xlen("p:s:once") == 1
 
 
-@pytest.mark.parametrize("key", ["", "a b", "a:b", "x" * 129, "*", "ä"])
+@pytest.mark.parametrize("key", ["a b", "x" * 256, '"' + "x" * 256 + '"', "ä", '""', '"a', '"a"b', '"a\\b"', '"a b"', "\x01"])
 def test_keys_that_are_none(sluice, redis, key):
     status, answer = once(sluice, "/stream/badkey", "{}", key)
-    # An empty header is none, as web servers pass it.
-    assert status == (400 if key else 202), answer
+    assert status == 400 and "Idempotency-Key" in answer["detail"]
+
+
+@pytest.mark.parametrize("key", ["a:b", "x" * 255, '"' + "y" * 255 + '"', "*", "urn:uuid:6e8bc430-9c3a-11d9-9669-0800200c9a66", "{a}%", 'q"'])
+def test_keys_of_visible_characters(sluice, redis, key):
+    first = once(sluice, "/stream/goodkey", "{}", key)
+    assert first[0] == 202 and once(sluice, "/stream/goodkey", "{}", key) == first
+
+
+def test_a_key_is_the_same_quoted_or_not(sluice):
+    first = once(sluice, "/stream/quoted", "{}", "8e03978e-40d5-43dd-bc93-6894a57f9324")
+    assert once(sluice, "/stream/quoted", "{}", '"8e03978e-40d5-43dd-bc93-6894a57f9324"') == first
+    assert once(sluice, "/stream/quoted", "{}", '"a\\"b"') == once(sluice, "/stream/quoted", "{}", 'a"b')
+
+
+def test_what_was_sent_is_known_again_not_what_was_made_of_it(sluice, redis):
+    """The time of day in a transform makes no other message of it."""
+    first = once(sluice, "/stamped", '{"text":"x"}', "k")
+    assert first[0] == 202 and once(sluice, "/stamped", '{"text":"x"}', "k") == first
+    assert once(sluice, "/stamped", '{"text":"y"}', "k")[0] == 422
+    assert redis.client().xlen("p:stamped") == 1
 
 
 def test_recorded_once(launch, redis):

@@ -218,6 +218,32 @@ names(void **state)
 				 cases[i].n);
 }
 
+static void
+flaws(void **state)
+{
+	static const struct {
+		const char *p;
+		size_t len;
+		enum json_flaw flaw;
+	} cases[] = {
+	    {TEXT("{\"a\":1}"), JSON_FINE},
+	    {TEXT(""), JSON_BROKEN},
+	    {TEXT("{"), JSON_BROKEN},
+	    {TEXT(X64("[") X64("]")), JSON_FINE},
+	    {TEXT(X64("[") "[" X64("]") "]"), JSON_TOO_DEEP},
+	    {TEXT(X64("[") "[1"), JSON_TOO_DEEP},
+	    {TEXT("{\"a\\u0000\":1}"), JSON_NUL_NAME},
+	    {TEXT("\"\\ud800\""), JSON_LONE_SURROGATE},
+	    {TEXT("\"\\ud800\\udc00\""), JSON_FINE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		print_message("%s\n", cases[i].p);
+		assert_int_equal(json_text_flaw(cases[i].p, cases[i].len), cases[i].flaw);
+	}
+}
+
 int
 main(void)
 {
@@ -225,7 +251,7 @@ main(void)
 	    cmocka_unit_test(halves),       cmocka_unit_test(names),
 	    cmocka_unit_test(what_is_json), cmocka_unit_test(beginnings),
 	    cmocka_unit_test(widened),      cmocka_unit_test(strings),
-	    cmocka_unit_test(full_buffer),
+	    cmocka_unit_test(full_buffer),  cmocka_unit_test(flaws),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
