@@ -7,13 +7,14 @@ const DEFAULTS = {
 	servers: [""],
 	token: null,
 	tokenParameter: "token",
+	refresh: null,
 	withCredentials: false,
 	stale: 45000,
 	backoff: [500, 4000],
 	mux: "",
 	shared: true,
+	sign: 3000,
 	waitPath: "/wait/{name}/{id}",
-	EventSource: globalThis.EventSource,
 	fetch: (...all) => globalThis.fetch(...all),
 };
 
@@ -32,6 +33,15 @@ const message = (type, data, id) => ({type, data, id, get json() {
 	return JSON.parse(data);
 }});
 
+/** A fault in what the page does with an event is the page's, and told where its faults are. */
+function calm(fn, ...args) {
+	try {
+		fn(...args);
+	} catch (error) {
+		setTimeout(() => { throw error; });
+	}
+}
+
 function tell(owner, type, data, id) {
 	if (type === "stream-open") owner.on("open", JSON.parse(data));
 	else if (type === "stream-reset") owner.on("reset", JSON.parse(data).reason);
@@ -45,7 +55,13 @@ const isPast = (since, ms) => ms && Date.now() - since > ms;
 /** By the clock: a machine that slept finds out at once. */
 const tick = ({stale}, fn) => setInterval(fn, Math.min(stale / 4 || 2000, 2000));
 const again = (one, fn) => one.timer = setTimeout(fn, backoff(one.options.backoff, one.failures++));
-const mayHeal = ({token}, status) => status === 401 && typeof token === "function";
+
+/** Whether a 401 is worth another try: asked once, however many are told it at the same time. */
+function heal(options, status) {
+	if (status !== 401) return false;
+	if (!options.refresh) return typeof options.token === "function";
+	return options.healing ??= (async () => options.refresh())().catch(() => false).finally(() => options.healing = null);
+}
 
 async function request(options, url, init) {
 	const token = await tokenOf(options);
@@ -60,7 +76,7 @@ class Connection {
 	}
 
 	start() {
-		const wake = ({type}) => (document.hidden || this.source && type !== "online" && !this.isStale()) || this.open();
+		const wake = ({type}) => (globalThis.document?.hidden || this.source && type !== "online" && !this.isStale()) || this.open();
 		this.stop();
 		this.watch = new AbortController();
 		for (const name of WAKERS) globalThis.addEventListener?.(name, wake, {capture: true, signal: this.watch.signal});
@@ -102,7 +118,13 @@ class Connection {
 		if (!url) return this.again();
 		this.asked = url;
 		this.heard();
-		const source = this.source = new this.options.EventSource(url, {withCredentials: this.options.withCredentials});
+		const {withCredentials, EventSource = globalThis.EventSource} = this.options;
+		try {
+			this.source = new EventSource(url, {withCredentials});
+		} catch (error) {
+			return this.fail(failure(EventSource ? String(error) : "there is no EventSource here: give one as an option"));
+		}
+		const {source} = this;
 		source.onerror = () => round === this.round && this.onError(source.readyState === 2);
 		for (const name of new Set([...EVENTS, ...this.names])) this.follow(name);
 	}
@@ -114,7 +136,6 @@ class Connection {
 
 	heard() {
 		this.heardAt = Date.now();
-		this.owner.onBeat?.();
 	}
 
 	onEvent({type, data, lastEventId}) {
@@ -129,40 +150,56 @@ class Connection {
 	async onError(isRefused) {
 		this.close();
 		const {round, options, asked} = this;
-		const status = isRefused && (await request({...options, token: ""}, asked, {method: "HEAD"}).catch(() => {}))?.status;
+		const status = isRefused ? (await request({...options, token: ""}, asked, {method: "HEAD"}).catch(() => {}))?.status : undefined;
+		const isOver = status === 204 || status >= 400 && status < 500 && status !== 429 && !await heal(options, status);
 		if (round !== this.round) return;
-		if (status !== 204 && !(status >= 400 && status < 500 && status !== 429 && !mayHeal(options, status))) return this.again();
+		if (!isOver) return this.again(status);
+		if (status !== 204) return this.fail(failure(`${asked.replace(/[?].*/, "")}: ${status}`, status));
 		this.stop();
-		this.owner.on(...status === 204 ? ["end", "gone"] : ["error", failure(`${asked}: ${status}`, status)]);
+		this.owner.on("end", "gone");
 	}
 
-	again() {
+	fail(error) {
+		this.stop();
+		this.owner.on("error", error);
+	}
+
+	/** status: what the server said, if it is known. */
+	again(status) {
 		this.close();
 		if (isPast(this.openedAt, 10000)) this.failures = 0;
 		this.openedAt = NaN;
-		this.owner.on("lost");
+		this.owner.on("lost", status);
 		again(this, () => this.open());
 	}
 }
 
-/** All subscriptions of all tabs on one Connection: that of the tab with the lock. The next one is asked anew, under new keys. */
+/**
+ * All subscriptions of all tabs on one Connection: that of the tab with the lock. The next one is asked anew, under new keys.
+ *
+ * Tabs tell each other by BroadcastChannel. The leader signs with its term, a number that grows; what comes from an earlier
+ * term is of a leader that was frozen and has lost its place. Timers of hidden tabs are slow, so before its place is taken
+ * a silent leader is asked, which wakes it at once unless it is frozen.
+ */
 class Mux {
 	constructor(options) {
 		const {servers, mux, shared, token} = options;
-		Object.assign(this, {options, tab: unique(), count: 0, beatAt: 0, unsaid: [], legs: new Map()});
+		Object.assign(this, {options, tab: unique(), count: 0, term: 0, unsaid: [], legs: new Map()});
 		this.name = JSON.stringify(["sluice", servers, mux, shared, token]);
-		globalThis.addEventListener?.("pagehide", () => this.stop());
-		globalThis.addEventListener?.("pageshow", ({persisted}) => persisted && this.legs.size && this.start());
+		// Chromium tells a page that it freezes, and lets it answer even then: it must not keep the connection.
+		for (const [out, back] of [["pagehide", "pageshow"], ["freeze", "resume"]]) {
+			globalThis.addEventListener?.(out, () => this.stop(), true);
+			globalThis.addEventListener?.(back, () => this.round === null && this.legs.size && this.start(), true);
+		}
 	}
 
 	start() {
-		const {locks} = globalThis.navigator ?? {};
+		const {locks} = globalThis.navigator ?? {}, {sign} = this.options;
 		this.round = {};
+		this.ticker = setInterval(() => this.tick(), Math.min(sign / 3, 1000));
 		if (!this.options.shared || !locks || !globalThis.BroadcastChannel) return this.lead();
 		this.channel = new BroadcastChannel(this.name);
 		this.channel.onmessage = ({data}) => this.hear(data);
-		// A leader that is frozen keeps its lock.
-		this.ticker = tick(this.options, () => !this.connection && isPast(this.heardAt, this.options.stale) && this.queue({steal: true}));
 		this.queue();
 	}
 
@@ -187,7 +224,29 @@ class Mux {
 			this.yield(); // stolen
 			this.queue();
 		});
+		this.ask();
+	}
+
+	ask() {
+		this.askedAt = Date.now();
 		this.say({who: 1});
+	}
+
+	tick() {
+		const {sign} = this.options;
+		if (this.connection) {
+			if (isPast(this.signedAt, sign - 5)) this.sign();
+			this.roll();
+		} else if (isPast(this.heardAt, sign * 8 / 3) && this.askedAt > this.heardAt && isPast(this.askedAt, sign / 2)) {
+			this.queue({steal: true});
+		} else if (isPast(this.heardAt, sign * 5 / 3) && !(this.askedAt > this.heardAt)) {
+			this.ask();
+		}
+	}
+
+	sign(more) {
+		this.signedAt = Date.now();
+		this.say({leads: this.term, ...more});
 	}
 
 	say(what) {
@@ -196,28 +255,33 @@ class Mux {
 		this.hear(said);
 	}
 
-	hear({tab, leads, to, frame, who, add = [], remove = []}) {
+	hear({tab, leads, to, frame, lost, roll, who, add = [], remove = []}) {
 		if (this.connection) {
-			if (who) this.say({leads: 1});
+			if (who) this.sign();
 			this.want(add, tab);
 			remove.forEach(key => this.drop(key));
 		}
-		if (!leads || this.connection && tab !== this.tab) return;
+		if (!leads || leads < this.term) return;
+		if (tab !== this.tab) this.yield();
+		this.term = leads;
 		this.heardAt = Date.now();
 		if (this.leader !== tab || to === this.tab) this.renew(tab);
 		else if (frame) this.legs.get(frame[0])?.take(...frame);
-		else this.say({add: this.list()});
+		else if (roll) this.say({add: this.list()});
+		if (lost) this.tellAll("lost", ...lost);
 	}
 
 	lead() {
+		this.term = Math.max(Date.now(), this.term + 1);
 		this.wanted = new Map();
 		this.connection = new Connection(this.options, "", ["mux", "mux-open"], this);
-		this.say({leads: 1});
+		this.sign();
 		this.connection.start();
 	}
 
 	yield() {
-		this.connection?.stop();
+		if (!this.connection) return;
+		this.connection.stop();
 		this.connection = this.secret = this.leader = null;
 	}
 
@@ -268,8 +332,7 @@ class Mux {
 	}
 
 	drop(key) {
-		this.unsaid.push(key);
-		this.wanted.delete(key);
+		if (this.wanted.delete(key)) this.unsaid.push(key);
 		this.change();
 	}
 
@@ -287,20 +350,27 @@ class Mux {
 		});
 	}
 
-	onBeat() {
-		if (!isPast(this.beatAt, this.options.stale / 4)) return;
-		this.beatAt = Date.now();
-		this.say({leads: 1});
+	/** Every tab says now and then what it wants; what nobody wants any more, as of a frozen tab, is dropped. */
+	roll() {
+		const patience = this.options.stale || 45000;
+		if (!isPast(this.rolledAt ??= Date.now(), patience / 4)) return;
+		this.rolledAt = Date.now();
+		this.sign({roll: 1});
 		for (const [key, one] of this.wanted) {
-			if (!isPast(one.at, this.options.stale)) continue;
+			if (!isPast(one.at, patience)) continue;
 			this.drop(key);
-			this.say({leads: 1, to: one.tab});
+			this.sign({to: one.tab});
 		}
 	}
 
 	on(kind, value) {
 		if (kind === "message") return this.take(value);
-		if (/lost|error/.test(kind) || value === "gone") for (const leg of [...this.legs.values()]) leg.owner.on(kind, value);
+		if (kind === "lost") this.sign({lost: [value]});
+		else if (kind === "error" || value === "gone") this.tellAll(kind, value); // the next tab tries by itself
+	}
+
+	tellAll(kind, value) {
+		for (const {owner} of [...this.legs.values()]) owner.on(kind, value);
 	}
 
 	take({type, data}) {
@@ -311,11 +381,23 @@ class Mux {
 		const eol = data.indexOf("\n"), frame = [...JSON.parse(data.slice(0, eol)), data.slice(eol + 1)];
 		const [key, name, id, text] = frame, one = this.wanted.get(key);
 		if (!one) return;
-		if (name === "mux-refused" && mayHeal(this.options, JSON.parse(text).status)) return this.connection.again();
+		if (name === "mux-refused" && JSON.parse(text).status === 401) return this.refuse(frame, one);
+		this.pass(frame, one);
+	}
+
+	pass(frame, one) {
+		const [key, name, id] = frame;
 		one.entry[2] = id || one.entry[2];
-		if (name.startsWith("mux-")) this.wanted.delete(key);
+		if (name.startsWith("mux-") || name === "stream-done") this.wanted.delete(key);
 		if (one.tab === this.tab) this.legs.get(key)?.take(...frame);
-		else this.channel.postMessage({tab: this.tab, leads: 1, frame});
+		else this.channel.postMessage({tab: this.tab, leads: this.term, frame});
+	}
+
+	async refuse(frame, one) {
+		const {connection} = this, isHealed = await heal(this.options, 401);
+		if (connection !== this.connection || this.wanted.get(frame[0]) !== one) return;
+		if (isHealed) connection.again(401);
+		else this.pass(frame, one);
 	}
 }
 
@@ -355,11 +437,20 @@ class Leg {
 	}
 }
 
+/** A page without an origin of its own may not even ask for it. */
+function storageHere() {
+	try {
+		return globalThis.localStorage;
+	} catch {
+		return null;
+	}
+}
+
 class Subscription {
 	constructor(sluice, path, {from = "", load = false, events = []} = {}) {
 		const {options} = sluice;
 		Object.assign(this, {sluice, path, listeners: [], names: new Set(events), key: `sluice ${options.servers[0]}${path}`});
-		this.storage = load ? options.storage ?? globalThis.localStorage : null;
+		this.storage = load ? options.storage ?? storageHere() : null;
 		this.ready = new Promise((resolve, reject) => Object.assign(this, {resolve, reject}));
 		this.ready.catch(() => {});
 		this.transport = options.mux ? new Leg(options.muxed ??= new Mux(options), path, this) : new Connection(options, path, this.names, this);
@@ -393,19 +484,109 @@ class Subscription {
 			this.reject(kind === "end" ? failure(value) : value);
 		}
 		if (/open|message/.test(kind)) this.resolve(value);
+		this.list?.on(kind, value);
 		if (kind !== "message") return this[kind]?.(value);
 		for (const {name, fn} of this.listeners) {
-			try {
-				if (!name || name === value.type) fn(value);
-			} catch (error) {
-				setTimeout(() => { throw error; });
-			}
+			if (!name || name === value.type) calm(fn, value);
 		}
 	}
 
 	stop() {
 		this.transport.stop();
+		this.list?.stop();
 		this.sluice.subscriptions.delete(this);
+	}
+
+	get rows() {
+		return this.list && [...this.list.rows.values()];
+	}
+
+	reload() {
+		this.list?.begin("asked");
+	}
+}
+
+/** Integers of any length by their value, all else (numbers, dates, texts such as ISO times) as it compares. */
+export function isOlder(a, b) {
+	if (a == null || b == null) return false;
+	const [x, y] = [a, b].map(v => typeof v === "string" && /^[0-9]+$/.test(v) ? BigInt(v) : v);
+	return typeof x === typeof y || typeof x !== "string" && typeof y !== "string" ? x < y : String(a) < String(b);
+}
+
+/**
+ * Rows of the site's own database, kept up to date by a stream: what was deleted is remembered by its version,
+ * so that an older event, or a list that was read before, does not bring it back.
+ */
+class List {
+	static MOST_GRAVES = 10000;
+
+	constructor(subscription, {key = row => row.id, version = row => row.version, row = message => message.json, events = [],
+		isDeleted = (row, message) => row.deleted === true || message.type === "delete", patience = 3000, ...rest}) {
+		Object.assign(this, {subscription, key, version, row, isDeleted, held: [], rows: new Map(), graves: new Map(), ...rest});
+		for (const name of ["message", ...events]) subscription.listen(name, message => this.take(message));
+		// While the stream cannot be opened the page has at least what the database says.
+		this.timer = setTimeout(() => this.begin("late"), patience);
+		this.failures = 0;
+	}
+
+	on(kind, value) {
+		if (kind === "reset") this.begin(value);
+		else if (kind === "open" && !(this.wasOpen && value.resumed)) this.begin("open");
+		if (kind === "open") this.wasOpen = true;
+	}
+
+	/** Whatever comes meanwhile is held, for it may be newer than what is read. */
+	async begin(reason) {
+		this.stop();
+		const {signal} = this.reading = new AbortController();
+		try {
+			const rows = await this.load({reason, signal});
+			if (signal.aborted) return;
+			this.failures = 0;
+			this.replace(rows);
+		} catch (error) {
+			if (signal.aborted) return;
+			this.failed?.(error);
+			this.timer = setTimeout(() => this.begin(reason), backoff(this.subscription.sluice.options.backoff, this.failures++));
+		}
+	}
+
+	stop() {
+		clearTimeout(this.timer);
+		this.reading?.abort();
+	}
+
+	replace(rows) {
+		const before = this.rows, held = this.held;
+		const versionOf = key => before.has(key) ? this.version(before.get(key)) : this.graves.get(key);
+		const all = [...rows].map(row => [this.key(row), row]).map(([key, row]) =>
+			isOlder(this.version(row), versionOf(key)) ? [key, before.get(key)] : [key, row]);
+		this.rows = new Map(all.filter(([, row]) => row !== undefined));
+		this.reading = null;
+		this.held = [];
+		for (const change of held) this.put(change);
+		calm(this.apply, [...this.rows.values()], null);
+	}
+
+	take(message) {
+		const row = this.row(message), key = this.key(row);
+		if (key === undefined) throw new TypeError(`a row without a key: ${message.data}`);
+		const change = {key, row: this.isDeleted(row, message) ? null : row, version: this.version(row)};
+		if (this.reading || !this.wasOpen) this.held.push(change);
+		else if (this.put(change)) this.apply([...this.rows.values()], [change]);
+	}
+
+	put({key, row, version}) {
+		const {rows, graves} = this;
+		if (isOlder(version, rows.has(key) ? this.version(rows.get(key)) : graves.get(key))) return false;
+		graves.delete(key);
+		if (row) rows.set(key, row);
+		else {
+			rows.delete(key);
+			graves.set(key, version);
+			if (graves.size > List.MOST_GRAVES) graves.delete(graves.keys().next().value);
+		}
+		return true;
 	}
 }
 
@@ -422,6 +603,13 @@ export class Sluice {
 		const subscription = new Subscription(this, expand(path, params), options);
 		this.subscriptions.add(subscription);
 		if (this.isConnected) subscription.transport.start();
+		return subscription;
+	}
+
+	/** A list from the site's own database, then live, without a gap. */
+	sync(path, {params, from, ...options}) {
+		const subscription = this.subscribe(path, params, {from, events: options.events});
+		subscription.list = new List(subscription, options);
 		return subscription;
 	}
 
@@ -444,9 +632,10 @@ export class Sluice {
 
 	async #ask(path, init, tries = 1) {
 		const {servers, backoff: bounds} = this.options;
-		for (let n = 0; ; n++) {
+		for (let n = 0, isHealed = false; ; n++) {
 			const response = await request(this.options, servers[n % servers.length] + path, init).catch(error => error);
 			const {ok, status = 500, statusText} = response;
+			if (!isHealed && (isHealed = await heal(this.options, status))) continue;
 			if (status < 500 || status === 504 || n + 1 >= tries || init.signal?.aborted) {
 				if (!response.json) throw response;
 				const body = await response.json().catch(() => ({}));

@@ -1,9 +1,10 @@
 // The client library against an EventSource of our own: what it does when a stream opens, fails, falls silent, ends.
 import assert from "node:assert/strict";
+import {spawnSync} from "node:child_process";
 import {readFileSync} from "node:fs";
 import {test} from "node:test";
 import {gzipSync} from "node:zlib";
-import {backoff, expand, Sluice} from "../../www/sluice.js";
+import {backoff, expand, isOlder, Sluice} from "../../www/sluice.js";
 
 /** What the page would have. All that were made are in Source.all. */
 function fakes({statuses = []} = {}) {
@@ -50,10 +51,14 @@ const sourceOf = async (Source, n) => {
 	return Source.all[n - 1];
 };
 
+const until = async (condition, what) => {
+	for (const end = Date.now() + 2000; !condition(); await new Promise(resolve => setTimeout(resolve, 2))) assert.ok(Date.now() < end, what);
+};
+
 const settle = () => new Promise(resolve => setTimeout(resolve, 20));
 
 test("it is small", () => {
-	assert.ok(gzipSync(readFileSync(new URL("../../www/sluice.js", import.meta.url)), {level: 9}).length <= 5 * 1024);
+	assert.ok(gzipSync(readFileSync(new URL("../../www/sluice.js", import.meta.url)), {level: 9}).length <= 7.5 * 1024);
 });
 
 test("templates", () => {
@@ -148,6 +153,111 @@ test("an end for good is the end; another is not", async () => {
 	assert.equal(asked.length, 0, "not even a request that is answered 204");
 });
 
+test("lost says what the server said", async () => {
+	const {Source, options} = fakes({statuses: [503]});
+	const one = new Sluice("", options).subscribe("/x"), said = [];
+	one.lost = status => said.push(status);
+	(await sourceOf(Source, 1)).fail();
+	(await sourceOf(Source, 2)).fail(2);
+	await sourceOf(Source, 3);
+	assert.deepEqual(said, [undefined, 503]);
+	one.stop();
+});
+
+test("a 401 asks refresh, once for all who are told it", async () => {
+	for (const [answers, told] of [[[true], ""], [[false], "401"], [["throws"], "401"]]) {
+		const {Source, options} = fakes({statuses: [401, 401]});
+		let n = 0;
+		const refresh = async () => {
+			await settle();
+			const answer = answers[n++];
+			if (answer === "throws") throw new Error("no network");
+			return answer;
+		};
+		const sluice = new Sluice("", {...options, refresh}), said = [];
+		const all = ["/x", "/y"].map(path => sluice.subscribe(path));
+		for (const one of all) one.error = error => said.push(`${error.status}`);
+		await sourceOf(Source, 2);
+		Source.all.slice(0, 2).forEach(source => source.fail(2));
+		if (told) await until(() => said.length === 2, "both are refused");
+		else await sourceOf(Source, 4);
+		assert.deepEqual(said, told ? [told, told] : []);
+		assert.equal(n, 1);
+		for (const one of all) one.stop();
+	}
+});
+
+test("a publish that is told 401 asks refresh, too, and is said once more", async () => {
+	let n = 0;
+	const {asked, options} = fakes({statuses: [401, 202, 401, 401]});
+	const sluice = new Sluice("", {...options, refresh: () => ++n > 0});
+	assert.equal((await sluice.publish("/x", 1)).status, 202);
+	await assert.rejects(sluice.publish("/x", 1), {status: 401});
+	assert.deepEqual([asked.length, n], [4, 2]);
+});
+
+test("a mux asks refresh for one that is told 401, and opens anew", async () => {
+	const {Source, options} = fakes();
+	let n = 0;
+	const sluice = new Sluice("", {...options, mux: "/mux", refresh: async () => ++n < 2}), said = [];
+	sluice.subscribe("/a").error = error => said.push(error.status);
+	for (let i = 1; i <= 2; i++) {
+		const source = await sourceOf(Source, i);
+		source.emit("mux-open", {connection: "abc"});
+		source.emit("mux", frame(wanted(source)[0][0], "mux-refused", "", '{"status":401,"detail":"no"}'));
+	}
+	await until(() => said.length, "refused for good");
+	assert.deepEqual([said, n, Source.all.length], [[401], 2, 2]);
+});
+
+test("without an EventSource the subscription says so, and one that comes later is seen", async () => {
+	const {Source, options} = fakes();
+	const {EventSource: _, ...rest} = options;
+	const sluice = new Sluice("", rest);
+	if (!globalThis.EventSource) {
+		const one = sluice.subscribe("/x");
+		await assert.rejects(one.ready, /no EventSource/);
+		assert.equal(sluice.subscriptions.size, 0);
+	}
+	globalThis.EventSource = Source;
+	const one = sluice.subscribe("/x");
+	delete globalThis.EventSource;
+	globalThis.EventSource = Source;
+	await sourceOf(Source, 1);
+	one.stop();
+	delete globalThis.EventSource;
+});
+
+test("a program that has no EventSource goes on", () => {
+	const done = spawnSync(process.execPath, ["--input-type=module", "-e", `
+		import {Sluice} from ${JSON.stringify(new URL("../../www/sluice.js", import.meta.url))};
+		delete globalThis.EventSource;
+		const one = new Sluice("http://127.0.0.1:9", {}).subscribe("/x");
+		one.error = error => console.log(error.message);
+	`], {encoding: "utf8", timeout: 20000});
+	assert.deepEqual([done.status, done.stderr], [0, ""]);
+	assert.match(done.stdout, /no EventSource/);
+});
+
+test("an address that EventSource does not take is told", async () => {
+	const {options} = fakes();
+	const one = new Sluice("", {...options, EventSource: class {
+		constructor() { throw new SyntaxError("relative"); }
+	}}).subscribe("/x");
+	await assert.rejects(one.ready, /relative/);
+});
+
+test("where there is no document it is awake", async () => {
+	const {Source, options} = fakes(), woken = {};
+	globalThis.addEventListener = (name, fn) => woken[name] = fn;
+	const one = new Sluice("", options).subscribe("/x");
+	delete globalThis.addEventListener;
+	await sourceOf(Source, 1);
+	woken.online({type: "online"});
+	await sourceOf(Source, 2);
+	one.stop();
+});
+
 test("silence beyond the heartbeats is the end of a connection", async () => {
 	const {Source, options} = fakes();
 	const one = new Sluice("", {...options, stale: 30}).subscribe("/x");
@@ -229,6 +339,165 @@ test("once", async () => {
 	assert.equal((await sluice.once("job", 7, {timeout: 500})).status, 200);
 	assert.equal(asked[0].url, "/events/wait/job/7?timeout=500");
 	await assert.rejects(sluice.once("job", 7), {status: 504});
+});
+
+// -- a list -------------------------------------------------------------------------------------------
+
+/** A list, its table and what it was told to show. */
+function lists(t, more = {}) {
+	const {Source, options} = fakes();
+	const it = {Source, table: new Map(), shown: [], changes: [], loads: [], gates: []};
+	const load = async ({reason, signal}) => {
+		it.loads.push(reason);
+		const rows = [...it.table.values()];
+		if (it.slow) await new Promise(resolve => it.gates.push(resolve));
+		if (it.fails?.shift()) throw new Error("the database is away");
+		assert.equal(typeof signal.aborted, "boolean");
+		return rows;
+	};
+	const apply = (rows, changes) => {
+		it.shown = rows.map(({id, version}) => `${id}:${version}`);
+		it.changes.push(changes && changes.map(({key, row}) => [key, row?.version ?? null]));
+	};
+	it.put = (id, version, row = {}) => it.table.set(id, {id, version, ...row});
+	it.event = (source, row, id = "", type = "message") => source.emit(type, row, id);
+	it.list = new Sluice("", options).sync("/rows/{who}", {params: {who: 1}, load, apply, key: row => row.id, version: row => row.version, ...more});
+	t.after(() => it.list.stop());
+	return it;
+}
+
+test("a list is loaded once the stream is open, and what came meanwhile is applied behind it", async t => {
+	const it = lists(t);
+	it.put(1, 1);
+	it.put(2, 5);
+	it.slow = true;
+	const source = await sourceOf(it.Source, 1);
+	assert.equal(source.url, "/rows/1");
+	await settle();
+	assert.deepEqual(it.loads, [], "not before: what is published then would be missed");
+	source.opened("1-0");
+	await until(() => it.gates.length, "it reads");
+	it.event(source, {id: 1, version: 2});
+	it.event(source, {id: 2, version: 4});
+	it.event(source, {id: 3, version: 1});
+	assert.deepEqual(it.shown, []);
+	it.gates[0]();
+	await until(() => it.shown.length, "it is shown");
+	assert.deepEqual(it.shown, ["1:2", "2:5", "3:1"]);
+	it.event(source, {id: 2, version: 4});
+	assert.equal(it.changes.length, 1, "what is older is left out");
+	it.event(source, {id: 2, version: 6});
+	assert.deepEqual(it.changes, [null, [[2, 6]]]);
+	assert.deepEqual(it.list.rows.map(row => row.version), [2, 6, 1]);
+});
+
+test("what was deleted stays so, also when an older event or an older table says otherwise", async t => {
+	const it = lists(t);
+	it.put(7, 4);
+	const source = await sourceOf(it.Source, 1);
+	source.opened();
+	await until(() => it.shown.length, "it is shown");
+	it.event(source, {id: 7, version: 5, deleted: true});
+	it.event(source, {id: 8, version: 1, deleted: true});
+	it.event(source, {id: 7, version: 4});
+	assert.deepEqual(it.shown, []);
+	source.emit("stream-reset", {reason: "trimmed"});
+	await until(() => it.changes.at(-1) === null, "it is loaded again");
+	assert.deepEqual([it.shown, it.loads], [[], ["open", "trimmed"]]);
+	it.event(source, {id: 7, version: 6});
+	assert.deepEqual(it.shown, ["7:6"]);
+});
+
+test("a reset loads again, and the newest of several counts", async t => {
+	const it = lists(t);
+	it.put(1, 1);
+	it.put(2, 1);
+	const source = await sourceOf(it.Source, 1);
+	source.opened();
+	await until(() => it.shown.length, "it is shown");
+	it.event(source, {id: 1, version: 9});
+	it.slow = true;
+	source.emit("stream-reset", {reason: "redis"});
+	await until(() => it.gates.length === 1, "it reads");
+	it.table.delete(2);
+	it.put(3, 1);
+	source.emit("stream-reset", {reason: "slow"});
+	await until(() => it.gates.length === 2, "it reads again");
+	it.gates[1]();
+	await until(() => it.shown.length === 2, "it is shown");
+	it.gates[0]();
+	await settle();
+	assert.deepEqual(it.shown, ["1:9", "3:1"], "ours is newer than a table that was read late");
+	source.fail();
+	(await sourceOf(it.Source, 2)).emit("stream-open", {resumed: true, from: "1-0"});
+	await settle();
+	assert.equal(it.loads.length, 3, "who has resumed has missed nothing");
+	it.Source.all[1].fail();
+	(await sourceOf(it.Source, 3)).opened();
+	await until(() => it.loads.length === 4, "who has not may have");
+	it.gates[2]();
+});
+
+test("a load that fails is tried again, and what comes meanwhile is held", async t => {
+	const failures = [], it = lists(t, {failed: error => failures.push(error.message)});
+	it.put(1, 1);
+	it.fails = [true, true];
+	const source = await sourceOf(it.Source, 1);
+	source.opened();
+	await until(() => it.loads.length, "it reads");
+	it.event(source, {id: 2, version: 1});
+	await until(() => it.shown.length, "it is shown");
+	assert.deepEqual([it.shown, failures.length], [["1:1", "2:1"], 2]);
+});
+
+test("while the stream cannot be opened the table is shown", async t => {
+	const it = lists(t, {patience: 10});
+	it.put(1, 1);
+	const source = await sourceOf(it.Source, 1);
+	await until(() => it.shown.length, "it is shown");
+	it.put(1, 2);
+	source.opened();
+	await until(() => it.shown[0] === "1:2", "it is loaded again");
+	assert.deepEqual(it.loads, ["late", "open"]);
+});
+
+test("which version is older", () => {
+	for (const [a, b, older] of [[1, 2, true], [2, 1, false], [1, 1, false], ["9", "10", true], ["10", "9", false],
+		["9007199254740993", "9007199254740992", false], ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", true], ["9", 10, true],
+		[new Date(1), new Date(2), true], [5n, 6, true], [undefined, 1, false], [1, undefined, false], [null, 1, false]]) {
+		assert.equal(isOlder(a, b), older, `${a} and ${b}`);
+	}
+});
+
+test("a thousand lists and a table that changes: each ends equal to it", async t => {
+	let seed = 7;
+	const dice = n => (seed = seed * 16807 % 2147483647) % n;
+	const it = lists(t);
+	it.slow = true;
+	for (let version = 1, round = 0; round < 1000; round++) {
+		const source = await sourceOf(it.Source, round + 1);
+		const change = () => {
+			const id = dice(20), isGone = dice(4) === 0, row = {id, version: version++, deleted: isGone};
+			if (isGone) it.table.delete(id);
+			else it.table.set(id, row);
+			return row;
+		};
+		change(); // before it is open: nobody hears of it
+		source.opened();
+		const said = [];
+		await null;
+		for (let i = dice(5); i > 0; i--) it.event(source, change());
+		it.gates.splice(0).forEach(open => open());
+		await until(() => it.changes.length > round, "it is shown");
+		for (let i = dice(5); i > 0; i--) {
+			said.push(change());
+			it.event(source, said.at(-1));
+		}
+		for (const {id, version} of said) it.event(source, {id, version: version - 1}); // stragglers
+		assert.deepEqual(it.list.rows.map(row => `${row.id}:${row.version}`).sort(), [...it.table.values()].map(row => `${row.id}:${row.version}`).sort(), `round ${round}`);
+		it.changes.length = round + 1;
+		source.fail();
+	}
 });
 
 const wanted = source => JSON.parse(new URL(source.url, "http://x").searchParams.get("s"));
@@ -386,10 +655,6 @@ function keysOf(source, asked, secret) {
 	return keys;
 }
 
-const until = async (condition, what) => {
-	for (const end = Date.now() + 2000; !condition(); await new Promise(resolve => setTimeout(resolve, 2))) assert.ok(Date.now() < end, what);
-};
-
 test("all tabs have one connection, and each its own subscription on it", async t => {
 	const {Source, asked, all} = await tabs(t, 3);
 	const source = await sourceOf(Source, 1);
@@ -428,23 +693,64 @@ test("the next tab goes on where each tab stood", async t => {
 });
 
 test("a leader that is silent loses its place, and becomes one of them", async t => {
-	const {Source, asked, all} = await tabs(t, 2, {stale: 60});
+	const {Source, asked, all} = await tabs(t, 2, {sign: 30});
 	const source = await sourceOf(Source, 1);
 	source.opened();
 	source.emit("mux-open", {connection: "s1"});
 	await until(() => keysOf(source, asked, "s1").size === 2, "two subscriptions");
 	const leader = all[0].sluice.options.muxed, {say} = leader;
+	const {channel} = leader, queued = [], hear = channel.onmessage;
 	leader.say = () => {}; // frozen
+	channel.onmessage = ({data}) => queued.push({data});
 	source.close = () => {};
-	clearInterval(leader.connection.ticker);
 	const next = await sourceOf(Source, 2);
 	leader.say = say;
+	channel.onmessage = hear;
+	queued.forEach(hear);
 	next.opened();
 	next.emit("mux-open", {connection: "s2"});
 	const beat = setInterval(() => next.emit("keep-alive"), 10);
 	t.after(() => clearInterval(beat));
 	await until(() => keysOf(next, asked, "s2").size === 2, "both on the new one");
 	assert.equal(leader.connection, null);
+	const before = all[1].sluice.options.muxed.leader;
+	all[1].sluice.options.muxed.hear({tab: leader.tab, leads: 1, frame: ["x"]});
+	assert.equal(all[1].sluice.options.muxed.leader, before, "what a leader of before still says counts for nothing");
+});
+
+test("a leader that answers keeps its place, however slow its timers are", async t => {
+	const {Source, asked, all} = await tabs(t, 2, {sign: 30});
+	const source = await sourceOf(Source, 1);
+	source.opened();
+	source.emit("mux-open", {connection: "s1"});
+	await until(() => keysOf(source, asked, "s1").size === 2, "two subscriptions");
+	const leader = all[0].sluice.options.muxed, {askedAt} = all[1].sluice.options.muxed;
+	clearInterval(leader.ticker);
+	await until(() => all[1].sluice.options.muxed.askedAt > askedAt + 150, "it is asked again and again");
+	assert.equal(Source.all.length, 1);
+	assert.ok(leader.connection);
+});
+
+test("a lost connection is told in every tab, and one that is refused is tried by the next", async t => {
+	const {Source, asked, all} = await tabs(t, 2, {});
+	const said = [];
+	all.forEach(({one}, i) => {
+		one.lost = status => said.push([i, "lost", status]);
+		one.error = error => said.push([i, "error", error.status]);
+	});
+	const source = await sourceOf(Source, 1);
+	source.opened();
+	source.emit("mux-open", {connection: "s1"});
+	await until(() => keysOf(source, asked, "s1").size === 2, "two subscriptions");
+	source.fail();
+	await until(() => said.length === 2, "both know that it is lost");
+	const next = await sourceOf(Source, 2);
+	next.opened();
+	for (const {sluice} of all) sluice.options.fetch = async () => ({status: 403});
+	next.fail(2);
+	(await sourceOf(Source, 3)).fail(2);
+	await until(() => said.length === 4, "both know that it is refused");
+	assert.deepEqual(said.sort(), [[0, "error", 403], [0, "lost", undefined], [1, "error", 403], [1, "lost", undefined]]);
 });
 
 test("a tab that was frozen is dropped, and asks anew from where it stands", async t => {

@@ -107,6 +107,70 @@ def test_eight_tabs_have_one_connection(browser, demo):
     browser.switch_to.window(tabs[1])
 
 
+def test_another_tab_takes_over_from_one_that_is_frozen(browser, demo):
+    tabs = []
+    for i in range(3):
+        if i:
+            browser.switch_to.new_window("tab")
+        blank(browser, demo)
+        subscribe(browser, "frozen", "/chat/")
+        tabs.append(browser.current_window_handle)
+    record(demo, "chat:frozen", "1")
+    wait_for(lambda: got(browser) == ["1"], "the first to be there")
+    browser.switch_to.window(tabs[0])
+    browser.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "frozen"})
+    froze_at = time.monotonic()
+    browser.switch_to.window(tabs[2])
+    record(demo, "chat:frozen", "2")
+    wait_for(lambda: got(browser) == ["1", "2"], "the next to be there", 10)
+    assert time.monotonic() - froze_at < 10
+    browser.switch_to.window(tabs[0])
+    browser.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "active"})
+    record(demo, "chat:frozen", "3")
+    for tab in tabs:
+        browser.switch_to.window(tab)
+        wait_for(lambda: got(browser) == ["1", "2", "3"], "each once, in order")
+    wait_for(lambda: status(demo)["connections"] == 2, "one connection, and that of the question")
+    for tab in tabs[:0:-1]:
+        browser.switch_to.window(tab)
+        browser.close()
+    browser.switch_to.window(tabs[0])
+
+
+def test_in_a_web_worker(browser, demo):
+    """There is no document and no localStorage, but `online` comes there, too."""
+    browser.get(demo.url + "events/health")  # the demo's own pages may start no worker
+    assert browser.execute_async_script("""
+        const done = arguments[arguments.length - 1];
+        window.got = [];
+        const code = `
+            import {Sluice} from "${location.origin}/sluice.js";
+            const one = new Sluice("${location.origin}/events", {mux: "/mux"}).subscribe("/watch/worker", {}, {load: true});
+            const two = new Sluice("${location.origin}/events").subscribe("/watch/worker");
+            for (const each of [one, two]) {
+                each.listen(m => postMessage(m.data));
+                each.lost = () => postMessage("lost");
+            }
+            onmessage = () => dispatchEvent(new Event("online"));
+            await Promise.all([one.ready, two.ready]);
+            postMessage("ready");
+        `;
+        window.worker = new Worker(URL.createObjectURL(new Blob([code], {type: "text/javascript"})), {type: "module"});
+        worker.onmessage = ({data}) => data === "ready" ? done(data) : got.push(data);
+        worker.onerror = error => { got.push(error.message); done(error.message); };
+    """) == "ready"
+    demo.publish("demo:worker", "1")
+    wait_for(lambda: got(browser) == ["1", "1"], "the event, twice")
+    browser.execute_script("worker.postMessage('online')")
+
+    def sees():
+        demo.publish("demo:worker", "2")
+        return got(browser)[2:].count("2") >= 2
+    wait_for(sees, "events again")
+    assert set(got(browser)) == {"1", "2"}, "no error, nothing lost"
+    browser.execute_script("worker.terminate()")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_back_after_a_worker_has_ended(browser, demo, number):
     blank(browser, demo)
