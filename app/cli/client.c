@@ -206,7 +206,8 @@ head_field(const char *head, const char *end, const char *name, size_t *len)
 	return NULL;
 }
 
-/* Once the head is whole: its status, and it is taken off client->text. Returns 0, -EPROTO. */
+/* Once the head is whole: its status, and it is taken off client->text. Returns 0, -EPROTO;
+ * -ENOTSUP for a stream that is not wanted. */
 static int
 take_head(struct client *client)
 {
@@ -221,6 +222,10 @@ take_head(struct client *client)
 		snprintf(client->reason, sizeof(client->reason), "%.*s", (int)len, field);
 		client->status = (int)strtol(client->reason, NULL, 10);
 	}
+	field = head_field(client->text.p, end + 2, "Content-Type: ", &len);
+	if (client->refuses_streams && field != NULL &&
+	    strncmp(field, "text/event-stream", 17) == 0)
+		return -ENOTSUP;
 	buf_consume(&client->text, (size_t)(end + 4 - client->text.p));
 	return 0;
 }
@@ -323,6 +328,8 @@ print_error(const struct client *client, int rc)
 {
 	fprintf(stderr, "sluice %s: %s\n", client->name,
 		rc == -EPIPE      ? "the server has closed the connection"
+		: rc == -ENOTSUP  ? "the path is a stream's: \"sluice tail\" prints it, ?mode=poll "
+				    "asks for one message"
 		: rc == -EPROTO   ? "what the server says is no FastCGI answer"
 		: rc == -EMSGSIZE ? "the request or an event is too large"
 				  : strerror(-rc));

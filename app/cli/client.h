@@ -15,6 +15,7 @@ struct client {
 	const char *name; /* of the subcommand, for what is told on stderr */
 	const char *accept;
 	const char *authorization; /* a header's value; NULL: none */
+	bool refuses_streams;      /* that would go on for ever */
 	/* More of the body of a 200 stands in text; what is dealt with is for it to consume. NULL:
 	 * none is dealt with before the end. */
 	void (*on_body)(struct client *client);

@@ -39,6 +39,7 @@ cmd_wait(int argc, char **argv)
 	status = 1;
 	client_init(&client, "wait");
 	client.accept = "application/json";
+	client.refuses_streams = true;
 	if (opt.timeout == NULL)
 		path = strdup(argv[optind]);
 	else if (asprintf(&path, "%s%stimeout=%s", argv[optind],

@@ -10,13 +10,12 @@
 #include "redis/group.h"
 
 enum {
-	ASK_MAX = 256,  /* entries that are asked for at once */
-	ACK_MAX = 256,  /* and acknowledged */
-	CLAIM_MAX = 64, /* and claimed */
+	ASK_MAX = 256,       /* entries that are asked for at once */
+	ACK_MAX = 256,       /* and acknowledged */
+	CLAIM_MAX = 64,      /* and claimed */
+	SWEEP_MIN_MS = 5000, /* a consumer has asked for nothing for so long at least */
 	LOG_PAUSE_MS = 60000
 };
-
-#define CONSUMER_FORGOTTEN_MS "3600000"
 
 static uint64_t
 now_ms(const struct queue *q)
@@ -236,6 +235,46 @@ create(struct queue *q)
 	q->is_creating = send_command(q, on_created, 6, argv);
 }
 
+/* Consumers */
+
+/* By then what a killed worker had was claimed long ago. */
+static uint64_t
+forgotten_ms(const struct queue *q)
+{
+	uint64_t ms = 4 * (uint64_t)queue_settings(q)->claim_after_ms;
+
+	return ms < SWEEP_MIN_MS ? SWEEP_MIN_MS : ms;
+}
+
+static bool
+tell_gone(struct queue *q, const char *consumer, command_fn fn)
+{
+	char idle[24];
+	const char *argv[] = {"EVAL", GROUP_LEAVE_SCRIPT, "1", q->key, q->group.p, consumer, idle};
+
+	snprintf(idle, sizeof(idle), "%llu", (unsigned long long)forgotten_ms(q));
+	return send_command(q, fn, 7, argv);
+}
+
+static void
+on_swept(void *arg, const redisReply *reply)
+{
+	struct queue *q = arg;
+
+	if (is_answered(q, &q->is_sweeping))
+		log_error(q, reply);
+}
+
+/* Of those who were killed nobody else takes leave. */
+static void
+sweep(struct queue *q)
+{
+	if (q->is_sweeping || now_ms(q) < q->sweep_at_ms)
+		return;
+	q->sweep_at_ms = now_ms(q) + forgotten_ms(q);
+	q->is_sweeping = tell_gone(q, "", on_swept);
+}
+
 void
 queue_go_on(struct queue *q)
 {
@@ -245,6 +284,7 @@ queue_go_on(struct queue *q)
 	}
 	queue_acknowledge(q);
 	claim(q);
+	sweep(q);
 	if (!q->is_asking)
 		ask(q);
 }
@@ -284,9 +324,6 @@ acknowledge_rest(struct queue *q)
 void
 queue_leave(struct queue *q)
 {
-	const char *argv[] = {"EVAL",      GROUP_LEAVE_SCRIPT,   "1", q->key, q->group.p,
-			      q->consumer, CONSUMER_FORGOTTEN_MS};
-
 	acknowledge_rest(q);
-	send_command(q, on_left, 7, argv);
+	(void)tell_gone(q, q->consumer, on_left);
 }

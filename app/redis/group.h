@@ -61,8 +61,9 @@ struct redisReply;
 	"return n"
 
 /*
- * The consumer ARGV[2] leaves, unless entries are still its own; and so do those that have done
- * nothing for ARGV[3] milliseconds: of workers that were killed.
+ * The consumer ARGV[2], which may be empty, leaves, unless entries are still its own; and so do
+ * those that have asked for nothing for ARGV[3] milliseconds: of workers that were killed. One that
+ * lives comes back into the group by asking.
  */
 #define GROUP_LEAVE_SCRIPT \
 	"for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do\n" \

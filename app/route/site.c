@@ -167,17 +167,26 @@ check_channels(struct site *site, struct subscriber *sub, const struct template_
 	return authorising_check_channels(site, sub, lists, key);
 }
 
-/* The parameters of the path, and those on which the feed depends. As site_check_param(). */
+/*
+ * The parameters of the path, those that the handler asks for, of which none need be there, and
+ * those on which the feed depends. As site_check_param().
+ */
 int
 site_read_key(struct site *site, struct subscriber *sub, struct template_value *key)
 {
 	const struct request *req = &site->request;
-	const char *name;
+	const char *const *asked = req->route->handler->params;
+	const char *name, *value;
 	size_t n;
 	int status;
 
 	for (n = 0; (name = path_param(req->route->path, n)) != NULL; n++) {
 		if ((status = site_check_param(site, sub, name, req->values[n])) != 0)
+			return status;
+	}
+	for (n = 0; asked != NULL && asked[n] != NULL; n++) {
+		value = request_raw_param(req, asked[n]);
+		if (value != NULL && (status = site_check_param(site, sub, asked[n], value)) != 0)
 			return status;
 	}
 	for (n = 0; (name = route_key_param(req->route, n)) != NULL && n < KEY_PARAMS_MAX; n++) {

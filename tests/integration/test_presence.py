@@ -89,7 +89,12 @@ def test_guests(sluice):
 
 
 def test_a_name_keeps_its_rule(sluice):
-    stream, list = enter(sluice, "/here/rule?name=%22%3C")
+    for path in ("/here/rule?name=%22%3C", "/here/rule?name=", "/here/rule?name=%22%3C&mode=poll"):
+        with sluice.get(path) as response:
+            assert response.status == 400 and "name must match [A-Za-z ]+" in response.json()["detail"]
+    with sluice.get("/here/rule?name=%22%3C", headers=bearer("zoe", channels=["who:rule"])) as response:
+        assert response.status == 400, "whoever it is"
+    stream, list = enter(sluice, "/here/rule")
     with stream:
         assert list == {"count": 1, "users": []}, "it is no name"
 

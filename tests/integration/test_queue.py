@@ -1,6 +1,8 @@
 """handler = queue: each entry goes to one subscriber of the consumer group."""
 
 import json
+import os
+import signal
 import time
 
 import pytest
@@ -350,3 +352,27 @@ def test_a_script_that_ends_and_says_nothing(launch, redis):
         event = stream.next_event()
         assert (event.type, json.loads(event.data)) == ("stream-done", {"reason": "until"})
     wait_for(lambda: pending(redis, "q:stop") == 0, "both were had")
+
+
+def test_a_killed_worker_leaves_no_consumer_for_ever(launch, redis):
+    """Whoever follows the queue next sees to it, once what it had is another's."""
+    sluice = launch({"k": {**CLIENT, "path": "/k", "streams": "q:killed", "claim_after": "100ms"}})
+    client = redis.client()
+
+    def consumers():
+        return {c["name"] for c in client.xinfo_consumers("q:killed", "workers")}
+    doomed = sluice.open("/k")
+    add(redis, "q:killed", 1)
+    doomed.next_message()
+    killed, worker = consumers(), sluice.worker()
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: sluice.workers() not in ([], [worker]), "another worker is there")
+    with sluice.open("/k") as s:
+        event = s.next_message(10)
+        assert event.data == "1"
+        ack(sluice, "/k", event.last_event_id)
+        wait_for(lambda: not consumers() & killed, "its consumer to be gone", 30)
+        add(redis, "q:killed", 2)
+        while s.next_message(10).data != "2":
+            pass
+    doomed.close()

@@ -222,6 +222,8 @@ def test_from_a_script(sluice, redis):
     result = sluice.run("wait", "-c", sluice.config, "--timeout", "x", "/wait/cli/3")
     assert result.returncode == 1 and "400" in result.err
     assert sluice.run("wait", "-c", sluice.config, "/nothing").returncode == 1
+    result = sluice.run("wait", "-c", sluice.config, "/plain")
+    assert (result.returncode, result.out) == (1, "") and "sluice tail" in result.err, "a stream has no end"
     assert sluice.run("wait", "-c", sluice.config).returncode == 2
 
 
