@@ -124,6 +124,12 @@ find_cookie(const struct request *req, const char *name, char value[COOKIE_MAX +
 
 /* Tokens */
 
+static bool
+is_name(const void *ctx, const char *name)
+{
+	return strcmp(ctx, name) == 0;
+}
+
 /* A parameter; of a subscription of a mux connection also that of the connection. */
 static const char *
 query_token(const struct request *req, const char *name)
@@ -134,7 +140,7 @@ query_token(const struct request *req, const char *name)
 	size_t len;
 
 	if (token != NULL || (text = request_carrier(req, &route, &len)) == NULL ||
-	    query_parse(&outer, text) < 0)
+	    query_parse(&outer, text, is_name, name) < 0)
 		return token;
 	return query_get(&outer, name);
 }

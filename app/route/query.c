@@ -26,64 +26,118 @@ query_decode(char *out, const char *p, size_t len, char plus)
 	return n >= 0 && query_is_clean(out, (size_t)n) ? n : -EINVAL;
 }
 
-/* One pair of len bytes, decoded to *to, which moves on behind it. */
-static int
-add_pair(struct query *q, const char *p, size_t len, char **to)
+/* What stands before, and behind, the first "=" of one pair. */
+struct pair {
+	const char *name, *value;
+	size_t name_len, value_len;
+};
+
+/* The next pair from *text on, which moves on behind it. false: there is none. */
+static bool
+next_pair(struct pair *pair, const char **text)
 {
-	const char *eq = memchr(p, '=', len), *name = *to;
-	size_t name_len = eq != NULL ? (size_t)(eq - p) : len;
+	size_t len = strcspn(*text, "&"), name_len = strcspn(*text, "&=");
+
+	if (**text == '\0')
+		return false;
+	pair->name = *text;
+	pair->name_len = name_len;
+	pair->value = *text + name_len + (name_len < len);
+	pair->value_len = len - name_len - (name_len < len);
+	*text += len + ((*text)[len] == '&');
+	return true;
+}
+
+/* A name that is longer, or malformed, is nobody's. "&&" and "=x" name nothing. */
+static bool
+decode_name(char name[QUERY_NAME_MAX + 1], const struct pair *pair)
+{
+	return pair->name_len > 0 && pair->name_len <= QUERY_NAME_MAX &&
+	       query_decode(name, pair->name, pair->name_len, ' ') > 0;
+}
+
+static size_t
+find(const struct query *q, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < q->n && strcmp(q->pairs[i].name, name) != 0; i++)
+		;
+	return i;
+}
+
+static int
+add_pair(struct query *q, const char *name, const struct pair *pair)
+{
+	size_t len = strlen(name) + 1, i = find(q, name);
+	char *to = q->bytes + q->used;
 	int n;
 
-	if (name_len == 0)
-		return 0; /* "&&" and "=x" name nothing */
-	if (q->n == QUERY_PAIRS_MAX)
-		return -E2BIG;
-	if ((n = query_decode(*to, p, name_len, ' ')) < 0)
-		return n;
-	*to += n + 1;
-	if (query_get(q, name) != NULL)
+	if (i < q->n) {
+		q->pairs[i].value = NULL;
 		return -EINVAL; /* libraries disagree about which of two counts */
-	q->pairs[q->n].name = name;
-	q->pairs[q->n].value = *to;
-	p += name_len + (eq != NULL);
-	if ((n = query_decode(*to, p, len - name_len - (eq != NULL), ' ')) < 0)
+	}
+	if (q->n == QUERY_PAIRS_MAX || sizeof(q->bytes) - q->used < len + pair->value_len + 1)
+		return -E2BIG;
+	if ((n = query_decode(to + len, pair->value, pair->value_len, ' ')) < 0)
 		return n;
-	*to += n + 1;
-	q->n++;
+	memcpy(to, name, len);
+	q->pairs[q->n].name = to;
+	q->pairs[q->n++].value = to + len;
+	q->used += len + (size_t)n + 1;
 	return 0;
 }
 
-/* "a=b" needs room for "a\0b\0", and a "=" or "&" less for the last pair without either. */
-int
-query_parse(struct query *q, const char *text)
+/* Those that are named, or the others. */
+static int
+add_pairs(struct query *q, const char *text, query_name_fn is_named, const void *ctx, bool wanted)
 {
-	char *to = q->bytes;
+	char name[QUERY_NAME_MAX + 1];
+	struct pair pair;
 	int rc;
 
-	q->n = 0;
-	if (strlen(text) > QUERY_LEN_MAX - 2)
-		return -E2BIG;
-	while (*text != '\0') {
-		size_t len = strcspn(text, "&");
-
-		/* A pair without "=" takes one byte more than it has. */
-		if ((size_t)(q->bytes + sizeof(q->bytes) - to) < len + 2)
-			return -E2BIG;
-		if ((rc = add_pair(q, text, len, &to)) < 0)
+	while (next_pair(&pair, &text)) {
+		if (!decode_name(name, &pair) || is_named(ctx, name) != wanted)
+			continue;
+		if ((rc = add_pair(q, name, &pair)) < 0 && wanted)
 			return rc;
-		text += len + (text[len] == '&');
 	}
 	return 0;
+}
+
+/* First those that count: what finds no room behind them is no loss. */
+int
+query_parse(struct query *q, const char *text, query_name_fn is_named, const void *ctx)
+{
+	int rc;
+
+	q->n = q->used = 0;
+	if ((rc = add_pairs(q, text, is_named, ctx, true)) < 0)
+		return rc;
+	return add_pairs(q, text, is_named, ctx, false);
+}
+
+bool
+query_find_last(const char *text, query_name_fn is_named, const void *ctx, const char **value,
+		size_t *len)
+{
+	char name[QUERY_NAME_MAX + 1];
+	struct pair pair;
+
+	*value = NULL;
+	while (next_pair(&pair, &text)) {
+		if (pair.value_len == 0 || !decode_name(name, &pair) || !is_named(ctx, name))
+			continue;
+		*value = pair.value;
+		*len = pair.value_len;
+	}
+	return *value != NULL;
 }
 
 const char *
 query_get(const struct query *q, const char *name)
 {
-	size_t i;
+	size_t i = find(q, name);
 
-	for (i = 0; i < q->n; i++) {
-		if (strcmp(q->pairs[i].name, name) == 0)
-			return q->pairs[i].value;
-	}
-	return NULL;
+	return i < q->n ? q->pairs[i].value : NULL;
 }

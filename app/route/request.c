@@ -1,8 +1,12 @@
 #include "route/request.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/percent.h"
 
 static const char *
 var(const struct request *req, const char *name)
@@ -119,41 +123,86 @@ read_path(struct request *req, const char *base, const char **why)
 	return split_path(req, uri + base_len, len - base_len, is_raw, why);
 }
 
+/* The last event ID */
+
 static bool
-is_printable(const char *p)
+is_last_id_name(const void *ctx, const char *name)
 {
-	for (; *p != '\0'; p++) {
-		if (*p < 0x20 || *p > 0x7e)
-			return false;
+	static const char *const names[] = {"last_event_id", "lastEventId", "lastEventID",
+					    "Last-Event-ID"};
+
+	(void)ctx;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
 	}
-	return true;
+	return false;
+}
+
+/* Of one that is longer than any of ours the end is kept, by which it may say that it is over. */
+static void
+keep_last_id(struct request *req, const char *id, size_t len)
+{
+	size_t skip = len > REQUEST_ID_MAX ? len - REQUEST_ID_MAX : 0;
+
+	memcpy(req->id, id + skip, len - skip);
+	req->id[len - skip] = '\0';
+	req->last_event_id = req->id;
+}
+
+/* Two headers arrive joined by a comma and a space: the last that is not empty counts. */
+static bool
+find_in_header(const char *header, const char **id, size_t *len)
+{
+	*len = 0;
+	while (header != NULL && *header != '\0') {
+		const char *joint = strstr(header, ", ");
+		const char *end = joint != NULL ? joint : header + strlen(header);
+
+		if (end > header) {
+			*id = header;
+			*len = (size_t)(end - header);
+		}
+		header = joint != NULL ? joint + 2 : NULL;
+	}
+	return *len > 0;
 }
 
 /*
- * The header, which EventSource sends by itself; else a parameter, for a client that cannot set it.
- * Two headers arrive joined by a comma and a space from some servers: that is no id either.
+ * What a parameter says is taken as it stands if it cannot be decoded: whatever a client says, it
+ * is an ID, though none that we know.
  */
-static int
-read_last_event_id(struct request *req, const char **why)
+static void
+keep_param(struct request *req, const char *text, size_t len)
 {
-	const char *id = var(req, "HTTP_LAST_EVENT_ID");
+	char *decoded = malloc(len + 1);
+	int n = decoded != NULL ? percent_decode(decoded, text, len, ' ') : -ENOMEM;
 
-	if (id == NULL && (id = query_get(&req->query, "last_event_id")) == NULL)
-		id = query_get(&req->query, "lastEventId");
-	if (id == NULL || *id == '\0')
-		return 0;
-	if (strlen(id) > REQUEST_PATH_MAX / 2 || !is_printable(id) || strchr(id, ' ') != NULL) {
-		*why = "The last event ID is no ID that this server sends.";
-		return HTTP_BAD_REQUEST;
-	}
-	req->last_event_id = id;
-	return 0;
+	if (n > 0 && strlen(decoded) == (size_t)n)
+		keep_last_id(req, decoded, (size_t)n);
+	else
+		keep_last_id(req, text, len);
+	free(decoded);
+}
+
+/* The header, which EventSource sends by itself; else a parameter, for a client that cannot set it.
+ */
+static void
+read_last_event_id(struct request *req)
+{
+	const char *header = var(req, "HTTP_LAST_EVENT_ID"), *query = var(req, "QUERY_STRING"), *id;
+	size_t len;
+
+	if (find_in_header(header, &id, &len))
+		keep_last_id(req, id, len);
+	else if (query != NULL && query_find_last(query, is_last_id_name, NULL, &id, &len))
+		keep_param(req, id, len);
 }
 
 int
 request_read(struct request *req, const struct params *vars, const char *base, const char **why)
 {
-	const char *method, *query;
+	const char *method;
 	int status;
 
 	req->vars = vars;
@@ -168,11 +217,54 @@ request_read(struct request *req, const struct params *vars, const char *base, c
 	req->method = method_of(method);
 	if ((status = read_path(req, base, why)) != 0)
 		return status;
-	if ((query = var(req, "QUERY_STRING")) != NULL && query_parse(&req->query, query) < 0) {
-		*why = "The query is malformed, too long, or names a parameter twice.";
-		return HTTP_BAD_REQUEST;
+	read_last_event_id(req);
+	return 0;
+}
+
+/* The query */
+
+struct counting {
+	const struct route *route;
+	const char *token; /* what a token's parameter is called; NULL: nothing */
+};
+
+static bool
+is_in(const char *const *names, const char *name)
+{
+	for (; *names != NULL; names++) {
+		if (strcmp(*names, name) == 0)
+			return true;
 	}
-	return read_last_event_id(req, why);
+	return false;
+}
+
+/* Does the parameter mean anything to the route? */
+static bool
+counts(const void *ctx, const char *name)
+{
+	static const char *const always[] = {"mode", "timeout",    "after", "s",
+					     "ack",  "connection", NULL};
+	static const char *const of_links[] = {"user", "expires", "signature", "may", NULL};
+	const struct counting *c = ctx;
+	const char *named;
+
+	if (is_in(always, name) || (c->token != NULL && strcmp(c->token, name) == 0) ||
+	    (route_takes(c->route, AUTH_SIGNED) && is_in(of_links, name)))
+		return true;
+	for (size_t n = 0; (named = route_named_param(c->route, n)) != NULL; n++) {
+		if (!identity_is_name(named) && strcmp(named, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+int
+request_read_query(struct request *req, const char *token)
+{
+	const struct counting c = {req->route, token};
+	const char *query = var(req, "QUERY_STRING");
+
+	return query == NULL ? 0 : query_parse(&req->query, query, counts, &c);
 }
 
 const char *

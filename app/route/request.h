@@ -15,14 +15,15 @@
 /* The variable of a request that is part of a mux connection: "ROUTE?QUERY", of that connection. */
 #define REQUEST_CARRIED "SLUICE_MUX"
 
-enum { REQUEST_PATH_MAX = 8192 };
+enum { REQUEST_PATH_MAX = 8192, REQUEST_ID_MAX = 1023 };
 
 enum method { METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_POST, METHOD_OTHER };
 
 struct request {
 	const struct params *vars;
 	enum method method;
-	const char *last_event_id;        /* NULL: none. Printable ASCII. */
+	const char *last_event_id; /* NULL: none. Any bytes; of a long one the end. */
+	char id[REQUEST_ID_MAX + 1];
 	struct segments path;             /* below the base */
 	char text[REQUEST_PATH_MAX + 1];  /* the path decoded, for request_path() */
 	char bytes[REQUEST_PATH_MAX + 1]; /* its segments */
@@ -44,6 +45,12 @@ struct request {
  */
 int
 request_read(struct request *req, const struct params *vars, const char *base, const char **why);
+
+/*
+ * request_read_query - once the route is known: the parameters that it names, and token, where a
+ * token may be (NULL: nowhere), may stand once each. Returns 0, or as query_parse().
+ */
+int request_read_query(struct request *req, const char *token);
 
 /* request_carrier - of a request that is part of a mux connection: that one's query, and the name
  * of its route with its length; NULL of any other. */

@@ -234,6 +234,22 @@ knows_users(const struct auth_list *list)
 	return false;
 }
 
+static bool
+takes(const struct auth_list *list, enum auth_kind kind)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->v[i] == kind)
+			return true;
+	}
+	return false;
+}
+
+bool
+route_takes(const struct route *rt, enum auth_kind kind)
+{
+	return takes(&rt->auth, kind) || takes(&rt->publish.auth, kind);
+}
+
 bool
 route_knows_users(const struct route *rt)
 {

@@ -108,6 +108,9 @@ bool route_is_same(const struct route *a, const struct route *b);
 /* route_add_param - to a list of names. Returns 0, -ENOMEM. */
 int route_add_param(char ***list, const char *name, size_t len);
 
+/* route_takes - does it take the credential, of who follows or of who publishes? */
+bool route_takes(const struct route *rt, enum auth_kind kind);
+
 /* route_knows_users - does any of its credentials prove who asks? */
 bool route_knows_users(const struct route *rt);
 

@@ -367,6 +367,10 @@ site_serve(void *ctx, struct subscriber *sub, const struct params *params, const
 	}
 	if (find_route(site) == NULL)
 		site_refuse(site, sub, HTTP_NOT_FOUND, "There is nothing at this path.");
+	else if (req->method != METHOD_OPTIONS &&
+		 request_read_query(req, site->auth != NULL ? site->auth->jwt_query : NULL) < 0)
+		site_refuse(site, sub, HTTP_BAD_REQUEST,
+			    "A parameter is malformed, too long, or there twice.");
 	else if (!carrying_may(site, sub))
 		return;
 	else if (req->method == METHOD_OPTIONS)
