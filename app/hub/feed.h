@@ -16,6 +16,7 @@
 #include <sluice/handler.h>
 
 #include "base/list.h"
+#include "base/logger.h"
 #include "base/map.h"
 #include "hub/fifo.h"
 #include "hub/log.h"
@@ -88,6 +89,7 @@ struct feed_class {
 	struct fifo openings;  /* subscribers that wait for Redis to confirm */
 	struct fifo windows;   /* of feeds' rates, by when they opened */
 	struct fifo batches;   /* of feeds, by when they began */
+	struct logger_pause log_refused; /* of events that may not be sent */
 	bool is_closing;
 	unsigned n_open_timers; /* until the class may be freed */
 	void (*on_closed)(struct feed_class *fc);

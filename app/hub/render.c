@@ -5,7 +5,10 @@
 
 #include "base/clock.h"
 #include "base/counters.h"
+#include "base/logger.h"
 #include "hub/private.h"
+
+enum { TOLD_MAX = 150, LOG_PAUSE_MS = 60000 };
 
 /* One message on its way. */
 struct way {
@@ -31,11 +34,30 @@ set_scope(struct way *way, struct message *msg)
 	scope->id_len = msg->id_len;
 }
 
+/* How much of a name is told in the log. */
 static int
-refuse_reserved(void)
+told_len(size_t len)
 {
-	counters_add(COUNTER_DROPPED_RESERVED, 1);
-	return -EINVAL;
+	return len < TOLD_MAX ? (int)len : TOLD_MAX;
+}
+
+/* An event that no message may be: its publisher knows nothing of it, so the operator is told. */
+static void
+refuse(struct way *way, const struct event *ev, const char *why)
+{
+	struct feed_class *fc = way->feed->class;
+	bool is_ours = event_is_reserved(ev->type, ev->type_len) ||
+		       (ev->id != NULL && event_is_end_id(ev->id, ev->id_len));
+
+	counters_add(is_ours ? COUNTER_DROPPED_RESERVED : COUNTER_DROPPED_INVALID, 1);
+	way->outcome.has_failed = true;
+	if (logger_may(&fc->log_refused, uv_now(fc->hub->loop), LOG_PAUSE_MS))
+		logger_warn(
+		    "[route %s] an event is not sent: %s (name \"%.*s\", id \"%.*s\"; %u more "
+		    "since the last report)",
+		    fc->settings->stages.route, why, told_len(ev->type_len),
+		    ev->type_len > 0 ? ev->type : "", told_len(ev->id_len),
+		    ev->id_len > 0 ? ev->id : "", fc->log_refused.n_reported);
 }
 
 static int
@@ -75,7 +97,7 @@ set_type(struct way *way, struct event *ev)
 		ev->type = msg->arrived->event;
 		ev->type_len = strlen(ev->type);
 	}
-	return event_is_reserved(ev->type, ev->type_len) ? refuse_reserved() : 0;
+	return 0;
 }
 
 /* The place in the route's streams, or what the section makes. As set_type(). */
@@ -101,22 +123,21 @@ set_id(struct way *way, struct event *ev)
 		return rc;
 	ev->id = id->p;
 	ev->id_len = id->len;
-	return event_is_end_id(ev->id, ev->id_len) ? refuse_reserved() : 0;
+	return 0;
 }
 
 /* An event that cannot be sent is a result that nobody has: the message has failed. */
 static void
 put_event(struct way *way, struct event *ev, bool is_last)
 {
-	int rc;
+	const char *why;
 
 	if (set_type(way, ev) < 0 || set_id(way, ev) < 0) {
 		way->outcome.has_failed = true;
 		return;
 	}
-	if ((rc = event_check(ev)) < 0) {
-		feed_count_drop(rc); /* now: in a batch it would take the others with it */
-		way->outcome.has_failed = true;
+	if ((why = event_fault(ev)) != NULL) {
+		refuse(way, ev, why); /* now: in a batch it would take the others with it */
 		return;
 	}
 	counters_add(COUNTER_RENDERED, 1);

@@ -126,23 +126,43 @@ least_len(const struct event *ev)
 	return len;
 }
 
-int
-event_check(const struct event *ev)
+static const char *
+type_fault(const char *type, size_t len)
+{
+	if (len > EVENT_TYPE_MAX)
+		return "its name is longer than 128 bytes";
+	if (len > 0 && !is_name_ok(type, len, EVENT_TYPE_MAX))
+		return "its name holds a line end or NUL, or is not UTF-8";
+	return event_is_reserved(type, len) ? "its name begins with \"stream-\"" : NULL;
+}
+
+static const char *
+id_fault(const char *id, size_t len)
 {
 	static const char unsafe[] = "\"():<>?@[\\]{}\x7f";
 	size_t i;
 
-	if (ev->type_len > 0 && !is_name_ok(ev->type, ev->type_len, EVENT_TYPE_MAX))
-		return -EINVAL;
-	if (ev->id == NULL)
-		return 0;
-	if (ev->id_len == 0 || !is_name_ok(ev->id, ev->id_len, EVENT_ID_MAX))
-		return -EINVAL;
-	for (i = 0; i < ev->id_len; i++) {
-		if ((unsigned char)ev->id[i] < 0x20 || strchr(unsafe, ev->id[i]) != NULL)
-			return -EINVAL;
+	if (len == 0)
+		return "its id is empty";
+	if (len > EVENT_ID_MAX)
+		return "its id is longer than 128 bytes";
+	if (!is_name_ok(id, len, EVENT_ID_MAX))
+		return "its id holds a line end or NUL, or is not UTF-8";
+	if (event_is_end_id(id, len))
+		return "its id ends in \".end\"";
+	for (i = 0; i < len; i++) {
+		if ((unsigned char)id[i] < 0x20 || strchr(unsafe, id[i]) != NULL)
+			return "its id holds a control byte or one of \"():<>?@[\\]{}";
 	}
-	return 0;
+	return NULL;
+}
+
+const char *
+event_fault(const struct event *ev)
+{
+	const char *fault = type_fault(ev->type, ev->type_len);
+
+	return fault == NULL && ev->id != NULL ? id_fault(ev->id, ev->id_len) : fault;
 }
 
 int

@@ -37,11 +37,12 @@ enum { EVENT_ID_MAX = 128, EVENT_TYPE_MAX = 128 };
 int event_append(struct buf *b, const struct event *ev, size_t *n_replaced);
 
 /*
- * event_check - would event_append() take the names, and is the id one that a browser sends back
- * to another origin without asking first? Returns 0, -EINVAL.
+ * event_fault - why may no message have these names: event_append() would not take them, they are
+ * Sluice's own, or a browser would not send the id back to another origin without asking first?
+ * NULL: it may. Else a clause to say of the event, a constant.
  * Source: Fetch, 2.2.2 "CORS-unsafe request-header byte".
  */
-int event_check(const struct event *ev);
+const char *event_fault(const struct event *ev);
 
 /*
  * event_append_lines - "retry:" and "id:" without the blank line: they are the first lines of

@@ -160,6 +160,24 @@ def test_event_name_that_cannot_be_sent(sluice, redis, name):
         assert sluice.dropped() == before + 1
 
 
+def test_what_is_not_sent_is_told(launch, redis):
+    """Its publisher does not hear of it: the operator does, with the route, once a minute."""
+    routes = {n: {"path": f"/{n}", "channels": f"told:{n}", "id": "{.id}", "event": "{.e}"} for n in ("one", "two")}
+    sluice = launch(routes)
+    with sluice.open("/one") as one, sluice.open("/two") as two:
+        for id, e in ("urn:uuid:1", "a"), ("2026-11-28T10:00:00Z", "a"), ("1", "b" * 200), ("1.end", "a"), ("1", "stream-x"):
+            redis.publish("told:one", '{"id":"%s","e":"%s"}' % (id, e))
+        redis.publish("told:two", '{"id":"1","e":"stream-open"}')
+        for stream, name in (one, "one"), (two, "two"):
+            redis.publish(f"told:{name}", '{"id":"7","e":"fine"}')
+            assert stream.next_event().type == "fine"
+        assert (sluice.dropped("invalid"), sluice.dropped("reserved")) == (3, 3)
+    lines = [line for line in sluice.log().splitlines() if "is not sent" in line]
+    assert len(lines) == 2
+    assert "[route one]" in lines[0] and "urn:uuid:1" in lines[0] and "its id holds" in lines[0]
+    assert "[route two]" in lines[1] and 'begins with "stream-"' in lines[1]
+
+
 @pytest.mark.parametrize("channel", [b"name:a\nid: 9", b"name:a\rdata: x", b"name:a\0b", b"name:" + b"x" * 70_000])
 def test_channel_that_is_no_event_name(sluice, redis, channel):
     with sluice.open("/name") as stream:

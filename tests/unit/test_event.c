@@ -215,6 +215,45 @@ refused_names(void **state)
 	buf_fini(&b);
 }
 
+/* What a message may be called, and why not. */
+static void
+faults(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *type, *id, *fault; /* of the fault a part; NULL: there is none */
+	} all[] = {
+	    {"", NULL, NULL},
+	    {"order.paid", "1-0,2-0", NULL},
+	    {"stream", "0.end.", NULL},
+	    {"stream-", NULL, "its name begins with"},
+	    {"stream-open", "1", "its name begins with"},
+	    {"a\nb", NULL, "its name holds a line end"},
+	    {"", "", "its id is empty"},
+	    {"", "a\rb", "its id holds a line end"},
+	    {"", "\xE9", "not UTF-8"},
+	    {"", "x.end", "its id ends in"},
+	    {"", "urn:uuid:1", "its id holds a control byte or one of"},
+	    {"", "2026-11-28T10:00", "its id holds a control byte or one of"},
+	    {"", "a\tb", "its id holds a control byte or one of"},
+	    {"", "a\x7f", "its id holds a control byte or one of"},
+	    {"", "a b", NULL},
+	    {"", "\xC3\xA9", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct event ev = {.type = all[i].type,
+				   .type_len = strlen(all[i].type),
+				   .id = all[i].id,
+				   .id_len = all[i].id != NULL ? strlen(all[i].id) : 0};
+		const char *fault = event_fault(&ev);
+
+		print_message("%zu\n", i);
+		assert_int_equal(fault != NULL, all[i].fault != NULL);
+		assert_true(fault == NULL || strstr(fault, all[i].fault) != NULL);
+	}
+}
+
 static void
 name_lengths(void **state)
 {
@@ -234,6 +273,11 @@ name_lengths(void **state)
 		    event_append(&b, &(struct event){.type = longest, .type_len = len}, NULL),
 		    want);
 		assert_int_equal(event_append_id(&b, longest, len), want);
+		assert_int_equal(event_fault(&(struct event){.id = longest, .id_len = len}) != NULL,
+				 want < 0);
+		assert_int_equal(event_fault(&(struct event){.type = longest, .type_len = len}) !=
+				     NULL,
+				 want < 0);
 		assert_int_equal(b.len == 0, want < 0);
 		buf_fini(&b);
 	}
@@ -559,12 +603,19 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(data_lines),    cmocka_unit_test(fields),
-	    cmocka_unit_test(refused_names), cmocka_unit_test(name_lengths),
-	    cmocka_unit_test(other_frames),  cmocka_unit_test(frames_as_a_client_reads_them),
-	    cmocka_unit_test(boundaries),    cmocka_unit_test(reserved_names),
-	    cmocka_unit_test(allocations),   cmocka_unit_test(random_round_trips),
-	    cmocka_unit_test(every_byte),    cmocka_unit_test(large),
+	    cmocka_unit_test(data_lines),
+	    cmocka_unit_test(fields),
+	    cmocka_unit_test(refused_names),
+	    cmocka_unit_test(name_lengths),
+	    cmocka_unit_test(faults),
+	    cmocka_unit_test(other_frames),
+	    cmocka_unit_test(frames_as_a_client_reads_them),
+	    cmocka_unit_test(boundaries),
+	    cmocka_unit_test(reserved_names),
+	    cmocka_unit_test(allocations),
+	    cmocka_unit_test(random_round_trips),
+	    cmocka_unit_test(every_byte),
+	    cmocka_unit_test(large),
 	    cmocka_unit_test(many_lone_crs),
 	};
 
