@@ -16,13 +16,13 @@ on_lifetime_due(struct fifo *fifo, struct fifo_node *node)
 	subscriber_end(LIST_ENTRY(node, struct subscriber, life), END_LIFETIME);
 }
 
-/* What its feed sent while it was blocked is not silence. */
+/* What its feed sent while it was blocked is not silence, nor what it holds yet. */
 static void
 on_idle_due(struct fifo *fifo, struct fifo_node *node)
 {
 	struct subscriber *sub = LIST_ENTRY(node, struct subscriber, quiet);
 
-	if (sub->n_seen != sub->feed->n_events)
+	if (sub->n_seen != sub->feed->n_events || feed_holds(sub->feed))
 		fifo_add(fifo, node);
 	else
 		subscriber_end(sub, END_IDLE);

@@ -143,6 +143,8 @@ feed_emit(struct feed *fd, const struct event *ev)
 	counters_add(COUNTER_EVENTS, 1);
 	fd->newest = at;
 	fd->n_events++;
+	if (feed_holds(fd))
+		memcpy(fd->more->settled, fd->more->cursor, sizeof(fd->more->settled));
 	end_those_who_had_all(fd);
 	check_slow(fd);
 	return 0;
@@ -164,11 +166,19 @@ emit_own(struct feed *fd, const char *type, const char *data)
 	return 0;
 }
 
+bool
+feed_holds(const struct feed *fd)
+{
+	return fd->more != NULL && pace_holds(&fd->more->pace);
+}
+
 void
 feed_end_all(struct feed *fd, enum end_reason reason)
 {
 	struct list *node, *tmp;
 
+	if (feed_holds(fd))
+		pace_flush(fd);
 	LIST_FOREACH (node, tmp, &fd->joined)
 		subscriber_end(LIST_ENTRY(node, struct subscriber, joined), reason);
 }
@@ -232,7 +242,9 @@ put_live(struct sink *to, const struct event *ev, const struct template_scope *o
 		return;
 	}
 	buf_truncate(key, 0);
-	if (pace->rate_by != NULL && (rc = template_expand(pace->rate_by, of, key)) < 0) {
+	/* Messages without the field share a window, whose key no value has. */
+	if (pace->rate_by != NULL && template_expand(pace->rate_by, of, key) < 0 &&
+	    (rc = buf_putc(key, '\0')) < 0) {
 		feed_count_drop(rc);
 		return;
 	}
@@ -322,7 +334,8 @@ feed_message(struct feed *fd, struct message *arrived)
 		queue_acked(fd, arrived); /* no other channel does a queue have */
 		return;
 	}
-	if (fd->n_subs == 0 && !is_waited_for(fd)) {
+	/* What is held waits for one who comes back, and what comes meanwhile belongs to it. */
+	if (fd->n_subs == 0 && !is_waited_for(fd) && !feed_holds(fd)) {
 		recent_forget(fd); /* or this one would be missing from it */
 		return;
 	}
@@ -399,24 +412,57 @@ last_of(const struct subscription *sn)
 }
 
 void
+feed_advance(struct feed *fd, unsigned index, const struct stream_id *id)
+{
+	struct feed_more *more = fd->more;
+
+	if (!feed_holds(fd))
+		memcpy(more->settled, more->cursor, sizeof(more->settled));
+	more->cursor[index] = *id;
+}
+
+void
 feed_positioned(struct feed *fd, struct subscription *sn)
 {
-	fd->more->cursor[index_of(fd, sn)] = *last_of(sn);
+	unsigned index = index_of(fd, sn);
+
+	fd->more->cursor[index] = fd->more->settled[index] = *last_of(sn);
+}
+
+/*
+ * A client that has had what is held (it was sent it as it was ended) would have it twice, so all
+ * others have it now. Any other gets it from the log, like all who are there.
+ */
+const struct stream_id *
+feed_place(struct feed *fd, const struct stream_id *from)
+{
+	const struct feed_more *more = fd->more;
+	unsigned i;
+
+	if (!feed_holds(fd))
+		return more->cursor;
+	for (i = 0; from != NULL && i < more->n_streams; i++) {
+		if (stream_id_compare(&from[i], &more->settled[i]) > 0) {
+			pace_flush(fd);
+			return more->cursor;
+		}
+	}
+	return more->settled;
 }
 
 void
 feed_entry(struct feed *fd, struct subscription *sn, const struct stream_id *id,
 	   struct message *msg)
 {
-	struct stream_id *at = &fd->more->cursor[index_of(fd, sn)];
+	unsigned index = index_of(fd, sn);
 
 	if (queue_is(fd)) {
 		queue_grew(fd);
 		return;
 	}
-	if (stream_id_compare(id, at) <= 0)
+	if (stream_id_compare(id, &fd->more->cursor[index]) <= 0)
 		return; /* it subscribed later */
-	*at = *id;
+	feed_advance(fd, index, id);
 	feed_message(fd, msg);
 	replay_go_on(fd);
 }

@@ -129,28 +129,31 @@ pace_clear(struct pace *p)
 
 /* Batches */
 
+/* It is held no more when it is sent: whoever ends by it is not owed it once more. */
 static void
 send_batch(struct feed *fd)
 {
 	struct pace *p = &fd->more->pace;
 	struct held *newest = p->newest;
+	struct batch batch = p->batch;
 	struct event ev;
 	int rc;
 
-	if (p->batch.n == 0)
+	if (batch.n == 0)
 		return;
 	fifo_del(&p->due);
 	p->newest = NULL;
+	batch_init(&p->batch, PACE_TEXT_MAX);
 	ev = event_of(newest);
-	if ((rc = batch_finish(&p->batch)) == 0) {
-		ev.data = p->batch.text.p;
-		ev.data_len = p->batch.text.len;
+	if ((rc = batch_finish(&batch)) == 0) {
+		ev.data = batch.text.p;
+		ev.data_len = batch.text.len;
 		rc = feed_emit(fd, &ev);
 	}
 	if (rc < 0)
 		feed_count_drop(rc);
 	free(newest);
-	batch_clear(&p->batch);
+	batch_fini(&batch);
 }
 
 /* Of the newest event the name and the id are kept, without its data. */
@@ -211,6 +214,21 @@ pace_on_batch_due(struct fifo *fifo, struct fifo_node *node)
 
 /* Windows */
 
+static void
+release(struct window *w)
+{
+	struct held *h = w->held;
+	struct event ev;
+
+	if (h == NULL)
+		return;
+	w->feed->more->pace.held -= size_of(h);
+	w->held = NULL;
+	ev = event_of(h);
+	pass(w->feed, &ev, channel_of(h), h->channel_len);
+	free(h);
+}
+
 static struct window *
 find_window(struct pace *p, const struct buf *key)
 {
@@ -219,13 +237,25 @@ find_window(struct pace *p, const struct buf *key)
 	return node != NULL ? MAP_ENTRY(node, struct window, by_key) : NULL;
 }
 
+/* Nobody is told less for it: what it holds is sent, and its value counts anew. */
+static void
+close_oldest(struct pace *p)
+{
+	struct window *w = LIST_ENTRY(p->windows.next, struct window, of_pace);
+
+	release(w);
+	window_free(w);
+}
+
 static struct window *
 open_window(struct feed *fd, const struct buf *key)
 {
 	struct pace *p = &fd->more->pace;
 	struct window *w;
 
-	if (p->n_windows == PACE_WINDOWS_MAX || (w = calloc(1, sizeof(*w) + key->len)) == NULL)
+	if (p->n_windows == PACE_WINDOWS_MAX)
+		close_oldest(p);
+	if ((w = calloc(1, sizeof(*w) + key->len)) == NULL)
 		return NULL;
 	if (key->len > 0)
 		memcpy(w->key, key->p, key->len);
@@ -241,24 +271,43 @@ open_window(struct feed *fd, const struct buf *key)
 	return w;
 }
 
-/* The newest event beyond the rate; the one before it is superseded. */
+/* Of other windows; what this one holds is superseded. */
+static void
+make_room(struct window *w, size_t len)
+{
+	struct pace *p = &w->feed->more->pace;
+	struct list *node, *tmp;
+
+	LIST_FOREACH (node, tmp, &p->windows) {
+		if (p->held + len <= PACE_HELD_MAX)
+			return;
+		if (LIST_ENTRY(node, struct window, of_pace) != w)
+			release(LIST_ENTRY(node, struct window, of_pace));
+	}
+}
+
+/*
+ * The newest event beyond the rate; the one before it is superseded. One that is too long to be
+ * held goes out.
+ */
 static void
 supersede(struct window *w, const struct event *ev, const char *channel, size_t channel_len)
 {
 	struct pace *p = &w->feed->more->pace;
 	struct held *h;
 
-	if ((h = hold(ev, channel, channel_len)) == NULL ||
-	    p->held - (w->held != NULL ? size_of(w->held) : 0) + size_of(h) > PACE_HELD_MAX) {
-		free(h);
+	if ((h = hold(ev, channel, channel_len)) == NULL) {
 		feed_count_drop(-ENOMEM); /* the one before stays, which is better than none */
 		return;
 	}
 	if (w->held != NULL)
 		counters_add(COUNTER_RATE_LIMITED, 1);
 	drop_held(w);
+	make_room(w, size_of(h));
 	w->held = h;
 	p->held += size_of(h);
+	if (p->held > PACE_HELD_MAX)
+		release(w);
 }
 
 static void
@@ -279,21 +328,6 @@ limit_rate(struct feed *fd, const struct event *ev, const char *channel, size_t 
 	} else {
 		counters_add(COUNTER_RATE_LIMITED, 1);
 	}
-}
-
-static void
-release(struct window *w)
-{
-	struct held *h = w->held;
-	struct event ev;
-
-	if (h == NULL)
-		return;
-	w->feed->more->pace.held -= size_of(h);
-	w->held = NULL;
-	ev = event_of(h);
-	pass(w->feed, &ev, channel_of(h), h->channel_len);
-	free(h);
 }
 
 /* It opens again with what it holds; one that holds nothing is of no more use. */
@@ -346,4 +380,90 @@ pace_event(struct feed *fd, const struct event *ev, const char *channel, size_t 
 	release_all(fd);
 	pass(fd, ev, channel, channel_len);
 	send_batch(fd);
+}
+
+/* What one who ends is owed. */
+struct owed {
+	struct feed *feed;
+	struct buf *to;
+	struct batch batch;
+	const struct held *newest; /* of the batch */
+	int n;
+};
+
+static int
+put_owed(struct owed *o, const struct event *ev)
+{
+	int rc = event_append(o->to, ev, NULL);
+
+	o->n += rc == 0;
+	return rc;
+}
+
+static int
+put_owed_batch(struct owed *o)
+{
+	struct event ev;
+	int rc;
+
+	if (o->batch.n == 0)
+		return 0;
+	ev = event_of(o->newest);
+	if ((rc = batch_finish(&o->batch)) < 0)
+		return rc;
+	ev.data = o->batch.text.p;
+	ev.data_len = o->batch.text.len;
+	rc = put_owed(o, &ev);
+	batch_clear(&o->batch);
+	return rc;
+}
+
+/* What a window holds, as pass() would. */
+static int
+put_owed_window(struct owed *o, const struct held *h)
+{
+	const struct pace_limit *limit = &settings_of(o->feed)->batch;
+	struct event ev = event_of(h);
+	int rc;
+
+	if (limit->n == 0)
+		return put_owed(o, &ev);
+	if ((rc = batch_add(&o->batch, channel_of(h), h->channel_len, ev.data, ev.data_len)) < 0)
+		return rc;
+	o->newest = h;
+	return o->batch.n < limit->n ? 0 : put_owed_batch(o);
+}
+
+static int
+put_all_owed(struct owed *o, const struct pace *p)
+{
+	struct list *node;
+	int rc;
+
+	if ((rc = buf_put(&o->batch.text, p->batch.text.p, p->batch.text.len)) < 0)
+		return rc;
+	o->batch.n = p->batch.n;
+	for (node = p->windows.next; node != &p->windows && rc == 0; node = node->next) {
+		const struct held *h = LIST_ENTRY(node, struct window, of_pace)->held;
+
+		if (h != NULL)
+			rc = put_owed_window(o, h);
+	}
+	return rc == 0 ? put_owed_batch(o) : rc;
+}
+
+int
+pace_put_held(struct feed *fd, struct buf *b)
+{
+	const struct pace *p = &fd->more->pace;
+	struct owed o = {.feed = fd, .to = b, .newest = p->newest};
+	size_t before = b->len;
+	int rc;
+
+	batch_init(&o.batch, PACE_TEXT_MAX);
+	rc = put_all_owed(&o, p);
+	batch_fini(&o.batch);
+	if (rc < 0)
+		buf_truncate(b, before);
+	return rc < 0 ? rc : o.n;
 }

@@ -36,8 +36,9 @@ struct pace_settings {
 };
 
 enum {
-	PACE_WINDOWS_MAX = 10000,         /* of one feed; events beyond are dropped and counted */
-	PACE_HELD_MAX = 16 * 1024 * 1024, /* bytes that one feed holds for its windows */
+	PACE_WINDOWS_MAX = 10000,         /* of one feed: beyond, the oldest is closed */
+	PACE_HELD_MAX = 16 * 1024 * 1024, /* bytes that it holds for them: beyond, the oldest goes
+					     out */
 	PACE_BATCH_MAX = 8 * 1024 * 1024, /* a batch of so many bytes goes out at once */
 	PACE_TEXT_MAX = 512 * 1024 * 1024 /* and may have grown to as many by its last event */
 };
@@ -64,8 +65,21 @@ void pace_clear(struct pace *p); /* nothing is held any more */
 void pace_event(struct feed *fd, const struct event *ev, const char *channel, size_t channel_len,
 		const struct buf *key, bool is_last);
 
+/* pace_holds - is anything still to be sent? */
+static inline bool
+pace_holds(const struct pace *p)
+{
+	return p->batch.n > 0 || p->held > 0;
+}
+
 /* pace_flush - send all that is held. */
 void pace_flush(struct feed *fd);
+
+/*
+ * pace_put_held - append what pace_flush() would send, for one who will not be there any more; all
+ * others have it later. Returns how many events these are; -EMSGSIZE, -ENOMEM: b is as it was.
+ */
+int pace_put_held(struct feed *fd, struct buf *b);
 
 /* For the fifos of the feed's class. */
 void pace_on_window_due(struct fifo *fifo, struct fifo_node *node);

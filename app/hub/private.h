@@ -100,6 +100,8 @@ struct feed_more {
 	bool keeps_last, only_changes;
 	/* Of its streams, or of the logs of its recorded channels, in the order of subscribing. */
 	struct stream_id cursor[STREAM_CURSOR_MAX];
+	struct stream_id settled[STREAM_CURSOR_MAX]; /* while events are held: what came later waits
+							with them */
 	struct recorded recorded[STREAM_CURSOR_MAX];
 	struct list readings; /* of logs */
 	uv_timer_t again;     /* to read them again */
@@ -174,6 +176,14 @@ int feed_callback(struct feed *fd);
 void feed_check_script(struct feed *fd, int callback);
 void feed_entry(struct feed *fd, struct subscription *sn, const struct stream_id *id,
 		struct message *msg);
+/* feed_advance - the feed's cursor: it has come to an entry of its stream or recorded channel. */
+void feed_advance(struct feed *fd, unsigned index, const struct stream_id *id);
+/*
+ * feed_place - up to where a subscriber that takes its place in the log now must be sent what came
+ * before it: what is held comes by the log. from: where its client stands; NULL: nowhere.
+ */
+const struct stream_id *feed_place(struct feed *fd, const struct stream_id *from);
+bool feed_holds(const struct feed *fd); /* by rate or batch */
 void feed_loss(struct feed *fd, struct subscription *sn, enum stream_loss loss);
 void feed_positioned(struct feed *fd, struct subscription *sn); /* its stream is known */
 

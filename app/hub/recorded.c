@@ -78,7 +78,7 @@ on_first_info(struct feed *fd, unsigned index, const redisReply *reply)
 		fail(fd, index);
 		return;
 	}
-	fd->more->cursor[index] = info.newest;
+	fd->more->cursor[index] = fd->more->settled[index] = info.newest;
 	fd->more->recorded[index].is_known = true;
 	if (fd->more->recorded[index].is_dirty)
 		read_log(fd, index);
@@ -107,7 +107,7 @@ on_entries(struct feed *fd, unsigned index, const redisReply *reply)
 		    !stream_id_parse(&id, one->element[0]->str, one->element[0]->len) ||
 		    entry_read(&en, channel, &id, one->element[1]) < 0)
 			continue;
-		fd->more->cursor[index] = id;
+		feed_advance(fd, index, &id);
 		counters_add(COUNTER_MESSAGES, 1);
 		feed_message(fd, &en.msg);
 		entry_fini(&en);
@@ -209,7 +209,7 @@ recorded_message(struct feed *fd, struct subscription *sn, struct message *msg)
 	}
 	if (stream_id_compare(&id, &fd->more->cursor[index]) <= 0)
 		return;
-	fd->more->cursor[index] = id;
+	feed_advance(fd, index, &id);
 	stream_id_print(text, &id);
 	message_init(&own, msg->channel, msg->channel_len, msg->data + head, msg->data_len - head);
 	own.id = text;

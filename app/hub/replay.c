@@ -691,7 +691,9 @@ ask(struct replay *rp)
 static void
 take_place(struct replay *rp)
 {
-	memcpy(rp->to, rp->feed->more->cursor, sizeof(rp->to));
+	bool has_place = rp->is_resumed && !rp->is_unknown;
+
+	memcpy(rp->to, feed_place(rp->feed, has_place ? rp->from : NULL), sizeof(rp->to));
 	subscriber_hold_place(rp->sub);
 	rp->state = REPLAY_ASKED;
 	ask(rp);

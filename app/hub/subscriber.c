@@ -499,7 +499,7 @@ subscriber_open(struct subscriber *sub)
 	watch_lag(sub);
 	begin_times(sub);
 	if (can_resume)
-		stream_cursor_print(cursor, fd->more->cursor, fd->more->n_streams);
+		stream_cursor_print(cursor, feed_place(fd, NULL), fd->more->n_streams);
 	if (subscriber_put_open(sub, false, can_resume ? cursor : NULL) < 0)
 		logger_error("out of memory: a stream opens without stream-open");
 	put_last(sub);
@@ -585,6 +585,61 @@ subscriber_end_at(struct subscriber *sub, uint64_t at, enum end_reason reason)
 	make_ready(sub);
 }
 
+/* All that waits in the log becomes its own. Returns 0, -ENOMEM: nothing has changed. */
+static int
+own_all(struct subscriber *sub)
+{
+	struct log *lg = &sub->feed->log;
+	size_t before = sub->own.len, len = 0;
+	uint64_t at = sub->cursor;
+	struct iovec iov;
+	int n, rc = 0;
+
+	for (; at < lg->end && rc == 0; at += len) {
+		n = 1;
+		len = log_gather(lg, at, lg->end, &iov, &n);
+		rc = buf_put(&sub->own, iov.iov_base, len);
+	}
+	if (rc < 0) {
+		buf_truncate(&sub->own, before);
+		return rc;
+	}
+	log_move(lg, sub->cursor, at);
+	sub->cursor = at;
+	return 0;
+}
+
+static bool
+is_alone(const struct subscriber *sub)
+{
+	const struct list *joined = &sub->feed->joined;
+
+	return joined->next == &sub->joined && joined->prev == &sub->joined;
+}
+
+/*
+ * It ends, and its feed holds events for later. If it is the last, they go out now; else it alone
+ * is given them, for the others are not to get more in a time than their route says. With the last
+ * of its events, within whose sending this is called, the feed must not send more.
+ */
+static void
+give_held(struct subscriber *sub, enum end_reason reason)
+{
+	int n;
+
+	if (reason == END_SLOW || !feed_holds(sub->feed))
+		return; /* who is slow misses more than that, and is told so */
+	if (reason != END_MAX_EVENTS && is_alone(sub)) {
+		pace_flush(sub->feed);
+		return;
+	}
+	sub->own.cap = SIZE_MAX / 2; /* what is held is bounded where it is held */
+	if (own_all(sub) < 0 || (n = pace_put_held(sub->feed, &sub->own)) < 0)
+		logger_error("out of memory: a stream ends without what was held for it");
+	else
+		counters_add(COUNTER_DELIVERIES, n);
+}
+
 void
 subscriber_end(struct subscriber *sub, enum end_reason reason)
 {
@@ -594,7 +649,11 @@ subscriber_end(struct subscriber *sub, enum end_reason reason)
 		subscriber_end(sub, reason);
 		break;
 	case SUBSCRIBER_OPEN:
-		subscriber_end_at(sub, sub->feed->log.end, reason);
+		give_held(sub, reason);
+		if (sub->state == SUBSCRIBER_OPEN)
+			subscriber_end_at(sub, sub->feed->log.end, reason);
+		else
+			subscriber_end(sub, reason); /* it became too slow, or had all, by that */
 		break;
 	case SUBSCRIBER_REPLAYING:
 	case SUBSCRIBER_WAITING:
@@ -787,8 +846,8 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 		return rc;
 	}
 	sub->feed = fd;
-	if (fd->n_subs == 0 && fd->more != NULL)
-		pace_clear(&fd->more->pace); /* what was held for those who have left */
+	if (fd->n_subs == 0 && fd->more != NULL && last_event_id == NULL)
+		pace_clear(&fd->more->pace); /* it was held for others, and this is none of them */
 	fd->n_subs++;
 	fd->n_waiting++;
 	fd->class->hub->n_subs++;
