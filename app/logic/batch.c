@@ -1,6 +1,6 @@
 #include "logic/batch.h"
 
-#include "logic/json_text.h"
+#include "base/json_text.h"
 
 void
 batch_init(struct batch *b, size_t cap)

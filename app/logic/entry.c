@@ -4,7 +4,7 @@
 #include <hiredis/hiredis.h>
 #include <string.h>
 
-#include "logic/json_text.h"
+#include "base/json_text.h"
 
 enum { TEXT_MAX = 64 * 1024 * 1024 };
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "logic/json_text.h"
+#include "base/json_text.h"
 
 void
 message_init(struct message *msg, const char *channel, size_t channel_len, const char *data,

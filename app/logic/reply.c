@@ -4,7 +4,7 @@
 #include <hiredis/hiredis.h>
 #include <strings.h>
 
-#include "logic/json_text.h"
+#include "base/json_text.h"
 
 static int put_json(struct buf *b, const struct redisReply *reply, int depth);
 

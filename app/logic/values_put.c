@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "logic/json_text.h"
+#include "base/json_text.h"
 #include "logic/sandbox.h"
 
 /* Back to JSON, under lua_pcall(): what goes wrong is raised, and all memory is Lua's or the

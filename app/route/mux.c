@@ -20,7 +20,7 @@
 
 #include "base/logger.h"
 #include "base/strings.h"
-#include "logic/json_text.h"
+#include "base/json_text.h"
 #include "logic/message.h"
 #include "redis/stream_id.h"
 #include "route/serving.h"

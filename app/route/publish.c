@@ -9,7 +9,7 @@
 #include "base/logger.h"
 #include "base/quota.h"
 #include "logic/expression.h"
-#include "logic/json_text.h"
+#include "base/json_text.h"
 #include "logic/message.h"
 #include "redis/once.h"
 #include "sse/utf8.h"

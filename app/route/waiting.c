@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "hub/wait.h"
-#include "logic/json_text.h"
+#include "base/json_text.h"
 #include "route/origin.h"
 #include "route/serving.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "logic/expression.h"
-#include "logic/json_text.h"
+#include "base/json_text.h"
 #include "logic/message.h"
 #include "logic/names.h"
 #include "logic/script.h"

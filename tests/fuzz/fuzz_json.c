@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "logic/json_text.h"
+#include "base/json_text.h"
 #include "logic/message.h"
 #include "sse/utf8.h"
 

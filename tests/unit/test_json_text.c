@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
-#include "logic/json_text.h"
+#include "base/json_text.h"
 
 #define TEXT(s) s, sizeof(s) - 1
 #define X16(s)  s s s s s s s s s s s s s s s s

@@ -1,5 +1,5 @@
-#ifndef SLUICE_LOGIC_JSON_TEXT_H
-#define SLUICE_LOGIC_JSON_TEXT_H
+#ifndef SLUICE_BASE_JSON_TEXT_H
+#define SLUICE_BASE_JSON_TEXT_H
 
 /*
  * json_text - JSON as bytes: is it JSON at all, and how is a string written? Pure.
@@ -44,6 +44,9 @@ int json_text_widen(const char *p, size_t len, struct buf *out);
 /* json_text_is_wide - is this number's text an integer beyond 64 bits with the "e0" of
  * json_text_widen()? */
 bool json_text_is_wide(const char *p, size_t len);
+
+/* json_put_escaped - append the text as it stands within a JSON string. As buf_put(). */
+int json_put_escaped(struct buf *b, const char *p, size_t len);
 
 /* json_put_string - append the text as a JSON string, in quotes. As buf_put(). */
 int json_put_string(struct buf *b, const char *p, size_t len);

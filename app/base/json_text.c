@@ -1,4 +1,4 @@
-#include "logic/json_text.h"
+#include "base/json_text.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -283,11 +283,11 @@ json_text_is_wide(const char *p, size_t len)
 }
 
 int
-json_put_string(struct buf *b, const char *p, size_t len)
+json_put_escaped(struct buf *b, const char *p, size_t len)
 {
 	const char *end = len > 0 ? p + len : p, *plain = p;
 	size_t before = b->len;
-	int rc = buf_putc(b, '"');
+	int rc = 0;
 
 	for (; p < end && rc == 0; p++) {
 		unsigned char c = (unsigned char)*p;
@@ -299,7 +299,18 @@ json_put_string(struct buf *b, const char *p, size_t len)
 		rc = c == '"' || c == '\\' ? buf_printf(b, "\\%c", c) : buf_printf(b, "\\u%04x", c);
 		plain = p + 1;
 	}
-	if (rc < 0 || (rc = buf_put(b, plain, (size_t)(end - plain))) < 0 ||
+	if (rc < 0 || (rc = buf_put(b, plain, (size_t)(end - plain))) < 0)
+		buf_truncate(b, before);
+	return rc;
+}
+
+int
+json_put_string(struct buf *b, const char *p, size_t len)
+{
+	size_t before = b->len;
+	int rc;
+
+	if ((rc = buf_putc(b, '"')) < 0 || (rc = json_put_escaped(b, p, len)) < 0 ||
 	    (rc = buf_putc(b, '"')) < 0)
 		buf_truncate(b, before);
 	return rc;
