@@ -37,6 +37,8 @@ cmd_check(int argc, char **argv)
 		return status;
 	if (config_load(&cfg, opt.config, stderr) < 0)
 		return 1;
+	if (cfg->notes != NULL)
+		fputs(cfg->notes, stderr);
 	for (size_t i = 0; i < cfg->n_routes; i++)
 		tell_logic(cfg->routes[i]);
 	printf("%s: %zu route%s, fine\n", opt.config, cfg->n_routes, cfg->n_routes == 1 ? "" : "s");

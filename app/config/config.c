@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <glob.h>
+#include <limits.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/strings.h"
@@ -12,6 +15,7 @@
 #include "config/keys.h"
 #include "config/mux.h"
 #include "config/route.h"
+#include "config/together.h"
 #include "config/values.h"
 #include "route/handlers.h"
 #include "config/ini.h"
@@ -35,7 +39,7 @@ struct loader {
 	size_t
 	    sections[CONFIG_ROUTE]; /* [server], [redis] and [auth] in ini, or CONFIG_NO_SECTION */
 	size_t defaults;
-	size_t *route_sections; /* of cfg->routes, one each */
+	struct config_built *built; /* cfg->routes, with their sections */
 };
 
 const char *
@@ -56,6 +60,7 @@ config_free(struct config *cfg)
 	for (size_t i = 0; i < cfg->n_routes; i++)
 		route_free(cfg->routes[i]);
 	free(cfg->routes);
+	free(cfg->notes);
 	free(cfg->server.listen);
 	free(cfg->server.socket_user);
 	free(cfg->server.socket_group);
@@ -154,21 +159,22 @@ add_route_section(struct loader *ld, size_t section, const char *name)
 {
 	const struct config_source src = {&ld->ini, ld->defaults, &ld->faults, &ld->cfg->auth};
 	struct config *cfg = ld->cfg;
+	struct config_built *built;
 	struct route **routes;
-	size_t *sections;
 	int rc;
 
 	routes = reallocarray(cfg->routes, cfg->n_routes + 1, sizeof(struct route *));
 	if (routes != NULL)
 		cfg->routes = routes;
-	sections = reallocarray(ld->route_sections, cfg->n_routes + 1, sizeof(*sections));
-	if (sections != NULL)
-		ld->route_sections = sections;
-	if (routes == NULL || sections == NULL)
+	built = reallocarray(ld->built, cfg->n_routes + 1, sizeof(*built));
+	if (built != NULL)
+		ld->built = built;
+	if (routes == NULL || built == NULL)
 		return -ENOMEM;
 	if ((rc = config_route_build(&routes[cfg->n_routes], &src, section, name)) < 0)
 		return rc;
-	sections[cfg->n_routes++] = section;
+	built[cfg->n_routes] = (struct config_built){routes[cfg->n_routes], section};
+	cfg->n_routes++;
 	return 0;
 }
 
@@ -277,11 +283,32 @@ check_keys(struct loader *ld)
 /* What is done with each file that a list names. Returns 0, -ENOMEM. */
 typedef int (*use_file)(struct loader *ld, const char *path, const struct ini_entry *where);
 
+/* A file that includes itself, or is named twice: by whatever path. */
+static bool
+is_read(const struct loader *ld, const char *path)
+{
+	struct stat st, other;
+
+	if (stat(path, &st) < 0)
+		return false;
+	for (size_t i = 0; i < ld->faults.n_files; i++) {
+		if (stat(ld->faults.files[i], &other) == 0 && other.st_dev == st.st_dev &&
+		    other.st_ino == st.st_ino)
+			return true;
+	}
+	return false;
+}
+
 static int
 use_include(struct loader *ld, const char *path, const struct ini_entry *where)
 {
-	(void)where;
-	return ini_read(&ld->ini, path, &ld->faults);
+	if (!is_read(ld, path))
+		return ini_read(&ld->ini, path, &ld->faults);
+	faults_add(&ld->faults, where->file, where->line,
+		   "[server] include: %s has been read already: a file cannot include itself, nor "
+		   "one that was included",
+		   path);
+	return 0;
 }
 
 static int
@@ -319,6 +346,11 @@ use_pattern(struct loader *ld, const char *file, const char *pattern, size_t len
 	found = glob(full, 0, NULL, &g);
 	if (found == GLOB_NOSPACE)
 		rc = -ENOMEM;
+	else if (found == GLOB_NOMATCH && use == use_module && strpbrk(full, "*?[") != NULL)
+		faults_add(&ld->faults, where->file, where->line,
+			   "[server] modules: nothing matches %s; were the modules built, and are "
+			   "they installed there?",
+			   full);
 	else if (found == GLOB_NOMATCH && strpbrk(full, "*?[") == NULL)
 		faults_add(&ld->faults, where->file, where->line, "[server] %s: there is no %s",
 			   where->key, full);
@@ -491,6 +523,43 @@ check_auth(struct loader *ld)
 		fault_at(ld, CONFIG_AUTH, key, why);
 }
 
+/* What the mode lets one do who is in no further group. */
+static bool
+may_write(const struct stat *st, const struct passwd *pw)
+{
+	mode_t bit = st->st_uid == pw->pw_uid   ? S_IWUSR
+		     : st->st_gid == pw->pw_gid ? S_IWGRP
+						: S_IWOTH;
+
+	return pw->pw_uid == 0 || (st->st_mode & bit) != 0;
+}
+
+/* Root opens it, and whom it becomes must open it anew when it was moved away. */
+static void
+check_log(struct loader *ld)
+{
+	const char *log = ld->cfg->server.log, *user = ld->cfg->server.user, *slash;
+	const struct ini_entry *e;
+	const struct passwd *pw;
+	char folder[PATH_MAX];
+	struct stat st;
+
+	if (log == NULL || user == NULL || (slash = strrchr(log, '/')) == NULL ||
+	    ld->sections[CONFIG_SERVER] == CONFIG_NO_SECTION ||
+	    (e = ini_find(&ld->ini, ld->sections[CONFIG_SERVER], "log")) == NULL)
+		return;
+	snprintf(folder, sizeof(folder), "%.*s", (int)(slash + 1 - log), log);
+	/* cppcheck-suppress getpwnamCalled; only the main thread asks */
+	if ((pw = getpwnam(user)) == NULL || stat(folder, &st) < 0 || may_write(&st, pw))
+		return;
+	faults_note(
+	    &ld->faults, e->file, e->line,
+	    "[server] log: user = %s may not write %s: a file that is moved away cannot be "
+	    "opened anew at USR1; give the user a folder of its own, as /var/log/sluice/, or "
+	    "log to syslog",
+	    user, folder);
+}
+
 static void
 check_redis(struct loader *ld)
 {
@@ -514,14 +583,10 @@ set_routes(struct loader *ld)
 		if (name != NULL && is_route_name_ok(name))
 			rc = add_route_section(ld, i, name);
 	}
-	for (size_t later = 1; later < cfg->n_routes; later++) {
-		for (size_t earlier = 0; earlier < later; earlier++)
-			config_route_check_reach(
-			    &src, cfg->routes[earlier], cfg->routes[later],
-			    ini_find(&ld->ini, ld->route_sections[later], "path"));
-	}
+	if (rc == 0)
+		rc = config_check_together(&src, ld->built, cfg->n_routes, cfg->server.base);
 	for (size_t i = 0; rc == 0 && i < cfg->n_routes; i++)
-		config_mux_check(&src, cfg->routes, cfg->n_routes, i, ld->route_sections[i]);
+		config_mux_check(&src, cfg->routes, cfg->n_routes, i, ld->built[i].section);
 	if (rc == 0)
 		rc = config_route_check_defaults(&src, cfg->routes, cfg->n_routes);
 	return rc;
@@ -562,14 +627,30 @@ load(struct loader *ld, const char *path)
 		return rc;
 	check_auth(ld);
 	check_redis(ld);
+	check_log(ld);
 	if ((rc = load_modules(ld)) < 0 || (rc = set_routes(ld)) < 0)
 		return rc;
-	if (ld->cfg->n_routes == 0 && ld->faults.n == 0)
+	if (ld->cfg->n_routes == 0 && ld->faults.n == ld->faults.n_notes)
 		faults_add(&ld->faults, 0, 0,
 			   "there is no [route NAME] section, so nothing to serve");
 	if (ld->faults.is_out_of_memory)
 		return -ENOMEM;
-	return ld->faults.n > 0 ? -EINVAL : 0;
+	return ld->faults.n > ld->faults.n_notes ? -EINVAL : 0;
+}
+
+/* What is allowed is told to who asks for it: a server starts without a word. */
+static int
+keep_notes(struct loader *ld)
+{
+	size_t len;
+	FILE *f;
+
+	if (ld->faults.n == 0)
+		return 0;
+	if ((f = open_memstream(&ld->cfg->notes, &len)) == NULL)
+		return -ENOMEM;
+	faults_print(&ld->faults, f);
+	return fclose(f) == 0 ? 0 : -ENOMEM;
 }
 
 int
@@ -584,7 +665,10 @@ config_load(struct config **out, const char *path, FILE *faults)
 	faults_init(&ld.faults);
 	if ((ld.cfg = calloc(1, sizeof(*ld.cfg))) != NULL)
 		rc = load(&ld, path);
-	faults_print(&ld.faults, faults);
+	if (rc == 0)
+		rc = keep_notes(&ld);
+	else
+		faults_print(&ld.faults, faults);
 	if (rc == -ENOMEM)
 		fprintf(faults, "%s: out of memory\n", path);
 	if (rc < 0)
@@ -594,6 +678,6 @@ config_load(struct config **out, const char *path, FILE *faults)
 	ini_fini(&ld.ini);
 	ini_fini(&ld.env);
 	faults_fini(&ld.faults);
-	free(ld.route_sections);
+	free(ld.built);
 	return rc;
 }

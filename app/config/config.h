@@ -25,7 +25,7 @@ struct config {
 		unsigned workers;
 		char *user, *group; /* NULL: stay */
 		unsigned drain_ms;
-		unsigned watchdog_ms;  /* 0: never */
+		unsigned watchdog_ms; /* 0: never */
 		char *log;
 		enum logger_level log_level;
 		enum logger_format log_format;
@@ -36,6 +36,8 @@ struct config {
 	struct auth_settings auth;
 	struct route **routes;
 	size_t n_routes;
+	char
+	    *notes; /* "FILE:LINE: note: …", a line each: what is allowed, and hardly meant; NULL */
 };
 
 /*

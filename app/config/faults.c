@@ -101,6 +101,20 @@ faults_add(struct faults *fs, unsigned file, unsigned line, const char *fmt, ...
 }
 
 void
+faults_note(struct faults *fs, unsigned file, unsigned line, const char *fmt, ...)
+{
+	char raw[TEXT_CAP];
+	va_list ap;
+
+	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, by va_start() */
+	(void)vsnprintf(raw, sizeof(raw), fmt, ap);
+	va_end(ap);
+	fs->n_notes++;
+	add(fs, (struct fault){.file = file, .line = line, .place = line, .is_note = true}, raw);
+}
+
+void
 faults_add_behind(struct faults *fs, unsigned file, unsigned line, unsigned last, const char *text)
 {
 	char raw[TEXT_CAP];
@@ -140,6 +154,6 @@ faults_print(struct faults *fs, FILE *out)
 		fputs(faults_file_name(fs, f->file), out);
 		if (f->line > 0)
 			fprintf(out, ":%u", f->line);
-		fprintf(out, ": %s\n", f->text);
+		fprintf(out, ": %s%s\n", f->is_note ? "note: " : "", f->text);
 	}
 }

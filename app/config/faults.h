@@ -12,7 +12,8 @@
 struct fault {
 	unsigned file, line;
 	unsigned
-	    place; /* the line behind which it is told; its own, unless it follows from others */
+	    place;    /* the line behind which it is told; its own, unless it follows from others */
+	bool is_note; /* nothing is wrong, and hardly meant */
 	char *text;
 };
 
@@ -20,7 +21,7 @@ struct faults {
 	char **files;
 	size_t n_files;
 	struct fault *v;
-	size_t n;
+	size_t n, n_notes;     /* of all, and how many are notes */
 	bool is_out_of_memory; /* one fault at least could not be kept */
 };
 
@@ -37,6 +38,10 @@ const char *faults_file_name(const struct faults *fs, unsigned file);
  * written as \xNN, and it ends at 700 bytes, so that a fault is one line whatever the file holds.
  */
 void faults_add(struct faults *fs, unsigned file, unsigned line, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* faults_note - as faults_add(), of what is allowed: "note: " stands before the text. */
+void faults_note(struct faults *fs, unsigned file, unsigned line, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
 /*

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "config/auth.h"
+#include "config/checks.h"
 #include "config/keys.h"
 #include "config/logic.h"
 #include "config/values.h"
@@ -19,34 +20,6 @@
 
 /* A line of the configuration, with its quotes; far below the source's cap of all keys. */
 #define SOURCE_CAP ((size_t)1 << 20)
-
-void
-config_fault(const struct config_source *src, const struct ini_entry *e, const char *why)
-{
-	faults_add(src->faults, e->file, e->line, "[%s] %s: %s",
-		   src->ini->sections[e->section].name, e->key, why);
-}
-
-void
-config_fault_section(const struct config_source *src, size_t section, const char *why)
-{
-	const struct ini_section *s = &src->ini->sections[section];
-	char text[WHY_LEN + 64];
-
-	snprintf(text, sizeof(text), "[%s] %s", s->name, why);
-	faults_add_behind(src->faults, s->file, s->line, ini_last_line(src->ini, section), text);
-}
-
-/* What the route says about a key, else what [defaults] says, else NULL. */
-const struct ini_entry *
-config_find_entry(const struct config_source *src, size_t section, const struct config_key *key)
-{
-	const struct ini_entry *e = ini_find(src->ini, section, key->name);
-
-	if (e == NULL && src->defaults != CONFIG_NO_SECTION && strcmp(key->name, "path") != 0)
-		e = ini_find(src->ini, src->defaults, key->name);
-	return e;
-}
 
 static int
 set_entry(const struct config_source *src, const struct config_key *key, struct route *rt,
@@ -350,19 +323,6 @@ check_whole(const struct config_source *src, const struct route *rt, size_t sect
 	}
 }
 
-/* value as it would stand in a file: in quotes only if it must. */
-int
-config_put_value(struct buf *b, const char *key, const char *value)
-{
-	size_t len = strlen(value);
-	const char *quote = "";
-
-	if (len == 0 || strpbrk(value, ";#") != NULL || *value == '"' || *value == '\'' ||
-	    strchr(" \t", *value) != NULL || strchr(" \t", value[len - 1]) != NULL)
-		quote = strchr(value, '"') == NULL ? "\"" : "'";
-	return buf_printf(b, "%s = %s%s%s\n", key, quote, value, quote);
-}
-
 static int
 compare_rules(const void *a, const void *b)
 {
@@ -468,6 +428,7 @@ config_route_build(struct route **out, const struct config_source *src, size_t s
 	check_subjects(src, rt, section, "publish_stream",
 		       (struct template *const[]){rt->publish.stream, NULL});
 	check_whole(src, rt, section);
+	config_check_route(src, rt, section);
 	if ((rc = route_set_key(rt)) < 0)
 		goto fail;
 	config_auth_check_route(src, rt, section);
@@ -515,37 +476,4 @@ config_route_check_defaults(const struct config_source *src, struct route *const
 	}
 	route_free(scratch);
 	return rc;
-}
-
-/* Does every request path of b match a? Segment for segment the same, or a parameter in a. */
-static bool
-covers(const char *a, const char *b)
-{
-	while (*a != '\0' && *b != '\0') {
-		size_t a_len = strcspn(a + 1, "/") + 1, b_len = strcspn(b + 1, "/") + 1;
-
-		if (a_len > 1 && a[1] == '{') {
-			if (b_len == 1)
-				return false; /* an empty segment matches no parameter */
-		} else if (a_len != b_len || memcmp(a, b, a_len) != 0) {
-			return false;
-		}
-		a += a_len;
-		b += b_len;
-	}
-	return *a == *b;
-}
-
-void
-config_route_check_reach(const struct config_source *src, const struct route *earlier,
-			 const struct route *later, const struct ini_entry *path_entry)
-{
-	char why[WHY_LEN];
-
-	if (earlier->path == NULL || later->path == NULL || path_entry == NULL ||
-	    !covers(path_text(earlier->path), path_text(later->path)))
-		return;
-	snprintf(why, sizeof(why), "%s is never reached: [route %s] serves %s and stands before it",
-		 path_text(later->path), earlier->name, path_text(earlier->path));
-	config_fault(src, path_entry, why);
 }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,22 +195,56 @@ CONFIG_SETTER(config_set_text)
 	return copy(field, text);
 }
 
+static bool
+is_id(const char *text, uint64_t *id)
+{
+	return units_number(id, text) == 0 && *id < UINT32_MAX;
+}
+
+/* Whom to become: an account that exists, by its name or its number; kept is the name. */
 CONFIG_SETTER(config_set_user)
 {
-	(void)key;
 	/* cppcheck-suppress getpwnamCalled; only the main thread asks */
-	if (getpwnam(text) == NULL)
+	const struct passwd *pw = getpwnam(text);
+	uint64_t id;
+
+	(void)key;
+	if (pw == NULL && is_id(text, &id))
+		pw = getpwuid((uid_t)id); /* cppcheck-suppress getpwuidCalled */
+	if (pw == NULL)
 		return REFUSE("there is no user \"%.*s\"", QUOTED_MAX, text);
-	return copy(field, text);
+	return copy(field, pw->pw_name);
 }
 
 CONFIG_SETTER(config_set_group)
 {
-	(void)key;
 	/* cppcheck-suppress getgrnamCalled; only the main thread asks */
-	if (getgrnam(text) == NULL)
+	const struct group *gr = getgrnam(text);
+	uint64_t id;
+
+	(void)key;
+	if (gr == NULL && is_id(text, &id))
+		gr = getgrgid((gid_t)id); /* cppcheck-suppress getgrgidCalled */
+	if (gr == NULL)
 		return REFUSE("there is no group \"%.*s\"", QUOTED_MAX, text);
-	return copy(field, text);
+	return copy(field, gr->gr_name);
+}
+
+/* Whose a socket is to be: as for chown a number needs no account, as in a container. */
+CONFIG_SETTER(config_set_owner)
+{
+	uint64_t id;
+
+	return is_id(text, &id) ? copy(field, text)
+				: config_set_user(key, field, text, why, why_len);
+}
+
+CONFIG_SETTER(config_set_owner_group)
+{
+	uint64_t id;
+
+	return is_id(text, &id) ? copy(field, text)
+				: config_set_group(key, field, text, why, why_len);
 }
 
 CONFIG_SETTER(config_set_base)
@@ -227,10 +262,19 @@ CONFIG_SETTER(config_set_base)
 
 CONFIG_SETTER(config_set_log)
 {
+	const char *slash = strrchr(text, '/');
+	char folder[PATH_MAX];
+	struct stat st;
+
 	(void)key;
-	if (strcmp(text, "stderr") != 0 && strcmp(text, "syslog") != 0 && strchr(text, '/') == NULL)
+	if (strcmp(text, "stderr") == 0 || strcmp(text, "syslog") == 0)
+		return copy(field, text);
+	if (slash == NULL)
 		return REFUSE("\"%.*s\" is neither stderr, syslog nor a path with a \"/\" in it",
 			      QUOTED_MAX, text);
+	snprintf(folder, sizeof(folder), "%.*s", (int)(slash + 1 - text), text);
+	if (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
+		return REFUSE("there is no folder %.*s", QUOTED_MAX, folder);
 	return copy(field, text);
 }
 
@@ -278,6 +322,10 @@ CONFIG_SETTER(config_set_listen)
 
 	(void)key;
 	if (strncmp(text, "unix:", 5) == 0) {
+		if (text[5] == '@')
+			return REFUSE("unix:@ is no path: anybody may connect to an abstract "
+				      "socket; did you mean unix:/run/%.*s?",
+				      QUOTED_MAX, text + 6);
 		if (text[5] == '\0')
 			return REFUSE("unix: needs a path, as in unix:/run/sluice/sluice.sock");
 		if (text[5] == '@')

@@ -21,6 +21,8 @@ CONFIG_SETTER(config_set_listen);
 CONFIG_SETTER(config_set_mode);
 CONFIG_SETTER(config_set_user);
 CONFIG_SETTER(config_set_group);
+CONFIG_SETTER(config_set_owner);
+CONFIG_SETTER(config_set_owner_group);
 CONFIG_SETTER(config_set_base);
 CONFIG_SETTER(config_set_workers);
 CONFIG_SETTER(config_set_log);

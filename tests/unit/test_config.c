@@ -52,10 +52,14 @@ load(struct config **cfg, const char *path)
 		assert_string_equal(said, "");
 		assert_non_null(*cfg);
 		free(said);
-		return NULL;
+		if ((*cfg)->notes == NULL)
+			return NULL;
+		said = strdup((*cfg)->notes);
+		assert_non_null(said);
+	} else {
+		assert_int_equal(rc, -EINVAL);
+		assert_null(*cfg);
 	}
-	assert_int_equal(rc, -EINVAL);
-	assert_null(*cfg);
 	while ((at = strstr(said, folder)) != NULL)
 		memmove(at, at + folder_len, strlen(at + folder_len) + 1);
 	return said;
@@ -254,7 +258,7 @@ values(void **state)
 	    {"least", ROUTE "heartbeat = 10ms\n", NULL},
 	    {"below", ROUTE "heartbeat = 9ms\n",
 	     "f:4: [route x] heartbeat: \"9ms\" " DURATION("of 0, or from 10ms to 1h")},
-	    {"most", ROUTE "heartbeat = 1h\n", NULL},
+	    {"most", ROUTE "lease = 1h\nhandler = presence\n", NULL},
 	    {"above", ROUTE "heartbeat = 3601s\n",
 	     "f:4: [route x] heartbeat: \"3601s\" " DURATION("of 0, or from 10ms to 1h")},
 	    {"0 where none may be", ROUTE "retry = 0\n",
@@ -863,6 +867,131 @@ remove_folder(void **state)
 	return rmdir(folder);
 }
 
+#define QUEUE(name, stream, dead) \
+	"[route " name "]\npath = /" name "\nhandler = queue\ngroup = g\nstreams = " stream \
+	"\ndead_letter = " dead "\n"
+#define BACK \
+	"dead_letter: it leads back to the queue's own stream: entries that nobody can handle " \
+	"would be copied without end; name a stream that no such queue reads\n"
+#define NO_PAST \
+	"there is no past that could be sent: the route has no streams and records no channels; " \
+	"did you mean \"record = 1000\"?\n"
+
+/* What an operator gets wrong, beside the above: the line, what is wrong, and the nearest right
+ * thing. */
+static void
+slips(void **state)
+{
+	static const struct text_case cases[] = {
+	    {"the cause first", "[route x]\npath = /x\nchanels = x\n",
+	     "f:3: [route x] unknown key \"chanels\"; did you mean \"channels\"?\n"
+	     "f:1: [route x] has neither channels nor patterns nor streams to relay\n"},
+	    {"each section's own",
+	     "[route x]\npath = /x\nchanels = x\n[route y]\npath = /y\n"
+	     "chanels = y\n",
+	     "f:3: [route x] unknown key \"chanels\"; did you mean \"channels\"?\n"
+	     "f:1: [route x] has neither channels nor patterns nor streams to relay\n"
+	     "f:6: [route y] unknown key \"chanels\"; did you mean \"channels\"?\n"
+	     "f:4: [route y] has neither channels nor patterns nor streams to relay\n"},
+	    {"nearly a parameter", "[route x]\npath = /d/{shop}\nchannels = d:{shp}\n",
+	     "f:3: note: [route x] channels: {shp} does not stand in /d/{shop}, so each request "
+	     "must have it in its query; did you mean {shop}?\n"},
+	    {"nearly one in an expression",
+	     "[route x]\npath = /d/{shop}\nchannels = d:{shop}\n"
+	     "filter = message.a == params.shpo\n",
+	     "f:4: note: [route x] filter: {shpo} does not stand in /d/{shop}, so each request "
+	     "must have it in its query; did you mean {shop}?\n"},
+	    {"one of the query", "[route x]\npath = /d/{shop}\nchannels = d:{shop}:{kind}\n", NULL},
+	    {"start without a past", ROUTE "start = 0\n", "f:4: [route x] start: " NO_PAST},
+	    {"history without a past", ROUTE "history = 10\n", "f:4: [route x] history: " NO_PAST},
+	    {"start with one", ROUTE "record = 10\nstart = 0\nhistory = 5\n", NULL},
+	    {"start in [defaults]", "[defaults]\nstart = 0\n" ROUTE, NULL},
+	    {"base in a path",
+	     "[server]\nbase = /events\n[route x]\npath = /events/x\nchannels = x\n",
+	     "f:4: [route x] path: /events/x begins with base = /events, which is taken off first, "
+	     "so it would be served at /events/events/x; did you mean \"/x\"?\n"},
+	    {"the base itself", "[server]\nbase = /e\n[route x]\npath = /e\nchannels = x\n",
+	     "f:4: [route x] path: /e begins with base = /e, which is taken off first, so it would "
+	     "be served at /e/e; did you mean \"/\"?\n"},
+	    {"no segment of its own",
+	     "[server]\nbase = /e\n[route x]\npath = /eggs\nchannels = x\n", NULL},
+	    {"a number for a user", "[server]\nsocket_user = 1000\nsocket_group = 54321\n" ROUTE,
+	     NULL},
+	    {"a user without an account", "[server]\nuser = 54321\n" ROUTE,
+	     "f:2: [server] user: there is no user \"54321\"\n"},
+	    {"a missing folder", "[server]\nlog = /nowhere/at/all/sluice.log\n" ROUTE,
+	     "f:2: [server] log: there is no folder /nowhere/at/all/\n"},
+	    {"a log that cannot be opened anew",
+	     "[server]\nuser = nobody\nlog = /etc/sluice.log\n" ROUTE,
+	     "f:3: note: [server] log: user = nobody may not write /etc/: a file that is moved "
+	     "away cannot be opened anew at USR1; give the user a folder of its own, as "
+	     "/var/log/sluice/, or log to syslog\n"},
+	    {"no modules", "[server]\nmodules = /nowhere/*.so\n" ROUTE,
+	     "f:2: [server] modules: nothing matches /nowhere/*.so; were the modules built, and "
+	     "are they installed there?\n"},
+	    {"an abstract socket", "[server]\nlisten = unix:@sluice\n" ROUTE,
+	     "f:2: [server] listen: unix:@ is no path: anybody may connect to an abstract socket; "
+	     "did you mean unix:/run/sluice?\n"},
+	    {"a heartbeat above the usual time-outs", ROUTE "heartbeat = 2m\n",
+	     "f:4: note: [route x] heartbeat: most web servers and proxies cut a connection that "
+	     "is "
+	     "silent for 60s; did you mean \"15s\"?\n"},
+	    {"a queue smaller than a message",
+	     ROUTE "publish = x:{id}\npublish_auth = none\nqueue = 4k\n",
+	     "f:6: note: [route x] queue: a message of publish_max = 64k is larger than what may "
+	     "wait for a client: each would end whoever does not read it at once; queue = 256k, or "
+	     "a smaller publish_max\n"},
+	    {"never reached",
+	     "[route x]\npath = /{a}\nchannels = x\n[route y]\npath = /y\n"
+	     "channels = y\n",
+	     "f:5: [route y] path: /y is never reached: [route x] serves /{a} and stands before "
+	     "it\n"},
+	    {"dead letters of its own", QUEUE("a", "jobs", "jobs"), "f:6: [route a] " BACK},
+	    {"of its own by a parameter",
+	     "[route a]\npath = /a/{q}\nhandler = queue\ngroup = g\nstreams = jobs:{q}\n"
+	     "dead_letter = jobs:dead\n",
+	     "f:6: [route a] " BACK},
+	    {"not by its rule",
+	     "[route a]\npath = /a/{q}\nhandler = queue\ngroup = g\nstreams = jobs:{q}\n"
+	     "dead_letter = jobs:dead:all\n",
+	     NULL},
+	    {"a circle of two", QUEUE("a", "jobs", "dead") QUEUE("b", "dead", "jobs"),
+	     "f:6: [route a] " BACK "f:12: [route b] " BACK},
+	    {"a circle of three", QUEUE("a", "x", "y") QUEUE("b", "y", "z") QUEUE("c", "z", "x"),
+	     "f:6: [route a] " BACK "f:12: [route b] " BACK "f:18: [route c] " BACK},
+	    {"a way into nothing", QUEUE("a", "x", "y") QUEUE("b", "y", "z"), NULL},
+	    {"a way into a circle", QUEUE("a", "x", "y") QUEUE("b", "y", "y"),
+	     "f:12: [route b] " BACK},
+	    {"not Lua's", ROUTE "filter = message.a === 1 && !message.b\n",
+	     "f:4: [route x] filter: there is no operator \"===\"; did you mean \"==\"?\n"},
+	    {"not in the library", ROUTE "filter = string.match(message.a, 'x')\n",
+	     "f:4: [route x] filter: there is no \"string.match\"; did you mean "
+	     "\"string.find\"?\n"},
+	};
+
+	(void)state;
+	RUN(cases);
+}
+
+static void
+files_that_include_themselves(void **state)
+{
+	static const char again[] = "[server]\ninclude = f\n" ROUTE;
+	char *other = write_file("other.ini",
+				 "[server]\ninclude = f\n[route y]\npath = /y\n"
+				 "channels = y\n",
+				 sizeof("[server]\ninclude = f\n[route y]\npath = /y\n"
+					"channels = y\n") -
+				     1);
+
+	(void)state;
+	expect("itself", again, sizeof(again) - 1,
+	       "f:2: [server] include: f has been read already: a file cannot include itself, nor "
+	       "one that was included\n");
+	assert_int_equal(unlink(other), 0);
+	free(other);
+}
+
 int
 main(void)
 {
@@ -878,6 +1007,8 @@ main(void)
 	    cmocka_unit_test(rules),
 	    cmocka_unit_test(routes),
 	    cmocka_unit_test(logic),
+	    cmocka_unit_test(slips),
+	    cmocka_unit_test(files_that_include_themselves),
 	    cmocka_unit_test(keys_of_feeds),
 	    cmocka_unit_test(odd_files),
 	    cmocka_unit_test(defaults),

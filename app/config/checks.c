@@ -1,0 +1,307 @@
+#include "config/checks.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/suggest.h"
+#include "base/units.h"
+#include "redis/stream_id.h"
+#include "route/route.h"
+
+enum {
+	WHY_LEN = 512,
+	USUAL_TIMEOUT_MS = 60000,
+	NEAR_FROM = 3 /* a shorter name is near to too many */
+};
+
+static bool
+is_set(const char *text)
+{
+	return text != NULL && *text != '\0';
+}
+
+/* A key of the route's own that has no use, or stands against another. */
+static void
+refuse(const struct config_source *src, size_t section, const char *key, const char *why)
+{
+	const struct ini_entry *e = ini_find(src->ini, section, key);
+
+	if (e == NULL)
+		e = config_entry(src, section, key);
+	if (e != NULL && *e->value != '\0')
+		config_fault(src, e, why);
+}
+
+static void
+refuse_adds(const struct config_source *src, size_t section, const char *why)
+{
+	for (size_t i = 0; i < src->ini->n_entries; i++) {
+		if (config_adds_here(src, section, &src->ini->entries[i]))
+			config_fault(src, &src->ini->entries[i], why);
+	}
+}
+
+static void
+check_data(const struct config_source *src, const struct route *rt, size_t section)
+{
+	const char *maker = is_set(rt->logic.script) ? "script makes the data, so this has no use"
+			    : is_set(rt->logic.transform)
+				? "transform makes the data, so this has no "
+				  "use"
+				: NULL;
+
+	if (maker == NULL)
+		return;
+	if (is_set(rt->logic.script))
+		refuse(src, section, "transform", maker);
+	refuse(src, section, "fields", maker);
+	refuse_adds(src, section, maker);
+}
+
+static void
+check_pace(const struct config_source *src, const struct route *rt, size_t section)
+{
+	if (rt->stream.pace.rate.n > 0)
+		return;
+	if (ini_find(src->ini, section, "rate_by") != NULL)
+		refuse(src, section, "rate_by", "there is no rate that it could divide");
+	if (ini_find(src->ini, section, "rate_mode") != NULL)
+		refuse(src, section, "rate_mode", "there is no rate to which it could apply");
+}
+
+static void
+check_poll(const struct config_source *src, const struct route *rt, size_t section)
+{
+	if (rt->handler == NULL)
+		return;
+	if (strcmp(rt->handler->name, "relay") == 0) {
+		if (ini_find(src->ini, section, "command") != NULL)
+			refuse(src, section, "command",
+			       "relay asks Redis nothing; handler = poll does");
+		if (ini_find(src->ini, section, "interval") != NULL)
+			refuse(src, section, "interval",
+			       "relay asks Redis nothing; handler = poll does");
+	}
+	if (!rt->handler->is_wait && ini_find(src->ini, section, "timeout") != NULL)
+		refuse(src, section, "timeout", "only handler = wait has one");
+	if (!rt->handler->is_wait && ini_find(src->ini, section, "timeout_max") != NULL)
+		refuse(src, section, "timeout_max", "only handler = wait has one");
+	if (strcmp(rt->handler->name, "poll") == 0 && rt->stream.command == NULL &&
+	    !is_set(rt->logic.script))
+		config_fault_section(src, section,
+				     "has neither command nor script to poll: command = GET key");
+}
+
+static size_t
+length(struct template *const *list)
+{
+	size_t n = 0;
+
+	while (list != NULL && list[n] != NULL)
+		n++;
+	return n;
+}
+
+static void
+check_record(const struct config_source *src, const struct route *rt, size_t section)
+{
+	size_t n = length(rt->channels);
+
+	if (rt->stream.record == 0)
+		return;
+	if (n == 0 || rt->patterns != NULL || rt->streams != NULL)
+		refuse(src, section, "record",
+		       "channels are recorded, and they alone: a pattern has no log, and "
+		       "a stream is one");
+	else if (n > STREAM_CURSOR_MAX)
+		refuse(src, section, "record",
+		       "more than 6 channels: a client's Last-Event-ID holds no more");
+}
+
+/* What a queue gives to one subscriber it gives to no other, and at once. */
+static void
+check_queue(const struct config_source *src, const struct route *rt, size_t section)
+{
+	static const char *const queue_keys[] = {"group",    "ack",         "claim_after",
+						 "prefetch", "dead_letter", "max_deliveries"};
+	static const char *const others[] = {"channels", "patterns", "record", "snapshot",
+					     "rate",     "batch",    "id"};
+
+	if (rt->handler == NULL)
+		return;
+	if (!rt->handler->is_queue) {
+		for (size_t i = 0; i < sizeof(queue_keys) / sizeof(queue_keys[0]); i++) {
+			if (ini_find(src->ini, section, queue_keys[i]) != NULL)
+				refuse(src, section, queue_keys[i], "only handler = queue has one");
+		}
+		return;
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		const struct ini_entry *e = config_entry(src, section, others[i]);
+
+		if (e != NULL && strcmp(e->value, "0") != 0)
+			refuse(
+			    src, section, others[i],
+			    "handler = queue gives the entries of one stream, each by itself and "
+			    "with its own ID");
+	}
+	if (length(rt->streams) != 1)
+		config_fault_section(src, section, "needs one stream: streams = jobs");
+	if (rt->stream.group == NULL)
+		config_fault_section(src, section, "needs a consumer group: group = workers");
+	if (rt->stream.dead_letter == NULL && ini_find(src->ini, section, "max_deliveries") != NULL)
+		refuse(src, section, "max_deliveries",
+		       "there is no dead_letter stream for what was delivered so often");
+}
+
+/* handler = presence */
+static void
+check_state(const struct config_source *src, const struct route *rt, size_t section)
+{
+	static const char *const others[] = {"patterns", "streams", "record",
+					     "snapshot", "rate",    "batch"};
+
+	if (rt->handler == NULL || !rt->handler->tells_state) {
+		if (rt->handler != NULL && ini_find(src->ini, section, "lease") != NULL)
+			refuse(src, section, "lease", "only handler = presence has one");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		const struct ini_entry *e = config_entry(src, section, others[i]);
+
+		if (e != NULL && strcmp(e->value, "0") != 0)
+			refuse(src, section, others[i],
+			       "handler = presence follows one channel, which it uses itself");
+	}
+	if (length(rt->channels) != 1)
+		config_fault_section(src, section, "needs one channel: channels = here:{room}");
+}
+
+/* Who may publish is said by the route, never by leaving it out. */
+static void
+check_publish(const struct config_source *src, const struct route *rt, size_t section)
+{
+	const struct publish *pub = &rt->publish;
+	const struct ini_entry *e;
+	char why[WHY_LEN], queue[UNITS_TEXT], max[UNITS_TEXT];
+
+	if (pub->channel != NULL && pub->stream != NULL)
+		refuse(src, section, "publish_stream",
+		       "publish writes to a channel already: one of them");
+	if (!route_can_publish(rt))
+		return;
+	if (config_entry(src, section, "publish_auth") == NULL)
+		refuse(src, section, pub->stream != NULL ? "publish_stream" : "publish",
+		       "who may publish? publish_auth = none lets everybody who reaches the path");
+	if (rt->stream.queue >= pub->max || (e = config_entry(src, section, "queue")) == NULL)
+		return;
+	snprintf(why, sizeof(why),
+		 "a message of publish_max = %s is larger than what may wait for a client: each "
+		 "would end whoever does not read it at once; queue = %s, or a smaller publish_max",
+		 units_size_text(max, pub->max), units_size_text(queue, 4 * pub->max));
+	config_note(src, e, why);
+}
+
+/* A client of channels has no place to which it could come back. */
+static void
+check_resuming(const struct config_source *src, const struct route *rt, size_t section)
+{
+	static const char *const keys[] = {"start", "history"};
+
+	if (rt->handler == NULL || rt->handler->open != feed_subjects || rt->streams != NULL ||
+	    rt->stream.record > 0)
+		return;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const struct ini_entry *e = ini_find(src->ini, section, keys[i]);
+
+		if (e != NULL)
+			config_fault(src, e,
+				     "there is no past that could be sent: the route has no "
+				     "streams and records no channels; did you mean \"record = "
+				     "1000\"?");
+	}
+}
+
+static void
+check_heartbeat(const struct config_source *src, const struct route *rt, size_t section)
+{
+	const struct ini_entry *e = ini_find(src->ini, section, "heartbeat");
+
+	if (e != NULL && rt->stream.heartbeat_ms >= USUAL_TIMEOUT_MS)
+		config_note(src, e,
+			    "most web servers and proxies cut a connection that is silent for "
+			    "60s; did you mean \"15s\"?");
+}
+
+/* The entry that names the parameter, in braces or behind "params."; NULL. */
+static const struct ini_entry *
+entry_naming(const struct config_source *src, size_t section, const char *param)
+{
+	char braces[WHY_LEN], member[WHY_LEN];
+
+	snprintf(braces, sizeof(braces), "{%s}", param);
+	snprintf(member, sizeof(member), "params.%s", param);
+	for (size_t i = 0; i < src->ini->n_entries; i++) {
+		const struct ini_entry *e = &src->ini->entries[i];
+
+		if ((e->section == section || e->section == src->defaults) &&
+		    (strstr(e->value, braces) != NULL || strstr(e->value, member) != NULL))
+			return e;
+	}
+	return NULL;
+}
+
+static bool
+is_in_path(const struct route *rt, const char *param)
+{
+	const char *name;
+
+	for (size_t n = 0; (name = path_param(rt->path, n)) != NULL; n++) {
+		if (strcmp(name, param) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* {shp} under /d/{shop} is of the query, then, and hardly meant to be. */
+static void
+check_params(const struct config_source *src, const struct route *rt, size_t section)
+{
+	const struct ini_entry *e;
+	const char *param, *name;
+	char why[WHY_LEN];
+	struct suggest s;
+
+	for (size_t n = 0; rt->path != NULL && (param = route_named_param(rt, n)) != NULL; n++) {
+		if (strlen(param) < NEAR_FROM || is_in_path(rt, param) ||
+		    (e = entry_naming(src, section, param)) == NULL)
+			continue;
+		suggest_init(&s, param);
+		for (size_t i = 0; (name = path_param(rt->path, i)) != NULL; i++)
+			suggest_try(&s, name);
+		if (suggest_best(&s) == NULL)
+			continue;
+		snprintf(why, sizeof(why),
+			 "{%s} does not stand in %s, so each request must have it in its query; "
+			 "did you mean {%s}?",
+			 param, path_text(rt->path), suggest_best(&s));
+		config_note(src, e, why);
+	}
+}
+
+void
+config_check_route(const struct config_source *src, const struct route *rt, size_t section)
+{
+	check_params(src, rt, section);
+	if (rt->handler != NULL && rt->handler->answer != NULL)
+		return;
+	check_publish(src, rt, section);
+	check_record(src, rt, section);
+	check_data(src, rt, section);
+	check_pace(src, rt, section);
+	check_queue(src, rt, section);
+	check_state(src, rt, section);
+	check_poll(src, rt, section);
+	check_resuming(src, rt, section);
+	check_heartbeat(src, rt, section);
+}
