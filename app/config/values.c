@@ -274,7 +274,8 @@ CONFIG_SETTER(config_set_log)
 			      QUOTED_MAX, text);
 	snprintf(folder, sizeof(folder), "%.*s", (int)(slash + 1 - text), text);
 	if (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
-		return REFUSE("there is no folder %.*s", QUOTED_MAX, folder);
+		return REFUSE("%.*s: there is no folder %.*s", QUOTED_MAX, text, QUOTED_MAX,
+			      folder);
 	return copy(field, text);
 }
 

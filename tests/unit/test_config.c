@@ -920,7 +920,8 @@ slips(void **state)
 	    {"a user without an account", "[server]\nuser = 54321\n" ROUTE,
 	     "f:2: [server] user: there is no user \"54321\"\n"},
 	    {"a missing folder", "[server]\nlog = /nowhere/at/all/sluice.log\n" ROUTE,
-	     "f:2: [server] log: there is no folder /nowhere/at/all/\n"},
+	     "f:2: [server] log: /nowhere/at/all/sluice.log: there is no folder "
+	     "/nowhere/at/all/\n"},
 	    {"a log that cannot be opened anew",
 	     "[server]\nuser = nobody\nlog = /etc/sluice.log\n" ROUTE,
 	     "f:3: note: [server] log: user = nobody may not write /etc/: a file that is moved "
