@@ -160,19 +160,9 @@ serve(struct cgi *cgi)
 static void
 refuse(struct cgi *cgi, int status)
 {
-	char head[160], body[64];
-	int head_len, body_len;
-
 	counters_add(COUNTER_REQUESTS, 1);
 	counters_add(COUNTER_REQUESTS_REFUSED, 1);
-	head_len = snprintf(head, sizeof(head),
-			    "Status: %d\r\nContent-Type: application/problem+json\r\n"
-			    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\r\n",
-			    status);
-	body_len =
-	    snprintf(body, sizeof(body), "{\"type\":\"about:blank\",\"status\":%d}\n", status);
-	if (subscriber_answer(&cgi->sub, head, (size_t)head_len, body, (size_t)body_len) < 0)
-		logger_error("out of memory: an answer is empty");
+	subscriber_answer_problem(&cgi->sub, status);
 	uv_timer_start(&cgi->timer, on_lifetime, cgi->lifetime_ms, 0);
 	send_all(cgi);
 }

@@ -439,43 +439,6 @@ on_abort(struct subscriber *sub)
 
 /* Requests */
 
-static const char *
-title_of(int status)
-{
-	switch (status) {
-	case 400:
-		return "Bad Request";
-	case 408:
-		return "Request Timeout";
-	case 413:
-		return "Content Too Large";
-	case 431:
-		return "Request Header Fields Too Large";
-	default:
-		return "Internal Server Error";
-	}
-}
-
-/* What is refused before there is a request to route. */
-static void
-answer_status(struct connection *conn, int status)
-{
-	char head[256], body[128];
-	int head_len, body_len;
-
-	head_len = snprintf(head, sizeof(head),
-			    "Status: %d %s\r\n"
-			    "Content-Type: application/problem+json\r\n"
-			    "Cache-Control: no-store\r\n"
-			    "X-Content-Type-Options: nosniff\r\n\r\n",
-			    status, title_of(status));
-	body_len = snprintf(body, sizeof(body),
-			    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d}\n",
-			    title_of(status), status);
-	if (subscriber_answer(&conn->sub, head, (size_t)head_len, body, (size_t)body_len) < 0)
-		logger_error("out of memory: an answer is empty");
-}
-
 static void
 begin_response(struct connection *conn)
 {
@@ -490,7 +453,7 @@ refuse(struct connection *conn, int status)
 	begin_response(conn);
 	drop_request(conn);
 	counters_add(COUNTER_REQUESTS_REFUSED, 1);
-	answer_status(conn, status);
+	subscriber_answer_problem(&conn->sub, status);
 	send_response(conn);
 }
 

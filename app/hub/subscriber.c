@@ -249,16 +249,28 @@ subscriber_init(struct subscriber *sub, const struct subscriber_ops *ops)
 }
 
 int
-subscriber_answer(struct subscriber *sub, const char *head, size_t head_len, const char *body,
-		  size_t body_len)
+subscriber_answer(struct subscriber *sub, const struct answer *a, bool with_body)
 {
+	size_t body_len = with_body ? a->body.len : 0;
 	int rc;
 
 	set_state(sub, SUBSCRIBER_LAST);
-	if ((rc = buf_reserve(&sub->own, head_len + body_len)) < 0 ||
-	    (rc = buf_put(&sub->own, head, head_len)) < 0)
+	if ((rc = buf_reserve(&sub->own, a->head.len + body_len)) < 0 ||
+	    (rc = buf_put(&sub->own, a->head.p, a->head.len)) < 0)
 		return rc;
-	return buf_put(&sub->own, body, body_len);
+	return buf_put(&sub->own, a->body.p, body_len);
+}
+
+void
+subscriber_answer_problem(struct subscriber *sub, int status)
+{
+	struct answer a;
+
+	answer_init(&a);
+	answer_problem(&a, status, NULL, 0);
+	if (answer_end(&a) < 0 || subscriber_answer(sub, &a, true) < 0)
+		logger_error("out of memory: an answer is empty");
+	answer_fini(&a);
 }
 
 /* One more piece of what waits, of which at most max bytes are wanted. */

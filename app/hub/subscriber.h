@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "http/answer.h"
 #include "base/map.h"
 #include "hub/fifo.h"
 #include "hub/log.h"
@@ -115,14 +116,14 @@ struct subscriber {
 void subscriber_init(struct subscriber *sub, const struct subscriber_ops *ops);
 
 /*
- * subscriber_answer - make sub a short answer: head is the CGI response head with
- * its blank line, body what follows. Copies both. The carrier sends it as soon
- * as the call that handed it the request returns (it looks at
- * subscriber_has_bytes()), or on its next send.
+ * subscriber_answer - make sub a short answer, which has ended and is copied; without its body if
+ * only the head was asked for. The carrier sends it as soon as the call that handed it the request
+ * returns (it looks at subscriber_has_bytes()), or on its next send.
  * Returns 0, -ENOMEM, -EMSGSIZE past 1 MiB; sub is LAST in any case.
  */
-int subscriber_answer(struct subscriber *sub, const char *head, size_t head_len, const char *body,
-		      size_t body_len);
+int subscriber_answer(struct subscriber *sub, const struct answer *a, bool with_body);
+/* And what is refused before there is a request to route: a status. */
+void subscriber_answer_problem(struct subscriber *sub, int status);
 
 /* subscriber_hold - holder will answer sub. subscriber_let_go - now: returns sub; NULL: it has
  * gone. */

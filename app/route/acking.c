@@ -15,17 +15,17 @@ static void
 on_acked(void *arg, const redisReply *reply)
 {
 	struct later *later = arg;
-	struct site *site = later->site;
 
-	buf_truncate(&site->body, 0);
-	if (reply == NULL)
+	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER) {
+		later_begin(later, HTTP_OK, "application/json");
+		answer_printf(&later->site->out, "{\"acked\":%lld}\n", reply->integer);
+		later_send(later);
+	} else {
 		later_refuse(later, HTTP_UNAVAILABLE,
-			     "Redis does not answer: they may be acknowledged or not.");
-	else if (reply->type == REDIS_REPLY_INTEGER &&
-		 buf_printf(&site->body, "{\"acked\":%lld}\n", reply->integer) == 0)
-		later_answer(later, HTTP_OK, "");
-	else
-		later_refuse(later, HTTP_UNAVAILABLE, "Redis refuses to acknowledge them.");
+			     reply == NULL
+				 ? "Redis does not answer: they may be acknowledged or not."
+				 : "Redis refuses to acknowledge them.");
+	}
 	later_fini(later);
 	free(later);
 }

@@ -74,15 +74,15 @@ take_all(struct grant *g, const struct route *rt, const char *address, const cha
 {
 	*why = "This server has as many streams open as it may.";
 	if (!take(g, g->grants->settings.max_subscribers, "all", NULL, NULL))
-		return 429;
+		return HTTP_TOO_MANY_REQUESTS;
 	*why = "This route has as many streams open as it may.";
 	if (!take(g, rt->max_subscribers, "route", rt->name, NULL))
-		return 429;
+		return HTTP_TOO_MANY_REQUESTS;
 	*why = "This user has as many streams of this route open as one may.";
 	if (g->id.user != NULL && !take(g, rt->max_per_user, "user", rt->name, g->id.user))
-		return 429;
+		return HTTP_TOO_MANY_REQUESTS;
 	*why = "This address has as many streams of this route open as one may.";
-	return take(g, rt->max_per_ip, "address", rt->name, address) ? 0 : 429;
+	return take(g, rt->max_per_ip, "address", rt->name, address) ? 0 : HTTP_TOO_MANY_REQUESTS;
 }
 
 /* A session's next look, spread: those of one moment need not be looked at in one. */

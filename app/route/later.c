@@ -1,6 +1,5 @@
 #include "base/logger.h"
 #include "route/cors.h"
-#include "route/problem.h"
 #include "route/serving.h"
 
 int
@@ -22,52 +21,39 @@ later_expect(struct later *later, struct subscriber *sub)
 	subscriber_hold(sub, &later->holder);
 }
 
-/* The head that was begun, and the body. */
-static void
-tell(struct later *later)
+void
+later_begin(struct later *later, int status, const char *type)
 {
-	struct site *site = later->site;
-	struct subscriber *sub = subscriber_let_go(&later->holder);
-
-	if (buf_put(&site->head, later->cors.p, later->cors.len) < 0 ||
-	    buf_printf(&site->head, "Content-Length: %zu\r\n\r\n", site->body.len) < 0)
-		logger_error("out of memory: an answer is cut short");
-	site_send(site, sub, true);
-	sub->ops->send(sub);
+	answer_begin(&later->site->out, status, type);
+	answer_fields(&later->site->out, later->cors.p, later->cors.len);
 }
 
 void
-later_answer(struct later *later, int status, const char *lines)
+later_send(struct later *later)
 {
-	if (later->holder.sub == NULL)
+	struct subscriber *sub = subscriber_let_go(&later->holder);
+
+	if (sub == NULL)
 		return;
-	buf_truncate(&later->site->head, 0);
-	if (buf_printf(&later->site->head,
-		       "Status: %d %s\r\n"
-		       "Content-Type: application/json\r\n"
-		       "Cache-Control: no-store\r\n"
-		       "X-Content-Type-Options: nosniff\r\n"
-		       "%s",
-		       status, problem_title(status), lines) < 0)
+	if (answer_end(&later->site->out) < 0 ||
+	    subscriber_answer(sub, &later->site->out, true) < 0)
 		logger_error("out of memory: an answer is cut short");
-	tell(later);
+	sub->ops->send(sub);
 }
 
 void
 later_refuse(struct later *later, int status, const char *why)
 {
-	if (later->holder.sub == NULL)
-		return;
-	buf_truncate(&later->site->head, 0);
-	buf_truncate(&later->site->body, 0);
-	if (problem_put_body(&later->site->body, status, why) < 0 ||
-	    problem_put_head(&later->site->head, status, 0) < 0)
-		logger_error("out of memory: a refusal is cut short");
-	tell(later);
+	answer_problem(&later->site->out, status, why, 0);
+	answer_fields(&later->site->out, later->cors.p, later->cors.len);
+	later_send(later);
 }
 
+/* Whoever still waits for it has an answer, too. */
 void
 later_fini(struct later *later)
 {
+	if (later->holder.sub != NULL)
+		later_refuse(later, HTTP_INTERNAL_ERROR, "The answer could not be made.");
 	buf_fini(&later->cors);
 }

@@ -27,12 +27,8 @@
 #include "sse/event.h"
 
 #define FOR_GOOD "{\"for_good\":true}"
-#define NO_STREAM \
-	"{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\"detail\":\"A " \
-	"connection " \
-	"carries event streams, and this is none.\"}"
-#define OVER    "-" /* in an id: not to be subscribed again */
-#define UNKNOWN "~" /* an id that none can resume from */
+#define OVER     "-" /* in an id: not to be subscribed again */
+#define UNKNOWN  "~" /* an id that none can resume from */
 
 enum {
 	LEGS_MAX = 500,
@@ -171,6 +167,17 @@ static void
 tell_text(struct mux *mux, const char *key, const char *type, const char *data)
 {
 	tell(mux, key, type, strlen(type), "", data, strlen(data));
+}
+
+static void
+tell_refused(struct mux *mux, const char *key, int status, const char *detail)
+{
+	struct answer a;
+
+	answer_init(&a);
+	answer_problem(&a, status, detail, 0);
+	tell(mux, key, "mux-refused", strlen("mux-refused"), "", a.body.p, a.body.len);
+	answer_fini(&a);
 }
 
 /* Streams of subscriptions */
@@ -362,7 +369,8 @@ tell_end(struct leg *leg)
 		tell(leg->mux, leg->key, "mux-refused", strlen("mux-refused"), "",
 		     leg->in.len > 0 ? leg->in.p : "", leg->in.len);
 	} else {
-		tell_text(leg->mux, leg->key, "mux-refused", NO_STREAM);
+		tell_refused(leg->mux, leg->key, HTTP_BAD_REQUEST,
+			     "A connection carries event streams, and this is none.");
 	}
 }
 
@@ -588,17 +596,14 @@ add(struct mux *mux, struct json_object *wanted, const char *position, struct sl
 		last_id = position; /* newer than what the address says */
 	if (key == NULL || *key == '\0' || strlen(key) > KEY_MAX || find_leg(mux, key) != NULL ||
 	    path == NULL || *path != '/' || strlen(path) > PATH_MAX_LEN) {
-		tell_text(mux, key != NULL && strlen(key) <= KEY_MAX ? key : "", "mux-refused",
-			  "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
-			  "\"detail\":\"A subscription is a new key and a path.\"}");
+		tell_refused(mux, key != NULL && strlen(key) <= KEY_MAX ? key : "",
+			     HTTP_BAD_REQUEST, "A subscription is a new key and a path.");
 		return;
 	}
 	if (mux->n_legs == LEGS_MAX ||
 	    (leg = leg_new(mux, slot, key, path, last_id != NULL ? last_id : "")) == NULL) {
-		tell_text(mux, key, "mux-refused",
-			  "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\","
-			  "\"status\":429,\"detail\":\"A connection has at most 500 "
-			  "subscriptions.\"}");
+		tell_refused(mux, key, HTTP_TOO_MANY_REQUESTS,
+			     "A connection has at most 500 subscriptions.");
 		return;
 	}
 	site_serve(mux->site, &leg->sub, &leg->vars, "", 0);

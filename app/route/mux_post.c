@@ -20,15 +20,15 @@ on_told(void *arg, const redisReply *reply)
 {
 	struct later *later = arg;
 
-	buf_truncate(&later->site->body, 0);
-	if (reply == NULL || reply->type != REDIS_REPLY_INTEGER)
+	if (reply == NULL || reply->type != REDIS_REPLY_INTEGER) {
 		later_refuse(later, HTTP_UNAVAILABLE, "Redis does not answer.");
-	else if (reply->integer == 0)
+	} else if (reply->integer == 0) {
 		later_refuse(later, HTTP_NOT_FOUND, "There is no such connection.");
-	else if (buf_puts(&later->site->body, "{}\n") < 0)
-		later_refuse(later, HTTP_INTERNAL_ERROR, "The answer could not be made.");
-	else
-		later_answer(later, 202, "");
+	} else {
+		later_begin(later, HTTP_ACCEPTED, "application/json");
+		answer_printf(&later->site->out, "{}\n");
+		later_send(later);
+	}
 	later_fini(later);
 	free(later);
 }

@@ -1,9 +1,11 @@
 #include <errno.h>
+#include <hiredis/hiredis.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
 #include "redis/command.h"
@@ -11,6 +13,8 @@
 #include "redis/recorded.h"
 #include "route/publish.h"
 #include "route/serving.h"
+
+enum { LOG_PAUSE_MS = 60000 };
 
 /* A publisher that knows no answer says it again within the day. */
 #define ONCE_KEPT_MS "86400000"
@@ -31,24 +35,49 @@ posting_free(struct posting *p)
 	free(p);
 }
 
+/* The operator's fault, and not the client's: it is told what to repair. */
+static void
+log_refusal(const struct posting *p, const struct redisReply *reply)
+{
+	static struct logger_pause pause;
+
+	if (reply != NULL && logger_may(&pause, clock_ms(), LOG_PAUSE_MS))
+		logger_warn("[route %s] Redis refuses a message to %s %s: %s", p->route,
+			    p->is_stream ? "stream" : "channel", p->name,
+			    reply->type == REDIS_REPLY_ERROR ? reply->str : "an odd reply");
+}
+
+static void
+answer_published(struct posting *p, const struct publish_result *result)
+{
+	struct answer *out = &p->later.site->out;
+
+	later_begin(&p->later, HTTP_ACCEPTED, "application/json");
+	if (result->id != NULL)
+		answer_printf(out, "{\"id\":\"%s\"}\n", result->id);
+	else
+		answer_printf(out, "{\"receivers\":%lld}\n", result->n_receivers);
+	later_send(&p->later);
+}
+
 static void
 on_posted(void *arg, const struct redisReply *reply)
 {
 	struct posting *p = arg;
-	const char *why;
-	int status;
+	struct publish_result result;
+	int status = publish_result(&result, reply);
 
-	buf_truncate(&p->later.site->body, 0);
-	status = publish_answer(&p->later.site->body, reply, &why);
-	if (status == 202)
-		counters_add(COUNTER_PUBLISHED, 1);
 	logger_info("[route %s] POST to %s %s, %zu bytes: %s", p->route,
 		    p->is_stream ? "stream" : "channel", p->name, p->len,
-		    status == 202 ? "published" : why);
-	if (status == 202)
-		later_answer(&p->later, status, "");
-	else
-		later_refuse(&p->later, status, why);
+		    status == HTTP_ACCEPTED ? "published" : result.why);
+	if (status == HTTP_ACCEPTED) {
+		counters_add(COUNTER_PUBLISHED, 1);
+		answer_published(p, &result);
+	} else {
+		if (status == HTTP_UNAVAILABLE)
+			log_refusal(p, reply);
+		later_refuse(&p->later, status, result.why);
+	}
 	posting_free(p);
 }
 

@@ -115,7 +115,7 @@ check_rate(struct publication *pub, const struct route *rt)
 						     rate->period_ms, clock_ms());
 
 	pub->retry_after_s = (unsigned)((left + 999) / 1000);
-	return left == 0 ? 0 : 429;
+	return left == 0 ? 0 : HTTP_TOO_MANY_REQUESTS;
 }
 
 static void
@@ -139,7 +139,7 @@ check(const struct request *req, const struct template_scope *scope, const char 
 	if (expression_is_true(req->route->publish.filter, scope, &is_valid, text, sizeof(text)) <
 	    0)
 		log_failure(req, "publish_filter", text);
-	return is_valid ? 0 : 422;
+	return is_valid ? 0 : HTTP_UNPROCESSABLE_CONTENT;
 }
 
 /* The very bytes, or what the transform makes of them. */
@@ -156,7 +156,7 @@ put_data(struct publication *pub, const struct request *req, const struct templa
 			      sizeof(text)) < 0)
 		log_failure(req, "publish_transform", text);
 	*why = "The route can make nothing of this message.";
-	return is_some ? 0 : 422;
+	return is_some ? 0 : HTTP_UNPROCESSABLE_CONTENT;
 }
 
 /* What of the body is wrong; NULL: nothing. */
@@ -193,7 +193,7 @@ make(struct publication *pub, const struct request *req, struct message *msg, co
 		return HTTP_BAD_REQUEST;
 	*why = "A name stands twice in an object.";
 	if (!message_has_unique_names(msg))
-		return 422;
+		return HTTP_UNPROCESSABLE_CONTENT;
 	request_read_params(req, params, PARAMS_MAX);
 	if ((rc = check(req, &scope, why)) != 0)
 		return rc;
@@ -225,13 +225,13 @@ publish_read(struct publication *pub, const struct request *req, const char *bod
 	buf_init(&pub->once, ONCE_TEXT_MAX);
 	*why = "The body must be application/json.";
 	if (!is_json_type(request_content_type(req)))
-		return 415;
+		return HTTP_UNSUPPORTED_MEDIA_TYPE;
 	*why = "The body must not be encoded: no Content-Encoding is known.";
 	if (is_encoded(req))
-		return 415;
+		return HTTP_UNSUPPORTED_MEDIA_TYPE;
 	*why = "The body is longer than this route takes.";
 	if (len > settings->max)
-		return 413;
+		return HTTP_CONTENT_TOO_LARGE;
 	*why = "The header Idempotency-Key must be 1 to 255 visible characters, quoted or not.";
 	if ((rc = read_once_key(pub, req)) > 0)
 		return rc;
@@ -248,34 +248,33 @@ publish_read(struct publication *pub, const struct request *req, const char *bod
 	if (rc < 0) {
 		*why = rc == -EMSGSIZE ? "What the route makes of it is too long."
 				       : "This server has no room for the message.";
-		rc = rc == -EMSGSIZE ? 413 : HTTP_UNAVAILABLE;
+		rc = rc == -EMSGSIZE ? HTTP_CONTENT_TOO_LARGE : HTTP_UNAVAILABLE;
 	}
 	return rc;
 }
 
 int
-publish_answer(struct buf *b, const struct redisReply *reply, const char **why)
+publish_result(struct publish_result *out, const struct redisReply *reply)
 {
-	static struct logger_pause pause;
 	const struct redisReply *id = reply;
 
-	*why = "Redis does not answer: the message may have been published or not.";
+	*out = (struct publish_result){
+	    .why = "Redis does not answer: the message may have been published or not."};
 	if (reply == NULL)
 		return HTTP_UNAVAILABLE;
 	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2)
 		id = reply->element[0];
-	if (reply->type == REDIS_REPLY_INTEGER &&
-	    buf_printf(b, "{\"receivers\":%lld}\n", reply->integer) == 0)
-		return 202;
-	if (id->type == REDIS_REPLY_STRING && buf_printf(b, "{\"id\":\"%s\"}\n", id->str) == 0)
-		return 202;
-	*why = "Another message was published with this Idempotency-Key.";
+	out->n_receivers = reply->integer;
+	if (reply->type == REDIS_REPLY_INTEGER)
+		return HTTP_ACCEPTED;
+	if (id->type == REDIS_REPLY_STRING) {
+		out->id = id->str;
+		return HTTP_ACCEPTED;
+	}
+	out->why = "Another message was published with this Idempotency-Key.";
 	if (reply->type == REDIS_REPLY_ERROR &&
 	    strncmp(reply->str, ONCE_ANOTHER, strlen(ONCE_ANOTHER)) == 0)
-		return 422;
-	*why = "Redis refuses the message.";
-	if (logger_may(&pause, clock_ms(), 60000))
-		logger_warn("Redis refuses a message that was posted: %s",
-			    reply->type == REDIS_REPLY_ERROR ? reply->str : "an odd reply");
+		return HTTP_UNPROCESSABLE_CONTENT;
+	out->why = "Redis refuses the message.";
 	return HTTP_UNAVAILABLE;
 }

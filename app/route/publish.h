@@ -33,10 +33,15 @@ int publish_read(struct publication *pub, const struct request *req, const char 
 		 const char **why);
 
 /*
- * publish_answer - what Redis said to PUBLISH, XADD or the script, as the answer's body. Returns
- * the HTTP status: 202; 422 if its key is another message's; or 503 for an error or no reply, with
+ * publish_result - what Redis said to PUBLISH, XADD or the script. Returns 202, with the receivers
+ * or the entry's ID; 422 if its key is another message's; or 503 for an error or no reply, with
  * why.
  */
-int publish_answer(struct buf *b, const struct redisReply *reply, const char **why);
+struct publish_result {
+	long long n_receivers;
+	const char *id;  /* of the entry, borrowed from the reply; NULL: there is none */
+	const char *why; /* a constant */
+};
+int publish_result(struct publish_result *out, const struct redisReply *reply);
 
 #endif

@@ -114,7 +114,7 @@ read_path(struct request *req, const char *base, const char **why)
 	}
 	if (len >= sizeof(joined)) {
 		*why = "The path is longer than 8192 bytes.";
-		return 414;
+		return HTTP_URI_TOO_LONG;
 	}
 	if (base_len > 0 && (len < base_len || memcmp(uri, base, base_len) != 0)) {
 		*why = "There is nothing at this path.";

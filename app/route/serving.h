@@ -9,13 +9,14 @@
 #include <stddef.h>
 
 #include "base/buf.h"
+#include "http/answer.h"
 #include "hub/hub.h"
 #include "route/grants.h"
 #include "route/request.h"
 #include "route/sessions.h"
 #include "route/site.h"
 
-enum { KEY_PARAMS_MAX = 64, HEAD_MAX = 16 * 1024, BODY_MAX = 1024 * 1024 };
+enum { KEY_PARAMS_MAX = 64, HEAD_MAX = 16 * 1024 };
 
 struct site {
 	struct hub *hub;
@@ -37,19 +38,18 @@ struct site {
 	struct grants *grants;
 	struct list deferred; /* requests that wait for their session */
 	unsigned n_parts;     /* of those two, that are not closed */
-	struct buf head, body;
+	struct answer out;    /* to the request that is being served, or to one that waited */
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };
 
-/* site_send - the answer that stands in head and body. */
-void site_send(struct site *site, struct subscriber *sub, bool with_body);
+/* site_begin - an answer of this status and media type (NULL: it has no body), with what the route
+ * says of other origins. site_begin_stream: one that goes on. */
+void site_begin(struct site *site, int status, const char *type);
+void site_begin_stream(struct site *site);
 
-/* site_send_empty - end the head that was begun, without a body. */
-void site_send_empty(struct site *site, struct subscriber *sub);
-
-/* site_begin_head - these lines, and what the route says of other origins. */
-void site_begin_head(struct site *site, const char *lines);
+/* site_send - the answer that stands in site->out is whole. */
+void site_send(struct site *site, struct subscriber *sub);
 
 /* site_refuse - detail names the rule, and nothing of ours. */
 void site_refuse(struct site *site, struct subscriber *sub, int status, const char *detail);
@@ -100,8 +100,9 @@ struct later {
 
 int later_init(struct later *later, struct site *site); /* 0, -ENOMEM, -EMSGSIZE */
 void later_expect(struct later *later, struct subscriber *sub);
-/* later_answer - JSON, which stands in the site's body; lines are further header fields. */
-void later_answer(struct later *later, int status, const char *lines);
+/* later_begin - an answer of this media type in site->out; later_send: it is whole. */
+void later_begin(struct later *later, int status, const char *type);
+void later_send(struct later *later);
 void later_refuse(struct later *later, int status, const char *why);
 void later_fini(struct later *later);
 

@@ -11,14 +11,14 @@
 #include "route/cors.h"
 #include "route/origin.h"
 #include "route/mux.h"
-#include "route/problem.h"
 #include "route/serving.h"
 #include "sse/event.h"
 
+#define STREAM_TYPE "text/event-stream; charset=utf-8"
+
 struct reply {
 	const char *type;
-	struct buf *body;
-	bool is_broken;
+	struct answer *out;
 };
 
 void
@@ -30,28 +30,33 @@ reply_type(struct reply *reply, const char *type)
 void
 reply_printf(struct reply *reply, const char *fmt, ...)
 {
-	char *text;
 	va_list ap;
-	int len;
 
 	va_start(ap, fmt);
-	len = vasprintf(&text, fmt, ap);
+	answer_vprintf(reply->out, fmt, ap);
 	va_end(ap);
-	if (len < 0) {
-		reply->is_broken = true;
-		return;
-	}
-	if (buf_put(reply->body, text, (size_t)len) < 0)
-		reply->is_broken = true;
-	free(text);
 }
 
 void
-site_send(struct site *site, struct subscriber *sub, bool with_body)
+site_begin(struct site *site, int status, const char *type)
 {
-	if (subscriber_answer(sub, site->head.p, site->head.len, site->body.p,
-			      with_body ? site->body.len : 0) < 0)
-		logger_error("out of memory: a request gets no answer");
+	answer_begin(&site->out, status, type);
+	answer_check(&site->out, cors_put_headers(&site->out.head, &site->request));
+}
+
+void
+site_begin_stream(struct site *site)
+{
+	answer_begin_stream(&site->out, STREAM_TYPE);
+	answer_check(&site->out, cors_put_headers(&site->out.head, &site->request));
+}
+
+void
+site_send(struct site *site, struct subscriber *sub)
+{
+	if (answer_end(&site->out) < 0 ||
+	    subscriber_answer(sub, &site->out, site->request.method != METHOD_HEAD) < 0)
+		logger_error("out of memory: an answer is cut short");
 }
 
 /* The answer to a request that cannot be served. detail names the rule, and nothing of ours. */
@@ -66,61 +71,31 @@ site_refuse_until(struct site *site, struct subscriber *sub, int status, const c
 		  unsigned retry_after_s)
 {
 	counters_add(COUNTER_REQUESTS_REFUSED, 1);
-	buf_truncate(&site->head, 0);
-	buf_truncate(&site->body, 0);
-	if (problem_put_body(&site->body, status, detail) < 0 ||
-	    problem_put_head(&site->head, status, retry_after_s) < 0 ||
-	    (status == 405 &&
-	     buf_printf(&site->head, "Allow: %s\r\n", route_methods(site->request.route)) < 0) ||
-	    (status == HTTP_UNAUTHORIZED &&
-	     buf_puts(&site->head, site->has_bad_token
-				       ? "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
-				       : "WWW-Authenticate: Bearer\r\n") < 0) ||
-	    cors_put_headers(&site->head, &site->request) < 0 ||
-	    buf_printf(&site->head, "Content-Length: %zu\r\n\r\n", site->body.len) < 0)
-		logger_error("out of memory: a refusal is cut short");
-	site_send(site, sub, site->request.method != METHOD_HEAD);
-}
-
-void
-site_send_empty(struct site *site, struct subscriber *sub)
-{
-	if (buf_puts(&site->head, "\r\n") < 0)
-		logger_error("out of memory: an answer is cut short");
-	site_send(site, sub, false);
-}
-
-void
-site_begin_head(struct site *site, const char *lines)
-{
-	buf_truncate(&site->head, 0);
-	if (buf_puts(&site->head, lines) < 0 || cors_put_headers(&site->head, &site->request) < 0)
-		logger_error("out of memory: an answer is cut short");
+	answer_problem(&site->out, status, detail, retry_after_s);
+	if (status == HTTP_METHOD_NOT_ALLOWED)
+		answer_field(&site->out, "Allow", "%s", route_methods(site->request.route));
+	if (status == HTTP_UNAUTHORIZED)
+		answer_field(&site->out, "WWW-Authenticate", "Bearer%s",
+			     site->has_bad_token ? " error=\"invalid_token\"" : "");
+	answer_check(&site->out, cors_put_headers(&site->out.head, &site->request));
+	site_send(site, sub);
 }
 
 static void
 answer_options(struct site *site, struct subscriber *sub)
 {
-	site_begin_head(site, "Status: 204 No Content\r\n");
-	if (cors_put_preflight(&site->head, &site->request) < 0)
-		logger_error("out of memory: an answer is cut short");
-	site_send_empty(site, sub);
+	site_begin(site, HTTP_NO_CONTENT, NULL);
+	answer_check(&site->out, cors_put_preflight(&site->out.head, &site->request));
+	site_send(site, sub);
 }
 
 /* A client whose stream was ended for good: at 204 an EventSource gives up (HTML 9.2.2). */
 static void
 answer_ended(struct site *site, struct subscriber *sub)
 {
-	site_begin_head(site, "Status: 204 No Content\r\nCache-Control: no-store\r\n");
-	site_send_empty(site, sub);
+	site_begin(site, HTTP_NO_CONTENT, NULL);
+	site_send(site, sub);
 }
-
-static const char stream_head[] = "Status: 200 OK\r\n"
-				  "Content-Type: text/event-stream; charset=utf-8\r\n"
-				  "Cache-Control: no-store, no-transform\r\n"
-				  "X-Accel-Buffering: no\r\n"
-				  "Incremental: ?1\r\n"
-				  "X-Content-Type-Options: nosniff\r\n";
 
 /* A value that breaks its rule could name another's channel. Returns 0, or the status having
  * refused. */
@@ -202,12 +177,10 @@ void
 site_answer_end(struct site *site, struct subscriber *sub, enum end_reason reason,
 		unsigned retry_ms)
 {
-	site_begin_head(site, stream_head);
-	buf_truncate(&site->body, 0);
-	if (buf_puts(&site->head, "\r\n") < 0 ||
-	    subscriber_put_end(&site->body, &site->request.route->stream, reason, retry_ms) < 0)
-		logger_error("out of memory: an answer is cut short");
-	site_send(site, sub, site->request.method != METHOD_HEAD);
+	site_begin_stream(site);
+	answer_check(&site->out, subscriber_put_end(&site->out.body, &site->request.route->stream,
+						    reason, retry_ms));
+	site_send(site, sub);
 }
 
 void
@@ -240,9 +213,9 @@ open_stream(struct site *site, struct subscriber *sub)
 		answer_ended(site, sub);
 		return;
 	}
-	site_begin_head(site, stream_head);
 	if (req->method == METHOD_HEAD) {
-		site_send_empty(site, sub);
+		site_begin_stream(site);
+		site_send(site, sub);
 		return;
 	}
 	origin_address(address, req, site->trusted_proxies);
@@ -252,9 +225,11 @@ open_stream(struct site *site, struct subscriber *sub)
 		return;
 	}
 	req->is_opening = true;
-	if (rc < 0 || (rc = buf_puts(&site->head, "\r\n")) < 0 ||
+	site_begin_stream(site);
+	if (rc < 0 || (rc = answer_end(&site->out)) < 0 ||
 	    (rc = feed_get(&fd, &req->route->feeds, key, req)) != 0 ||
-	    (rc = feed_join(fd, sub, site->head.p, site->head.len, req->last_event_id)) != 0) {
+	    (rc = feed_join(fd, sub, site->out.head.p, site->out.head.len, req->last_event_id)) !=
+		0) {
 		grants_give_back(grant);
 		site_refuse_open(site, sub, rc);
 	} else if (grant != NULL && grants_keep(grant, sub) < 0) {
@@ -266,26 +241,20 @@ static void
 answer_short(struct site *site, struct subscriber *sub)
 {
 	struct request *req = &site->request;
-	struct reply reply = {.type = "text/plain; charset=utf-8", .body = &site->body};
+	struct answer made; /* its status is known last */
+	struct reply reply = {.type = "text/plain; charset=utf-8", .out = &made};
 	int status;
 
-	buf_truncate(&site->body, 0);
+	answer_init(&made);
 	status = req->route->handler->answer(&reply, req);
-	if (reply.is_broken) {
+	if (made.is_broken) {
 		site_refuse(site, sub, HTTP_INTERNAL_ERROR, "The answer could not be made.");
-		return;
+	} else {
+		site_begin(site, status, reply.type);
+		answer_put(&site->out, made.body.p, made.body.len);
+		site_send(site, sub);
 	}
-	buf_truncate(&site->head, 0);
-	if (buf_printf(&site->head,
-		       "Status: %d %s\r\n"
-		       "Content-Type: %s\r\n"
-		       "Cache-Control: no-store\r\n"
-		       "X-Content-Type-Options: nosniff\r\n",
-		       status, problem_title(status), reply.type) < 0 ||
-	    cors_put_headers(&site->head, req) < 0 ||
-	    buf_printf(&site->head, "Content-Length: %zu\r\n\r\n", site->body.len) < 0)
-		logger_error("out of memory: an answer is cut short");
-	site_send(site, sub, req->method != METHOD_HEAD);
+	answer_fini(&made);
 }
 
 static const struct route *
@@ -309,7 +278,8 @@ serve_post(struct site *site, struct subscriber *sub, const char *body, size_t l
 	bool is_mux = rt->handler == &mux_handler;
 
 	if (!is_ack && !is_mux && !route_can_publish(rt))
-		site_refuse(site, sub, 405, "This path does not answer this method.");
+		site_refuse(site, sub, HTTP_METHOD_NOT_ALLOWED,
+			    "This path does not answer this method.");
 	else if (!authorising_check(site, sub, is_ack || is_mux ? &rt->auth : &rt->publish.auth,
 				    body, len))
 		return;
@@ -378,7 +348,8 @@ site_serve(void *ctx, struct subscriber *sub, const struct params *params, const
 	else if (req->method == METHOD_POST)
 		serve_post(site, sub, body, body_len);
 	else if (req->method == METHOD_OTHER || !route_can_follow(req->route))
-		site_refuse(site, sub, 405, "This path does not answer this method.");
+		site_refuse(site, sub, HTTP_METHOD_NOT_ALLOWED,
+			    "This path does not answer this method.");
 	/* A body of a GET means nothing (RFC 9110, 9.3.1). */
 	else if (authorising_check(site, sub, &req->route->auth, "", 0) &&
 		 carrying_may_read(site, sub))
@@ -412,8 +383,7 @@ site_new(struct site **out, struct hub *hub, uv_loop_t *loop)
 	}
 	site->n_parts = 2;
 	site->hub = hub;
-	buf_init(&site->head, HEAD_MAX);
-	buf_init(&site->body, BODY_MAX);
+	answer_init(&site->out);
 	*out = site;
 	return 0;
 }
@@ -426,8 +396,7 @@ free_site_if_closed(struct site *site)
 
 	if (on_closed == NULL || site->n_closing > 0 || site->n_parts > 0)
 		return;
-	buf_fini(&site->head);
-	buf_fini(&site->body);
+	answer_fini(&site->out);
 	identity_fini(&site->identity);
 	free(site->base);
 	free(site);

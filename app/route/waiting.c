@@ -35,35 +35,35 @@ on_wait_closed(struct waiter *w)
 	free(wg);
 }
 
-/* What is not JSON is given as a JSON string. */
-static int
-put_waited(struct site *site, const struct event *ev)
+/* What is not JSON is given as a JSON string; the id is for the next "?after=". */
+static void
+answer_event(struct later *later, const struct event *ev)
 {
 	const char *data = ev->data != NULL ? ev->data : "";
+	struct answer *out = &later->site->out;
 
+	later_begin(later, HTTP_OK, "application/json");
+	if (ev->id != NULL && ev->id_len <= EVENT_ID_MAX)
+		answer_field(out, "Last-Event-ID", "%.*s", (int)ev->id_len, ev->id);
 	if (json_text_check(data, ev->data_len, NULL))
-		return buf_put(&site->body, data, ev->data_len);
-	return json_put_string(&site->body, data, ev->data_len);
+		answer_put(out, data, ev->data_len);
+	else
+		answer_check(out, json_put_string(&out->body, data, ev->data_len));
+	if (out->is_broken)
+		later_refuse(later, HTTP_UNAVAILABLE, "This server has no room for it.");
+	else
+		later_send(later);
 }
 
 static void
 on_waited(struct waiter *w, const struct event *ev)
 {
 	struct waiting *wg = LIST_ENTRY(w, struct waiting, waiter);
-	struct site *site = wg->later.site;
-	char line[sizeof("Last-Event-ID: \r\n") + STREAM_CURSOR_TEXT] = "";
 
-	buf_truncate(&site->body, 0);
-	if (ev == NULL) {
-		later_refuse(&wg->later, 504, "No message came in time.");
-	} else if (put_waited(site, ev) < 0) {
-		later_refuse(&wg->later, HTTP_UNAVAILABLE, "This server has no room for it.");
-	} else {
-		if (ev->id != NULL && ev->id_len < STREAM_CURSOR_TEXT) /* for the next "?after=" */
-			snprintf(line, sizeof(line), "Last-Event-ID: %.*s\r\n", (int)ev->id_len,
-				 ev->id);
-		later_answer(&wg->later, HTTP_OK, line);
-	}
+	if (ev == NULL)
+		later_refuse(&wg->later, HTTP_GATEWAY_TIMEOUT, "No message came in time.");
+	else
+		answer_event(&wg->later, ev);
 }
 
 /* Among the route's and the server's streams. Returns 0, or the status having refused. */
@@ -120,9 +120,9 @@ waiting_serve(struct site *site, struct subscriber *sub)
 	if (site_read_key(site, sub, key) != 0 || read_timeout(site, sub, &ms) != 0)
 		return;
 	if (req->method == METHOD_HEAD) {
-		site_begin_head(site, "Status: 200 OK\r\nContent-Type: application/json\r\n"
-				      "Cache-Control: no-store\r\n");
-		site_send_empty(site, sub);
+		site_begin(site, HTTP_OK, NULL);
+		answer_field(&site->out, "Content-Type", "application/json");
+		site_send(site, sub);
 		return;
 	}
 	if (take_grant(site, sub, &grant) != 0)

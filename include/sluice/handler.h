@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <sluice/http.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -23,18 +25,6 @@ struct feed;    /* what the subscribers of one route with the same parameters sh
 struct message; /* what arrived from Redis, unchanged */
 struct request; /* what a client asked for */
 struct reply;   /* a short answer in the making */
-
-/* The statuses that a handler may refuse a request with, or answer. */
-enum {
-	HTTP_OK = 200,
-	HTTP_NO_CONTENT = 204,
-	HTTP_BAD_REQUEST = 400,
-	HTTP_UNAUTHORIZED = 401,
-	HTTP_FORBIDDEN = 403,
-	HTTP_NOT_FOUND = 404,
-	HTTP_INTERNAL_ERROR = 500,
-	HTTP_UNAVAILABLE = 503
-};
 
 /* What becomes of a message. */
 enum verdict {

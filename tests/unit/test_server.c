@@ -75,6 +75,17 @@ byte_at(size_t i)
 }
 
 static void
+answer_with(struct subscriber *sub, const char *p, size_t len)
+{
+	struct answer a;
+
+	answer_init(&a);
+	answer_put(&a, p, len);
+	assert_int_equal(subscriber_answer(sub, &a, true), 0);
+	answer_fini(&a);
+}
+
+static void
 on_request(void *ctx, struct subscriber *sub, const struct params *params, const char *body,
 	   size_t body_len)
 {
@@ -92,7 +103,7 @@ on_request(void *ctx, struct subscriber *sub, const struct params *params, const
 		return;
 	for (i = 0; i < fx.answer_len; i++)
 		answer[i] = byte_at(i);
-	assert_int_equal(subscriber_answer(sub, "", 0, answer, fx.answer_len), 0);
+	answer_with(sub, answer, fx.answer_len);
 }
 
 static void
@@ -457,7 +468,7 @@ an_answer_that_comes_later(void **state)
 	hear(100);
 	assert_int_equal(fx.n_out, 0);
 	fx.answer_len = 3;
-	assert_int_equal(subscriber_answer(fx.sub, "", 0, "abc", 3), 0);
+	answer_with(fx.sub, "abc", 3);
 	assert_int_equal(fx.sub->ops->send(fx.sub), SEND_GONE);
 	hear_all(100);
 	assert_int_equal(parse().stdout_len, 3);

@@ -1,0 +1,194 @@
+#include "http/answer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct kind {
+	int status;
+	const char *title;
+	unsigned retry_after_s; /* 0: asking again is of no use, or of use at once */
+} kinds[] = {
+    {HTTP_OK, "OK", 0},
+    {HTTP_ACCEPTED, "Accepted", 0},
+    {HTTP_NO_CONTENT, "No Content", 0},
+    {HTTP_BAD_REQUEST, "Bad Request", 0},
+    {HTTP_UNAUTHORIZED, "Unauthorized", 0}, /* its challenge says what was wrong */
+    {HTTP_FORBIDDEN, "Forbidden", 0},
+    {HTTP_NOT_FOUND, "Not Found", 0},
+    {HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed", 0}, /* Allow is the route's */
+    {HTTP_REQUEST_TIMEOUT, "Request Timeout", 0},
+    {HTTP_CONTENT_TOO_LARGE, "Content Too Large", 0},
+    {HTTP_URI_TOO_LONG, "URI Too Long", 0},
+    {HTTP_UNSUPPORTED_MEDIA_TYPE, "Unsupported Media Type", 0},
+    {HTTP_UNPROCESSABLE_CONTENT, "Unprocessable Content", 0},
+    {HTTP_TOO_MANY_REQUESTS, "Too Many Requests", 5},
+    {HTTP_HEAD_TOO_LARGE, "Request Header Fields Too Large", 0},
+    {HTTP_INTERNAL_ERROR, "Internal Server Error", 0},
+    {HTTP_UNAVAILABLE, "Service Unavailable", 5},
+    {HTTP_GATEWAY_TIMEOUT, "Gateway Timeout", 0},
+};
+
+static const struct kind *
+kind_of(int status)
+{
+	static const struct kind other = {0, "Error", 0};
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (kinds[i].status == status)
+			return &kinds[i];
+	}
+	return &other;
+}
+
+const char *
+answer_title(int status)
+{
+	return kind_of(status)->title;
+}
+
+void
+answer_init(struct answer *a)
+{
+	buf_init(&a->head, ANSWER_HEAD_MAX);
+	buf_init(&a->body, ANSWER_BODY_MAX);
+	a->has_type = a->is_broken = false;
+}
+
+void
+answer_fini(struct answer *a)
+{
+	buf_fini(&a->head);
+	buf_fini(&a->body);
+}
+
+void
+answer_check(struct answer *a, int rc)
+{
+	if (rc < 0)
+		a->is_broken = true;
+}
+
+static void
+begin(struct answer *a, int status, const char *type, const char *cache)
+{
+	buf_truncate(&a->head, 0);
+	buf_truncate(&a->body, 0);
+	a->is_broken = false;
+	a->has_type = type != NULL;
+	answer_field(a, "Status", "%d %s", status, answer_title(status));
+	if (type != NULL)
+		answer_field(a, "Content-Type", "%s", type);
+	answer_field(a, "Cache-Control", "%s", cache);
+	answer_field(a, "X-Content-Type-Options", "nosniff");
+}
+
+void
+answer_begin(struct answer *a, int status, const char *type)
+{
+	begin(a, status, type, "no-store");
+}
+
+void
+answer_begin_stream(struct answer *a, const char *type)
+{
+	begin(a, HTTP_OK, type, "no-store, no-transform");
+	a->has_type = false; /* nobody knows how long it will be */
+	answer_field(a, "X-Accel-Buffering", "no");
+	answer_field(a, "Incremental", "?1");
+}
+
+__attribute__((format(printf, 2, 0))) static void
+put_format(struct answer *a, const char *fmt, va_list ap, struct buf *to)
+{
+	char *text;
+	int len = vasprintf(&text, fmt, ap);
+
+	if (len < 0) {
+		a->is_broken = true;
+		return;
+	}
+	answer_check(a, buf_put(to, text, (size_t)len));
+	free(text);
+}
+
+void
+answer_field(struct answer *a, const char *name, const char *value, ...)
+{
+	va_list ap;
+
+	answer_check(a, buf_printf(&a->head, "%s: ", name));
+	va_start(ap, value);
+	put_format(a, value, ap, &a->head);
+	va_end(ap);
+	answer_check(a, buf_puts(&a->head, "\r\n"));
+}
+
+void
+answer_fields(struct answer *a, const char *lines, size_t len)
+{
+	answer_check(a, buf_put(&a->head, lines, len));
+}
+
+void
+answer_put(struct answer *a, const char *p, size_t len)
+{
+	answer_check(a, buf_put(&a->body, p, len));
+}
+
+void
+answer_vprintf(struct answer *a, const char *fmt, va_list ap)
+{
+	put_format(a, fmt, ap, &a->body);
+}
+
+void
+answer_printf(struct answer *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put_format(a, fmt, ap, &a->body);
+	va_end(ap);
+}
+
+/* As a JSON string's inside; what is not printable ASCII is shown as '?', for no rule holds any. */
+static void
+put_json_text(struct answer *a, const char *p)
+{
+	for (; *p != '\0'; p++) {
+		char c = *p < 0x20 || *p > 0x7e ? '?' : *p;
+
+		if (c == '"' || c == '\\')
+			answer_put(a, "\\", 1);
+		answer_put(a, &c, 1);
+	}
+}
+
+void
+answer_problem(struct answer *a, int status, const char *detail, unsigned retry_after_s)
+{
+	answer_begin(a, status, "application/problem+json");
+	if (retry_after_s == 0)
+		retry_after_s = kind_of(status)->retry_after_s;
+	if (retry_after_s > 0)
+		answer_field(a, "Retry-After", "%u", retry_after_s);
+	answer_printf(a, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d",
+		      answer_title(status), status);
+	if (detail != NULL) {
+		answer_printf(a, ",\"detail\":\"");
+		put_json_text(a, detail);
+		answer_printf(a, "\"");
+	}
+	answer_printf(a, "}\n");
+}
+
+int
+answer_end(struct answer *a)
+{
+	if (a->has_type)
+		answer_field(a, "Content-Length", "%zu", a->body.len);
+	answer_check(a, buf_puts(&a->head, "\r\n"));
+	return a->is_broken ? -ENOMEM : 0;
+}
