@@ -5,15 +5,17 @@ import os
 import pathlib
 import random
 import signal
-import socket
 import subprocess
-import threading
+import sys
 import time
 import urllib.request
 
 import pytest
 import redis
 from conftest import TREE, wait_for
+
+sys.path.append(str(TREE / "tests" / "integration"))
+from cutter import Cutter  # noqa: E402
 
 SUBSCRIBE = """
     const done = arguments[arguments.length - 1];
@@ -217,58 +219,6 @@ def test_many_subscriptions_on_one_connection(browser, demo):
     wait_for(sees, "events again", 15)
     browser.execute_script("all.forEach(one => one.stop())")
     wait_for(lambda: status(demo)["subscribers"] == 0, "all to be gone")
-
-
-class Cutter:
-    """Stands before the web server, and cuts every connection when it is told to."""
-
-    def __init__(self, port):
-        self.target, self.pairs, self.n_cut = ("127.0.0.1", port), set(), 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.lock = threading.Lock()
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            pair = (client, socket.create_connection(self.target))
-            with self.lock:
-                self.pairs.add(pair)
-            for a, b in (pair, pair[::-1]):
-                threading.Thread(target=self.copy, args=(a, b, pair), daemon=True).start()
-
-    def copy(self, a, b, pair):
-        try:
-            while data := a.recv(65536):
-                b.sendall(data)
-        except OSError:
-            pass
-        self.end(pair)
-
-    def end(self, pair):
-        with self.lock:
-            self.pairs.discard(pair)
-        for one in pair:
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            one.close()
-
-    def cut(self):
-        with self.lock:
-            pairs = list(self.pairs)
-        self.n_cut += len(pairs)
-        for pair in pairs:
-            self.end(pair)
-
-    def close(self):
-        self.listener.close()
-        self.cut()
 
 
 def test_thirty_subscriptions_are_cut_for_a_minute(browser, demo):
