@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -13,7 +12,9 @@
 #include <unistd.h>
 
 #include "base/logger.h"
-#include "cli/cmd.h"
+#include "base/suggest.h"
+#include "base/units.h"
+#include "cli/command.h"
 #include "config/config.h"
 #include "fcgi/listen.h"
 #include "fcgi/server.h"
@@ -21,90 +22,57 @@
 #include "upgrade.h"
 #include "worker.h"
 
-static const char usage[] =
-    "usage: sluice [serve] [-c FILE] [-l ADDRESS] [-w WORKERS]\n"
-    "       sluice check  [-c FILE]\n"
-    "       sluice routes [-c FILE]\n"
-    "       sluice emit   [-c FILE] CHANNEL JSON|-\n"
-    "       sluice tail   [-c FILE] [-l ADDRESS] [--json] PATH\n"
-    "       sluice wait   [-c FILE] [-l ADDRESS] [--timeout MS] PATH\n"
-    "       sluice token  [-c FILE] --user ID [--ttl 1h] [--claim NAME=JSON]...\n"
-    "       sluice --version | --help\n"
-    "\n"
-    "Carries what is published in Redis to browsers, as a FastCGI program beside the web\n"
-    "server. FILE is $SLUICE_CONFIG or /etc/sluice/sluice.ini if not given; ADDRESS is\n"
-    "unix:PATH, HOST:PORT or inherit. See sluice(8) and sluice.ini(5).\n";
+enum { WORKERS_MAX = 256 };
 
-static int cmd_serve(int argc, char **argv);
+static void print_usage(FILE *to);
+static int cmd_serve(const struct options *opt, char **args);
 
-static const struct {
-	const char *name;
-	int (*run)(int argc, char **argv);
-} commands[] = {
-    {"serve", cmd_serve}, {"check", cmd_check}, {"routes", cmd_routes}, {"emit", cmd_emit},
-    {"tail", cmd_tail},   {"wait", cmd_wait},   {"token", cmd_token},
+static const struct command serve_command = {
+    .name = "serve",
+    .synopsis = "[-c FILE] [-l ADDRESS] [-w WORKERS]",
+    .help = "",
+    .takes = "clw",
+    .is_default = true,
+    .print_usage = print_usage,
+    .run = cmd_serve,
 };
 
-struct serve_options {
-	const char *config;
-	const char *address;
-	unsigned workers; /* 0: as configured */
+static const struct command *const commands[] = {
+    &serve_command, &check_command, &routes_command, &emit_command,
+    &tail_command,  &wait_command,  &cursor_command, &token_command,
 };
+
+enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static void
+print_usage(FILE *to)
+{
+	const char *before = "usage:";
+
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		command_print_synopsis(commands[i], before, to);
+		before = "      ";
+	}
+	fputs(
+	    "       sluice --version | --help\n"
+	    "\n"
+	    "Carries what is published in Redis to browsers, as a FastCGI program beside the web\n"
+	    "server. \"sluice COMMAND --help\" tells more of a command, sluice(8) and "
+	    "sluice.ini(5) of\n"
+	    "all. The options:\n",
+	    to);
+	options_print(NULL, to);
+}
 
 static int
 parse_workers(const char *text, unsigned *out)
 {
-	char *end;
-	unsigned long n;
+	uint64_t n;
 
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno != 0 || *end != '\0' || *text < '0' || *text > '9' || n < 1 || n > 256)
+	if (units_number(&n, text) < 0 || n < 1 || n > WORKERS_MAX)
 		return -EINVAL;
 	*out = (unsigned)n;
 	return 0;
-}
-
-/* Returns -1 to go on, else the exit status. */
-static int
-parse_options(struct serve_options *opt, int argc, char **argv)
-{
-	static const struct option longs[] = {
-	    {"config", required_argument, NULL, 'c'},
-	    {"listen", required_argument, NULL, 'l'},
-	    {"workers", required_argument, NULL, 'w'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "c:l:w:h", longs, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			opt->config = optarg;
-			break;
-		case 'l':
-			opt->address = optarg;
-			break;
-		case 'w':
-			if (parse_workers(optarg, &opt->workers) < 0) {
-				fprintf(stderr, "sluice: -w takes a number from 1 to 256\n");
-				return 2;
-			}
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			fputs(usage, stderr);
-			return 2;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "sluice: \"%s\" is not understood\n\n%s", argv[optind], usage);
-		return 2;
-	}
-	return -1;
 }
 
 /* Every open stream is a descriptor: take what the machine grants. */
@@ -194,29 +162,27 @@ serve_fastcgi(struct config *cfg, const char *path, const char *address)
 }
 
 static int
-cmd_serve(int argc, char **argv)
+cmd_serve(const struct options *opt, char **args)
 {
-	struct serve_options opt = {0};
+	unsigned workers = 0;
 	struct config *cfg;
-	const char *path;
-	int status = parse_options(&opt, argc, argv);
 
-	if (status >= 0)
-		return status;
+	(void)args;
+	if (opt->workers != NULL && parse_workers(opt->workers, &workers) < 0)
+		return command_refuse(opt, "-w takes a number from 1 to 256");
 	supervisor_block_signals(); /* one that comes too early waits, whatever it would do now */
-	path = config_path(opt.config);
-	if (config_load(&cfg, path, stderr) < 0)
+	if (config_load(&cfg, opt->config, stderr) < 0)
 		return 1;
 	if (open_log(cfg) < 0) {
 		config_free(cfg);
 		return 1;
 	}
 	raise_descriptor_limit();
-	if (opt.workers > 0)
-		cfg->server.workers = opt.workers;
-	if (opt.address == NULL && cgi_is_plain())
-		return worker_run(cfg, path, -1);
-	return serve_fastcgi(cfg, path, opt.address);
+	if (workers > 0)
+		cfg->server.workers = workers;
+	if (opt->address == NULL && cgi_is_plain())
+		return worker_run(cfg, opt->config, -1);
+	return serve_fastcgi(cfg, opt->config, opt->address);
 }
 
 /* A socket that took the place of a closed descriptor 2 would be sent the log. */
@@ -231,29 +197,44 @@ fill_standard_descriptors(void)
 	}
 }
 
+/* The command that argv begins with; NULL having told that there is none. */
+static const struct command *
+find_command(const char *name)
+{
+	struct suggest s;
+
+	suggest_init(&s, name);
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (strcmp(name, commands[i]->name) == 0)
+			return commands[i];
+		suggest_try(&s, commands[i]->name);
+	}
+	if (suggest_best(&s) != NULL)
+		fprintf(stderr, "sluice: there is no command \"%s\"; did you mean \"%s\"?\n", name,
+			suggest_best(&s));
+	else
+		fprintf(stderr, "sluice: there is no command \"%s\"\n", name);
+	print_usage(stderr);
+	return NULL;
+}
+
 int
 main(int argc, char **argv)
 {
-	size_t i;
+	const struct command *command;
 
 	fill_standard_descriptors();
 	upgrade_remember(argv);
-
 	if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
 		puts("sluice " SLUICE_VERSION);
-		return 0;
+		return fflush(stdout) == EOF;
 	}
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
-		fputs(usage, stdout);
-		return 0;
+		print_usage(stdout);
+		return fflush(stdout) == EOF;
 	}
-	for (i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
-	}
-	if (argc > 1 && argv[1][0] != '-') {
-		fprintf(stderr, "sluice: there is no command \"%s\"\n\n%s", argv[1], usage);
-		return 2;
-	}
-	return cmd_serve(argc, argv);
+	if (argc < 2 || argv[1][0] == '-')
+		return command_run(&serve_command, argc, argv);
+	command = find_command(argv[1]);
+	return command != NULL ? command_run(command, argc - 1, argv + 1) : COMMAND_USAGE;
 }

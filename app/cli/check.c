@@ -1,15 +1,12 @@
 /*
- * cmd_check.c - is the configuration in order?
+ * check - is the configuration in order? And which route serves a path.
  */
 #include <stdio.h>
 
-#include "cli/cmd.h"
-#include "config/config.h"
+#include "cli/command.h"
+#include "cli/explain.h"
 #include "cli/sharing.h"
-
-static const char usage[] =
-    "usage: sluice check [-c FILE]\n"
-    "Reads the configuration as the server would; tells every fault as FILE:LINE: what is wrong.\n";
+#include "config/config.h"
 
 /* Logic that looks at a parameter is done for each of its values: better known before. */
 static void
@@ -26,22 +23,40 @@ tell_logic(const struct route *rt)
 	       st->until != NULL ? " until" : "", sharing_text(rt, text));
 }
 
-int
-cmd_check(int argc, char **argv)
+static void
+tell(const struct config *cfg, const char *path)
 {
-	struct cmd_options opt = {.usage = usage};
-	struct config *cfg;
-	int status = cmd_options(&opt, argc, argv);
+	for (size_t i = 0; i < cfg->n_routes; i++)
+		tell_logic(cfg->routes[i]);
+	printf("%s: %zu route%s, fine\n", path, cfg->n_routes, cfg->n_routes == 1 ? "" : "s");
+}
 
-	if (status >= 0)
-		return status;
-	if (config_load(&cfg, opt.config, stderr) < 0)
+static int
+run(const struct options *opt, char **args)
+{
+	const char *path = args[0] != NULL ? args[0] : opt->config;
+	struct config *cfg;
+	int status = 0;
+
+	if (config_load(&cfg, path, stderr) < 0)
 		return 1;
 	if (cfg->notes != NULL)
 		fputs(cfg->notes, stderr);
-	for (size_t i = 0; i < cfg->n_routes; i++)
-		tell_logic(cfg->routes[i]);
-	printf("%s: %zu route%s, fine\n", opt.config, cfg->n_routes, cfg->n_routes == 1 ? "" : "s");
+	if (opt->explain != NULL)
+		status = explain_path(cfg, opt->explain);
+	else
+		tell(cfg, path);
 	config_free(cfg);
-	return 0;
+	return status;
 }
+
+const struct command check_command = {
+    .name = "check",
+    .synopsis = "[-c] [FILE]\n[-c FILE] --explain PATH",
+    .help = "Reads the configuration as the server would; tells every fault as FILE:LINE: what is "
+	    "wrong,\n"
+	    "and notes what is allowed and hardly meant.\n",
+    .takes = "ce",
+    .max_args = 1,
+    .run = run,
+};

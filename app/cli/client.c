@@ -13,11 +13,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "cli/command.h"
 #include "config/config.h"
 
 #define REQUEST_ID 1
 #define HEAD_MAX   ((size_t)64 << 10)
 #define BODY_MAX   ((size_t)64 << 20)
+#define HEADER_MAX ((size_t)16 << 10)
 
 /* Connecting */
 
@@ -142,9 +144,14 @@ put_params(const struct client *client, struct buf *b, const char *uri)
 		rc = put_param(b, fixed[i][0], fixed[i][1], strlen(fixed[i][1]));
 	if (rc == 0)
 		rc = put_param(b, "HTTP_ACCEPT", client->accept, strlen(client->accept));
-	if (rc == 0 && client->authorization != NULL)
-		rc = put_param(b, "HTTP_AUTHORIZATION", client->authorization,
-			       strlen(client->authorization));
+	if (rc == 0 && client->authorization.len > 0)
+		rc = put_param(b, "HTTP_AUTHORIZATION", client->authorization.p,
+			       client->authorization.len);
+	if (rc == 0 && client->cookie != NULL)
+		rc = put_param(b, "HTTP_COOKIE", client->cookie, strlen(client->cookie));
+	if (rc == 0 && client->last_event_id != NULL)
+		rc = put_param(b, "HTTP_LAST_EVENT_ID", client->last_event_id,
+			       strlen(client->last_event_id));
 	if (rc < 0 || (rc = put_param(b, "REQUEST_URI", uri, strlen(uri))) < 0 ||
 	    (rc = put_param(b, "SCRIPT_NAME", uri, (size_t)(query - uri))) < 0)
 		return rc;
@@ -241,7 +248,7 @@ take_content(struct client *client, const char *p, size_t len)
 	if (!client->has_head && (rc = take_head(client)) < 0)
 		return rc;
 	if (client->has_head && client->status == 200 && client->on_body != NULL)
-		client->on_body(client);
+		return client->on_body(client);
 	return 0;
 }
 
@@ -285,6 +292,19 @@ read_records(struct client *client, int fd)
 	}
 }
 
+int
+client_authorise(struct client *client, const struct config *cfg, const struct options *opt)
+{
+	client->cookie = opt->cookie;
+	if (opt->user == NULL && opt->token == NULL)
+		return 0;
+	if (buf_puts(&client->authorization, "Bearer ") < 0)
+		return 1;
+	if (opt->token != NULL)
+		return buf_puts(&client->authorization, opt->token) < 0;
+	return command_put_token(&client->authorization, cfg, opt);
+}
+
 void
 client_print_problem(struct client *client)
 {
@@ -321,6 +341,7 @@ client_init(struct client *client, const char *name)
 	client->name = name;
 	client->accept = "text/event-stream";
 	buf_init(&client->text, BODY_MAX);
+	buf_init(&client->authorization, HEADER_MAX);
 }
 
 static void
@@ -343,19 +364,22 @@ client_ask(struct client *client, const struct config *cfg, const char *address,
 
 	if (uri == NULL) {
 		print_error(client, -ENOMEM);
-		return -1;
+		return -ENOMEM;
 	}
 	fd = connect_to(client, address != NULL ? address : cfg->server.listen);
-	if (fd >= 0 && ((rc = ask(client, fd, uri)) < 0 || (rc = read_records(client, fd)) < 0))
+	if (fd >= 0 && (rc = ask(client, fd, uri)) == 0)
+		rc = read_records(client, fd);
+	if (fd >= 0 && rc < 0 && rc != -ECANCELED && rc != -ENODATA)
 		print_error(client, rc);
 	if (fd >= 0)
 		close(fd);
 	free(uri);
-	return rc < 0 ? -1 : 0;
+	return rc;
 }
 
 void
 client_fini(struct client *client)
 {
 	buf_fini(&client->text);
+	buf_fini(&client->authorization);
 }

@@ -1,5 +1,5 @@
 /*
- * cmd_emit.c - publish one event.
+ * emit - publish one event.
  */
 #include <errno.h>
 #include <hiredis.h>
@@ -10,20 +10,12 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "cli/cmd.h"
+#include "cli/command.h"
 #include "config/config.h"
 #include "redis/direct.h"
 #include "redis/recorded.h"
 
 #define EMIT_MAX ((size_t)64 << 20) /* far above what Redis would forward to anybody */
-
-static const char usage[] =
-    "usage: sluice emit [-c FILE] [--stream] CHANNEL JSON|-\n"
-    "Publishes one event on a channel of the configured Redis, the configured prefix before it,\n"
-    "and prints how many subscriptions got it. If a route records the channel, it is kept in the\n"
-    "channel's log, too, and its ID is printed. --stream adds it to a stream of that name "
-    "instead.\n"
-    "\"-\" reads the JSON from standard input.\n";
 
 static bool
 is_one_of(char c, const char *set)
@@ -86,7 +78,7 @@ refuse_leniency(const char *text, size_t len, size_t *at)
 }
 
 const char *
-cmd_refuse_json(const char *text, size_t len, size_t *at)
+command_refuse_json(const char *text, size_t len, size_t *at)
 {
 	struct json_tokener *tok;
 	struct json_object *value;
@@ -228,35 +220,47 @@ out:
 	return status;
 }
 
-int
-cmd_emit(int argc, char **argv)
+static int
+run(const struct options *opt, char **args)
 {
-	struct cmd_options opt = {.usage = usage, .n_args = 2, .takes = "s"};
 	struct config *cfg = NULL;
 	struct buf json;
 	const char *why;
+	int status = 1;
 	size_t at;
-	int status = cmd_options(&opt, argc, argv);
 
-	if (status >= 0)
-		return status;
-	status = 1;
 	buf_init(&json, EMIT_MAX + 65536);
-	if (config_load(&cfg, opt.config, stderr) < 0)
+	if (config_load(&cfg, opt->config, stderr) < 0)
 		goto out;
-	if (strcmp(argv[optind + 1], "-") == 0) {
+	if (strcmp(args[1], "-") == 0) {
 		if (read_input(&json) < 0)
 			goto out;
-	} else if (buf_puts(&json, argv[optind + 1]) < 0) {
+	} else if (buf_puts(&json, args[1]) < 0) {
 		fputs("sluice emit: out of memory\n", stderr);
 		goto out;
 	}
-	if ((why = cmd_refuse_json(json.p, json.len, &at)) != NULL)
+	if ((why = command_refuse_json(json.p, json.len, &at)) != NULL)
 		fprintf(stderr, "sluice emit: not JSON: %s, at byte %zu\n", why, at + 1);
 	else
-		status = publish(cfg, argv[optind], opt.is_stream, json.p, json.len);
+		status = publish(cfg, args[0], opt->is_stream, json.p, json.len);
 out:
 	buf_fini(&json);
 	config_free(cfg);
 	return status;
 }
+
+const struct command emit_command = {
+    .name = "emit",
+    .synopsis = "[-c FILE] [--stream] CHANNEL JSON|-",
+    .help = "Publishes one event on a channel of the configured Redis, the configured prefix "
+	    "before it,\n"
+	    "and prints how many subscriptions got it. If a route records the channel, it is kept "
+	    "in the\n"
+	    "channel's log, too, and its ID is printed. --stream adds it to a stream of that name "
+	    "instead.\n"
+	    "\"-\" reads the JSON from standard input.\n",
+    .takes = "cs",
+    .min_args = 2,
+    .max_args = 2,
+    .run = run,
+};

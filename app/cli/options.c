@@ -1,14 +1,114 @@
 #include <errno.h>
 #include <getopt.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cmd.h"
+#include "cli/command.h"
 #include "config/config.h"
 
+enum kind { KIND_TEXT, KIND_FLAG, KIND_LIST };
+
+#define FIELD(field) offsetof(struct options, field)
+
+/* A letter in capitals, or behind the first four, has no short form. */
+static const struct entry {
+	char letter;
+	const char *name, *argument;
+	enum kind kind;
+	size_t offset;
+	const char *help;
+} table[] = {
+    {'c', "config", "FILE", KIND_TEXT, FIELD(config),
+     "the configuration: by default $SLUICE_CONFIG, or /etc/sluice/sluice.ini"},
+    {'l', "listen", "ADDRESS", KIND_TEXT, FIELD(address),
+     "unix:PATH, HOST:PORT or inherit: by default the \"listen\" of the configuration"},
+    {'w', "workers", "N", KIND_TEXT, FIELD(workers), "how many processes serve, from 1 to 256"},
+    {'e', "explain", "PATH", KIND_TEXT, FIELD(explain),
+     "which route serves the path, and how: parameters, channels, stages, limits"},
+    {'j', "json", NULL, KIND_FLAG, FIELD(is_json), "one JSON object for each event"},
+    {'s', "stream", NULL, KIND_FLAG, FIELD(is_stream), "add to a stream, instead of a channel"},
+    {'t', "timeout", "MS", KIND_TEXT, FIELD(timeout), "how long to wait, in milliseconds"},
+    {'u', "user", "ID", KIND_TEXT, FIELD(user), "who asks, by a token that [auth] can sign"},
+    {'k', "token", "TOKEN", KIND_TEXT, FIELD(token), "who asks, by this token"},
+    {'K', "cookie", "NAME=VALUE", KIND_TEXT, FIELD(cookie), "who asks, by a cookie"},
+    {'L', "link", "PATH", KIND_TEXT, FIELD(link), "sign a link to the path, instead of a token"},
+    {'T', "ttl", "TIME", KIND_TEXT, FIELD(ttl), "how long it is good for, as in 30m: 1h"},
+    {'C', "claim", "NAME=JSON", KIND_LIST, FIELD(claims),
+     "a claim of the token; several may stand"},
+    {'M', "may", "publish", KIND_TEXT, FIELD(may), "the link permits to publish, not to read"},
+};
+
+enum { N_OPTIONS = sizeof(table) / sizeof(table[0]) };
+
+static const struct entry *
+find(char letter)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		if (table[i].letter == letter)
+			return &table[i];
+	}
+	return NULL;
+}
+
+static bool
+is_taken(const char *takes, char letter)
+{
+	return takes == NULL || strchr(takes, letter) != NULL;
+}
+
+void
+options_print(const char *takes, FILE *to)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		const struct entry *one = &table[i];
+		char text[64];
+
+		if (!is_taken(takes, one->letter))
+			continue;
+		snprintf(text, sizeof(text), "--%s%s%s", one->name,
+			 one->argument != NULL ? " " : "",
+			 one->argument != NULL ? one->argument : "");
+		fprintf(to, "  %c%c%s %-20s %s\n", i < 3 ? '-' : ' ', i < 3 ? one->letter : ' ',
+			i < 3 ? "," : " ", text, one->help);
+	}
+}
+
+void
+command_print_synopsis(const struct command *command, const char *before, FILE *to)
+{
+	const char *line = command->synopsis;
+
+	for (size_t len; *line != '\0'; line += len + (line[len] == '\n')) {
+		len = strcspn(line, "\n");
+		fprintf(to, "%s sluice %s%s%s %.*s\n", before, command->is_default ? "[" : "",
+			command->name, command->is_default ? "]" : "", (int)len, line);
+		before = "      ";
+	}
+}
+
+void
+command_print_usage(const struct command *command, FILE *to)
+{
+	if (command->print_usage != NULL) {
+		command->print_usage(to);
+		return;
+	}
+	command_print_synopsis(command, "usage:", to);
+	fputs(command->help, to);
+	options_print(command->takes, to);
+}
+
+int
+command_refuse(const struct options *opt, const char *why)
+{
+	fprintf(stderr, "sluice %s: %s\n", opt->command->name, why);
+	command_print_usage(opt->command, stderr);
+	return COMMAND_USAGE;
+}
+
 static int
-add_claim(struct cmd_options *opt)
+add_to_list(struct options *opt)
 {
 	const char **v = reallocarray(opt->claims, opt->n_claims + 1, sizeof(*v));
 
@@ -19,89 +119,73 @@ add_claim(struct cmd_options *opt)
 	return 0;
 }
 
-/* The text that an option sets; NULL for one that is no text. */
-static const char **
-text_of(struct cmd_options *opt, int c)
-{
-	switch (c) {
-	case 'l':
-		return &opt->address;
-	case 't':
-		return &opt->timeout;
-	case 'u':
-		return &opt->user;
-	case 'k':
-		return &opt->token;
-	case 'L':
-		return &opt->link;
-	case 'T':
-		return &opt->ttl;
-	case 'M':
-		return &opt->may;
-	default:
-		return NULL;
-	}
-}
-
 static int
-set(struct cmd_options *opt, int c)
+set(struct options *opt, const struct entry *one)
 {
-	if (text_of(opt, c) != NULL)
-		*text_of(opt, c) = optarg;
-	else if (c == 'C')
-		return add_claim(opt);
-	else if (c == 'j')
-		opt->is_json = true;
-	else
-		opt->is_stream = true;
-	return 0;
+	char *field = (char *)opt + one->offset;
+
+	switch (one->kind) {
+	case KIND_TEXT:
+		*(const char **)(void *)field = optarg;
+		return 0;
+	case KIND_FLAG:
+		*(bool *)(void *)field = true;
+		return 0;
+	case KIND_LIST:
+		return add_to_list(opt);
+	}
+	return -EINVAL;
 }
 
-void
-cmd_options_fini(struct cmd_options *opt)
+/* Returns -1 to go on, with the arguments from optind on; else the exit status. */
+static int
+parse(struct options *opt, int argc, char **argv)
 {
-	free(opt->claims);
-	opt->claims = NULL;
-	opt->n_claims = 0;
+	struct option longs[N_OPTIONS + 2] = {[N_OPTIONS] = {"help", no_argument, NULL, 'h'}};
+	int c;
+
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		longs[i] = (struct option){table[i].name, table[i].argument != NULL, NULL,
+					   table[i].letter};
+	while ((c = getopt_long(argc, argv, "hc:l:w:", longs, NULL)) != -1) {
+		const struct entry *one = find((char)c);
+
+		if (c == 'h') {
+			command_print_usage(opt->command, stdout);
+			return 0;
+		}
+		if (one == NULL || !is_taken(opt->command->takes, (char)c) || set(opt, one) < 0) {
+			command_print_usage(opt->command, stderr);
+			return COMMAND_USAGE;
+		}
+	}
+	if (argc - optind < opt->command->min_args || argc - optind > opt->command->max_args)
+		return command_refuse(opt, argc - optind < opt->command->min_args
+					       ? "an argument is missing"
+					       : "there are too many arguments");
+	return -1;
+}
+
+/* What was printed counts only where it was written: a full device is told. */
+static int
+flush(const struct command *command)
+{
+	if (fflush(stdout) != EOF && ferror(stdout) == 0)
+		return 0;
+	fprintf(stderr, "sluice %s: cannot write: %s\n", command->name, strerror(errno));
+	return 1;
 }
 
 int
-cmd_options(struct cmd_options *opt, int argc, char **argv)
+command_run(const struct command *command, int argc, char **argv)
 {
-	static const struct option longs[] = {
-	    {"help", no_argument, NULL, 'h'},
-	    {"config", required_argument, NULL, 'c'},
-	    {"listen", required_argument, NULL, 'l'},
-	    {"json", no_argument, NULL, 'j'},
-	    {"stream", no_argument, NULL, 's'},
-	    {"timeout", required_argument, NULL, 't'},
-	    {"user", required_argument, NULL, 'u'},
-	    {"token", required_argument, NULL, 'k'},
-	    {"link", required_argument, NULL, 'L'},
-	    {"ttl", required_argument, NULL, 'T'},
-	    {"claim", required_argument, NULL, 'C'},
-	    {"may", required_argument, NULL, 'M'},
-	    {NULL, 0, NULL, 0},
-	};
-	int c;
+	struct options opt = {.command = command};
+	int status = parse(&opt, argc, argv);
 
-	while ((c = getopt_long(argc, argv, "hc:l:", longs, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(opt->usage, stdout);
-			return 0;
-		}
-		if (c == 'c') {
-			opt->config = optarg;
-		} else if (c == '?' || opt->takes == NULL || strchr(opt->takes, c) == NULL ||
-			   set(opt, c) < 0) {
-			fputs(opt->usage, stderr);
-			return 2;
-		}
+	if (status < 0) {
+		opt.config = config_path(opt.config);
+		status = command->run(&opt, argv + optind);
 	}
-	if (argc - optind != opt->n_args) {
-		fputs(opt->usage, stderr);
-		return 2;
-	}
-	opt->config = config_path(opt->config);
-	return -1;
+	free(opt.claims);
+	return flush(command) != 0 && status == 0 ? 1 : status;
 }

@@ -5,15 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cmd.h"
-#include "config/config.h"
-#include "config/keys.h"
+#include "cli/command.h"
+#include "cli/effective.h"
 #include "cli/sharing.h"
-
-static const char usage[] =
-    "usage: sluice routes [-c FILE]\n"
-    "Prints each route: its path, its handler, what it follows in Redis, which subscribers share\n"
-    "one feed, and every setting that is not as it would be without the configuration.\n";
+#include "config/config.h"
 
 enum column { COLUMN_NAME, COLUMN_PATH, COLUMN_HANDLER, COLUMN_FROM, COLUMN_SHARED, N_COLUMNS };
 
@@ -34,19 +29,6 @@ add(char **cell, const char *text)
 	return 0;
 }
 
-/* "key = value" lines of the source: the value of one, for the caller to free; NULL. */
-static char *
-source_value(const struct route *rt, const char *key)
-{
-	size_t len = strlen(key);
-
-	for (const char *line = rt->source; *line != '\0'; line += strcspn(line, "\n") + 1) {
-		if (strncmp(line, key, len) == 0 && strncmp(line + len, " = ", 3) == 0)
-			return strndup(line + len + 3, strcspn(line + len + 3, "\n"));
-	}
-	return NULL;
-}
-
 static int
 add_from(char **cell, const struct route *rt)
 {
@@ -54,7 +36,7 @@ add_from(char **cell, const struct route *rt)
 	int rc = 0;
 
 	for (size_t i = 0; i < 3 && rc == 0; i++) {
-		char *value = source_value(rt, keys[i]);
+		char *value = effective_value(rt, keys[i]);
 
 		if (value == NULL || strcmp(value, "\"\"") == 0) {
 			free(value);
@@ -98,39 +80,6 @@ print_row(const char *const *cells, const size_t *widths)
 	printf("%s\n", cells[N_COLUMNS - 1]);
 }
 
-/* Is this line of the source what would hold without it? */
-static bool
-is_plain(const char *line, size_t len)
-{
-	static const char *const in_table[] = {"path", "handler", "channels", "patterns",
-					       "streams"};
-	size_t key_len = strcspn(line, " ");
-	const char *value = line + key_len + 3;
-	const struct config_key *key;
-	char name[128];
-
-	snprintf(name, sizeof(name), "%.*s", (int)key_len, line);
-	for (size_t i = 0; i < 5; i++) {
-		if (strcmp(name, in_table[i]) == 0)
-			return true;
-	}
-	key = config_key_find(CONFIG_ROUTE, name);
-	return key != NULL && key->fallback != NULL && strlen(key->fallback) == len - key_len - 3 &&
-	       memcmp(value, key->fallback, strlen(key->fallback)) == 0;
-}
-
-static void
-print_settings(const struct route *rt)
-{
-	size_t len;
-
-	for (const char *line = rt->source; *line != '\0'; line += len + 1) {
-		len = strcspn(line, "\n");
-		if (!is_plain(line, len))
-			printf("    %.*s\n", (int)len, line);
-	}
-}
-
 static int
 print_routes(const struct config *cfg)
 {
@@ -153,7 +102,7 @@ print_routes(const struct config *cfg)
 		print_row(titles, widths);
 		for (size_t i = 0; i < cfg->n_routes; i++) {
 			print_row((const char *const *)rows[i].cells, widths);
-			print_settings(cfg->routes[i]);
+			effective_print(cfg->routes[i]);
 		}
 	}
 	for (size_t i = 0; rows != NULL && i < cfg->n_routes; i++) {
@@ -164,18 +113,15 @@ print_routes(const struct config *cfg)
 	return rc;
 }
 
-int
-cmd_routes(int argc, char **argv)
+static int
+run(const struct options *opt, char **args)
 {
-	struct cmd_options opt = {.usage = usage};
 	struct config *cfg;
-	int status = cmd_options(&opt, argc, argv);
+	int status = 0;
 
-	if (status >= 0)
-		return status;
-	if (config_load(&cfg, opt.config, stderr) < 0)
+	(void)args;
+	if (config_load(&cfg, opt->config, stderr) < 0)
 		return 1;
-	status = 0;
 	if (print_routes(cfg) < 0) {
 		fputs("sluice routes: out of memory\n", stderr);
 		status = 1;
@@ -183,3 +129,13 @@ cmd_routes(int argc, char **argv)
 	config_free(cfg);
 	return status;
 }
+
+const struct command routes_command = {
+    .name = "routes",
+    .synopsis = "[-c FILE]",
+    .help = "Prints each route: its path, its handler, what it follows in Redis, which subscribers "
+	    "share\n"
+	    "one feed, and every setting that is not as it would be without the configuration.\n",
+    .takes = "c",
+    .run = run,
+};

@@ -1,6 +1,7 @@
 /*
- * cmd_tail.c - a subscriber in the terminal.
+ * tail - a subscriber in the terminal.
  */
+#include <errno.h>
 #include <json-c/json.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,19 +9,10 @@
 #include <unistd.h>
 
 #include "cli/client.h"
-#include "cli/cmd.h"
+#include "cli/command.h"
 #include "config/config.h"
 
-#define FRAME_MAX  ((size_t)64 << 20)
-#define HEADER_MAX ((size_t)16 << 10)
-
-static const char usage[] =
-    "usage: sluice tail [-c FILE] [-l ADDRESS] [--json] [--user ID | --token TOKEN] PATH\n"
-    "Subscribes to a route of the running server and prints each event as it comes. ADDRESS is\n"
-    "unix:PATH or HOST:PORT, by default the \"listen\" of the configuration. PATH may have a "
-    "query.\n"
-    "--json prints one JSON object per event. --user is who asks, by a token that is made with\n"
-    "[auth] jwt_key, or --token has one. Ctrl-C ends it.\n";
+#define FRAME_MAX ((size_t)64 << 20)
 
 static void
 on_interrupt(int number)
@@ -70,11 +62,11 @@ print_json(const char *p, const char *end)
 	json_object_put(o);
 }
 
-/* What is whole of the stream. */
-static void
+/* What is whole of the stream. Nobody reads on what cannot be written. */
+static int
 print_frames(struct client *client)
 {
-	const struct cmd_options *opt = client->arg;
+	const struct options *opt = client->arg;
 	const char *end;
 
 	while (client->text.len > 0 &&
@@ -87,51 +79,41 @@ print_frames(struct client *client)
 			fwrite(client->text.p, 1, len, stdout);
 		buf_consume(&client->text, len);
 	}
-	fflush(stdout);
+	return fflush(stdout) == EOF || ferror(stdout) != 0 ? -EIO : 0;
 }
 
-/* The header that says who asks. Returns 0; 1 having told why not. */
 static int
-authorise(struct client *client, const struct config *cfg, const struct cmd_options *opt,
-	  struct buf *header)
+run(const struct options *opt, char **args)
 {
-	if (opt->user == NULL && opt->token == NULL)
-		return 0;
-	if (buf_puts(header, "Bearer ") < 0 ||
-	    (opt->token != NULL ? buf_puts(header, opt->token) : cmd_token_put(header, cfg, opt)) !=
-		0 ||
-	    buf_putc(header, '\0') < 0)
-		return 1;
-	client->authorization = header->p;
-	return 0;
-}
-
-int
-cmd_tail(int argc, char **argv)
-{
-	struct cmd_options opt = {.usage = usage, .n_args = 1, .takes = "ljuk"};
 	struct config *cfg = NULL;
-	struct buf authorization;
 	struct client client;
-	int status = cmd_options(&opt, argc, argv);
+	int status = 1;
 
-	if (status >= 0)
-		return status;
-	status = 1;
 	client_init(&client, "tail");
-	buf_init(&authorization, HEADER_MAX);
 	client.on_body = print_frames;
-	client.arg = &opt;
+	client.arg = opt;
 	signal(SIGINT, on_interrupt);
-	if (config_load(&cfg, opt.config, stderr) == 0 &&
-	    authorise(&client, cfg, &opt, &authorization) == 0 &&
-	    client_ask(&client, cfg, opt.address, argv[optind]) == 0) {
+	if (config_load(&cfg, opt->config, stderr) == 0 &&
+	    client_authorise(&client, cfg, opt) == 0 &&
+	    client_ask(&client, cfg, opt->address, args[0]) == 0) {
 		status = client.status != 200;
 		if (status != 0)
 			client_print_problem(&client);
 	}
 	client_fini(&client);
-	buf_fini(&authorization);
 	config_free(cfg);
 	return status;
 }
+
+const struct command tail_command = {
+    .name = "tail",
+    .synopsis =
+	"[-c FILE] [-l ADDRESS] [--json] [--user ID | --token TOKEN | --cookie NAME=VALUE] PATH",
+    .help = "Subscribes to a route of the running server and prints each event as it comes. PATH "
+	    "may have\n"
+	    "a query. Ctrl-C ends it.\n",
+    .takes = "cljukK",
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};

@@ -1,5 +1,5 @@
 /*
- * cmd_token.c - print a signed token, or a signed link.
+ * token - print a signed token, or a signed link.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,21 +12,13 @@
 #include "auth/token.h"
 #include "base/clock.h"
 #include "base/units.h"
-#include "cli/cmd.h"
+#include "cli/command.h"
 #include "config/config.h"
 #include "route/request.h"
 
 #define DEFAULT_TTL "1h"
 
 enum { TEXT_MAX = 8192 };
-
-static const char usage[] =
-    "usage: sluice token [-c FILE] --user ID [--ttl 1h] [--claim NAME=JSON]...\n"
-    "       sluice token [-c FILE] --link PATH [--user ID] [--ttl 1h] [--may publish]\n"
-    "Prints a token for the user, signed with [auth] jwt_key or the first secret among\n"
-    "jwt_key_file; or the path, which may have a query, as a link signed with signed_key or\n"
-    "signed_key_file, which permits to read, or with --may publish to publish. Both are good for\n"
-    "the time, such as 30m or 24h.\n";
 
 static int
 complain(const char *text)
@@ -44,7 +36,7 @@ add_claim(struct json_object *claims, const char *text)
 	char *name;
 	size_t at;
 
-	if (eq == NULL || eq == text || cmd_refuse_json(eq + 1, strlen(eq + 1), &at) != NULL) {
+	if (eq == NULL || eq == text || command_refuse_json(eq + 1, strlen(eq + 1), &at) != NULL) {
 		fprintf(stderr, "sluice token: --claim %s: NAME=JSON, as in role='\"admin\"'\n",
 			text);
 		return -EINVAL;
@@ -59,7 +51,7 @@ add_claim(struct json_object *claims, const char *text)
 
 /* The caller's; NULL having told why. */
 static struct json_object *
-make_claims(const struct auth_settings *auth, const struct cmd_options *opt, int64_t now,
+make_claims(const struct auth_settings *auth, const struct options *opt, int64_t now,
 	    uint64_t ttl_ms)
 {
 	struct json_object *claims = json_object_new_object();
@@ -84,7 +76,7 @@ make_claims(const struct auth_settings *auth, const struct cmd_options *opt, int
 }
 
 static int
-put_token(struct buf *b, const struct auth_settings *auth, const struct cmd_options *opt,
+put_token(struct buf *b, const struct auth_settings *auth, const struct options *opt,
 	  uint64_t ttl_ms)
 {
 	struct json_object *claims;
@@ -118,7 +110,7 @@ takes_links(const struct auth_list *list)
 
 /* The route that the path is served by must take links, and this user. */
 static int
-check_route(const struct config *cfg, const struct cmd_options *opt)
+check_route(const struct config *cfg, const struct options *opt)
 {
 	char *vars[] = {(char *)"REQUEST_METHOD=GET", NULL, NULL};
 	struct params params = {.envp = vars};
@@ -168,7 +160,7 @@ put_escaped(struct buf *b, const char *text)
 }
 
 static int
-put_uri(struct buf *uri, const struct cmd_options *opt, int64_t expires)
+put_uri(struct buf *uri, const struct options *opt, int64_t expires)
 {
 	int rc = buf_printf(uri, "%s%cexpires=%" PRId64, opt->link,
 			    strchr(opt->link, '?') != NULL ? '&' : '?', expires);
@@ -181,7 +173,7 @@ put_uri(struct buf *uri, const struct cmd_options *opt, int64_t expires)
 }
 
 static int
-put_link(struct buf *b, const struct config *cfg, const struct cmd_options *opt, uint64_t ttl_ms)
+put_link(struct buf *b, const struct config *cfg, const struct options *opt, uint64_t ttl_ms)
 {
 	struct buf uri;
 	int rc;
@@ -202,7 +194,7 @@ put_link(struct buf *b, const struct config *cfg, const struct cmd_options *opt,
 }
 
 int
-cmd_token_put(struct buf *b, const struct config *cfg, const struct cmd_options *opt)
+command_put_token(struct buf *b, const struct config *cfg, const struct options *opt)
 {
 	uint64_t ttl_ms;
 
@@ -213,31 +205,38 @@ cmd_token_put(struct buf *b, const struct config *cfg, const struct cmd_options 
 	return put_token(b, &cfg->auth, opt, ttl_ms);
 }
 
-int
-cmd_token(int argc, char **argv)
+static int
+run(const struct options *opt, char **args)
 {
-	struct cmd_options opt = {.usage = usage, .takes = "uLTCM"};
 	struct config *cfg = NULL;
 	struct buf text;
-	int status = cmd_options(&opt, argc, argv);
+	int status = 1;
 
-	if (status >= 0)
-		return status;
-	if ((opt.user == NULL && opt.link == NULL) || (opt.may != NULL && opt.link == NULL)) {
-		fputs(usage, stderr);
-		cmd_options_fini(&opt);
-		return 2;
-	}
-	status = 1;
+	(void)args;
+	if (opt->user == NULL && opt->link == NULL)
+		return command_refuse(opt, "for whom? --user ID, or --link PATH");
+	if (opt->may != NULL && opt->link == NULL)
+		return command_refuse(opt, "--may goes with --link");
 	buf_init(&text, TEXT_MAX);
-	if (config_load(&cfg, opt.config, stderr) == 0)
-		status = cmd_token_put(&text, cfg, &opt);
-	if (status == 0 && (printf("%.*s\n", (int)text.len, text.p) < 0 || fflush(stdout) == EOF)) {
-		fprintf(stderr, "sluice token: cannot write: %s\n", strerror(errno));
-		status = 1;
-	}
+	if (config_load(&cfg, opt->config, stderr) == 0)
+		status = command_put_token(&text, cfg, opt);
+	if (status == 0)
+		printf("%.*s\n", (int)text.len, text.p);
 	buf_fini(&text);
 	config_free(cfg);
-	cmd_options_fini(&opt);
 	return status;
 }
+
+const struct command token_command = {
+    .name = "token",
+    .synopsis = "[-c FILE] --user ID [--ttl 1h] [--claim NAME=JSON]...\n"
+		"[-c FILE] --link PATH [--user ID] [--ttl 1h] [--may publish]",
+    .help =
+	"Prints a token for the user, signed with [auth] jwt_key or the first secret among\n"
+	"jwt_key_file; or the path, which may have a query, as a link signed with signed_key or\n"
+	"signed_key_file, which permits to read, or with --may publish to publish. Both are good "
+	"for\n"
+	"the time, such as 30m or 24h.\n",
+    .takes = "cuLTCM",
+    .run = run,
+};

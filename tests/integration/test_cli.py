@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -350,3 +351,91 @@ def test_no_address(sluice):
     sluice.write_config()
     result = sluice.run("serve", "-c", sluice.config)
     assert result.returncode == 1 and "listen" in result.err
+
+
+# What is printed
+
+
+@pytest.mark.parametrize("args", [["routes"], ["check"], ["token", "--user", "zoe"], ["check", "--explain", "/x/1"],
+                                  ["--help"], ["tail", "--help"]])
+def test_a_full_device(sluice, args):
+    sluice.sections["auth"] = {"jwt_key": "k" * 40}
+    sluice.write_config()
+    config = [] if "--help" in args else ["-c", sluice.config]
+    with open("/dev/full", "w") as full:
+        child = subprocess.run(sluice.argv(*args, *config), stdout=full, stderr=subprocess.PIPE,
+                               env=sluice.reports.environment(), timeout=20)
+    assert child.returncode == 1
+
+
+def test_tail_to_a_full_device_ends(launch, redis):
+    running = launch({"x": {"path": "/x", "channels": "x"}})
+    with open("/dev/full", "w") as full:
+        child = subprocess.run(running.argv("tail", "-c", running.config, "/x"), stdout=full, stderr=subprocess.PIPE,
+                               env=running.reports.environment(), timeout=20)
+    assert child.returncode == 1 and b"sluice tail: " in child.stderr
+
+
+def test_help_has_every_option(sluice):
+    for args in (["--help"], ["help"], ["serve", "--help"]):
+        out = sluice.run(*args).out
+        for name in ("config", "listen", "workers", "json", "stream", "timeout", "user", "token", "cookie", "link", "ttl",
+                     "claim", "may", "explain"):
+            assert f"--{name}" in out
+        for name in ("serve", "check", "routes", "emit", "tail", "wait", "cursor", "token"):
+            assert name in out
+
+
+def test_a_misspelt_command(sluice):
+    result = sluice.run("chekc")
+    assert result.returncode == 2 and 'did you mean "check"?' in result.err
+
+
+def test_check_of_a_file_that_is_an_argument(sluice):
+    assert sluice.run("check", sluice.config).returncode == 0
+    result = sluice.run("check", sluice.folder / "gone.ini")
+    assert result.returncode == 1 and "gone.ini" in result.err
+
+
+def test_check_notes_what_is_hardly_meant(sluice):
+    sluice.sections = {"route x": {"path": "/d/{shop}", "channels": "d:{shp}"}}
+    sluice.write_config()
+    result = sluice.run("check", sluice.config)
+    assert result.returncode == 0
+    assert re.search(r":3: note: .*\{shp\}.*did you mean \{shop\}\?", result.err), result.err
+
+
+def test_check_explains_a_path(sluice):
+    sluice.sections["server"]["base"] = "/ev"
+    sluice.sections["route orders"] = {"path": "/orders/{id}", "channels": "orders:{id} audit:{kind}", "param.id": "[0-9]+",
+                                       "filter": "message.n > 1", "max_per_user": 3}
+    sluice.write_config()
+    for path in ("/ev/orders/7?kind=big", "/orders/7?kind=big"):
+        result = sluice.run("check", "-c", sluice.config, "--explain", path)
+        assert result.returncode == 0, result.err
+        for said in ("[route orders]", "/orders/{id}", "relay", "orders:7", "audit:big", "filter", "max_per_user = 3",
+                     "those with the same id, kind"):
+            assert said in result.out, (said, result.out)
+    refused = sluice.run("check", "-c", sluice.config, "--explain", "/orders/x").out
+    assert "refused, for its rule is [0-9]+" in refused and "{kind}: the query does not have it" in refused
+    nothing = sluice.run("check", "-c", sluice.config, "--explain", "/nothing")
+    assert nothing.returncode == 1 and "no route serves /nothing" in nothing.err
+
+
+def test_cursor(launch, redis):
+    running = launch({"s": {"path": "/s", "streams": "cursor:s"}, "all": {"path": "/all", "streams": "cursor:s", "start": "0"},
+                      "r": {"path": "/r", "channels": "cursor:r", "record": 10}, "x": {"path": "/x", "channels": "x"},
+                      "cookie": {"path": "/cookie", "streams": "cursor:s", "auth": "session"}},
+                     auth={"session_cookie": "sid", "session_key": "cursor:{cookie}", "session_user": "message.user"})
+    ids = [redis.client().xadd("cursor:s", {"data": str(i)}).decode() for i in range(3)]
+    for path in ("/s", "/all"):
+        result = running.run("cursor", "-c", running.config, path)
+        assert (result.returncode, result.out) == (0, ids[-1] + "\n"), result.err
+    assert running.run("cursor", "-c", running.config, "/r").returncode == 0
+    redis.client().set("cursor:abc", '{"user":"zoe"}')
+    result = running.run("cursor", "-c", running.config, "--cookie", "sid=abc", "/cookie")
+    assert (result.returncode, result.out) == (0, ids[-1] + "\n"), result.err
+    result = running.run("cursor", "-c", running.config, "/cookie")
+    assert result.returncode == 1 and "401" in result.err
+    result = running.run("cursor", "-c", running.config, "/x")
+    assert result.returncode == 1 and "does not say where it stands" in result.err

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "cli/cmd.h"
+#include "cli/command.h"
 
 static void
 json(void **state)
@@ -47,7 +47,7 @@ json(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		size_t at = 0;
-		const char *why = cmd_refuse_json(cases[i].text, strlen(cases[i].text), &at);
+		const char *why = command_refuse_json(cases[i].text, strlen(cases[i].text), &at);
 
 		print_message("%s: %s\n", cases[i].text, why != NULL ? why : "fine");
 		if (cases[i].at < 0) {
@@ -57,7 +57,7 @@ json(void **state)
 			assert_int_equal(at, cases[i].at);
 		}
 	}
-	assert_non_null(cmd_refuse_json("1\0", 2, &(size_t){0}));
+	assert_non_null(command_refuse_json("1\0", 2, &(size_t){0}));
 }
 
 int
