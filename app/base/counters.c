@@ -47,7 +47,9 @@ const struct counter_text counter_texts[COUNTER_MAX] = {
     [COUNTER_SLOW] = {"slow", "times that a subscriber fell behind its queue"},
     [COUNTER_RESETS] = {"resets", "times that stream-reset was told, once per feed"},
     [COUNTER_REDIS_LOST] = {"redis_lost", "times that a link to Redis broke"},
-    [COUNTER_REDIS_FAILOVERS] = {"redis_failovers", "times that a worker moved to another server of Redis"},
+    [COUNTER_REDIS_FAILOVERS] = {"redis_failovers",
+				 "times that a worker moved to another server of Redis"},
+    [COUNTER_REFUSALS] = {"redis_refusals", "times that Redis refused what a route asks"},
 };
 
 /* Until counters_open() there is one row, of this process alone. */

@@ -46,6 +46,7 @@ enum counter {
 	COUNTER_RESETS,     /* stream-reset told, once per feed */
 	COUNTER_REDIS_LOST, /* times that a link broke */
 	COUNTER_REDIS_FAILOVERS,
+	COUNTER_REFUSALS, /* times that Redis refused what a route asks */
 	COUNTER_MAX
 };
 

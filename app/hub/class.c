@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+#include "base/counters.h"
+#include "base/logger.h"
+
+enum { LOG_PAUSE_MS = 60000 };
+
 static void
 on_beat_due(struct fifo *fifo, struct fifo_node *node)
 {
@@ -34,6 +39,15 @@ on_open_wait_due(struct fifo *fifo, struct fifo_node *node)
 {
 	(void)fifo;
 	subscriber_release(LIST_ENTRY(node, struct subscriber, quiet));
+}
+
+void
+class_tell_refusal(struct feed_class *fc, const char *what, const char *why)
+{
+	counters_add(COUNTER_REFUSALS, 1);
+	if (logger_may(&fc->refusals, uv_now(fc->hub->loop), LOG_PAUSE_MS))
+		logger_warn("[route %s] Redis refuses %s: %s (%u more since the last report)",
+			    fc->settings->stages.route, what, why, fc->refusals.n_reported);
 }
 
 void

@@ -408,7 +408,7 @@ index_of(const struct feed *fd, const struct subscription *sn)
 static const struct stream_id *
 last_of(const struct subscription *sn)
 {
-	return &LIST_ENTRY(sn->subject, struct stream_subject, subject)->remote.last;
+	return &LIST_ENTRY(sn->subject, struct stream_subject, subject)->remote.place.last;
 }
 
 void
@@ -469,7 +469,7 @@ feed_entry(struct feed *fd, struct subscription *sn, const struct stream_id *id,
 
 /* What was lost nobody can give: they are told, and go on where the stream does. */
 void
-feed_loss(struct feed *fd, struct subscription *sn, enum stream_loss loss)
+feed_loss(struct feed *fd, struct subscription *sn, enum stream_change change)
 {
 	static const char *const data[] = {
 	    [STREAM_TRIMMED] = "{\"reason\":\"trimmed\"}",
@@ -483,7 +483,7 @@ feed_loss(struct feed *fd, struct subscription *sn, enum stream_loss loss)
 	}
 	counters_add(COUNTER_RESETS, 1);
 	if (fd->n_subs > fd->n_waiting && fd->class->settings->announce &&
-	    emit_own(fd, "stream-reset", data[loss]) < 0)
+	    emit_own(fd, "stream-reset", data[change]) < 0)
 		feed_end_all(fd, END_SLOW);
 }
 

@@ -83,13 +83,14 @@ struct feed_class {
 	struct list of_hub;
 	struct list feeds;
 	struct map by_key;
-	struct fifo beats;     /* feeds, by when they last sent anything */
-	struct fifo lifetimes; /* subscribers, by when they opened */
-	struct fifo idles;     /* subscribers, by when they were last sent a message */
-	struct fifo openings;  /* subscribers that wait for Redis to confirm */
-	struct fifo windows;   /* of feeds' rates, by when they opened */
-	struct fifo batches;   /* of feeds, by when they began */
+	struct fifo beats;               /* feeds, by when they last sent anything */
+	struct fifo lifetimes;           /* subscribers, by when they opened */
+	struct fifo idles;               /* subscribers, by when they were last sent a message */
+	struct fifo openings;            /* subscribers that wait for Redis to confirm */
+	struct fifo windows;             /* of feeds' rates, by when they opened */
+	struct fifo batches;             /* of feeds, by when they began */
 	struct logger_pause log_refused; /* of events that may not be sent */
+	struct logger_pause refusals;
 	bool is_closing;
 	unsigned n_open_timers; /* until the class may be freed */
 	void (*on_closed)(struct feed_class *fc);

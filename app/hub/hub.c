@@ -179,13 +179,13 @@ on_stream_refused(struct reader_stream *remote, const char *why)
 }
 
 static void
-on_loss(struct reader_stream *remote, enum stream_loss loss)
+on_loss(struct reader_stream *remote, enum stream_change change)
 {
 	struct subject *subject = subject_of_stream(remote);
 	struct list *node, *tmp;
 
 	LIST_FOREACH (node, tmp, &subject->subscriptions)
-		feed_loss(subscription_of(node)->feed, subscription_of(node), loss);
+		feed_loss(subscription_of(node)->feed, subscription_of(node), change);
 }
 
 static const struct readers_ops readers_ops = {
@@ -232,6 +232,7 @@ hub_set_command(struct hub *hub, struct command *command)
 {
 	hub->command = command;
 	readers_set_command(hub->readers, command);
+	past_set_command(hub->past, command);
 }
 
 struct command *
@@ -512,8 +513,10 @@ hub_new(struct hub **out, uv_loop_t *loop, struct topology *tp)
 	buf_init(&hub->id, NAME_MAX_LEN);
 	buf_init(&hub->key, NAME_MAX_LEN);
 	rendering_init(&hub->rendering);
-	if ((rc = readers_new(&hub->readers, loop, tp, &readers_ops)) < 0 ||
+	if ((rc = past_new(&hub->past, loop)) < 0 ||
+	    (rc = readers_new(&hub->readers, loop, tp, &readers_ops)) < 0 ||
 	    (rc = pubsub_new(&hub->pubsub, loop, tp, &pubsub_ops, hub)) < 0) {
+		past_free(hub->past);
 		readers_free(hub->readers);
 		free(hub);
 		return rc;
@@ -633,6 +636,7 @@ hub_free(struct hub *hub)
 	(void)hub_notice(hub, NULL, NULL, NULL);
 	pubsub_free(hub->pubsub);
 	readers_free(hub->readers);
+	past_free(hub->past);
 	hub->n_handles = 5;
 	fifo_close(&hub->lingering, on_handle_closed);
 	fifo_close(&hub->endings, on_handle_closed);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,20 +15,16 @@
 #include "logic/reply.h"
 #include "redis/command.h"
 #include "redis/keys.h"
+#include "redis/stream_entry.h"
 
-enum {
-	ARGS_MAX = 64,
-	COMMAND_TEXT_MAX = 64 * 1024,
-	REPLY_MAX = 64 * 1024 * 1024,
-	LOG_PAUSE_MS = 60000
-};
+enum { ARGS_MAX = 64, COMMAND_TEXT_MAX = 64 * 1024, REPLY_MAX = 64 * 1024 * 1024 };
 
 /* What was asked of Redis for a feed, which may end before the answer comes. */
 struct ask {
 	struct list of_feed;
 	struct feed *feed; /* NULL: it has ended */
 	feed_reply_fn fn;
-	bool is_map;
+	char command[32];
 };
 
 int
@@ -189,10 +186,12 @@ feed_forget_last(struct feed *fd)
 
 /* The reply as a message; false if there is none to speak of. */
 static bool
-read_reply(struct buf *text, const struct redisReply *reply, bool is_map)
+read_reply(struct feed *fd, struct buf *text, const struct redisReply *reply, const char *command)
 {
-	static struct logger_pause pause;
+	bool is_map = reply_is_map(command);
 	int rc;
+
+	fd->more->is_reply_refused = false;
 
 	if (reply == NULL)
 		return false;
@@ -201,9 +200,11 @@ read_reply(struct buf *text, const struct redisReply *reply, bool is_map)
 		rc = buf_putc(text, '\0');
 	if (rc == 0 || rc == -ENOENT)
 		return true;
-	if (logger_may(&pause, clock_ms(), LOG_PAUSE_MS))
-		logger_warn("Redis refuses a command of a route: %s",
-			    reply->type == REDIS_REPLY_ERROR ? reply->str : strerror(-rc));
+	if (stream_reply_is_passing(reply))
+		return false;
+	fd->more->is_reply_refused = true;
+	class_tell_refusal(fd->class, command,
+			   reply->type == REDIS_REPLY_ERROR ? reply->str : strerror(-rc));
 	return false;
 }
 
@@ -219,7 +220,7 @@ on_reply(void *arg, const struct redisReply *reply)
 	if (ask.feed == NULL)
 		return;
 	buf_init(&text, REPLY_MAX);
-	if (read_reply(&text, reply, ask.is_map)) {
+	if (read_reply(ask.feed, &text, reply, ask.command)) {
 		message_init(&msg, "", 0, text.p, text.len > 0 ? text.len - 1 : 0);
 		ask.fn(ask.feed, &msg);
 		message_fini(&msg);
@@ -240,7 +241,8 @@ send_ask(struct feed *fd, feed_reply_fn fn, int argc, const char *const *argv)
 		return -ENOMEM;
 	for (i = 0; i < argc; i++)
 		lens[i] = strlen(argv[i]);
-	*ask = (struct ask){.feed = fd, .fn = fn, .is_map = reply_is_map(argv[0])};
+	*ask = (struct ask){.feed = fd, .fn = fn};
+	snprintf(ask->command, sizeof(ask->command), "%s", argv[0]);
 	rc = command_send(fd->class->hub->command, on_reply, ask, argc, argv, lens);
 	if (rc < 0)
 		free(ask);

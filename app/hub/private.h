@@ -20,6 +20,7 @@
 #include "hub/subscriber.h"
 #include "hub/wait.h"
 #include "logic/rendering.h"
+#include "redis/past.h"
 #include "redis/reader.h"
 
 /* How long a feed waits for the next subscriber, and an ended one for its client to read the end.
@@ -112,6 +113,7 @@ struct feed_more {
 	struct queue *queue;        /* NULL: it is none */
 	feed_flushed_fn on_flushed; /* NULL: nobody asks */
 	struct list replays;        /* of subscribers that are sent what came before them */
+	bool is_reply_refused;      /* the newest reply was an error that will not pass by itself */
 	/* Replays for which the snapshot was asked, and those that came since: for the next. */
 	struct list snapshot_asked, snapshot_wanted;
 };
@@ -120,6 +122,7 @@ struct hub {
 	uv_loop_t *loop;
 	struct pubsub *pubsub;
 	struct readers *readers;
+	struct past *past;
 	struct command *command; /* NULL: there is none to ask */
 	struct subject *noticed; /* NULL: none */
 	hub_notice_fn notice;    /* of it */
@@ -184,7 +187,7 @@ void feed_advance(struct feed *fd, unsigned index, const struct stream_id *id);
  */
 const struct stream_id *feed_place(struct feed *fd, const struct stream_id *from);
 bool feed_holds(const struct feed *fd); /* by rate or batch */
-void feed_loss(struct feed *fd, struct subscription *sn, enum stream_loss loss);
+void feed_loss(struct feed *fd, struct subscription *sn, enum stream_change change);
 void feed_positioned(struct feed *fd, struct subscription *sn); /* its stream is known */
 
 /* wait.c */
@@ -204,7 +207,8 @@ void recorded_forget(struct feed *fd); /* what is asked concerns it no more */
  */
 int replay_plan(struct feed *fd, struct subscriber *sub, const char *from);
 bool replay_begin(struct subscriber *sub); /* false: nothing is planned */
-void replay_cancel(struct feed *fd, const struct subscriber *sub);
+void replay_cancel(struct subscriber *sub);
+void replay_taken(struct subscriber *sub); /* it is REPLAYING, and has been sent all that it had */
 /* Of the n-th stream or recorded channel: its name without the prefix, and its key with it. */
 int replay_open_script(struct feed *fd);
 const char *replay_stream_name(const struct feed *fd, unsigned index);
@@ -231,6 +235,8 @@ void more_keep(struct feed *fd, const struct buf *frame); /* as the newest, if t
 
 /* class.c */
 void class_feed_freed(struct feed_class *fc);
+/* class_tell_refusal - Redis refuses what the route asks of a key, channel or command. */
+void class_tell_refusal(struct feed_class *fc, const char *what, const char *why);
 
 /* subscriber.c */
 /* subscriber_open - Redis has confirmed: tell it, and let it read the log from its end. */
@@ -239,10 +245,15 @@ int subscriber_put_open(struct subscriber *sub, bool is_resumed, const char *cur
 /* subscriber_open_at - as subscriber_open(), from an earlier place in the log, where n_events are
  * ahead of it. cursor is where the client stands. */
 void subscriber_open_at(struct subscriber *sub, uint64_t at, unsigned n_events, const char *cursor);
-/* subscriber_hold_place - it keeps its place in the log while it is sent what came before. */
-void subscriber_hold_place(struct subscriber *sub);
-/* subscriber_go_on - its own bytes hold all that came before its place: now the log. */
-void subscriber_go_on(struct subscriber *sub, unsigned n_events);
+void subscriber_begin_replay(struct subscriber *sub); /* it is sent what came before */
+void subscriber_begin_times(struct subscriber *sub);  /* its head may go, and its life begins */
+void subscriber_has_more(struct subscriber *sub);     /* its own bytes are to be sent */
+/*
+ * subscriber_go_on - its own bytes hold all that came before a place in the log, where a cursor
+ * stands that is its own from now on. n_seen: the feed's events up to there; n_events: how many of
+ * them it was sent.
+ */
+void subscriber_go_on(struct subscriber *sub, uint64_t place, uint32_t n_seen, uint32_t n_events);
 void subscriber_release(struct subscriber *sub); /* send the head now, confirmed or not */
 void subscriber_refuse(struct subscriber *sub);  /* the route's Redis user may not */
 /* subscriber_is_open - it is sent what comes; one that is too slow, too, sooner or later. */

@@ -1,9 +1,15 @@
 /*
  * replay - what came in a feed's streams before a subscriber, exactly once: from where the client
- * stood (its Last-Event-ID) up to the subscriber's place in the feed's log.
+ * stood (its Last-Event-ID) up to its place in the feed's log. It is read page by page as the
+ * client takes it, so a long past costs no more memory than a short one.
  *
- * The place is taken first, and with it the feed's cursor is known; then Redis is asked for what
- * lies between. What comes meanwhile stands in the log behind the place.
+ * It goes in rounds. A round begins by taking a place in the log, and with it the feed's cursor is
+ * known: up to there the streams are read. If a page of each is all, the client goes on in the log
+ * from its place. If there is more, the place is given up, so that the log need not be held for a
+ * slow client; and once all of the round was read and taken, the next one begins.
+ *
+ * Each page but the first begins with the entry at which the one before ended. If it is not there,
+ * the stream was trimmed meanwhile, and the client is told.
  */
 #include <assert.h>
 #include <errno.h>
@@ -18,252 +24,204 @@
 #include "hub/private.h"
 #include "hub/render.h"
 #include "logic/entry.h"
+#include "redis/past.h"
 #include "redis/recorded.h"
+#include "redis/stream_entry.h"
 
-enum { OWN_MAX = 16 * 1024 * 1024, AGAIN_MS = 300 };
+enum {
+	EVENT_ROOM = 16 * 1024 * 1024, /* what the route may make of one entry, beyond twice its
+					  size */
+	ROOM = 128 * 1024,             /* bytes for one client, then it must take them */
+	AGAIN_MS = 300,                /* Redis did not answer */
+	REFUSED_MS = 1000,             /* Redis refuses */
+};
 
 enum replay_state {
-	REPLAY_PLANNED, /* the feed is not confirmed yet */
-	REPLAY_LAGGING, /* the client is ahead of the feed's cursor, or says so */
-	REPLAY_ASKED,
+	REPLAY_PLANNED,  /* the feed is not confirmed yet */
+	REPLAY_LOOKING,  /* what became of the streams since the client's id? */
+	REPLAY_LAGGING,  /* the client is ahead of the feed, which will get there */
+	REPLAY_COUNTING, /* where do the newest entries begin that it may have? */
+	REPLAY_READING,  /* page by page */
 };
 
 struct replayed {
 	struct stream_id id;
-	unsigned stream;
 	char *data, *event; /* owned; event may be NULL */
 	size_t data_len;
+};
+
+/* One stream of a replay. */
+struct part {
+	struct past_reading reading;
+	struct replay *rp;
+	struct stream_id said; /* by the client */
+	struct stream_id from; /* where the client stands */
+	struct stream_id to;   /* where this round ends */
+	bool has_reached;      /* all up to there was read */
+	bool is_entry;         /* from is an entry that Redis gave us */
+	uint64_t length;       /* of the stream */
+	size_t entry_size;     /* bytes, as far as is known */
+	unsigned n_counted;
+	struct stream_id counted; /* the oldest of them */
+	struct replayed *v;       /* read, and not sent yet: from at on */
+	size_t n_v, at;
 };
 
 struct replay {
 	struct list of_feed;
 	struct list of_snapshot; /* more->snapshot_asked or _wanted; or none */
 	struct feed *feed;
-	struct subscriber *sub; /* NULL: it has gone; freed when all has been answered */
+	struct subscriber *sub;
 	enum replay_state state;
-	unsigned n;
-	bool is_resumed;     /* from is the client's */
-	bool is_past_wanted; /* by one without an id: "start" */
+	bool is_resumed;     /* the client says where it stood */
+	bool is_past_wanted; /* by one that does not say it: "start" */
 	bool is_unknown;     /* what the client says is none of ours */
-	bool is_trimmed;
-	struct stream_id from[STREAM_CURSOR_MAX], to[STREAM_CURSOR_MAX];
-	struct replayed *v;
-	size_t n_v;
-	unsigned n_pending;
-	bool has_failed;
-	char *snapshot; /* owned; NULL: none */
+	bool is_trimmed;     /* and it is to be told so */
+	bool has_begun;      /* the client was told where it stands */
+	bool has_place;
+	bool has_failed, is_refused; /* some answer of this time */
+	bool has_snapshot, is_snapshot_refused;
+	uint64_t place;         /* in the feed's log */
+	uint32_t n_feed_events; /* of the feed, when the place was taken, or given up */
+	uint64_t n_events;      /* sent */
+	unsigned n_pending;     /* answers */
+	int callback;           /* of the route's script: one that sees the past alone */
+	struct batch batch;
+	char *snapshot; /* owned; NULL: there is no such key */
 	size_t snapshot_len;
 	uv_timer_t again;
+	unsigned n;
+	struct part parts[];
 };
 
-/* One command of a replay, and for which stream. */
-struct question {
-	struct replay *rp;
-	unsigned stream;
-};
+static void go_on(struct replay *rp);
+static void read_on(struct replay *rp);
+static bool ask_pages(struct replay *rp);
 
-static void ask(struct replay *rp);
+/* Its life */
+
+static void
+free_entries(struct part *part)
+{
+	for (; part->at < part->n_v; part->at++) {
+		free(part->v[part->at].data);
+		free(part->v[part->at].event);
+	}
+	free(part->v);
+	part->v = NULL;
+	part->n_v = part->at = 0;
+}
 
 static void
 on_timer_closed(uv_handle_t *timer)
 {
-	struct replay *rp = timer->data;
-
-	free(rp->v);
-	free(rp->snapshot);
-	free(rp);
+	free(timer->data);
 }
 
 static void
-free_entries(struct replay *rp)
+leave_place(struct replay *rp)
 {
-	size_t i;
-
-	for (i = 0; i < rp->n_v; i++) {
-		free(rp->v[i].data);
-		free(rp->v[i].event);
-	}
-	rp->n_v = 0;
-}
-
-static void
-free_if_done(struct replay *rp)
-{
-	if (rp->sub != NULL || rp->n_pending > 0)
+	if (!rp->has_place)
 		return;
-	free_entries(rp);
-	uv_close((uv_handle_t *)&rp->again, on_timer_closed);
+	log_leave(&rp->feed->log, rp->place);
+	rp->has_place = false;
+	rp->n_feed_events = rp->feed->n_events;
 }
 
+/* Its subscriber needs it no more. */
 static void
 let_go(struct replay *rp)
 {
-	list_del(&rp->of_feed);
-	rp->sub = NULL;
-	if (!list_is_empty(&rp->of_snapshot)) {
-		list_del(&rp->of_snapshot);
-		rp->n_pending--; /* the answer is not for it any more */
+	unsigned i;
+
+	for (i = 0; i < rp->n; i++) {
+		past_cancel(&rp->parts[i].reading);
+		free_entries(&rp->parts[i]);
 	}
-	uv_timer_stop(&rp->again);
-	free_if_done(rp);
+	leave_place(rp);
+	list_del(&rp->of_feed);
+	list_del(&rp->of_snapshot);
+	stages_close(&rp->feed->class->settings->stages, rp->callback);
+	batch_fini(&rp->batch);
+	free(rp->snapshot);
+	rp->sub->replay = NULL;
+	uv_close((uv_handle_t *)&rp->again, on_timer_closed);
 }
 
 static struct replay *
-find(const struct feed *fd, const struct subscriber *sub)
+replay_new(struct feed *fd, struct subscriber *sub)
 {
-	struct list *node;
+	unsigned n = fd->more->n_streams, i;
+	struct replay *rp = calloc(1, sizeof(*rp) + n * sizeof(rp->parts[0]));
 
-	if (fd->more == NULL)
+	if (rp == NULL)
 		return NULL;
-	for (node = fd->more->replays.next; node != &fd->more->replays; node = node->next) {
-		struct replay *rp = LIST_ENTRY(node, struct replay, of_feed);
+	rp->feed = fd;
+	rp->sub = sub;
+	rp->n = n;
+	rp->callback = SCRIPT_NONE;
+	list_init(&rp->of_snapshot);
+	batch_init(&rp->batch, PACE_TEXT_MAX);
+	for (i = 0; i < n; i++)
+		rp->parts[i].rp = rp;
+	uv_timer_init(fd->class->hub->loop, &rp->again);
+	rp->again.data = rp;
+	list_add_tail(&fd->more->replays, &rp->of_feed);
+	return rp;
+}
 
-		if (rp->sub == sub)
-			return rp;
-	}
-	return NULL;
+static bool
+parse_client(struct replay *rp, const char *text)
+{
+	struct stream_id said[STREAM_CURSOR_MAX];
+	unsigned i;
+
+	if (!stream_cursor_parse(said, rp->n, text))
+		return false;
+	for (i = 0; i < rp->n; i++)
+		rp->parts[i].said = said[i];
+	return true;
 }
 
 int
 replay_plan(struct feed *fd, struct subscriber *sub, const char *from)
 {
 	const struct feed_settings *fs = fd->class->settings;
+	bool has_streams = fd->more != NULL && fd->more->n_streams > 0;
 	struct replay *rp;
 
-	bool has_streams = fd->more != NULL && fd->more->n_streams > 0;
-
+	sub->replay = NULL;
 	if (fs->snapshot == NULL &&
 	    (!has_streams || (from == NULL && !fs->start.is_beginning && fs->start.last == 0)))
 		return 0;
-	if (more_new(fd) < 0)
+	if (more_new(fd) < 0 || (rp = replay_new(fd, sub)) == NULL)
 		return -ENOMEM;
-	if (!has_streams)
-		from = NULL;
-	if ((rp = calloc(1, sizeof(*rp))) == NULL)
-		return -ENOMEM;
-	rp->feed = fd;
-	rp->sub = sub;
-	rp->n = fd->more->n_streams;
-	list_init(&rp->of_snapshot);
-	rp->is_resumed = from != NULL;
-	rp->is_past_wanted = has_streams && (fs->start.is_beginning || fs->start.last > 0);
-	rp->is_unknown = from != NULL && !stream_cursor_parse(rp->from, rp->n, from);
-	uv_timer_init(fd->class->hub->loop, &rp->again);
-	rp->again.data = rp;
-	list_add_tail(&fd->more->replays, &rp->of_feed);
+	rp->is_resumed = has_streams && from != NULL;
+	rp->is_past_wanted =
+	    has_streams && from == NULL && (fs->start.is_beginning || fs->start.last > 0);
+	rp->is_unknown = rp->is_resumed && !parse_client(rp, from);
+	sub->replay = rp;
 	return 0;
 }
 
 void
-replay_cancel(struct feed *fd, const struct subscriber *sub)
+replay_cancel(struct subscriber *sub)
 {
-	struct replay *rp = find(fd, sub);
-
-	if (rp != NULL)
-		let_go(rp);
+	if (sub->replay != NULL)
+		let_go(sub->replay);
 }
 
-/* Is the client ahead of the feed? Redis knows whether there is such an entry. */
-static bool
-is_ahead(const struct replay *rp)
+int
+replay_open_script(struct feed *fd)
 {
-	const struct stream_id *at = rp->feed->more->cursor;
-	unsigned i;
+	const struct template_scope scope = {
+	    .params = fd->params, .channel = "", .now = clock_unix()};
+	uint64_t after_ms;
 
-	for (i = 0; rp->is_resumed && !rp->is_unknown && i < rp->n; i++) {
-		if (stream_id_compare(&rp->from[i], &at[i]) > 0)
-			return true;
-	}
-	return false;
+	return stages_open(&fd->class->settings->stages, &scope, &after_ms);
 }
 
-/* The entries come out in the order of their IDs, those of equal ID in that of the streams. */
-static int
-compare_entries(const void *a, const void *b)
-{
-	const struct replayed *x = a, *y = b;
-	int order = stream_id_compare(&x->id, &y->id);
-
-	return order != 0 ? order : (x->stream > y->stream) - (x->stream < y->stream);
-}
-
-/* The greatest ID below id. */
-static struct stream_id
-before(struct stream_id id)
-{
-	if (id.seq > 0)
-		return (struct stream_id){id.ms, id.seq - 1};
-	return id.ms > 0 ? (struct stream_id){id.ms - 1, UINT64_MAX} : id;
-}
-
-/* Where the client stands before the first entry that it is sent. */
-static void
-set_beginning(struct replay *rp)
-{
-	bool has_entry[STREAM_CURSOR_MAX] = {false};
-	size_t i;
-
-	for (i = 0; i < rp->n_v; i++) {
-		unsigned s = rp->v[i].stream;
-
-		if (!has_entry[s] && (!rp->is_resumed || rp->is_trimmed))
-			rp->from[s] = before(rp->v[i].id);
-		has_entry[s] = true;
-	}
-	for (i = 0; i < rp->n; i++) {
-		if (!has_entry[i] && !rp->is_resumed)
-			rp->from[i] = rp->to[i];
-	}
-}
-
-/* Entries as the route shows them, for one subscriber. */
-struct sending {
-	struct sink sink;
-	struct subscriber *sub;
-	struct batch batch;
-	unsigned n_events;
-	int rc;
-};
-
-static void
-put_event(struct sending *s, const struct event *ev)
-{
-	size_t n_replaced = 0;
-
-	if (s->rc < 0 || (s->rc = event_append(&s->sub->own, ev, &n_replaced)) < 0)
-		return;
-	counters_add(COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
-	s->n_events++;
-}
-
-static void
-put_batch(struct sending *s, const struct event *newest)
-{
-	struct event ev = *newest;
-
-	if (s->rc < 0 || s->batch.n == 0 || (s->rc = batch_finish(&s->batch)) < 0)
-		return;
-	ev.data = s->batch.text.p;
-	ev.data_len = s->batch.text.len;
-	put_event(s, &ev);
-	batch_clear(&s->batch);
-}
-
-static void
-put_past(struct sink *to, const struct event *ev, const struct template_scope *of, bool is_last)
-{
-	struct sending *s = LIST_ENTRY(to, struct sending, sink);
-	const struct pace_limit *limit = &s->sub->feed->class->settings->pace.batch;
-
-	if (limit->n == 0) {
-		put_event(s, ev);
-		return;
-	}
-	if (s->rc == 0)
-		s->rc = batch_add(&s->batch, of->channel, of->channel_len, ev->data, ev->data_len);
-	if (s->batch.n >= limit->n || is_last || s->batch.text.len >= PACE_BATCH_MAX)
-		put_batch(s, ev);
-}
+/* Names */
 
 /* The subject's name, with the prefix. */
 static const char *
@@ -294,62 +252,57 @@ replay_print_key(char key[STREAM_KEY_MAX], const struct feed *fd, unsigned index
 		 fd->class->settings->record > 0 ? RECORDED_SUFFIX : "");
 }
 
-/* Returns whether the end has come, for good. */
-static bool
-send_entry(struct sending *s, const struct place *at, const struct replayed *one)
+static unsigned
+index_of(const struct part *part)
 {
-	struct feed *fd = s->sub->feed;
-	const char *stream = replay_stream_name(fd, one->stream);
-	char id[STREAM_ID_TEXT];
-	struct message arrived;
-	struct outcome out;
-
-	stream_id_print(id, &one->id);
-	message_init(&arrived, stream, strlen(stream), one->data, one->data_len);
-	arrived.id = id;
-	arrived.id_len = strlen(id);
-	if (one->event != NULL)
-		message_set_event(&arrived, one->event);
-	out = render(fd, at, &arrived, &s->sink);
-	message_fini(&arrived);
-	return out.ends;
+	return (unsigned)(part - part->rp->parts);
 }
 
-/* One that is nobody else's: what it keeps, and its timer, concern the past alone. */
-int
-replay_open_script(struct feed *fd)
-{
-	const struct template_scope scope = {
-	    .params = fd->params, .channel = "", .now = clock_unix()};
-	uint64_t after_ms;
-
-	return stages_open(&fd->class->settings->stages, &scope, &after_ms);
-}
-
+/* Has it sources whose messages stand nowhere but in the log? */
 static bool
-send_entries(struct replay *rp, struct sending *s)
+has_channels(const struct feed *fd)
 {
-	size_t i;
-	struct stages *stages = &rp->feed->class->settings->stages;
-	struct stream_id cursor[STREAM_CURSOR_MAX];
-	struct place at = {.cursor = cursor, .n_cursor = rp->n};
-	struct event rest = {.type = NULL};
-	char text[STREAM_CURSOR_TEXT];
-	bool ends = false;
+	const struct subscription *sn;
 
-	memcpy(cursor, rp->from, sizeof(cursor));
-	at.callback = replay_open_script(rp->feed);
-	for (i = 0; i < rp->n_v && !ends && s->rc == 0; i++) {
-		const struct replayed *one = &rp->v[i];
-
-		cursor[one->stream] = one->id;
-		ends = send_entry(s, &at, one);
+	for (sn = fd->subscriptions; sn != NULL; sn = sn->next) {
+		if (sn->subject->remote.kind != SUBJECT_STREAM)
+			return fd->class->settings->record == 0;
 	}
-	rest.id = text;
-	rest.id_len = stream_cursor_print(text, cursor, rp->n);
-	put_batch(s, &rest);
-	stages_close(stages, at.callback);
-	return ends;
+	return false;
+}
+
+/* What the subscriber is sent */
+
+static void
+make_cursor(struct stream_id cursor[STREAM_CURSOR_MAX], const struct replay *rp)
+{
+	unsigned i;
+
+	for (i = 0; i < rp->n; i++)
+		cursor[i] = rp->parts[i].from;
+}
+
+static size_t
+print_cursor(char text[STREAM_CURSOR_TEXT], const struct replay *rp)
+{
+	struct stream_id cursor[STREAM_CURSOR_MAX];
+
+	make_cursor(cursor, rp);
+	return stream_cursor_print(text, cursor, rp->n);
+}
+
+static int
+put_own(struct replay *rp, const struct event *ev)
+{
+	struct buf *own = &rp->sub->own;
+	size_t n_replaced = 0, cap = own->len + 2 * ev->data_len + EVENT_ROOM;
+	int rc;
+
+	if (own->cap < cap)
+		own->cap = cap;
+	if ((rc = event_append(own, ev, &n_replaced)) == 0)
+		counters_add(COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
+	return rc;
 }
 
 static int
@@ -363,7 +316,59 @@ put_reset(struct replay *rp, const char *data)
 	counters_add(COUNTER_RESETS, 1);
 	if (!rp->feed->class->settings->announce)
 		return 0;
-	return event_append(&rp->sub->own, &ev, NULL);
+	return put_own(rp, &ev);
+}
+
+static int
+tell_trimmed(struct replay *rp)
+{
+	if (!rp->is_trimmed)
+		return 0;
+	rp->is_trimmed = false;
+	return put_reset(rp, "{\"reason\":\"trimmed\"}");
+}
+
+static bool
+is_known(const struct replay *rp)
+{
+	return rp->is_resumed && !rp->is_unknown;
+}
+
+/*
+ * Where the client stands, as it is told: where it says; or before the first entry that it will be
+ * sent; or, if there is none, where the round ends.
+ */
+static void
+print_beginning(char text[STREAM_CURSOR_TEXT], const struct replay *rp)
+{
+	struct stream_id cursor[STREAM_CURSOR_MAX];
+	unsigned i;
+
+	for (i = 0; i < rp->n; i++) {
+		const struct part *part = &rp->parts[i];
+
+		if (is_known(rp))
+			cursor[i] = part->said;
+		else if (part->at < part->n_v)
+			cursor[i] = stream_id_before(part->v[part->at].id);
+		else
+			cursor[i] = part->to;
+	}
+	stream_cursor_print(text, cursor, rp->n);
+}
+
+/* Returns 0, -EMSGSIZE, -ENOMEM. */
+static int
+put_snapshot(struct replay *rp)
+{
+	struct event ev = {.type = "snapshot",
+			   .type_len = strlen("snapshot"),
+			   .data = rp->snapshot,
+			   .data_len = rp->snapshot_len};
+
+	if (rp->is_snapshot_refused)
+		return put_reset(rp, "{\"reason\":\"snapshot\"}");
+	return rp->snapshot != NULL ? put_own(rp, &ev) : 0;
 }
 
 static int
@@ -372,58 +377,300 @@ put_beginning(struct replay *rp)
 	char text[STREAM_CURSOR_TEXT];
 	int rc;
 
-	stream_cursor_print(text, rp->is_unknown ? rp->to : rp->from, rp->n);
-	rc = subscriber_put_open(rp->sub, rp->is_resumed && !rp->is_unknown,
-				 rp->n > 0 ? text : NULL);
-	if (rc == 0 && rp->is_unknown)
-		rc = put_reset(rp, "{\"reason\":\"unknown-id\"}");
-	if (rc == 0 && rp->is_trimmed)
-		rc = put_reset(rp, "{\"reason\":\"trimmed\"}");
-	if (rc == 0 && rp->snapshot != NULL) {
-		struct event ev = {.type = "snapshot",
-				   .type_len = strlen("snapshot"),
-				   .data = rp->snapshot,
-				   .data_len = rp->snapshot_len};
-
-		rc = event_append(&rp->sub->own, &ev, NULL);
-	}
-	return rc;
+	print_beginning(text, rp);
+	if ((rc = subscriber_put_open(rp->sub, is_known(rp), rp->n > 0 ? text : NULL)) < 0 ||
+	    (rp->is_unknown && (rc = put_reset(rp, "{\"reason\":\"unknown-id\"}")) < 0) ||
+	    (rc = tell_trimmed(rp)) < 0)
+		return rc;
+	return put_snapshot(rp);
 }
 
-/* All is here. */
+/* Entries as the route shows them, for one subscriber. */
+struct sending {
+	struct sink sink;
+	struct replay *rp;
+	int rc;
+};
+
+static bool
+has_had_all(const struct replay *rp)
+{
+	uint64_t max = rp->feed->class->settings->max_events;
+
+	return max > 0 && rp->n_events >= max;
+}
+
 static void
-finish(struct replay *rp)
+put_event(struct sending *s, const struct event *ev)
+{
+	if (s->rc < 0 || has_had_all(s->rp) || (s->rc = put_own(s->rp, ev)) < 0)
+		return;
+	s->rp->n_events++;
+	counters_add(COUNTER_REPLAYED, 1);
+}
+
+static void
+put_batch(struct sending *s, const struct event *newest)
+{
+	struct batch *batch = &s->rp->batch;
+	struct event ev = *newest;
+
+	if (s->rc < 0 || batch->n == 0 || (s->rc = batch_finish(batch)) < 0)
+		return;
+	ev.data = batch->text.p;
+	ev.data_len = batch->text.len;
+	put_event(s, &ev);
+	batch_clear(batch);
+}
+
+static void
+put_past(struct sink *to, const struct event *ev, const struct template_scope *of, bool is_last)
+{
+	struct sending *s = LIST_ENTRY(to, struct sending, sink);
+	const struct pace_limit *limit = &s->rp->feed->class->settings->pace.batch;
+	struct batch *batch = &s->rp->batch;
+
+	if (limit->n == 0) {
+		put_event(s, ev);
+		return;
+	}
+	if (s->rc == 0)
+		s->rc = batch_add(batch, of->channel, of->channel_len, ev->data, ev->data_len);
+	if (batch->n >= limit->n || is_last || batch->text.len >= PACE_BATCH_MAX)
+		put_batch(s, ev);
+}
+
+/* What is left of a batch, once there is no more of the past. */
+static int
+put_rest(struct replay *rp)
+{
+	struct sending s = {.rp = rp};
+	struct event rest = {.type = NULL};
+	char text[STREAM_CURSOR_TEXT];
+
+	rest.id = text;
+	rest.id_len = print_cursor(text, rp);
+	put_batch(&s, &rest);
+	return s.rc;
+}
+
+/* Returns whether the end has come, for good. */
+static bool
+send_entry(struct sending *s, struct part *part, const struct replayed *one)
+{
+	struct replay *rp = s->rp;
+	const char *stream = replay_stream_name(rp->feed, index_of(part));
+	struct stream_id cursor[STREAM_CURSOR_MAX];
+	const struct place at = {cursor, rp->n, rp->callback};
+	char id[STREAM_ID_TEXT];
+	struct message arrived;
+	struct outcome out;
+
+	part->from = one->id;
+	part->is_entry = true;
+	make_cursor(cursor, rp);
+	stream_id_print(id, &one->id);
+	message_init(&arrived, stream, strlen(stream), one->data, one->data_len);
+	arrived.id = id;
+	arrived.id_len = strlen(id);
+	if (one->event != NULL)
+		message_set_event(&arrived, one->event);
+	out = render(rp->feed, &at, &arrived, &s->sink);
+	message_fini(&arrived);
+	return out.ends;
+}
+
+/*
+ * Whose entry is next: they come out in the order of their ids, those of equal id in that of the
+ * streams. NULL: some stream must be read first, or there is no more.
+ */
+static struct part *
+next_part(struct replay *rp)
+{
+	struct part *next = NULL;
+	unsigned i;
+
+	for (i = 0; i < rp->n; i++) {
+		struct part *part = &rp->parts[i];
+
+		if (part->at == part->n_v && !part->has_reached)
+			return NULL;
+		if (part->at < part->n_v &&
+		    (next == NULL ||
+		     stream_id_compare(&part->v[part->at].id, &next->v[next->at].id) < 0))
+			next = part;
+	}
+	return next;
+}
+
+static void
+end(struct replay *rp, enum end_reason reason)
 {
 	struct subscriber *sub = rp->sub;
-	uint64_t max = rp->feed->class->settings->max_events;
-	struct sending s = {.sink = {put_past}, .sub = sub};
-	bool ends;
 
-	if (rp->n_v > 0)
-		qsort(rp->v, rp->n_v, sizeof(*rp->v), compare_entries);
-	set_beginning(rp);
-	sub->own.cap += OWN_MAX + rp->snapshot_len;
-	batch_init(&s.batch, PACE_TEXT_MAX);
-	s.rc = put_beginning(rp);
-	ends = send_entries(rp, &s);
-	batch_fini(&s.batch);
 	let_go(rp);
-	counters_add(COUNTER_REPLAYED, s.n_events);
-	subscriber_go_on(sub, s.n_events);
-	if (ends)
-		subscriber_end_at(sub, sub->cursor, END_UNTIL);
-	else if (max > 0 && s.n_events >= max)
-		subscriber_end_at(sub, sub->cursor, END_MAX_EVENTS);
-	else if (s.rc < 0)
-		subscriber_end_at(sub, sub->cursor, END_SLOW);
+	subscriber_end(sub, reason);
 }
 
-/* Questions */
+/* As many entries as there is room for. Returns false if the stream has ended by it. */
+static bool
+send_entries(struct replay *rp)
+{
+	struct sending s = {.sink = {put_past}, .rp = rp, .rc = tell_trimmed(rp)};
+	struct part *part;
+	bool ends = false;
+
+	while (s.rc == 0 && !ends && rp->sub->own.len < ROOM && !has_had_all(rp) &&
+	       (part = next_part(rp)) != NULL) {
+		struct replayed *one = &part->v[part->at++];
+
+		ends = send_entry(&s, part, one);
+		free(one->data);
+		free(one->event);
+	}
+	if (s.rc == 0 && ends)
+		s.rc = put_rest(rp);
+	if (s.rc < 0)
+		end(rp, END_SLOW);
+	else if (ends)
+		end(rp, END_UNTIL);
+	else if (has_had_all(rp))
+		end(rp, END_MAX_EVENTS);
+	else
+		return true;
+	return false;
+}
+
+/* The first frames. Returns false if the stream has ended by them. */
+static bool
+begin(struct replay *rp)
+{
+	rp->has_begun = true;
+	rp->callback = replay_open_script(rp->feed);
+	if (put_beginning(rp) < 0) {
+		end(rp, END_SLOW);
+		return false;
+	}
+	subscriber_begin_times(rp->sub);
+	return true;
+}
+
+/* Rounds */
+
+/* The place in the log, and with it the feed's cursor, up to which the streams are read. */
+static void
+take_place(struct replay *rp)
+{
+	struct stream_id from[STREAM_CURSOR_MAX];
+	const struct stream_id *to;
+	unsigned i;
+
+	if (rp->has_place)
+		return;
+	for (i = 0; i < rp->n; i++)
+		from[i] = rp->has_begun ? rp->parts[i].from : rp->parts[i].said;
+	/* Before the place is taken: what was held may go to the log by it. */
+	to = feed_place(rp->feed, rp->has_begun || is_known(rp) ? from : NULL);
+	for (i = 0; i < rp->n; i++)
+		rp->parts[i].to = to[i];
+	rp->has_place = true;
+	rp->place = log_enter(&rp->feed->log);
+	rp->n_feed_events = rp->feed->n_events;
+}
+
+static void
+set_round(struct replay *rp)
+{
+	unsigned i;
+
+	for (i = 0; i < rp->n; i++) {
+		struct part *part = &rp->parts[i];
+
+		part->has_reached = stream_id_compare(&part->from, &part->to) >= 0;
+	}
+}
+
+/* The first: from where the client stands, or the route's section says. */
+static void
+set_first_round(struct replay *rp)
+{
+	unsigned i;
+
+	for (i = 0; i < rp->n; i++) {
+		struct part *part = &rp->parts[i];
+
+		free_entries(part);
+		part->from = is_known(rp) || rp->is_past_wanted ? part->said : part->to;
+		part->is_entry = false;
+		part->n_counted = 0;
+	}
+	set_round(rp);
+}
+
+/* A stream whose end is before our place in it was begun anew. 0, or < 0. */
+static int
+tell_begun_anew(struct replay *rp)
+{
+	bool is_some = false;
+	unsigned i;
+
+	for (i = 0; i < rp->n; i++) {
+		struct part *part = &rp->parts[i];
+
+		if (stream_id_compare(&part->from, &part->to) <= 0)
+			continue;
+		part->from = (struct stream_id){0, 0};
+		part->is_entry = false;
+		is_some = true;
+	}
+	return is_some ? put_reset(rp, "{\"reason\":\"unknown-id\"}") : 0;
+}
+
+/* What stands nowhere but in the log has passed while there was no place in it. */
+static int
+tell_missed(struct replay *rp, uint32_t n_feed_events)
+{
+	if (!has_channels(rp->feed) || rp->feed->n_events == n_feed_events)
+		return 0;
+	return put_reset(rp, "{\"reason\":\"slow\"}");
+}
+
+static void
+next_round(struct replay *rp)
+{
+	uint32_t n_feed_events = rp->n_feed_events;
+
+	take_place(rp);
+	if (tell_begun_anew(rp) < 0 || tell_missed(rp, n_feed_events) < 0) {
+		end(rp, END_SLOW);
+		return;
+	}
+	set_round(rp);
+	if (!ask_pages(rp))
+		read_on(rp);
+}
+
+/* Answers */
+
+static void look(struct replay *rp);
 
 static void
 on_again(uv_timer_t *timer)
 {
-	ask(timer->data);
+	struct replay *rp = timer->data;
+
+	if (rp->has_begun)
+		next_round(rp);
+	else
+		look(rp);
+}
+
+/* What is published meanwhile is not kept for it: there is no end to how long this takes. */
+static void
+try_again(struct replay *rp)
+{
+	leave_place(rp);
+	uv_timer_start(&rp->again, on_again, rp->is_refused ? REFUSED_MS : AGAIN_MS, 0);
 }
 
 static void
@@ -431,196 +678,357 @@ answered(struct replay *rp)
 {
 	if (--rp->n_pending > 0)
 		return;
-	if (rp->sub == NULL) {
-		free_if_done(rp);
-	} else if (rp->has_failed) {
-		free_entries(rp);
-		uv_timer_start(&rp->again, on_again, AGAIN_MS, 0);
-	} else if (rp->state == REPLAY_LAGGING) {
-		rp->is_trimmed = false; /* asked again once the feed is there */
-		replay_go_on(rp->feed);
-	} else {
-		finish(rp);
-	}
+	if (rp->has_failed)
+		try_again(rp);
+	else
+		go_on(rp);
 }
 
-/* Was anything between the client's place and the stream's first entry, and is gone? */
-static bool
-is_trimmed(const struct stream_id *from, const struct stream_info *info)
-{
-	bool is_before_first = info->length == 0 ? stream_id_compare(from, &info->newest) < 0
-						 : stream_id_compare(from, &info->first) < 0;
-
-	if (info->n_added > 0 && info->n_added == info->length)
-		return false; /* nothing ever was */
-	return is_before_first;
-}
-
+/*
+ * Each function that asks says expect() first and waits() last. One pending answer of our own keeps
+ * what fails at once from ending it in the middle.
+ */
 static void
-on_info(void *arg, const redisReply *reply)
+expect(struct replay *rp)
 {
-	struct question q = *(struct question *)arg;
-	struct stream_info info;
-
-	free(arg);
-	if (q.rp->sub == NULL) {
-		/* nobody asks any more */
-	} else if (reply == NULL || stream_info_read(&info, reply) < 0) {
-		q.rp->has_failed = true;
-	} else if (stream_id_compare(&q.rp->from[q.stream], &info.newest) > 0) {
-		q.rp->is_unknown = true;
-	} else if (is_trimmed(&q.rp->from[q.stream], &info)) {
-		q.rp->is_trimmed = true;
-	}
-	answered(q.rp);
-}
-
-/* Of one entry of the reply, which is not ours to keep. Returns 0, -EINVAL, -ENOMEM. */
-static int
-keep_entry(struct replay *rp, unsigned stream, const redisReply *reply)
-{
-	struct replayed one = {.stream = stream}, *v;
-	struct entry en;
-	int rc;
-
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-	    reply->element[0]->type != REDIS_REPLY_STRING ||
-	    !stream_id_parse(&one.id, reply->element[0]->str, reply->element[0]->len))
-		return -EINVAL;
-	if ((v = reallocarray(rp->v, rp->n_v + 1, sizeof(*v))) == NULL)
-		return -ENOMEM;
-	rp->v = v;
-	if ((rc = entry_read(&en, "", &one.id, reply->element[1])) < 0)
-		return rc;
-	one.data_len = en.msg.data_len;
-	one.data = malloc(one.data_len + 1);
-	if (en.msg.event != NULL)
-		one.event = strdup(en.msg.event);
-	if (one.data != NULL)
-		memcpy(one.data, en.msg.data, one.data_len + 1);
-	entry_fini(&en);
-	if (one.data == NULL) {
-		free(one.event);
-		return -ENOMEM;
-	}
-	v[rp->n_v++] = one;
-	return 0;
-}
-
-/* The newest are first; one more than "history" was asked for, to see whether there are more. */
-static void
-on_range(void *arg, const redisReply *reply)
-{
-	struct question q = *(struct question *)arg;
-	unsigned history;
-	size_t i, n;
-
-	free(arg);
-	if (q.rp->sub == NULL) {
-		answered(q.rp);
-		return;
-	}
-	history = q.rp->feed->class->settings->history;
-	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) {
-		q.rp->has_failed = true;
-		answered(q.rp);
-		return;
-	}
-	n = reply->elements;
-	if (n > history) {
-		n = history;
-		q.rp->is_trimmed = true;
-	}
-	for (i = 0; i < n && !q.rp->has_failed; i++)
-		q.rp->has_failed = keep_entry(q.rp, q.stream, reply->element[i]) < 0;
-	answered(q.rp);
-}
-
-static void
-question(struct replay *rp, unsigned stream, command_fn fn, int argc, const char *const *argv)
-{
-	struct command *command = rp->feed->class->hub->command;
-	struct question *q = malloc(sizeof(*q));
-
-	if (q == NULL || command == NULL) {
-		rp->has_failed = true;
-		free(q);
-		return;
-	}
-	*q = (struct question){rp, stream};
-	if (command_send(command, fn, q, argc, argv, NULL) < 0) {
-		rp->has_failed = true;
-		free(q);
-		return;
-	}
+	rp->has_failed = rp->is_refused = false;
 	rp->n_pending++;
 }
 
-static void
-ask_info(struct replay *rp, unsigned stream)
+/* Is anything to be waited for? */
+static bool
+waits(struct replay *rp)
 {
-	char key[STREAM_KEY_MAX];
-	const char *argv[] = {"XINFO", "STREAM", key};
+	if (--rp->n_pending > 0)
+		return true;
+	if (rp->has_failed)
+		try_again(rp);
+	return rp->has_failed;
+}
 
-	replay_print_key(key, rp->feed, stream);
-	question(rp, stream, on_info, 3, argv);
+/* An answer that is of no use: none, or that Redis cannot or will not. */
+static void
+fail(struct part *part, const redisReply *reply)
+{
+	struct replay *rp = part->rp;
+
+	rp->has_failed = true;
+	if (part->entry_size < SIZE_MAX / 8)
+		part->entry_size *= 4; /* it may have been too much, for which a link is lost */
+	if (reply == NULL || reply->type != REDIS_REPLY_ERROR || stream_reply_is_passing(reply))
+		return;
+	rp->is_refused = true;
+	class_tell_refusal(rp->feed->class, replay_stream_name(rp->feed, index_of(part)),
+			   reply->str);
 }
 
 static void
-ask_range(struct replay *rp, unsigned stream)
+ask(struct part *part, const struct past_range *range,
+    void (*fn)(struct past_reading *reading, const struct past_answer *answer))
+{
+	struct replay *rp = part->rp;
+	struct past *past = rp->feed->class->hub->past;
+	char key[STREAM_KEY_MAX];
+	int rc;
+
+	replay_print_key(key, rp->feed, index_of(part));
+	part->reading.on_answer = fn;
+	rc = range != NULL ? past_read(past, &part->reading, key, range)
+			   : past_look(past, &part->reading, key);
+	if (rc < 0)
+		rp->has_failed = true;
+	else
+		rp->n_pending++;
+}
+
+/* What became of the streams? */
+
+static void
+on_info(struct past_reading *reading, const struct past_answer *answer)
+{
+	struct part *part = LIST_ENTRY(reading, struct part, reading);
+	struct replay *rp = part->rp;
+	struct stream_info info;
+
+	if (answer->reply == NULL || stream_info_read(&info, answer->reply) < 0) {
+		fail(part, answer->reply);
+	} else {
+		part->length = info.length;
+		part->entry_size = info.entry_size;
+		if (rp->is_resumed && stream_id_compare(&part->said, &info.newest) > 0)
+			rp->is_unknown = true;
+		else if (rp->is_resumed && stream_info_lacks(&info, &part->said))
+			rp->is_trimmed = true;
+	}
+	answered(rp);
+}
+
+static void
+look(struct replay *rp)
+{
+	unsigned i;
+
+	rp->state = REPLAY_LOOKING;
+	rp->is_trimmed = false;
+	expect(rp);
+	take_place(rp);
+	for (i = 0; i < rp->n && (is_known(rp) || rp->is_past_wanted); i++)
+		ask(&rp->parts[i], NULL, on_info);
+	answered(rp);
+}
+
+/* Is the client ahead of the feed? */
+static bool
+is_ahead(const struct replay *rp)
+{
+	const struct stream_id *at = rp->feed->more != NULL ? rp->feed->more->cursor : NULL;
+	unsigned i;
+
+	for (i = 0; is_known(rp) && i < rp->n; i++) {
+		if (stream_id_compare(&rp->parts[i].said, &at[i]) > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Entries of a page */
+
+/* Of one entry, which is not ours to keep. Returns 0, -ENOMEM. */
+static int
+keep_entry(struct part *part, const redisReply *reply)
+{
+	struct replayed *one = &part->v[part->n_v];
+	struct stream_entry entry;
+	struct entry en;
+	int rc;
+
+	if (!stream_entry_parse(&entry, reply) || stream_id_compare(&entry.id, &part->from) <= 0)
+		return 0;
+	if ((rc = entry_read(&en, "", &entry.id, entry.fields)) < 0)
+		return rc == -ENOMEM ? rc : 0;
+	*one = (struct replayed){.id = entry.id, .data_len = en.msg.data_len};
+	one->data = malloc(one->data_len + 1);
+	if (en.msg.event != NULL)
+		one->event = strdup(en.msg.event);
+	if (one->data != NULL)
+		memcpy(one->data, en.msg.data, one->data_len + 1);
+	entry_fini(&en);
+	if (one->data == NULL) {
+		free(one->event);
+		return -ENOMEM;
+	}
+	part->n_v++;
+	return 0;
+}
+
+/* Those that the client has not had, oldest first. */
+static void
+keep_page(struct part *part, const redisReply *reply, enum past_order order)
+{
+	size_t i, n = reply->elements;
+	int rc = 0;
+
+	free_entries(part);
+	if (n == 0)
+		return;
+	part->entry_size = stream_entry_bytes(reply) / n + 1;
+	if ((part->v = calloc(n, sizeof(*part->v))) == NULL)
+		rc = -ENOMEM;
+	for (i = 0; i < n && rc == 0; i++)
+		rc = keep_entry(part, reply->element[order == PAST_OLDEST_FIRST ? i : n - 1 - i]);
+	if (rc < 0)
+		part->rp->has_failed = true;
+}
+
+static bool
+begins_with(const redisReply *reply, const struct stream_id *id)
+{
+	struct stream_entry first;
+
+	return reply->elements > 0 && stream_entry_parse(&first, reply->element[0]) &&
+	       stream_id_compare(&first.id, id) == 0;
+}
+
+static void
+on_page(struct past_reading *reading, const struct past_answer *answer)
+{
+	struct part *part = LIST_ENTRY(reading, struct part, reading);
+	const redisReply *reply = answer->reply;
+
+	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) {
+		fail(part, reply);
+	} else {
+		if (part->is_entry && !begins_with(reply, &part->from))
+			part->rp->is_trimmed = true;
+		keep_page(part, reply, PAST_OLDEST_FIRST);
+		part->has_reached = answer->is_whole || part->n_v == 0;
+	}
+	answered(part->rp);
+}
+
+/* Returns whether anything is to be waited for. */
+static bool
+ask_pages(struct replay *rp)
+{
+	unsigned i;
+
+	expect(rp);
+	for (i = 0; i < rp->n; i++) {
+		struct part *part = &rp->parts[i];
+		struct past_range range = {.from = part->from, .to = part->to};
+
+		if (part->has_reached || part->at < part->n_v)
+			continue;
+		if (!part->is_entry)
+			range.from = stream_id_after(part->from);
+		range.count = past_count(part->entry_size);
+		ask(part, &range, on_page);
+	}
+	return waits(rp);
+}
+
+/* Of a longer gap, or without an id, it may have the newest entries only: how many? */
+
+static bool
+is_last(const struct replay *rp)
 {
 	const struct feed_settings *fs = rp->feed->class->settings;
-	char to[STREAM_ID_TEXT], from[STREAM_ID_TEXT + 1] = "-", count[16];
-	char key[STREAM_KEY_MAX];
-	const char *argv[] = {"XREVRANGE", key, to, from, "COUNT", count};
 
-	replay_print_key(key, rp->feed, stream);
-	stream_id_print(to, &rp->to[stream]);
-	if (rp->is_resumed) {
-		from[0] = '(';
-		stream_id_print(from + 1, &rp->from[stream]);
+	return rp->is_past_wanted && fs->start.last > 0 && fs->start.last <= fs->history;
+}
+
+static unsigned
+limit_of(const struct replay *rp)
+{
+	const struct feed_settings *fs = rp->feed->class->settings;
+
+	return is_last(rp) ? fs->start.last : fs->history;
+}
+
+/* There is one more than it may have: that is where it stands. */
+static void
+begin_behind(struct part *part, const struct stream_id *id)
+{
+	part->from = *id;
+	part->is_entry = true;
+	if (!is_last(part->rp))
+		part->rp->is_trimmed = true;
+}
+
+/* The newest are first. */
+static void
+count_page(struct part *part, const struct past_answer *answer)
+{
+	const redisReply *reply = answer->reply;
+	unsigned limit = limit_of(part->rp);
+	struct stream_entry entry;
+	size_t i;
+
+	if (part->n_counted == 0 && answer->is_whole && reply->elements <= limit) {
+		keep_page(part, reply, PAST_NEWEST_FIRST); /* so it is not read once more */
+		part->has_reached = true;
+		return;
 	}
-	snprintf(count, sizeof(count), "%u",
-		 !rp->is_resumed && fs->start.last > 0 && fs->start.last <= fs->history
-		     ? fs->start.last
-		     : fs->history + 1);
-	question(rp, stream, on_range, 6, argv);
+	for (i = 0; i < reply->elements; i++) {
+		if (!stream_entry_parse(&entry, reply->element[i]))
+			continue;
+		part->counted = entry.id;
+		if (part->n_counted++ == limit) {
+			begin_behind(part, &entry.id);
+			return;
+		}
+	}
+	if (answer->is_whole)
+		part->n_counted = limit + 1; /* it may have all */
+}
+
+static void
+on_count(struct past_reading *reading, const struct past_answer *answer)
+{
+	struct part *part = LIST_ENTRY(reading, struct part, reading);
+
+	if (answer->reply == NULL || answer->reply->type != REDIS_REPLY_ARRAY)
+		fail(part, answer->reply);
+	else
+		count_page(part, answer);
+	answered(part->rp);
+}
+
+static void
+ask_count(struct part *part)
+{
+	struct past_range range = {.order = PAST_NEWEST_FIRST, .to = part->to};
+	unsigned rest = limit_of(part->rp) + 1 - part->n_counted;
+
+	range.from = stream_id_after(part->from);
+	if (part->n_counted > 0)
+		range.to = stream_id_before(part->counted);
+	range.count = past_count(part->entry_size);
+	if (range.count > rest)
+		range.count = rest;
+	ask(part, &range, on_count);
+}
+
+static bool
+is_counted(const struct part *part)
+{
+	unsigned limit = limit_of(part->rp);
+
+	return part->has_reached || part->length <= limit || part->n_counted > limit;
+}
+
+static void want_snapshot(struct replay *rp);
+
+/* Returns whether anything is to be waited for. */
+static bool
+count(struct replay *rp)
+{
+	unsigned i;
+
+	expect(rp);
+	want_snapshot(rp);
+	for (i = 0; i < rp->n; i++) {
+		if (!is_counted(&rp->parts[i]))
+			ask_count(&rp->parts[i]);
+	}
+	return waits(rp);
 }
 
 /* Snapshots */
 
-static void
+static int
 keep_snapshot(struct replay *rp, struct message *reply)
 {
 	const char *bytes;
 	size_t len;
 
-	if (reply == NULL) {
-		rp->has_failed = true;
-		return;
-	}
 	if ((bytes = message_bytes(reply, &len)) == NULL)
-		return; /* there is no such key */
-	free(rp->snapshot);
-	if ((rp->snapshot = malloc(len + 1)) == NULL) {
-		rp->has_failed = true;
-		return;
-	}
+		return 0; /* there is no such key */
+	if ((rp->snapshot = malloc(len + 1)) == NULL)
+		return -ENOMEM;
 	memcpy(rp->snapshot, bytes, len);
 	rp->snapshot_len = len;
+	return 0;
 }
 
 static void ask_snapshot(struct feed *fd);
 
+/* The stream goes on without a snapshot that Redis refuses; one that it does not answer is asked
+ * again. */
 static void
 on_snapshot(struct feed *fd, struct message *reply)
 {
+	bool is_refused = reply == NULL && fd->more->is_reply_refused;
+
 	while (!list_is_empty(&fd->more->snapshot_asked)) {
 		struct replay *rp =
 		    LIST_ENTRY(fd->more->snapshot_asked.next, struct replay, of_snapshot);
 
 		list_del(&rp->of_snapshot);
-		keep_snapshot(rp, reply);
+		rp->is_snapshot_refused = is_refused;
+		rp->has_snapshot = reply != NULL ? keep_snapshot(rp, reply) == 0 : is_refused;
+		if (!rp->has_snapshot)
+			rp->has_failed = true;
 		answered(rp);
 	}
 	ask_snapshot(fd);
@@ -636,6 +1044,7 @@ ask_snapshot(struct feed *fd)
 	if (list_is_empty(&fd->more->snapshot_wanted) || !list_is_empty(&fd->more->snapshot_asked))
 		return;
 	list_splice_tail(&fd->more->snapshot_asked, &fd->more->snapshot_wanted);
+	fd->more->is_reply_refused = false;
 	if (more_ask_words(fd, fd->class->settings->snapshot, on_snapshot) < 0)
 		on_snapshot(fd, NULL);
 }
@@ -643,60 +1052,90 @@ ask_snapshot(struct feed *fd)
 static void
 want_snapshot(struct replay *rp)
 {
+	if (rp->has_snapshot || rp->feed->class->settings->snapshot == NULL || is_known(rp))
+		return;
 	rp->n_pending++;
 	list_move_tail(&rp->feed->more->snapshot_wanted, &rp->of_snapshot);
+	ask_snapshot(rp->feed);
 }
+
+/* Its way */
 
 static bool
-is_zero(const struct stream_id *id)
-{
-	return id->ms == 0 && id->seq == 0;
-}
-
-/*
- * All that is to be known. One pending question of our own keeps what fails at once from ending it
- * in the middle.
- */
-static void
-ask(struct replay *rp)
+is_all_sent(const struct replay *rp)
 {
 	unsigned i;
 
-	rp->has_failed = false;
-	rp->is_trimmed = false;
-	rp->n_pending = 1;
-	if (rp->state == REPLAY_ASKED && rp->feed->class->settings->snapshot != NULL &&
-	    (!rp->is_resumed || rp->is_unknown))
-		want_snapshot(rp);
 	for (i = 0; i < rp->n; i++) {
-		if (rp->state == REPLAY_LAGGING) {
-			ask_info(rp, i);
-			continue;
-		}
-		if (rp->is_unknown || (!rp->is_resumed && !rp->is_past_wanted))
-			continue;
-		if (is_zero(&rp->to[i]) ||
-		    (rp->is_resumed && stream_id_compare(&rp->from[i], &rp->to[i]) >= 0))
-			continue; /* nothing lies between */
-		ask_range(rp, i);
-		if (rp->is_resumed)
-			ask_info(rp, i);
+		if (rp->parts[i].at < rp->parts[i].n_v || !rp->parts[i].has_reached)
+			return false;
 	}
-	if (!list_is_empty(&rp->of_snapshot))
-		ask_snapshot(rp->feed);
-	answered(rp);
+	return true;
 }
 
-/* The place in the log, and with it the feed's cursor, up to which Redis is asked. */
+/* All came: from its place on it reads the log. */
 static void
-take_place(struct replay *rp)
+finish(struct replay *rp)
 {
-	bool has_place = rp->is_resumed && !rp->is_unknown;
+	struct subscriber *sub = rp->sub;
+	uint64_t place = rp->place;
+	uint32_t n_feed_events = rp->n_feed_events, n_events = (uint32_t)rp->n_events;
 
-	memcpy(rp->to, feed_place(rp->feed, has_place ? rp->from : NULL), sizeof(rp->to));
-	subscriber_hold_place(rp->sub);
-	rp->state = REPLAY_ASKED;
-	ask(rp);
+	if (put_rest(rp) < 0) {
+		end(rp, END_SLOW);
+		return;
+	}
+	rp->has_place = false; /* it is the subscriber's now */
+	let_go(rp);
+	subscriber_go_on(sub, place, n_feed_events, n_events);
+}
+
+/* Whatever was asked for is here, and what the subscriber had was taken: what comes next? */
+static void
+read_on(struct replay *rp)
+{
+	if (!send_entries(rp))
+		return;
+	if (is_all_sent(rp) && rp->has_place) {
+		finish(rp);
+		return;
+	}
+	leave_place(rp);
+	if (rp->sub->own.len > 0)
+		subscriber_has_more(rp->sub);
+	else if (is_all_sent(rp))
+		next_round(rp);
+	else
+		(void)ask_pages(rp);
+}
+
+static void
+go_on(struct replay *rp)
+{
+	switch (rp->state) {
+	case REPLAY_LOOKING:
+		if (is_ahead(rp)) {
+			rp->state = REPLAY_LAGGING;
+			leave_place(rp);
+			return;
+		}
+		rp->state = REPLAY_COUNTING;
+		set_first_round(rp);
+		/* fall through */
+	case REPLAY_COUNTING:
+		if (count(rp))
+			return;
+		rp->state = REPLAY_READING;
+		if (ask_pages(rp))
+			return;
+		/* fall through */
+	case REPLAY_READING:
+		if (rp->has_begun || begin(rp))
+			read_on(rp);
+		break;
+	default:
+		break;
+	}
 }
 
 /* Is all that it missed in the log? Then it is sent that, and this replay is over. */
@@ -706,13 +1145,15 @@ is_recent(struct replay *rp)
 	struct feed *fd = rp->feed;
 	struct subscriber *sub = rp->sub;
 	uint64_t max = fd->class->settings->max_events, at;
+	struct stream_id said[STREAM_CURSOR_MAX];
 	char text[STREAM_CURSOR_TEXT];
-	unsigned n_events;
+	unsigned n_events, i;
 
-	if (!rp->is_resumed || rp->is_unknown || !recent_find(fd, rp->from, &at, &n_events) ||
-	    (max > 0 && n_events >= max))
+	for (i = 0; i < rp->n; i++)
+		said[i] = rp->parts[i].said;
+	if (!is_known(rp) || !recent_find(fd, said, &at, &n_events) || (max > 0 && n_events >= max))
 		return false;
-	stream_cursor_print(text, rp->from, rp->n);
+	stream_cursor_print(text, said, rp->n);
 	let_go(rp);
 	counters_add(COUNTER_REPLAYED, n_events);
 	subscriber_open_at(sub, at, n_events, text);
@@ -722,21 +1163,26 @@ is_recent(struct replay *rp)
 bool
 replay_begin(struct subscriber *sub)
 {
-	struct replay *rp = find(sub->feed, sub);
+	struct replay *rp = sub->replay;
 
 	if (rp == NULL)
 		return false;
-	if (rp->state != REPLAY_PLANNED)
-		return true;
-	if (is_recent(rp))
-		return true;
-	if (is_ahead(rp)) {
-		rp->state = REPLAY_LAGGING;
-		ask(rp);
-	} else {
-		take_place(rp);
+	assert(rp->state == REPLAY_PLANNED);
+	if (!is_recent(rp)) {
+		subscriber_begin_replay(sub);
+		look(rp);
 	}
 	return true;
+}
+
+void
+replay_taken(struct subscriber *sub)
+{
+	struct replay *rp = sub->replay;
+
+	if (rp != NULL && rp->has_begun && rp->n_pending == 0 &&
+	    !uv_is_active((uv_handle_t *)&rp->again))
+		read_on(rp);
 }
 
 void
@@ -747,7 +1193,7 @@ replay_go_on(struct feed *fd)
 	LIST_FOREACH (node, tmp, &fd->more->replays) {
 		struct replay *rp = LIST_ENTRY(node, struct replay, of_feed);
 
-		if (rp->state == REPLAY_LAGGING && rp->n_pending == 0 && !is_ahead(rp))
-			take_place(rp);
+		if (rp->state == REPLAY_LAGGING && !is_ahead(rp))
+			look(rp);
 	}
 }

@@ -37,7 +37,6 @@ static const struct {
 			    .next = MAY(REPLAYING) | MAY(OPEN) | MAY(LAST) | MAY(GONE)},
     [SUBSCRIBER_REPLAYING] = {.has_feed = true,
 			      .is_joined = true,
-			      .has_place = true,
 			      .next = MAY(OPEN) | MAY(LAST) | MAY(GONE)},
     [SUBSCRIBER_OPEN] = {.has_feed = true,
 			 .is_joined = true,
@@ -54,6 +53,13 @@ static bool
 reads_log(const struct subscriber *sub)
 {
 	return sub->state == SUBSCRIBER_OPEN || sub->state == SUBSCRIBER_ENDING;
+}
+
+/* Its bytes are its own, until it has its place in the log. */
+static bool
+is_before_log(const struct subscriber *sub)
+{
+	return sub->state == SUBSCRIBER_WAITING || sub->state == SUBSCRIBER_REPLAYING;
 }
 
 static bool
@@ -76,8 +82,7 @@ check(const struct subscriber *sub)
 	assert(!sub->is_blocked || list_is_empty(&sub->node));
 	assert(sub->state != SUBSCRIBER_LAPSED || sub->is_blocked);
 	assert(sub->state != SUBSCRIBER_ENDING || sub->cursor < sub->end_at);
-	assert(!sub->is_held || sub->state == SUBSCRIBER_WAITING ||
-	       sub->state == SUBSCRIBER_REPLAYING);
+	assert(!sub->is_held || is_before_log(sub));
 	assert(sub->state != SUBSCRIBER_GONE || list_is_empty(&sub->node));
 }
 
@@ -124,10 +129,10 @@ stop_reading(struct subscriber *sub)
 {
 	if (has_place(sub))
 		log_leave(&sub->feed->log, sub->cursor);
-	if (sub->state == SUBSCRIBER_WAITING)
+	if (is_before_log(sub)) {
 		sub->feed->n_waiting--;
-	if (sub->state == SUBSCRIBER_WAITING || sub->state == SUBSCRIBER_REPLAYING)
-		replay_cancel(sub->feed, sub);
+		replay_cancel(sub);
+	}
 	set_state(sub, SUBSCRIBER_LAST);
 	watch_lag(sub);
 }
@@ -401,6 +406,10 @@ subscriber_flushed(struct subscriber *sub, enum send_result result)
 		check(sub);
 		return;
 	}
+	if (sub->state == SUBSCRIBER_REPLAYING && sub->own.len == 0) {
+		replay_taken(sub);
+		return;
+	}
 	if (sub->state != SUBSCRIBER_OPEN)
 		return;
 	list_move_tail(&fd->caught_up, &sub->node);
@@ -463,36 +472,49 @@ enter_log(struct subscriber *sub)
 	sub->n_before = sub->n_seen = fd->n_events;
 }
 
-static void
-begin_times(struct subscriber *sub)
+void
+subscriber_begin_times(struct subscriber *sub)
 {
-	struct feed *fd = sub->feed;
-
 	sub->is_held = false;
 	fifo_del(&sub->quiet);
 	if (settings_of(sub)->lifetime_ms > 0)
-		fifo_add(&fd->class->lifetimes, &sub->life);
+		fifo_add(&sub->feed->class->lifetimes, &sub->life);
+}
+
+/* From now on silence is the feed's. */
+static void
+begin_reading(struct subscriber *sub)
+{
+	set_state(sub, SUBSCRIBER_OPEN);
+	watch_lag(sub);
 	if (settings_of(sub)->idle_ms > 0)
-		fifo_add(&fd->class->idles, &sub->quiet);
+		fifo_add(&sub->feed->class->idles, &sub->quiet);
 }
 
 void
-subscriber_hold_place(struct subscriber *sub)
+subscriber_begin_replay(struct subscriber *sub)
 {
-	assert(sub->state == SUBSCRIBER_WAITING);
-	enter_log(sub);
 	set_state(sub, SUBSCRIBER_REPLAYING);
+	if (sub->is_held) /* as long as Redis does not answer */
+		fifo_add(&sub->feed->class->openings, &sub->quiet);
 	check(sub);
 }
 
 void
-subscriber_go_on(struct subscriber *sub, unsigned n_events)
+subscriber_has_more(struct subscriber *sub)
+{
+	make_ready(sub);
+}
+
+void
+subscriber_go_on(struct subscriber *sub, uint64_t place, uint32_t n_seen, uint32_t n_events)
 {
 	assert(sub->state == SUBSCRIBER_REPLAYING);
-	set_state(sub, SUBSCRIBER_OPEN);
-	watch_lag(sub);
-	sub->n_before -= n_events;
-	begin_times(sub);
+	sub->feed->n_waiting--;
+	sub->cursor = place;
+	sub->n_seen = n_seen;
+	sub->n_before = n_seen - n_events;
+	begin_reading(sub);
 	make_ready(sub);
 }
 
@@ -507,9 +529,8 @@ subscriber_open(struct subscriber *sub)
 	if (replay_begin(sub))
 		return;
 	enter_log(sub);
-	set_state(sub, SUBSCRIBER_OPEN);
-	watch_lag(sub);
-	begin_times(sub);
+	subscriber_begin_times(sub);
+	begin_reading(sub);
 	if (can_resume)
 		stream_cursor_print(cursor, feed_place(fd, NULL), fd->more->n_streams);
 	if (subscriber_put_open(sub, false, can_resume ? cursor : NULL) < 0)
@@ -529,9 +550,8 @@ subscriber_open_at(struct subscriber *sub, uint64_t at, unsigned n_events, const
 	fd->n_waiting--;
 	sub->cursor = log_enter_at(&fd->log, at);
 	sub->n_before = sub->n_seen = fd->n_events - n_events;
-	set_state(sub, SUBSCRIBER_OPEN);
-	watch_lag(sub);
-	begin_times(sub);
+	subscriber_begin_times(sub);
+	begin_reading(sub);
 	if (subscriber_put_open(sub, true, cursor) < 0)
 		logger_error("out of memory: a stream opens without stream-open");
 	make_ready(sub);
@@ -577,7 +597,7 @@ subscriber_put_heartbeat(struct subscriber *sub, const char *frame, size_t len)
 {
 	int rc;
 
-	if (sub->state != SUBSCRIBER_WAITING || sub->is_held || sub->is_blocked)
+	if (!is_before_log(sub) || sub->is_held || sub->is_blocked)
 		return 0;
 	if ((rc = buf_put(&sub->own, frame, len)) == 0)
 		make_ready(sub);
@@ -817,12 +837,12 @@ subscriber_close(struct subscriber *sub)
 			tell_watch(sub);
 		if (queue_is(fd))
 			queue_left(fd, sub);
-		if (sub->state == SUBSCRIBER_WAITING || sub->state == SUBSCRIBER_REPLAYING)
-			replay_cancel(fd, sub);
 		if (has_place(sub))
 			log_leave(&fd->log, sub->cursor);
-		if (sub->state == SUBSCRIBER_WAITING)
+		if (is_before_log(sub)) {
 			fd->n_waiting--;
+			replay_cancel(sub);
+		}
 		if (sub->state == SUBSCRIBER_LAPSED)
 			feed_lapsed_left(fd);
 		heap_del(&fd->blocked, &sub->blocked);
@@ -854,7 +874,7 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 	if ((rc = replay_plan(fd, sub, last_event_id)) < 0 ||
 	    (rc = buf_put(&sub->own, head, head_len)) < 0) {
 		buf_truncate(&sub->own, 0); /* it gets another answer */
-		replay_cancel(fd, sub);
+		replay_cancel(sub);
 		return rc;
 	}
 	sub->feed = fd;

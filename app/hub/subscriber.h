@@ -25,13 +25,13 @@
 #include "hub/log.h"
 
 struct feed;
+struct replay;
 struct subscriber;
 
 enum subscriber_state {
 	SUBSCRIBER_NEW,       /* nothing was asked of it yet */
 	SUBSCRIBER_WAITING,   /* joined a feed that Redis has not confirmed; own bytes only */
-	SUBSCRIBER_REPLAYING, /* has its place in the log; own bytes only, until they hold what came
-				 before */
+	SUBSCRIBER_REPLAYING, /* is sent what came before: own bytes only */
 	SUBSCRIBER_OPEN,      /* reads the feed's log */
 	SUBSCRIBER_LAPSED, /* blocked, and so far behind that it has no place in the log any more */
 	SUBSCRIBER_ENDING, /* reads the log up to end_at, then its stream-end */
@@ -100,6 +100,7 @@ struct subscriber {
 	union {
 		uint64_t cursor; /* offset in the feed's log of the next byte to send */
 		struct subscriber_holder *holder; /* without a feed: who will answer it later */
+		struct replay *replay; /* before it is OPEN: of what came before; or NULL */
 	};
 	uint64_t end_at;      /* the log is read up to here */
 	uint32_t n_before;    /* feed->n_events when it opened */

@@ -10,14 +10,24 @@
 #include "base/logger.h"
 
 enum {
-	KEYS_MAX = 128,  /* of one connection: XREAD looks at each of them */
-	COUNT = 200,     /* entries of one stream in one reply */
-	BLOCK_MS = 3000, /* then a reader that was not woken looks for changes by itself */
-	RETRY_MS = 500,  /* Redis is loading, or busy */
-	LOOK_AFTER = 10, /* replies of XREAD without an entry */
+	KEYS_MAX = 128,               /* of one connection: XREAD looks at each of them */
+	COUNT_MAX = 200,              /* entries of one stream in one reply */
+	REPLY_SIZE = 4 * 1024 * 1024, /* bytes that one reply is to have at most */
+	BLOCK_MS = 3000,              /* then one that was not woken looks for changes by itself */
+	RETRY_MS = 500,               /* Redis is loading, or busy */
+	QUIET_MS = 4000,              /* so often those are looked at that had no entry */
+	REFUSED_MS = 1000,            /* and so often those that Redis refuses */
+	CLOSE_MS = 1000,              /* a connection that follows nothing */
 };
 
-enum reader_state { READER_DOWN, READER_IDLE, READER_LOOKING, READER_READING, READER_PAUSED };
+enum reader_state {
+	READER_DOWN,
+	READER_IDLE, /* it follows nothing */
+	READER_LOOKING,
+	READER_READING,
+	READER_PAUSED,
+	READER_REFUSED, /* Redis refuses all that it follows */
+};
 
 struct reader {
 	struct list of_readers;
@@ -29,9 +39,10 @@ struct reader {
 	struct reader_stream *awaited[KEYS_MAX]; /* whose XINFO was sent; NULL: left since */
 	unsigned n_awaited, n_answered;
 	bool is_id_asked;
-	bool is_troubled; /* some XINFO found Redis loading */
-	bool is_woken;    /* UNBLOCK is on its way */
-	unsigned n_quiet;
+	bool is_troubled;                    /* some XINFO found Redis loading */
+	bool is_woken;                       /* UNBLOCK is on its way */
+	uint64_t quiet_at_ms, refused_at_ms; /* of the loop: when to look again */
+	size_t entry_size;                   /* bytes, as far as is known */
 	long long client_id;
 	uv_timer_t retry;
 };
@@ -45,50 +56,8 @@ struct readers {
 	struct map by_key;
 };
 
-/* What Redis says */
-
-static const redisReply *
-field(const redisReply *map, const char *name)
-{
-	size_t i;
-
-	for (i = 0; map->type == REDIS_REPLY_ARRAY && i + 1 < map->elements; i += 2) {
-		const redisReply *key = map->element[i];
-
-		if (key->type == REDIS_REPLY_STRING && strcmp(key->str, name) == 0)
-			return map->element[i + 1];
-	}
-	return NULL;
-}
-
-static bool
-read_id(struct stream_id *id, const redisReply *reply)
-{
-	return reply != NULL && reply->type == REDIS_REPLY_STRING &&
-	       stream_id_parse(id, reply->str, reply->len);
-}
-
-int
-stream_info_read(struct stream_info *info, const redisReply *reply)
-{
-	const redisReply *first, *length, *added;
-
-	memset(info, 0, sizeof(*info));
-	if (reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "no such key") != NULL)
-		return 0;
-	if (reply->type != REDIS_REPLY_ARRAY ||
-	    !read_id(&info->newest, field(reply, "last-generated-id")) ||
-	    (length = field(reply, "length")) == NULL || length->type != REDIS_REPLY_INTEGER)
-		return -EINVAL;
-	info->length = (uint64_t)length->integer;
-	added = field(reply, "entries-added"); /* since Redis 7 */
-	if (added != NULL && added->type == REDIS_REPLY_INTEGER)
-		info->n_added = (uint64_t)added->integer;
-	first = field(reply, "first-entry");
-	if (first != NULL && first->type == REDIS_REPLY_ARRAY && first->elements > 0)
-		(void)read_id(&info->first, first->element[0]);
-	return 0;
-}
+static void reader_free(struct reader *rd);
+static void on_retry(uv_timer_t *timer);
 
 /* What we say */
 
@@ -120,31 +89,115 @@ look(struct reader *rd)
 	}
 }
 
+static uint64_t
+now_ms(const struct reader *rd)
+{
+	return uv_now(rd->readers->loop);
+}
+
+static struct reader_stream *
+stream_of(struct list *node)
+{
+	return LIST_ENTRY(node, struct reader_stream, of_reader);
+}
+
+static bool
+has_refused(const struct reader *rd)
+{
+	const struct list *node;
+
+	for (node = rd->streams.next; node != &rd->streams; node = node->next) {
+		if (LIST_ENTRY(node, struct reader_stream, of_reader)->is_refused)
+			return true;
+	}
+	return false;
+}
+
+/* Until when XREAD may wait: something is to be looked at then. */
+static unsigned
+block_ms(const struct reader *rd)
+{
+	uint64_t now = now_ms(rd), at = rd->quiet_at_ms;
+
+	if (has_refused(rd) && rd->refused_at_ms < at)
+		at = rd->refused_at_ms;
+	if (at <= now)
+		return 1;
+	return at - now < BLOCK_MS ? (unsigned)(at - now) : BLOCK_MS;
+}
+
+/* All of its streams may have as many entries: what was written while the link was down. */
+static unsigned
+read_count(const struct reader *rd, unsigned n)
+{
+	size_t count = REPLY_SIZE / (rd->entry_size + 1) / n;
+
+	return count < 1 ? 1 : count > COUNT_MAX ? COUNT_MAX : (unsigned)count;
+}
+
+/* Those that Redis does not refuse. Returns how many. */
+static unsigned
+put_streams(struct reader *rd, const char **argv, char ids[][STREAM_ID_TEXT])
+{
+	struct list *node;
+	unsigned n = 0, i;
+
+	for (node = rd->streams.next; node != &rd->streams; node = node->next) {
+		struct reader_stream *st = stream_of(node);
+
+		if (st->is_refused)
+			continue;
+		argv[n] = st->by_key.key;
+		stream_id_print(ids[n++], &st->place.last);
+	}
+	for (i = 0; i < n; i++)
+		argv[n + i] = ids[i];
+	return n;
+}
+
 static void
 read_streams(struct reader *rd)
 {
-	const char *argv[6 + 2 * KEYS_MAX] = {"XREAD", "COUNT"};
-	static char ids[KEYS_MAX][STREAM_ID_TEXT], count[16], block[16];
-	unsigned n = rd->n_streams, i = 0;
-	struct list *node;
+	const char *argv[6 + 2 * KEYS_MAX] = {"XREAD", "COUNT", NULL, "BLOCK", NULL, "STREAMS"};
+	static char ids[KEYS_MAX][STREAM_ID_TEXT];
+	char count[16], block[16];
+	unsigned n = put_streams(rd, argv + 6, ids);
 
-	snprintf(count, sizeof(count), "%d", COUNT);
-	snprintf(block, sizeof(block), "%d", BLOCK_MS);
-	argv[2] = count;
-	argv[3] = "BLOCK";
-	argv[4] = block;
-	argv[5] = "STREAMS";
-	for (node = rd->streams.next; node != &rd->streams; node = node->next, i++) {
-		struct reader_stream *st = LIST_ENTRY(node, struct reader_stream, of_reader);
-
-		stream_id_print(ids[i], &st->last);
-		argv[6 + i] = st->by_key.key;
-		argv[6 + n + i] = ids[i];
+	if (n == 0) {
+		rd->state = READER_REFUSED;
+		uv_timer_start(&rd->retry, on_retry, REFUSED_MS, 0);
+		return;
 	}
+	snprintf(count, sizeof(count), "%u", read_count(rd, n));
+	snprintf(block, sizeof(block), "%u", block_ms(rd));
+	argv[2] = count;
+	argv[4] = block;
 	rd->state = READER_READING;
 	rd->is_woken = false;
 	if (say(rd, (int)(6 + 2 * n), argv) < 0)
 		link_fail(rd->link, "out of memory");
+}
+
+/* What was not looked at for too long, is. */
+static void
+mark_due(struct reader *rd)
+{
+	bool is_quiet_due = now_ms(rd) >= rd->quiet_at_ms;
+	bool is_refused_due = now_ms(rd) >= rd->refused_at_ms;
+	struct list *node;
+
+	for (node = rd->streams.next; node != &rd->streams; node = node->next) {
+		struct reader_stream *st = stream_of(node);
+
+		if (st->is_refused ? is_refused_due : is_quiet_due && !st->is_busy)
+			st->is_looked_at = false;
+		if (is_quiet_due)
+			st->is_busy = false;
+	}
+	if (is_quiet_due)
+		rd->quiet_at_ms = now_ms(rd) + QUIET_MS;
+	if (is_refused_due)
+		rd->refused_at_ms = now_ms(rd) + REFUSED_MS;
 }
 
 static bool
@@ -176,8 +229,12 @@ on_retry(uv_timer_t *timer)
 {
 	struct reader *rd = timer->data;
 
-	if (rd->state == READER_PAUSED)
+	if (rd->n_streams == 0) {
+		reader_free(rd);
+	} else if (rd->state == READER_PAUSED || rd->state == READER_REFUSED) {
+		mark_due(rd);
 		go_on(rd);
+	}
 }
 
 static void
@@ -194,7 +251,7 @@ wake(struct reader *rd)
 	const char *argv[] = {"CLIENT", "UNBLOCK", NULL};
 	char id[24];
 
-	if (rd->state == READER_IDLE) {
+	if (rd->state == READER_IDLE || rd->state == READER_REFUSED) {
 		go_on(rd);
 		return;
 	}
@@ -207,58 +264,42 @@ wake(struct reader *rd)
 
 /* Replies */
 
-/*
- * Between where we stood and what there is now: entries may have been trimmed, or it may be another
- * stream. XINFO counts what was ever added, so the gap is exact where Redis says it.
- */
 static void
-check_loss(struct reader *rd, struct reader_stream *st, const struct stream_info *info)
+refuse(struct reader *rd, struct reader_stream *st, const redisReply *reply)
 {
-	const struct readers_ops *ops = rd->readers->ops;
-	uint64_t n_gone = info->n_added - info->length;
-
-	if (stream_id_compare(&info->newest, &st->last) < 0) {
-		st->last = (struct stream_id){0, 0};
-		st->n_added = 0;
-		ops->on_loss(st, STREAM_BEGAN_ANEW);
-	} else if (info->n_added > 0 && n_gone > st->n_added) {
-		st->n_added = n_gone;
-		ops->on_loss(st, STREAM_TRIMMED);
-	}
+	st->is_looked_at = true;
+	st->is_refused = true;
+	rd->refused_at_ms = now_ms(rd) + REFUSED_MS;
+	rd->readers->ops->on_refused(st,
+				     reply->type == REDIS_REPLY_ERROR ? reply->str : "no stream");
 }
 
-static bool
-is_passing_trouble(const redisReply *reply)
-{
-	return reply->type == REDIS_REPLY_ERROR &&
-	       (strncmp(reply->str, "LOADING", 7) == 0 || strncmp(reply->str, "BUSY", 4) == 0 ||
-		strncmp(reply->str, "MASTERDOWN", 10) == 0);
-}
-
+/* Between where we stood and what there is now entries may have been lost. */
 static void
 looked_at(struct reader *rd, struct reader_stream *st, const redisReply *reply)
 {
+	enum stream_change change;
 	struct stream_info info;
 
+	if (stream_reply_is_passing(reply)) {
+		rd->is_troubled = true;
+		return;
+	}
 	if (stream_info_read(&info, reply) < 0) {
-		if (is_passing_trouble(reply)) {
-			rd->is_troubled = true;
-			return;
-		}
-		readers_leave(rd->readers, st);
-		rd->readers->ops->on_refused(st, reply->type == REDIS_REPLY_ERROR ? reply->str
-										  : "no stream");
+		refuse(rd, st, reply);
 		return;
 	}
 	st->is_looked_at = true;
-	if (st->is_known) {
-		check_loss(rd, st, &info);
-		return;
+	st->is_refused = false;
+	if (info.entry_size > rd->entry_size)
+		rd->entry_size = info.entry_size;
+	if (!st->is_known) {
+		st->is_known = true;
+		st->place = (struct stream_place){info.newest, info.n_added};
+		rd->readers->ops->on_confirmed(st);
+	} else if ((change = stream_place_look(&st->place, &info)) != STREAM_SAME) {
+		rd->readers->ops->on_loss(st, change);
 	}
-	st->is_known = true;
-	st->last = info.newest;
-	st->n_added = info.n_added;
-	rd->readers->ops->on_confirmed(st);
 }
 
 static void
@@ -278,9 +319,7 @@ on_info(struct reader *rd, const redisReply *reply)
 		go_on(rd);
 }
 
-/* One of XREAD's streams: [key, [[id, [name, value, ...]], ...]]. Returns false if it makes no
- * sense.
- */
+/* One of XREAD's streams: [key, [entry, ...]]. Returns false if it makes no sense. */
 static bool
 on_stream(struct reader *rd, const redisReply *reply)
 {
@@ -294,34 +333,32 @@ on_stream(struct reader *rd, const redisReply *reply)
 		return false;
 	entries = reply->element[1];
 	for (i = 0; i < entries->elements; i++) {
-		const redisReply *one = entries->element[i];
 		struct stream_entry entry;
 
-		if (one->type != REDIS_REPLY_ARRAY || one->elements != 2 ||
-		    !read_id(&entry.id, one->element[0]))
+		if (!stream_entry_parse(&entry, entries->element[i]))
 			return false;
 		/* Found anew for each: a callback may have ended it. */
 		st = readers_find(rd->readers, reply->element[0]->str, reply->element[0]->len);
 		if (st == NULL || st->reader != rd || !st->is_known ||
-		    stream_id_compare(&entry.id, &st->last) <= 0)
+		    stream_id_compare(&entry.id, &st->place.last) <= 0)
 			continue;
-		entry.fields = one->element[1];
-		st->last = entry.id;
-		st->n_added++;
-		if (entry.fields->type == REDIS_REPLY_ARRAY)
-			rd->readers->ops->on_entry(st, &entry);
+		st->place.last = entry.id;
+		st->place.n_added++;
+		st->is_busy = true;
+		rd->readers->ops->on_entry(st, &entry);
 	}
+	if (entries->elements > 0)
+		rd->entry_size = stream_entry_bytes(entries) / entries->elements + 1;
 	return true;
 }
 
-/* One key that is no stream any more makes Redis refuse them all: look which. */
 static void
 forget_looks(struct reader *rd)
 {
 	struct list *node;
 
 	for (node = rd->streams.next; node != &rd->streams; node = node->next)
-		LIST_ENTRY(node, struct reader_stream, of_reader)->is_looked_at = false;
+		stream_of(node)->is_looked_at = false;
 }
 
 static void
@@ -329,17 +366,11 @@ on_entries(struct reader *rd, const redisReply *reply)
 {
 	size_t i;
 
+	/* One key that is no stream any more makes Redis refuse them all: look which. */
 	if (reply->type == REDIS_REPLY_ERROR) {
 		forget_looks(rd);
 		pause_reading(rd);
 		return;
-	}
-	/* One that began anew with lower IDs would never be heard of. */
-	if (reply->type != REDIS_REPLY_NIL)
-		rd->n_quiet = 0;
-	else if (!rd->is_woken && ++rd->n_quiet == LOOK_AFTER) {
-		rd->n_quiet = 0;
-		forget_looks(rd);
 	}
 	for (i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
 		if (!on_stream(rd, reply->element[i])) {
@@ -347,6 +378,7 @@ on_entries(struct reader *rd, const redisReply *reply)
 			return;
 		}
 	}
+	mark_due(rd);
 	go_on(rd);
 }
 
@@ -373,6 +405,7 @@ on_up(void *ctx)
 	struct reader *rd = ctx;
 
 	forget_looks(rd);
+	rd->quiet_at_ms = now_ms(rd) + QUIET_MS;
 	rd->state = READER_DOWN;
 	rd->is_id_asked = true;
 	if (say(rd, 2, argv) < 0)
@@ -385,6 +418,8 @@ on_down(void *ctx, const char *why)
 	struct reader *rd = ctx;
 
 	(void)why;
+	if (rd->state == READER_READING && rd->entry_size < REPLY_SIZE)
+		rd->entry_size = rd->entry_size * 4 + 1; /* the reply may have been too long */
 	rd->state = READER_DOWN;
 	rd->is_id_asked = false;
 	rd->n_awaited = rd->n_answered = 0;
@@ -504,7 +539,7 @@ add(struct readers *rds, struct reader_stream *st, const char *key, size_t len)
 	    (rc = map_add(&rds->by_key, &st->by_key, key, len)) < 0)
 		return rc;
 	st->reader = rd;
-	st->is_looked_at = false;
+	st->is_looked_at = st->is_refused = false;
 	list_add_tail(&rd->streams, &st->of_reader);
 	rd->n_streams++;
 	wake(rd);
@@ -533,8 +568,9 @@ readers_leave(struct readers *rds, struct reader_stream *st)
 	}
 	list_del(&st->of_reader);
 	map_del(&rds->by_key, &st->by_key);
-	rd->n_streams--;
 	st->reader = NULL;
+	if (--rd->n_streams == 0)
+		uv_timer_start(&rd->retry, on_retry, CLOSE_MS, 0);
 }
 
 struct reader_stream *

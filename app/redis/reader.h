@@ -7,45 +7,42 @@
  * A stream is first looked at (XINFO STREAM): what is written from then on is
  * handed on, once and in order, whatever becomes of the connection; and after each
  * interruption again: was it trimmed beyond where we stood, or is it another stream
- * by now? XREAD blocks, so a change of the set wakes it (CLIENT UNBLOCK).
+ * by now? So it is every four seconds if it is quiet: of one that began anew with lower ids XREAD
+ * would never tell. XREAD blocks, so a change of the set wakes it (CLIENT UNBLOCK). A connection
+ * that follows nothing is closed.
  * Source: redis.io/commands/xread, xinfo-stream, client-unblock.
  */
 #include "base/list.h"
 #include "base/map.h"
 #include "redis/command.h"
 #include "redis/link.h"
-#include "redis/stream_id.h"
+#include "redis/stream_entry.h"
 
 struct redisReply;
 struct readers;
 struct reader;
 
-/* What is followed; a part of whatever wants it. The fields are reader's, but for last. */
+/* What is followed; a part of whatever wants it. The fields are reader's, but for place. */
 struct reader_stream {
 	struct map_node by_key;
 	struct list of_reader;
 	struct reader *reader;
-	struct stream_id last; /* entries up to here were handed on, or came before */
-	uint64_t n_added;      /* of the stream's whole life, up to last; as XINFO counts */
-	bool is_looked_at;     /* since the connection is up */
-	bool is_known;         /* last holds */
+	struct stream_place place; /* entries up to here were handed on, or came before */
+	bool is_looked_at;         /* since the connection is up, and since it was quiet */
+	bool is_known;             /* place holds */
+	bool is_refused;           /* by Redis, when it was looked at */
+	bool is_busy;              /* it had entries since the quiet ones were looked at */
 };
-
-struct stream_entry { /* borrowed */
-	struct stream_id id;
-	const struct redisReply *fields; /* an array: names and values by turns */
-};
-
-enum stream_loss { STREAM_TRIMMED, STREAM_BEGAN_ANEW };
 
 struct readers_ops {
 	void (*on_entry)(struct reader_stream *stream, const struct stream_entry *entry);
-	/* Entries behind stream->last will come from now on. Once. */
+	/* Entries behind stream->place will come from now on. Once. */
 	void (*on_confirmed)(struct reader_stream *stream);
-	/* Redis refuses this one: the key holds something else, or its ACL forbids. */
+	/* Redis refuses this one: the key holds something else, or its ACL forbids. It is tried
+	 * again each second, and this told each time. */
 	void (*on_refused)(struct reader_stream *stream, const char *why);
-	/* Some entries will never come: stream->last was moved to where it goes on. */
-	void (*on_loss)(struct reader_stream *stream, enum stream_loss loss);
+	/* Some entries will never come: stream->place was moved to where it goes on. */
+	void (*on_loss)(struct reader_stream *stream, enum stream_change change);
 };
 
 /* readers_new - tp is borrowed for its life. Returns 0, -ENOMEM. */
@@ -67,15 +64,5 @@ struct reader_stream *readers_find(const struct readers *rds, const char *key, s
 
 /* readers_adopt - take over all streams of another, and go on where they stood. */
 void readers_adopt(struct readers *rds, struct readers *from);
-
-/*
- * What XINFO STREAM says of a stream; a key that does not exist is an empty one. Returns 0, -EINVAL
- * for an error or another reply.
- */
-struct stream_info {
-	struct stream_id first, newest; /* first: of what there is; newest: that was ever added */
-	uint64_t length, n_added;       /* n_added 0: Redis does not say */
-};
-int stream_info_read(struct stream_info *info, const struct redisReply *reply);
 
 #endif

@@ -50,6 +50,28 @@ stream_id_compare(const struct stream_id *a, const struct stream_id *b)
 }
 
 bool
+stream_id_is_zero(const struct stream_id *id)
+{
+	return id->ms == 0 && id->seq == 0;
+}
+
+struct stream_id
+stream_id_before(struct stream_id id)
+{
+	if (id.seq > 0)
+		return (struct stream_id){id.ms, id.seq - 1};
+	return id.ms > 0 ? (struct stream_id){id.ms - 1, UINT64_MAX} : id;
+}
+
+struct stream_id
+stream_id_after(struct stream_id id)
+{
+	if (id.seq < UINT64_MAX)
+		return (struct stream_id){id.ms, id.seq + 1};
+	return id.ms < UINT64_MAX ? (struct stream_id){id.ms + 1, 0} : id;
+}
+
+bool
 stream_cursor_parse(struct stream_id *ids, size_t n, const char *text)
 {
 	size_t i, len;

@@ -23,6 +23,9 @@ enum {
 bool stream_id_parse(struct stream_id *id, const char *text, size_t len);
 void stream_id_print(char text[STREAM_ID_TEXT], const struct stream_id *id);
 int stream_id_compare(const struct stream_id *a, const struct stream_id *b); /* as memcmp() */
+bool stream_id_is_zero(const struct stream_id *id);     /* before all that there can be */
+struct stream_id stream_id_before(struct stream_id id); /* the greatest below; of zero: zero */
+struct stream_id stream_id_after(struct stream_id id);  /* the least above; of the last: it */
 
 /* stream_cursor_parse - exactly n IDs. */
 bool stream_cursor_parse(struct stream_id *ids, size_t n, const char *text);

@@ -33,6 +33,9 @@ struct stage {
 	unsigned n, owed[LENGTH];
 	size_t n_owed;
 	bool is_gone;
+	struct feed *placed; /* where a place is held for the client; NULL: nowhere */
+	uint64_t place;
+	uint32_t n_at_place;
 };
 
 /* The calls. Where one may not be made in a state, whoever makes it knows: nothing happens. */
@@ -141,15 +144,31 @@ it_is_ended(struct stage *s)
 static void
 its_past_is_asked(struct stage *s)
 {
-	if (s->c.sub.state == SUBSCRIBER_WAITING)
-		subscriber_hold_place(&s->c.sub);
+	if (s->c.sub.state != SUBSCRIBER_WAITING)
+		return;
+	s->placed = s->c.sub.feed;
+	s->place = log_enter(&s->placed->log);
+	s->n_at_place = s->placed->n_events;
+	subscriber_begin_replay(&s->c.sub);
+}
+
+/* As a replay does whose subscriber has gone. */
+static void
+leave_place(struct stage *s)
+{
+	if (s->placed != NULL)
+		log_leave(&s->placed->log, s->place);
+	s->placed = NULL;
 }
 
 static void
 its_past_is_there(struct stage *s)
 {
-	if (s->c.sub.state == SUBSCRIBER_REPLAYING)
-		subscriber_go_on(&s->c.sub, 0);
+	if (s->c.sub.state != SUBSCRIBER_REPLAYING)
+		return;
+	s->placed = NULL;
+	subscriber_begin_times(&s->c.sub);
+	subscriber_go_on(&s->c.sub, s->place, s->n_at_place, 0);
 }
 
 static void
@@ -259,6 +278,7 @@ run(struct stage *s, const unsigned *sequence, size_t n)
 		fail_msg("%s: %.*s", text, (int)s->c.len, s->c.got);
 	}
 	subscriber_close(&s->c.sub);
+	leave_place(s);
 }
 
 static void

@@ -1,0 +1,257 @@
+#include "redis/past.h"
+
+#include <errno.h>
+#include <hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "redis/command.h"
+
+enum {
+	SENT_MAX = 8,          /* questions on their way */
+	PAGE_SIZE = 64 * 1024, /* bytes */
+	COUNT_MIN = 4,         /* entries, however large they are */
+	COUNT_UNKNOWN = 16,
+	COUNT_MAX = 500,
+};
+
+enum question_kind { QUESTION_RANGE, QUESTION_INFO };
+
+struct question {
+	struct list node; /* past->wanted; none once it was sent */
+	struct past *past;
+	struct list readings;
+	enum question_kind kind;
+	struct past_range range;
+	char key[];
+};
+
+struct past {
+	struct command *command;
+	struct list wanted; /* questions in the order of asking, not sent */
+	struct list sent;
+	unsigned n_sent;
+	uv_timer_t soon; /* once all who ask in this turn have asked */
+};
+
+static bool
+is_same_range(const struct past_range *a, const struct past_range *b)
+{
+	return a->order == b->order && stream_id_compare(&a->from, &b->from) == 0 &&
+	       stream_id_compare(&a->to, &b->to) == 0;
+}
+
+/*
+ * What XINFO says must be from after it was asked for: it is not shared once it is on its way. The
+ * entries of a range do not change, for its end was there before anybody asked.
+ */
+static struct question *
+find(const struct list *list, enum question_kind kind, const char *key,
+     const struct past_range *range)
+{
+	struct list *node;
+
+	for (node = list->next; node != list; node = node->next) {
+		struct question *q = LIST_ENTRY(node, struct question, node);
+
+		if (q->kind == kind && strcmp(q->key, key) == 0 &&
+		    (kind == QUESTION_INFO || is_same_range(&q->range, range)))
+			return q;
+	}
+	return NULL;
+}
+
+static void
+question_free(struct question *q)
+{
+	list_del(&q->node);
+	free(q);
+}
+
+/* Each of them may ask anew at once: that is another question. */
+static void
+answer_all(struct question *q, const redisReply *reply)
+{
+	struct past_answer answer = {.reply = reply};
+
+	answer.is_whole = q->kind == QUESTION_RANGE && reply != NULL &&
+			  reply->type == REDIS_REPLY_ARRAY && reply->elements < q->range.count;
+	while (!list_is_empty(&q->readings)) {
+		struct past_reading *reading =
+		    LIST_ENTRY(q->readings.next, struct past_reading, of_question);
+
+		list_del(&reading->of_question);
+		reading->on_answer(reading, &answer);
+	}
+}
+
+static void on_soon(uv_timer_t *timer);
+
+static void
+send_soon(struct past *past)
+{
+	if (past->n_sent < SENT_MAX && !list_is_empty(&past->wanted))
+		uv_timer_start(&past->soon, on_soon, 0, 0);
+}
+
+static void
+on_reply(void *arg, const redisReply *reply)
+{
+	struct question *q = arg;
+
+	list_del(&q->node);
+	if (q->past != NULL) {
+		q->past->n_sent--;
+		send_soon(q->past);
+	}
+	answer_all(q, reply);
+	free(q);
+}
+
+static int
+send_range(struct command *command, struct question *q)
+{
+	const struct past_range *range = &q->range;
+	bool is_back = range->order == PAST_NEWEST_FIRST;
+	char from[STREAM_ID_TEXT], to[STREAM_ID_TEXT], count[16];
+	const char *argv[] = {is_back ? "XREVRANGE" : "XRANGE",
+			      q->key,
+			      is_back ? to : from,
+			      is_back ? from : to,
+			      "COUNT",
+			      count};
+
+	stream_id_print(from, &range->from);
+	stream_id_print(to, &range->to);
+	snprintf(count, sizeof(count), "%u", range->count);
+	return command_send(command, on_reply, q, 6, argv, NULL);
+}
+
+static int
+send_question(struct command *command, struct question *q)
+{
+	const char *argv[] = {"XINFO", "STREAM", q->key};
+
+	if (command == NULL)
+		return -ENOTCONN;
+	return q->kind == QUESTION_RANGE ? send_range(command, q)
+					 : command_send(command, on_reply, q, 3, argv, NULL);
+}
+
+static void
+on_soon(uv_timer_t *timer)
+{
+	struct past *past = timer->data;
+
+	while (past->n_sent < SENT_MAX && !list_is_empty(&past->wanted)) {
+		struct question *q = LIST_ENTRY(past->wanted.next, struct question, node);
+
+		list_del(&q->node);
+		if (list_is_empty(&q->readings)) {
+			free(q); /* nobody wants it any more */
+		} else if (send_question(past->command, q) < 0) {
+			answer_all(q, NULL);
+			free(q);
+		} else {
+			past->n_sent++;
+			list_add_tail(&past->sent, &q->node);
+		}
+	}
+}
+
+static int
+ask(struct past *past, struct past_reading *reading, enum question_kind kind, const char *key,
+    const struct past_range *range)
+{
+	struct question *q = find(&past->wanted, kind, key, range);
+
+	if (q == NULL && kind == QUESTION_RANGE)
+		q = find(&past->sent, kind, key, range);
+	if (q == NULL) {
+		if ((q = calloc(1, sizeof(*q) + strlen(key) + 1)) == NULL)
+			return -ENOMEM;
+		q->past = past;
+		q->kind = kind;
+		if (range != NULL)
+			q->range = *range;
+		strcpy(q->key, key);
+		list_init(&q->readings);
+		list_add_tail(&past->wanted, &q->node);
+		send_soon(past);
+	}
+	list_add_tail(&q->readings, &reading->of_question);
+	return 0;
+}
+
+unsigned
+past_count(size_t entry_size)
+{
+	size_t n = entry_size > 0 ? PAGE_SIZE / entry_size : COUNT_UNKNOWN;
+
+	return n < COUNT_MIN ? COUNT_MIN : n > COUNT_MAX ? COUNT_MAX : (unsigned)n;
+}
+
+int
+past_read(struct past *past, struct past_reading *reading, const char *key,
+	  const struct past_range *range)
+{
+	return ask(past, reading, QUESTION_RANGE, key, range);
+}
+
+int
+past_look(struct past *past, struct past_reading *reading, const char *key)
+{
+	return ask(past, reading, QUESTION_INFO, key, NULL);
+}
+
+void
+past_cancel(struct past_reading *reading)
+{
+	if (reading->of_question.next != NULL)
+		list_del(&reading->of_question);
+}
+
+int
+past_new(struct past **out, uv_loop_t *loop)
+{
+	struct past *past = calloc(1, sizeof(*past));
+
+	if (past == NULL)
+		return -ENOMEM;
+	list_init(&past->wanted);
+	list_init(&past->sent);
+	uv_timer_init(loop, &past->soon);
+	past->soon.data = past;
+	*out = past;
+	return 0;
+}
+
+void
+past_set_command(struct past *past, struct command *command)
+{
+	past->command = command;
+}
+
+static void
+on_timer_closed(uv_handle_t *timer)
+{
+	free(timer->data);
+}
+
+/* The answers to what was sent come to nobody. */
+void
+past_free(struct past *past)
+{
+	if (past == NULL)
+		return;
+	while (!list_is_empty(&past->wanted))
+		question_free(LIST_ENTRY(past->wanted.next, struct question, node));
+	while (!list_is_empty(&past->sent)) {
+		struct question *q = LIST_ENTRY(past->sent.next, struct question, node);
+
+		list_del(&q->node);
+		q->past = NULL;
+	}
+	uv_close((uv_handle_t *)&past->soon, on_timer_closed);
+}

@@ -1,0 +1,154 @@
+#include "redis/stream_entry.h"
+
+#include <errno.h>
+#include <hiredis.h>
+#include <string.h>
+
+static bool
+read_id(struct stream_id *id, const redisReply *reply)
+{
+	return reply != NULL && reply->type == REDIS_REPLY_STRING &&
+	       stream_id_parse(id, reply->str, reply->len);
+}
+
+bool
+stream_entry_parse(struct stream_entry *entry, const redisReply *reply)
+{
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+	    !read_id(&entry->id, reply->element[0]) || reply->element[1]->type != REDIS_REPLY_ARRAY)
+		return false;
+	entry->fields = reply->element[1];
+	return true;
+}
+
+size_t
+stream_entry_bytes(const redisReply *reply)
+{
+	size_t i, n = 0;
+
+	if (reply->type == REDIS_REPLY_STRING)
+		return reply->len;
+	for (i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
+		n += stream_entry_bytes(reply->element[i]);
+	return n;
+}
+
+static const redisReply *
+field(const redisReply *map, const char *name)
+{
+	size_t i;
+
+	for (i = 0; map->type == REDIS_REPLY_ARRAY && i + 1 < map->elements; i += 2) {
+		const redisReply *key = map->element[i];
+
+		if (key->type == REDIS_REPLY_STRING && strcmp(key->str, name) == 0)
+			return map->element[i + 1];
+	}
+	return NULL;
+}
+
+static void
+measure(struct stream_info *info, const redisReply *entry)
+{
+	size_t n = entry != NULL ? stream_entry_bytes(entry) : 0;
+
+	if (n > info->entry_size)
+		info->entry_size = n;
+}
+
+int
+stream_info_read(struct stream_info *info, const redisReply *reply)
+{
+	const redisReply *first, *length, *added;
+
+	memset(info, 0, sizeof(*info));
+	if (reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "no such key") != NULL)
+		return 0;
+	if (reply->type != REDIS_REPLY_ARRAY ||
+	    !read_id(&info->newest, field(reply, "last-generated-id")) ||
+	    (length = field(reply, "length")) == NULL || length->type != REDIS_REPLY_INTEGER)
+		return -EINVAL;
+	info->length = (uint64_t)length->integer;
+	added = field(reply, "entries-added");
+	if (added != NULL && added->type == REDIS_REPLY_INTEGER)
+		info->n_added = (uint64_t)added->integer;
+	first = field(reply, "first-entry");
+	if (first != NULL && first->type == REDIS_REPLY_ARRAY && first->elements > 0)
+		(void)read_id(&info->first, first->element[0]);
+	measure(info, first);
+	measure(info, field(reply, "last-entry"));
+	return 0;
+}
+
+bool
+stream_reply_is_passing(const redisReply *reply)
+{
+	static const char *const words[] = {"LOADING ", "BUSY ", "MASTERDOWN ", "TRYAGAIN ",
+					    "CLUSTERDOWN "};
+	size_t i;
+
+	for (i = 0; reply->type == REDIS_REPLY_ERROR && i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strncmp(reply->str, words[i], strlen(words[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Does the stream begin behind this place? */
+static bool
+begins_behind(const struct stream_info *info, const struct stream_id *id)
+{
+	return info->length > 0 && !stream_id_is_zero(id) &&
+	       stream_id_compare(&info->first, id) > 0;
+}
+
+/*
+ * n_gone counts what is not there any more. Up to the place there were n_added entries: if more
+ * are gone, some of them were behind it. If fewer are gone, and the stream begins behind the place
+ * all the same, or has ever had fewer entries, it was deleted and begun anew, with newer ids.
+ */
+static bool
+has_lost(const struct stream_place *place, const struct stream_info *info)
+{
+	uint64_t n_gone = info->n_added - info->length;
+
+	if (info->n_added == 0)
+		return begins_behind(info, &place->last);
+	return n_gone > place->n_added || info->n_added < place->n_added ||
+	       (n_gone < place->n_added && begins_behind(info, &place->last));
+}
+
+enum stream_change
+stream_place_look(struct stream_place *place, const struct stream_info *info)
+{
+	int order = stream_id_compare(&info->newest, &place->last);
+	bool has_lost_some;
+
+	if (order < 0) {
+		*place = (struct stream_place){.n_added = 0};
+		return STREAM_BEGAN_ANEW;
+	}
+	has_lost_some = has_lost(place, info);
+	if (order == 0) {
+		/* Nothing is behind the place; unless it had fewer before: then some were
+		 * written before it, in the place of others. */
+		has_lost_some = info->n_added > 0 && info->n_added < place->n_added;
+		place->n_added = info->n_added;
+	} else if (has_lost_some) {
+		place->n_added = info->n_added - info->length;
+	}
+	return has_lost_some ? STREAM_TRIMMED : STREAM_SAME;
+}
+
+bool
+stream_info_lacks(const struct stream_info *info, const struct stream_id *from)
+{
+	struct stream_id last;
+
+	if (info->length == 0)
+		return stream_id_compare(from, &info->newest) < 0;
+	if (stream_id_is_zero(from)) /* who stood there had seen that there was nothing */
+		return info->n_added != info->length;
+	last = stream_id_before(info->first);
+	return stream_id_compare(from, &last) < 0;
+}

@@ -1,0 +1,61 @@
+#ifndef SLUICE_REDIS_STREAM_ENTRY_H
+#define SLUICE_REDIS_STREAM_ENTRY_H
+
+/*
+ * stream_entry - what Redis says of streams: an entry, and XINFO STREAM. Pure.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "redis/stream_id.h"
+
+struct redisReply;
+
+struct stream_entry { /* borrowed */
+	struct stream_id id;
+	const struct redisReply *fields; /* an array: names and values by turns */
+};
+
+/* stream_entry_parse - is it [id, [name, value, ...]]? The one place that asks. */
+bool stream_entry_parse(struct stream_entry *entry, const struct redisReply *reply);
+
+/* stream_entry_bytes - of all strings in a reply, however they are nested. */
+size_t stream_entry_bytes(const struct redisReply *reply);
+
+/*
+ * What XINFO STREAM says of a stream; a key that does not exist is an empty one. Returns 0, -EINVAL
+ * for an error or another reply.
+ */
+struct stream_info {
+	struct stream_id first, newest; /* first: of what there is; newest: that was ever added */
+	uint64_t length, n_added;       /* n_added 0: Redis does not say */
+	size_t entry_size;              /* bytes of the larger of the first and the last entry */
+};
+int stream_info_read(struct stream_info *info, const struct redisReply *reply);
+
+/* stream_reply_is_passing - an error that says only that Redis cannot answer now. */
+bool stream_reply_is_passing(const struct redisReply *reply);
+
+/* Where somebody who follows a stream stands in it. */
+struct stream_place {
+	struct stream_id last; /* all up to here was had, or came before */
+	uint64_t n_added;      /* of the stream's whole life, up to last; as XINFO counts */
+};
+
+enum stream_change {
+	STREAM_SAME,
+	STREAM_TRIMMED,    /* some behind the place will never come */
+	STREAM_BEGAN_ANEW, /* its ids are not newer than the place, which is its beginning now */
+};
+
+/*
+ * stream_place_look - did the stream lose anything behind the place, or is it another stream by
+ * now? XINFO counts what was ever added, so where Redis says it (since 7) the answer is exact.
+ * Moves the place to where the stream goes on.
+ */
+enum stream_change stream_place_look(struct stream_place *place, const struct stream_info *info);
+
+/* stream_info_lacks - has anything behind an id, of which no more is known, gone for ever? */
+bool stream_info_lacks(const struct stream_info *info, const struct stream_id *from);
+
+#endif
