@@ -13,6 +13,7 @@
 #include "fcgi/server.h"
 #include "hub/hub.h"
 #include "redis/command.h"
+#include "redis/sentinel.h"
 #include "route/site.h"
 
 enum {
@@ -27,12 +28,18 @@ enum {
 
 static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
+/* Where Redis is. */
+struct servers {
+	struct redis_settings *settings;
+	struct topology *topology;
+	struct sentinel *sentinel; /* NULL: url names servers */
+};
+
 struct worker {
 	uv_loop_t loop;
 	struct config *cfg;
 	const char *config_path;
-	struct redis_settings *redis;
-	struct topology *topology; /* of them */
+	struct servers servers;
 	struct hub *hub;
 	struct command *command;
 	struct site *site;
@@ -118,24 +125,30 @@ stop_loop(struct worker *w)
 }
 
 /* The links borrow the settings for longer than a configuration may live. */
-static struct redis_settings *
-take_redis_settings(struct config *cfg)
+static int
+open_servers(struct servers *sv, uv_loop_t *loop, struct config *cfg)
 {
-	struct redis_settings *rs = malloc(sizeof(*rs));
+	int rc;
 
-	if (rs != NULL) {
-		*rs = cfg->redis;
-		memset(&cfg->redis, 0, sizeof(cfg->redis));
-	}
-	return rs;
+	memset(sv, 0, sizeof(*sv));
+	if ((sv->settings = malloc(sizeof(*sv->settings))) == NULL)
+		return -ENOMEM;
+	*sv->settings = cfg->redis;
+	memset(&cfg->redis, 0, sizeof(cfg->redis));
+	if ((rc = topology_new(&sv->topology, sv->settings)) < 0)
+		return rc;
+	return sentinel_new(&sv->sentinel, loop, sv->topology);
 }
 
 static void
-free_redis_settings(struct redis_settings *rs)
+close_servers(struct servers *sv)
 {
-	if (rs != NULL)
-		redis_settings_fini(rs);
-	free(rs);
+	sentinel_free(sv->sentinel);
+	topology_free(sv->topology);
+	if (sv->settings != NULL)
+		redis_settings_fini(sv->settings);
+	free(sv->settings);
+	memset(sv, 0, sizeof(*sv));
 }
 
 /* What is subscribed stays so under its name, so another prefix needs another start. */
@@ -144,10 +157,10 @@ keep_prefix(struct worker *w, struct config *cfg)
 {
 	char *prefix;
 
-	if (strcmp(cfg->redis.prefix, w->redis->prefix) == 0)
+	if (strcmp(cfg->redis.prefix, w->servers.settings->prefix) == 0)
 		return;
 	logger_warn("[redis] prefix: another one takes effect at the next start");
-	if ((prefix = strdup(w->redis->prefix)) != NULL) {
+	if ((prefix = strdup(w->servers.settings->prefix)) != NULL) {
 		free(cfg->redis.prefix);
 		cfg->redis.prefix = prefix;
 	}
@@ -157,26 +170,23 @@ keep_prefix(struct worker *w, struct config *cfg)
 static void
 set_redis(struct worker *w, struct config *cfg)
 {
-	struct redis_settings *rs = take_redis_settings(cfg);
-	struct topology *tp = NULL;
+	struct servers servers;
 	struct command *command = NULL;
 
-	if (rs == NULL || topology_new(&tp, rs) < 0 ||
-	    command_new(&command, &w->loop, tp, COMMAND_TIMEOUT_MS) < 0 ||
-	    hub_set_redis(w->hub, tp) < 0) {
+	if (open_servers(&servers, &w->loop, cfg) < 0 ||
+	    command_new(&command, &w->loop, servers.topology, COMMAND_TIMEOUT_MS) < 0 ||
+	    hub_set_redis(w->hub, servers.topology) < 0) {
 		logger_error("out of memory: cannot connect to Redis anew");
 		command_free(command);
-		free_redis_settings(rs);
+		close_servers(&servers);
 		stop_loop(w); /* the supervisor starts another worker */
 		return;
 	}
 	hub_set_command(w->hub, command);
 	command_free(w->command);
 	w->command = command;
-	topology_free(w->topology);
-	w->topology = tp;
-	free_redis_settings(w->redis);
-	w->redis = rs;
+	close_servers(&w->servers);
+	w->servers = servers;
 }
 
 static void
@@ -205,7 +215,7 @@ reload(struct worker *w)
 		logger_warn("cannot open the log %s: the old one goes on", cfg->server.log);
 	keep_prefix(w, cfg);
 	set_auth(w, cfg); /* first: requests that waited for the old link go on at once */
-	if (!redis_settings_equal(&cfg->redis, w->redis))
+	if (!redis_settings_equal(&cfg->redis, w->servers.settings))
 		set_redis(w, cfg);
 	w->cfg = cfg;
 	config_free(old);
@@ -308,11 +318,10 @@ begin(struct worker *w, int listen_fd)
 	struct config *cfg = w->cfg;
 	int rc;
 
-	if ((w->redis = take_redis_settings(cfg)) == NULL)
-		return -ENOMEM;
-	if ((rc = topology_new(&w->topology, w->redis)) < 0 ||
-	    (rc = hub_new(&w->hub, &w->loop, w->topology)) < 0 ||
-	    (rc = command_new(&w->command, &w->loop, w->topology, COMMAND_TIMEOUT_MS)) < 0 ||
+	if ((rc = open_servers(&w->servers, &w->loop, cfg)) < 0 ||
+	    (rc = hub_new(&w->hub, &w->loop, w->servers.topology)) < 0 ||
+	    (rc = command_new(&w->command, &w->loop, w->servers.topology, COMMAND_TIMEOUT_MS)) <
+		0 ||
 	    (rc = site_new(&w->site, w->hub, &w->loop)) < 0)
 		return rc;
 	hub_set_command(w->hub, w->command);
@@ -365,9 +374,9 @@ end(struct worker *w)
 	uv_close((uv_handle_t *)&w->flush, NULL);
 	uv_close((uv_handle_t *)&w->beat, NULL);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
+	close_servers(&w->servers);
+	uv_run(&w->loop, UV_RUN_DEFAULT); /* a sentinel's links */
 	uv_loop_close(&w->loop);
-	topology_free(w->topology);
-	free_redis_settings(w->redis);
 	config_free(w->cfg);
 }
 

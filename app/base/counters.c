@@ -15,6 +15,7 @@ const struct counter_text counter_texts[COUNTER_MAX] = {
     [COUNTER_FEEDS] = {"feeds", "feeds, each the work that subscribers share"},
     [COUNTER_SUBJECTS] = {"subjects", "channels, patterns and streams followed in Redis"},
     [COUNTER_REDIS_UP] = {"redis_links", "links to Redis that are up, two for each worker"},
+    [COUNTER_SENTINELS_UP] = {"sentinel_links", "links to sentinels that are up"},
     [COUNTER_REQUESTS] = {"requests", "requests"},
     [COUNTER_REQUESTS_REFUSED] = {"requests_refused",
 				  "requests answered with a status of 400 or more"},

@@ -17,7 +17,8 @@ enum counter {
 	COUNTER_FEEDS,
 	COUNTER_SUBJECTS, /* subscribed in Redis */
 	COUNTER_REDIS_UP, /* links that are up: 0 to 2 a worker */
-	COUNTER_GAUGES,   /* the first that is no gauge */
+	COUNTER_SENTINELS_UP,
+	COUNTER_GAUGES, /* the first that is no gauge */
 	/* sums since start */
 	COUNTER_REQUESTS = COUNTER_GAUGES,
 	COUNTER_REQUESTS_REFUSED, /* answered with a status of 400 or more */

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 #include "base/buf.h"
 #include "redis/greeting.h"
 #include "redis/resp.h"
+#include "redis/sentinel.h"
 #include "redis/transport.h"
 
 enum { OUT_MAX = 256 * 1024 * 1024, READ_SIZE = 16384 };
@@ -218,27 +220,71 @@ try_url(const struct redis_settings *rs, const struct redis_url *url, struct tls
 	return reply;
 }
 
+/* What is asked, and the reasons for which it was not answered. */
+struct question {
+	int argc;
+	const char *const *argv;
+	const size_t *lens;
+	struct tls *tls; /* NULL: no URL asked for it yet */
+	char *why;
+	size_t why_len;
+};
+
+static redisReply *
+ask_url(struct question *q, const struct redis_settings *rs, const struct redis_url *url)
+{
+	char tls_why[256];
+
+	if (url->is_tls && q->tls == NULL &&
+	    tls_new(&q->tls, &rs->tls, tls_why, sizeof(tls_why)) < 0) {
+		add_why(q->why, q->why_len, url, tls_why);
+		return NULL;
+	}
+	return try_url(rs, url, url->is_tls ? q->tls : NULL, q->argc, q->argv, q->lens, q->why,
+		       q->why_len);
+}
+
+/* The server that the nth sentinel names is asked. */
+static redisReply *
+ask_sentinel(struct question *q, const struct redis_settings *rs, size_t nth)
+{
+	const char *argv[] = {"SENTINEL", "get-master-addr-by-name", rs->sentinel_master};
+	struct question where = {3, argv, NULL, q->tls, q->why, q->why_len};
+	struct redis_settings sentinel;
+	struct redis_url url = rs->urls[0];
+	redisReply *named, *reply = NULL;
+	const char *host;
+
+	if (sentinel_settings(&sentinel, rs, nth) < 0)
+		return NULL;
+	named = ask_url(&where, &sentinel, &sentinel.urls[0]);
+	q->tls = where.tls;
+	if (named != NULL && (host = sentinel_read(named, &url.port)) != NULL) {
+		url.host = (char *)host;
+		reply = ask_url(q, rs, &url);
+	} else if (named != NULL) {
+		add_why(q->why, q->why_len, &sentinel.urls[0],
+			"this sentinel names no primary for sentinel_master");
+	}
+	if (named != NULL)
+		freeReplyObject(named);
+	free(sentinel.urls);
+	return reply;
+}
+
 int
 redis_direct(const struct redis_settings *rs, int argc, const char *const *argv, const size_t *lens,
 	     struct redisReply **out, char *why, size_t why_len)
 {
-	struct tls *tls = NULL;
-	char tls_why[256];
+	struct question q = {argc, argv, lens, NULL, why, why_len};
 	size_t i;
 
 	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to a descriptor that may be closed */
 	*out = NULL;
 	why[0] = '\0';
-	for (i = 0; i < rs->n_urls && *out == NULL; i++) {
-		const struct redis_url *url = &rs->urls[i];
-
-		if (url->is_tls && tls == NULL &&
-		    tls_new(&tls, &rs->tls, tls_why, sizeof(tls_why)) < 0)
-			add_why(why, why_len, url, tls_why);
-		else
-			*out = try_url(rs, url, url->is_tls ? tls : NULL, argc, argv, lens, why,
-				       why_len);
-	}
-	tls_free(tls);
+	for (i = 0; i < rs->n_urls && *out == NULL; i++)
+		*out = rs->sentinel_master != NULL ? ask_sentinel(&q, rs, i)
+						   : ask_url(&q, rs, &rs->urls[i]);
+	tls_free(q.tls);
 	return *out != NULL ? 0 : -ENOTCONN;
 }

@@ -202,6 +202,18 @@ complain(struct link *ln, const char *why)
 		    why);
 }
 
+static bool
+is_sentinel(const struct link *ln)
+{
+	return topology_settings(ln->topology)->is_of_sentinels;
+}
+
+static void
+count_up(const struct link *ln, int n)
+{
+	counters_add(is_sentinel(ln) ? COUNTER_SENTINELS_UP : COUNTER_REDIS_UP, n);
+}
+
 static void
 fail(struct link *ln, const char *reason)
 {
@@ -223,8 +235,8 @@ fail(struct link *ln, const char *reason)
 		topology_failed(ln->topology, &ln->member);
 	begin_pause(ln);
 	if (was_up) {
-		counters_add(COUNTER_REDIS_UP, -1);
-		counters_add(COUNTER_REDIS_LOST, 1);
+		count_up(ln, -1);
+		counters_add(COUNTER_REDIS_LOST, !is_sentinel(ln));
 		ln->ops->on_down(ln->ctx, why);
 	}
 }
@@ -295,7 +307,7 @@ become_up(struct link *ln)
 	ln->state = LINK_UP;
 	ln->n_ticks = ln->n_silent = 0;
 	uv_timer_start(&ln->timer, on_tick, TICK_MS / haste, TICK_MS / haste);
-	counters_add(COUNTER_REDIS_UP, 1);
+	count_up(ln, 1);
 	logger_info("Redis (%s, %s): connected", ln->name,
 		    redis_url_print(ln->url, where, sizeof(where)));
 	forget_complaints(ln);
@@ -684,7 +696,10 @@ connect_next(struct link *ln)
 	/* It begins here, so that fail() takes whatever goes wrong for a failed try. */
 	ln->state = LINK_CONNECTING;
 	ln->n_addresses = 0;
-	ln->url = topology_choose(ln->topology, &ln->member);
+	if ((ln->url = topology_choose(ln->topology, &ln->member)) == NULL) {
+		begin_pause(ln);
+		return;
+	}
 	uv_timer_start(&ln->timer, on_connect_timeout,
 		       topology_settings(ln->topology)->connect_timeout_ms, 0);
 	if (ln->url->path == NULL) {
@@ -738,7 +753,7 @@ link_free(struct link *ln)
 	if (ln == NULL)
 		return;
 	if (ln->state == LINK_UP)
-		counters_add(COUNTER_REDIS_UP, -1);
+		count_up(ln, -1);
 	topology_part(ln->topology, &ln->member);
 	drop_connection(ln);
 	ln->state = LINK_FREED;

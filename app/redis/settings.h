@@ -38,6 +38,10 @@ struct redis_settings {
 			      */
 	unsigned connect_timeout_ms;
 	struct tls_settings tls; /* of every URL that is rediss:// */
+	/* Then the URLs name sentinels; their logins, databases and TLS are the primary's. */
+	char *sentinel_master;        /* NULL: they name servers */
+	char *sentinel_password_file; /* NULL: the sentinels ask for none */
+	bool is_of_sentinels;         /* these are no servers, but sentinels to be asked */
 };
 void redis_settings_fini(struct redis_settings *rs);
 /*

@@ -2,18 +2,20 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/counters.h"
 
-/* No server was a worker's yet. */
-enum { NO_SERVER = -1 };
+/* Of sentinels: the primaries that they named lately. */
+enum { NO_SERVER = -1, FOUND_MAX = 16 };
 
 struct topology {
 	const struct redis_settings *rs;
 	struct list members;
-	unsigned next; /* where a link that is not up connects to */
-	int home;      /* where one last came up, or NO_SERVER */
+	int next; /* where a link that is not up connects to; NO_SERVER: not known yet */
+	int home; /* where one last came up, or NO_SERVER */
 	struct tls *tls;
+	struct redis_url *found[FOUND_MAX];
 };
 
 #define MEMBER(n) LIST_ENTRY(n, struct topology_member, node)
@@ -27,9 +29,20 @@ topology_new(struct topology **out, const struct redis_settings *rs)
 		return -ENOMEM;
 	tp->rs = rs;
 	tp->home = NO_SERVER;
+	tp->next = rs->sentinel_master != NULL ? NO_SERVER : 0;
 	list_init(&tp->members);
 	*out = tp;
 	return 0;
+}
+
+/* Its login is borrowed from url. */
+static void
+forget_found(struct topology *tp, size_t i)
+{
+	if (tp->found[i] != NULL)
+		free(tp->found[i]->host);
+	free(tp->found[i]);
+	tp->found[i] = NULL;
 }
 
 void
@@ -37,6 +50,8 @@ topology_free(struct topology *tp)
 {
 	if (tp == NULL)
 		return;
+	for (size_t i = 0; i < FOUND_MAX; i++)
+		forget_found(tp, i);
 	tls_free(tp->tls);
 	free(tp);
 }
@@ -50,7 +65,7 @@ topology_settings(const struct topology *tp)
 unsigned
 topology_n_servers(const struct topology *tp)
 {
-	return (unsigned)tp->rs->n_urls;
+	return tp->rs->sentinel_master != NULL ? 1 : (unsigned)tp->rs->n_urls;
 }
 
 void
@@ -71,8 +86,10 @@ topology_part(struct topology *tp, struct topology_member *m)
 const struct redis_url *
 topology_choose(struct topology *tp, struct topology_member *m)
 {
-	m->server = tp->next;
-	return &tp->rs->urls[m->server];
+	if (tp->next == NO_SERVER)
+		return NULL;
+	m->server = (unsigned)tp->next;
+	return tp->rs->sentinel_master != NULL ? tp->found[m->server] : &tp->rs->urls[m->server];
 }
 
 struct tls *
@@ -83,12 +100,71 @@ topology_tls(struct topology *tp, char *why, size_t why_len)
 	return tp->tls;
 }
 
+static bool
+is_in_use(const struct topology *tp, size_t i)
+{
+	const struct list *node;
+
+	for (node = tp->members.next; node != &tp->members; node = node->next) {
+		if (MEMBER(node)->server == i)
+			return true;
+	}
+	return tp->home == (int)i || tp->next == (int)i;
+}
+
+/* Its place in found[]; NO_SERVER without memory. */
+static int
+keep_found(struct topology *tp, const char *host, int port)
+{
+	const struct redis_url *like = &tp->rs->urls[0];
+	struct redis_url *url;
+	size_t i, place = FOUND_MAX;
+
+	for (i = 0; i < FOUND_MAX; i++) {
+		url = tp->found[i];
+		if (url != NULL && url->port == port && strcmp(url->host, host) == 0)
+			return (int)i;
+		if (place == FOUND_MAX && (url == NULL || !is_in_use(tp, i)))
+			place = i;
+	}
+	if (place == FOUND_MAX || (url = malloc(sizeof(*url))) == NULL)
+		return NO_SERVER;
+	*url = *like;
+	url->port = port;
+	if ((url->host = strdup(host)) == NULL) {
+		free(url);
+		return NO_SERVER;
+	}
+	forget_found(tp, place);
+	tp->found[place] = url;
+	return (int)place;
+}
+
+void
+topology_found(struct topology *tp, const char *host, int port, bool is_sure)
+{
+	int server = keep_found(tp, host, port);
+	struct list *node, *tmp;
+
+	if (server == NO_SERVER || (tp->next == server && (tp->home == server || !is_sure)))
+		return;
+	tp->next = server;
+	LIST_FOREACH (node, tmp, &tp->members) {
+		struct topology_member *m = MEMBER(node);
+
+		if (!m->is_up)
+			m->hurry(m);
+		else if (is_sure && m->server != (unsigned)server)
+			m->leave(m, "the sentinels name another primary");
+	}
+}
+
 /* Whoever finds it first turns all: those that fail there later find that they have turned. */
 static void
 turn_from(struct topology *tp, unsigned server)
 {
-	if (tp->next == server)
-		tp->next = (server + 1) % topology_n_servers(tp);
+	if (tp->rs->sentinel_master == NULL && tp->next == (int)server)
+		tp->next = (int)((server + 1) % topology_n_servers(tp));
 }
 
 void
@@ -106,7 +182,8 @@ topology_up(struct topology *tp, struct topology_member *m)
 	if (tp->home != NO_SERVER && tp->home != (int)m->server)
 		counters_add(COUNTER_REDIS_FAILOVERS, 1);
 	tp->home = (int)m->server;
-	tp->next = m->server;
+	if (tp->rs->sentinel_master == NULL)
+		tp->next = tp->home;
 	LIST_FOREACH (node, tmp, &tp->members) {
 		struct topology_member *other = MEMBER(node);
 

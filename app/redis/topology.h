@@ -4,9 +4,10 @@
 /*
  * topology - which server the links of one worker are connected to: all of them to the same one.
  *
- * The servers are tried in turn. The one at which a link comes up is the worker's: links that are
- * elsewhere leave, and those that pause after a failure try again at once. A link that breaks
- * comes back to the same server first, since one that was restarted is there again in a moment.
+ * The servers of url are tried in turn; if it names sentinels, they say which there are. The one at
+ * which a link comes up is the worker's: links that are elsewhere leave, and those that pause after
+ * a failure try again at once. A link that breaks comes back to the same server first, since one
+ * that was restarted is there again in a moment.
  */
 #include <stdbool.h>
 
@@ -35,7 +36,8 @@ unsigned topology_n_servers(const struct topology *tp);
 void topology_join(struct topology *tp, struct topology_member *m);
 void topology_part(struct topology *tp, struct topology_member *m);
 
-/* topology_choose - where m connects now. Borrowed for the topology's life. */
+/* topology_choose - where m connects now; NULL: no sentinel has said it yet, and m will be hurried.
+ * Borrowed until m chooses again. */
 const struct redis_url *topology_choose(struct topology *tp, struct topology_member *m);
 
 /*
@@ -43,6 +45,12 @@ const struct redis_url *topology_choose(struct topology *tp, struct topology_mem
  * so files that are mended are found. NULL, and why.
  */
 struct tls *topology_tls(struct topology *tp, char *why, size_t why_len);
+
+/*
+ * topology_found - a sentinel says that this is the primary. is_sure: so do most, and whoever is
+ * elsewhere leaves; else only links that are down go there.
+ */
+void topology_found(struct topology *tp, const char *host, int port, bool is_sure);
 
 void topology_failed(struct topology *tp, const struct topology_member *m); /* it did not come up */
 void topology_up(struct topology *tp, struct topology_member *m);

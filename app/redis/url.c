@@ -228,6 +228,8 @@ redis_settings_fini(struct redis_settings *rs)
 	free(rs->prefix);
 	free(rs->password_file);
 	tls_settings_fini(&rs->tls);
+	free(rs->sentinel_master);
+	free(rs->sentinel_password_file);
 	memset(rs, 0, sizeof(*rs));
 }
 
@@ -258,13 +260,34 @@ tls_key_given(const struct tls_settings *ts)
 	return ts->server_name != NULL ? "tls_server_name" : NULL;
 }
 
+static const char *
+check_sentinel(const struct redis_settings *rs, char *why, size_t why_len)
+{
+	size_t i;
+
+	if (rs->sentinel_master == NULL && rs->sentinel_password_file != NULL) {
+		snprintf(why, why_len, "there is no sentinel_master, so no sentinel is asked");
+		return "sentinel_password_file";
+	}
+	for (i = 0; rs->sentinel_master != NULL && i < rs->n_urls; i++) {
+		if (rs->urls[i].path != NULL) {
+			snprintf(why, why_len, "sentinels are reached by redis://host:26379");
+			return "url";
+		}
+	}
+	return NULL;
+}
+
 const char *
 redis_settings_check(const struct redis_settings *rs, char *why, size_t why_len)
 {
-	const char *key = tls_key_given(&rs->tls);
+	const char *key = check_sentinel(rs, why, why_len);
 	struct tls *tls;
 	size_t i, n_tls = 0;
 
+	if (key != NULL)
+		return key;
+	key = tls_key_given(&rs->tls);
 	for (i = 0; i < rs->n_urls; i++)
 		n_tls += rs->urls[i].is_tls;
 	if (n_tls == 0 && key != NULL) {
@@ -289,8 +312,10 @@ redis_settings_equal(const struct redis_settings *a, const struct redis_settings
 	size_t i;
 
 	if (a->n_urls != b->n_urls || !same_text(a->prefix, b->prefix) ||
-	    !same_text(a->password_file, b->password_file) || !same_tls(&a->tls, &b->tls) ||
-	    a->connect_timeout_ms != b->connect_timeout_ms)
+	    !same_text(a->password_file, b->password_file) ||
+	    !same_text(a->sentinel_master, b->sentinel_master) ||
+	    !same_text(a->sentinel_password_file, b->sentinel_password_file) ||
+	    !same_tls(&a->tls, &b->tls) || a->connect_timeout_ms != b->connect_timeout_ms)
 		return false;
 	for (i = 0; i < a->n_urls; i++) {
 		if (!same_url(&a->urls[i], &b->urls[i]))

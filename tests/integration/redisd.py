@@ -73,15 +73,15 @@ class RedisServer:
         return self.client().publish(channel, payload)
 
     def kill(self):
-        self._forget_clients()
+        self.forget_clients()
         self.child.end(signal.SIGKILL)
 
     def end(self):
-        self._forget_clients()
+        self.forget_clients()
         if self.child:
             self.child.end(signal.SIGTERM)
 
-    def _forget_clients(self):
+    def forget_clients(self):
         for client in self._clients.values():
             client.close()
         self._clients = {}
