@@ -130,7 +130,7 @@ feed_emit(struct feed *fd, const struct event *ev)
 	int rc;
 
 	buf_truncate(&hub->frame, 0);
-	if ((rc = event_append(&hub->frame, ev, &n_replaced)) < 0)
+	if ((rc = fd->log.wire->event(&hub->frame, ev, &n_replaced)) < 0)
 		return rc;
 	if (!more_is_news(fd, &hub->frame))
 		return 0;
@@ -160,7 +160,8 @@ emit_own(struct feed *fd, const char *type, const char *data)
 	int rc;
 
 	buf_truncate(&hub->frame, 0);
-	if ((rc = event_append(&hub->frame, &ev, NULL)) < 0 || (rc = append(fd, &hub->frame)) < 0)
+	if ((rc = fd->log.wire->event(&hub->frame, &ev, NULL)) < 0 ||
+	    (rc = append(fd, &hub->frame)) < 0)
 		return rc;
 	check_slow(fd);
 	return 0;
@@ -518,8 +519,8 @@ make_key(struct buf *key, const struct template_value *params, size_t *n, int *r
 }
 
 static struct feed *
-feed_alloc(struct feed_class *fc, const struct template_value *params, size_t n,
-	   const struct buf *key)
+feed_alloc(struct feed_class *fc, const struct wire *wire, const struct template_value *params,
+	   size_t n, const struct buf *key)
 {
 	struct feed *fd = calloc(1, sizeof(*fd) + (n + 1) * sizeof(*params) + key->len);
 	char *value;
@@ -537,7 +538,7 @@ feed_alloc(struct feed_class *fc, const struct template_value *params, size_t n,
 	}
 	for (i = 0; i < n; i++, value += strlen(value) + 1)
 		fd->params[i] = (struct template_value){params[i].name, value};
-	log_init(&fd->log);
+	log_init(&fd->log, wire);
 	list_init(&fd->joined);
 	list_init(&fd->caught_up);
 	heap_init(&fd->blocked);
@@ -635,8 +636,8 @@ begin_logic(struct feed *fd)
 }
 
 int
-feed_get(struct feed **out, struct feed_class *fc, const struct template_value *params,
-	 const struct request *req)
+feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
+	 const struct template_value *params, const struct request *req)
 {
 	struct map_node *node;
 	struct feed *fd = NULL;
@@ -646,6 +647,8 @@ feed_get(struct feed **out, struct feed_class *fc, const struct template_value *
 
 	buf_truncate(key, 0);
 	make_key(key, params, &n, &rc);
+	if (rc == 0)
+		rc = buf_puts(key, wire->name);
 	if (rc == 0 && fc->handler->is_private)
 		rc = put_serial(key);
 	if (rc < 0)
@@ -654,7 +657,7 @@ feed_get(struct feed **out, struct feed_class *fc, const struct template_value *
 		*out = MAP_ENTRY(node, struct feed, by_key);
 		return 0;
 	}
-	if ((fd = feed_alloc(fc, params, n, key)) == NULL)
+	if ((fd = feed_alloc(fc, wire, params, n, key)) == NULL)
 		return -ENOMEM;
 	if ((rc = begin_logic(fd)) != 0 || (rc = fc->handler->open(fd, req)) != 0 ||
 	    (fc->handler->is_queue && (rc = queue_begin(fd)) != 0)) {
@@ -709,8 +712,6 @@ encode_heartbeat(struct feed *fd)
 	int rc;
 
 	buf_truncate(&hub->frame, 0);
-	if (ev.type_len == 0)
-		return event_append_comment(&hub->frame);
 	buf_truncate(&hub->type, 0);
 	if (fs->heartbeat_data != NULL) {
 		if ((rc = template_expand(fs->heartbeat_data, &scope, &hub->type)) < 0)
@@ -718,7 +719,7 @@ encode_heartbeat(struct feed *fd)
 		ev.data = hub->type.p;
 		ev.data_len = hub->type.len;
 	}
-	return event_append(&hub->frame, &ev, NULL);
+	return fd->log.wire->heartbeat(&hub->frame, &ev);
 }
 
 /* Encoded once, as any event; who waits for Redis to confirm gets the same bytes by itself. */

@@ -108,14 +108,14 @@ void feed_class_close(struct feed_class *fc, enum end_reason reason,
 		      void (*on_closed)(struct feed_class *fc));
 
 /*
- * feed_get - the feed of the class for these parameters, opened by the handler if there is
- * none. params are the values on which the feed depends, always the same names in the same
+ * feed_get - the feed of the class for these parameters, written by wire, opened by the handler if
+ * there is none. params are the values on which the feed depends, always the same names in the same
  * order for one class; they end with a NULL name. Values are copied, names borrowed for the
  * class's life. Returns 0 and *out, borrowed until control returns to the loop; the HTTP
  * status that the handler refused with; or -ENOMEM.
  */
-int feed_get(struct feed **out, struct feed_class *fc, const struct template_value *params,
-	     const struct request *req);
+int feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
+	     const struct template_value *params, const struct request *req);
 
 /*
  * feed_join - sub becomes an open event stream of fd. head is the CGI response head with
@@ -130,8 +130,8 @@ int feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t 
  * subscriber_put_end - the last frame of a stream that ends for this reason, as the settings say;
  * retry_ms 0: the client knows when to come back. Returns 0, -EMSGSIZE, -ENOMEM.
  */
-int subscriber_put_end(struct buf *b, const struct feed_settings *fs, enum end_reason reason,
-		       unsigned retry_ms);
+int subscriber_put_end(struct buf *b, const struct wire *wire, const struct feed_settings *fs,
+		       enum end_reason reason, unsigned retry_ms);
 
 /* feed_emit - encode one event for all subscribers. Returns 0, -EINVAL, -EMSGSIZE, -ENOMEM. */
 struct event;

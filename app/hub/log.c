@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sse/event.h"
-
 /* The first chunk is small, for most feeds send one short frame a turn; under a flood they double.
  */
 enum { CHUNK_MIN = 1024, CHUNK_MAX = 65536 };
@@ -92,9 +90,10 @@ free_passed(struct log *lg)
 }
 
 void
-log_init(struct log *lg)
+log_init(struct log *lg, const struct wire *wire)
 {
 	memset(lg, 0, sizeof(*lg));
+	lg->wire = wire;
 	list_init(&lg->chunks);
 }
 
@@ -220,8 +219,8 @@ log_boundary(const struct log *lg, uint64_t at)
 	ck = chunk_at(lg, at);
 	if (at - ck->base > ck->last)
 		return ck->base + ck->len; /* a long frame is not looked through */
-	return ck->base + (uint64_t)(event_boundary(ck->bytes, ck->bytes + (at - ck->base),
-						    ck->bytes + ck->len) -
+	return ck->base + (uint64_t)(lg->wire->boundary(ck->bytes, ck->bytes + (at - ck->base),
+							ck->bytes + ck->len) -
 				     ck->bytes);
 }
 

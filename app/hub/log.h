@@ -15,21 +15,23 @@
 #include <sys/uio.h>
 
 #include "base/list.h"
+#include "sse/wire.h"
 
 struct chunk;
 
 struct log {
+	const struct wire *wire; /* how its frames are written */
 	struct list chunks;
 	uint64_t end;    /* offset behind the newest byte */
 	size_t n_at_end; /* cursors that have read all */
 	size_t n_bytes;  /* held in chunks */
 };
 
-void log_init(struct log *lg);
+void log_init(struct log *lg, const struct wire *wire);
 void log_fini(struct log *lg);
 
 /*
- * log_append - one frame, which holds a blank line at its end and nowhere else. Where no
+ * log_append - one frame, or bytes that say nothing between two. Where no
  * cursor can read it, only end moves. Returns 0, -ENOMEM (then nothing changed).
  */
 int log_append(struct log *lg, const char *p, size_t len);

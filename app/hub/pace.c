@@ -394,7 +394,7 @@ struct owed {
 static int
 put_owed(struct owed *o, const struct event *ev)
 {
-	int rc = event_append(o->to, ev, NULL);
+	int rc = o->feed->log.wire->event(o->to, ev, NULL);
 
 	o->n += rc == 0;
 	return rc;

@@ -149,6 +149,7 @@ hold(struct queue *q, const struct stream_id *id, struct held *h)
 /* What the route makes of one entry, into the hub's frame. */
 struct giving {
 	struct sink sink;
+	const struct wire *wire;
 	struct buf *frame;
 	unsigned n_events;
 	int rc;
@@ -164,7 +165,7 @@ put_event(struct sink *to, const struct event *ev, const struct template_scope *
 	(void)is_last;
 	if (g->rc < 0)
 		return;
-	if ((g->rc = event_append(g->frame, ev, &n_replaced)) < 0) {
+	if ((g->rc = g->wire->event(g->frame, ev, &n_replaced)) < 0) {
 		feed_count_drop(g->rc);
 		return;
 	}
@@ -203,7 +204,8 @@ give_entry(struct queue *q, struct share *share, struct held *h, const struct st
 	   struct message *arrived)
 {
 	struct feed *fd = q->feed;
-	struct giving g = {.sink = {put_event}, .frame = &fd->class->hub->frame};
+	struct giving g = {
+	    .sink = {put_event}, .wire = fd->log.wire, .frame = &fd->class->hub->frame};
 	const struct place at = {.cursor = id, .n_cursor = 1, .callback = feed_callback(fd)};
 	struct outcome out;
 

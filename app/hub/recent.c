@@ -11,8 +11,6 @@
 
 enum { HELD_MAX = 16 * 1024, PIECES_MAX = 64 };
 
-static const char id_field[] = "id: ";
-
 void
 recent_hold(struct feed *fd)
 {
@@ -44,28 +42,30 @@ recent_forget(struct feed *fd)
 
 /* What is looked for among frames, and what was found. */
 struct search {
-	char line[sizeof(id_field) + STREAM_CURSOR_TEXT];
+	const struct wire *wire;
+	char id[STREAM_CURSOR_TEXT];
 	size_t len;
 	bool is_found;
-	uint64_t at;
+	uint64_t at;       /* where the next frame begins */
 	unsigned n_behind; /* events behind it */
 };
 
-/* Lines of one piece, which holds whole frames and begins at an offset. */
+/* Frames of one piece, which holds whole ones and begins at an offset. */
 static void
-search_piece(struct search *s, const char *p, size_t len, uint64_t base)
+search_piece(struct search *s, const char *begin, size_t len, uint64_t base)
 {
-	const char *begin = p, *end = p + len, *eol;
+	const char *p = begin, *end = begin + len, *next, *id;
+	size_t id_len;
 
-	for (; p < end && (eol = memchr(p, '\n', (size_t)(end - p))) != NULL; p = eol + 1) {
-		if ((size_t)(eol - p) <= strlen(id_field) ||
-		    memcmp(p, id_field, strlen(id_field)) != 0)
+	for (; p < end; p = next) {
+		next = s->wire->boundary(begin, p + 1, end);
+		if ((id = s->wire->find_id(p, next, &id_len)) == NULL)
 			continue;
 		s->n_behind++;
-		if ((size_t)(eol - p) != s->len || memcmp(p, s->line, s->len) != 0)
+		if (id_len != s->len || memcmp(id, s->id, s->len) != 0)
 			continue;
 		s->is_found = true;
-		s->at = base + (uint64_t)(eol - begin); /* within its frame: what follows is next */
+		s->at = base + (uint64_t)(next - begin);
 		s->n_behind = 0;
 	}
 }
@@ -75,25 +75,21 @@ recent_find(const struct feed *fd, const struct stream_id *ids, uint64_t *at, un
 {
 	const struct feed_more *more = fd->more;
 	struct iovec pieces[PIECES_MAX];
-	struct search s = {.is_found = false};
+	struct search s = {.wire = fd->log.wire};
 	int n = PIECES_MAX, i;
 	uint64_t base;
 
 	if (more == NULL || !more->has_recent)
 		return false;
 	base = more->recent_from;
-	memcpy(s.line, id_field, sizeof(id_field));
-	s.len =
-	    strlen(id_field) + stream_cursor_print(s.line + strlen(id_field), ids, more->n_streams);
+	s.len = stream_cursor_print(s.id, ids, more->n_streams);
 	if (log_gather(&fd->log, base, fd->log.end, pieces, &n) != fd->log.end - base)
 		return false; /* in more pieces than one looks through */
 	for (i = 0; i < n; i++) {
 		search_piece(&s, pieces[i].iov_base, pieces[i].iov_len, base);
 		base += pieces[i].iov_len;
 	}
-	if (!s.is_found)
-		return false;
-	*at = log_boundary(&fd->log, s.at);
+	*at = s.at;
 	*n_behind = s.n_behind;
-	return true;
+	return s.is_found;
 }

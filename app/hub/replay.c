@@ -300,7 +300,7 @@ put_own(struct replay *rp, const struct event *ev)
 
 	if (own->cap < cap)
 		own->cap = cap;
-	if ((rc = event_append(own, ev, &n_replaced)) == 0)
+	if ((rc = rp->feed->log.wire->event(own, ev, &n_replaced)) == 0)
 		counters_add(COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
 	return rc;
 }

@@ -8,7 +8,7 @@
 #include "base/counters.h"
 #include "base/logger.h"
 #include "base/random.h"
-#include "sse/event.h"
+#include "sse/wire.h"
 
 /* What a short answer may hold, and what a stream's own frames may add to its queue. */
 enum { ANSWER_MAX = 1024 * 1024 + 4096, OWN_SLACK = 4096 };
@@ -99,6 +99,12 @@ settings_of(const struct subscriber *sub)
 	return sub->feed->class->settings;
 }
 
+static const struct wire *
+wire_of(const struct subscriber *sub)
+{
+	return sub->feed->log.wire;
+}
+
 static struct hub *
 hub_of(const struct subscriber *sub)
 {
@@ -164,8 +170,8 @@ take_retry(struct subscriber *sub)
  * which the client's next request is answered 204; without it the client comes back.
  */
 int
-subscriber_put_end(struct buf *b, const struct feed_settings *fs, enum end_reason reason,
-		   unsigned retry_ms)
+subscriber_put_end(struct buf *b, const struct wire *wire, const struct feed_settings *fs,
+		   enum end_reason reason, unsigned retry_ms)
 {
 	static const char end_id[] = "0.end";
 	bool is_for_good = reasons[reason].event == for_good;
@@ -179,12 +185,13 @@ subscriber_put_end(struct buf *b, const struct feed_settings *fs, enum end_reaso
 		ev.id = end_id;
 		ev.id_len = strlen(end_id);
 	}
-	if (!fs->announce)
-		return is_for_good ? event_append_id(b, ev.id, ev.id_len)
-				   : event_append_lines(b, retry_ms, NULL, 0);
+	if (!fs->announce && !is_for_good)
+		return wire->lines(b, retry_ms, NULL, 0);
+	if (!fs->announce && wire->id != NULL)
+		return wire->id(b, ev.id, ev.id_len);
 	ev.data_len =
 	    (size_t)snprintf(data, sizeof(data), "{\"reason\":\"%s\"}", reasons[reason].name);
-	return event_append(b, &ev, NULL);
+	return wire->event(b, &ev, NULL);
 }
 
 /* The log is read up to the end: all that remains are bytes of its own. */
@@ -195,7 +202,7 @@ finish(struct subscriber *sub)
 	unsigned retry_ms = take_retry(sub);
 
 	stop_reading(sub);
-	if (subscriber_put_end(&sub->own, fs, sub->reason, retry_ms) < 0)
+	if (subscriber_put_end(&sub->own, wire_of(sub), fs, sub->reason, retry_ms) < 0)
 		logger_error("out of memory: a stream ends without saying why");
 }
 
@@ -210,7 +217,7 @@ put_slow_reset(struct subscriber *sub)
 
 	if (!settings_of(sub)->announce)
 		return 0;
-	return event_append(&sub->own, &ev, NULL);
+	return wire_of(sub)->event(&sub->own, &ev, NULL);
 }
 
 static void
@@ -357,8 +364,7 @@ subscriber_n_unsent(const struct subscriber *sub)
 const char *
 subscriber_filler(const struct subscriber *sub)
 {
-	(void)sub;
-	return EVENT_FILLER;
+	return sub->feed != NULL ? wire_of(sub)->filler : wire_event_stream.filler;
 }
 
 int
@@ -454,12 +460,12 @@ subscriber_put_open(struct subscriber *sub, bool is_resumed, const char *cursor)
 			   .retry_ms = take_retry(sub)};
 
 	if (!settings_of(sub)->announce)
-		return event_append_lines(&sub->own, ev.retry_ms, ev.id, ev.id_len);
+		return wire_of(sub)->lines(&sub->own, ev.retry_ms, ev.id, ev.id_len);
 	ev.data_len =
 	    (size_t)snprintf(data, sizeof(data), "{\"resumed\":%s,\"from\":%s%s%s}",
 			     is_resumed ? "true" : "false", cursor != NULL ? "\"" : "",
 			     cursor != NULL ? cursor : "null", cursor != NULL ? "\"" : "");
-	return event_append(&sub->own, &ev, NULL);
+	return wire_of(sub)->event(&sub->own, &ev, NULL);
 }
 
 static void
@@ -561,7 +567,7 @@ void
 subscriber_release(struct subscriber *sub)
 {
 	sub->is_held = false;
-	if (event_append_lines(&sub->own, take_retry(sub), NULL, 0) < 0)
+	if (wire_of(sub)->lines(&sub->own, take_retry(sub), NULL, 0) < 0)
 		logger_error("out of memory: a client is not told when to come back");
 	make_ready(sub);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/percent.h"
 
@@ -283,6 +284,57 @@ request_carrier(const struct request *req, const char **route, size_t *len)
 	*route = text;
 	*len = strcspn(text, "?");
 	return text[*len] == '?' ? text + *len + 1 : "";
+}
+
+/* "q=0": the type is named to say that it is not wanted (RFC 9110, 12.4.2). */
+static bool
+is_unwanted(const char *p, const char *end)
+{
+	while ((p = memchr(p, ';', (size_t)(end - p))) != NULL) {
+		p += 1 + strspn(p + 1, " \t");
+		if ((*p == 'q' || *p == 'Q') && p[1] == '=')
+			return p[2] == '0' && strspn(p + 2, "0.") == strcspn(p + 2, " \t;,");
+	}
+	return false;
+}
+
+/* The first type of Accept that is written here. */
+static const struct wire *
+find_accepted(const char *accept)
+{
+	const struct wire *wire;
+	const char *end;
+	size_t len;
+
+	for (; *accept != '\0'; accept = *end != '\0' ? end + 1 : end) {
+		accept += strspn(accept, " \t");
+		end = strchrnul(accept, ',');
+		len = strcspn(accept, " \t;,");
+		for (size_t i = 0; (wire = wire_nth(i)) != NULL; i++) {
+			if (strlen(wire->media_type) == len &&
+			    strncasecmp(accept, wire->media_type, len) == 0 &&
+			    !is_unwanted(accept, end))
+				return wire;
+		}
+	}
+	return NULL;
+}
+
+const struct wire *
+request_wire(const struct request *req)
+{
+	const char *mode = query_get(&req->query, "mode"), *accept = var(req, "HTTP_ACCEPT");
+	const struct wire *wire = NULL;
+
+	if (var(req, REQUEST_CARRIED) != NULL)
+		return &wire_event_stream;
+	for (size_t i = 0; mode != NULL && (wire = wire_nth(i)) != NULL; i++) {
+		if (strcmp(mode, wire->name) == 0)
+			return wire;
+	}
+	if (accept != NULL)
+		wire = find_accepted(accept);
+	return wire != NULL ? wire : &wire_event_stream;
 }
 
 bool

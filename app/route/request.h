@@ -11,6 +11,7 @@
 #include "route/path.h"
 #include "route/query.h"
 #include "route/route.h"
+#include "sse/wire.h"
 
 /* The variable of a request that is part of a mux connection: "ROUTE?QUERY", of that connection. */
 #define REQUEST_CARRIED "SLUICE_MUX"
@@ -51,6 +52,12 @@ request_read(struct request *req, const struct params *vars, const char *base, c
  * token may be (NULL: nowhere), may stand once each. Returns 0, or as query_parse().
  */
 int request_read_query(struct request *req, const char *token);
+
+/*
+ * request_wire - how the client wants a stream to be written: as "?mode=" says, else as the first
+ * type of Accept that there is. What is part of a mux connection is carried as an event stream.
+ */
+const struct wire *request_wire(const struct request *req);
 
 /* request_carrier - of a request that is part of a mux connection: that one's query, and the name
  * of its route with its length; NULL of any other. */

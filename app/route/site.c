@@ -14,8 +14,6 @@
 #include "route/serving.h"
 #include "sse/event.h"
 
-#define STREAM_TYPE "text/event-stream; charset=utf-8"
-
 struct reply {
 	const char *type;
 	struct answer *out;
@@ -47,7 +45,7 @@ site_begin(struct site *site, int status, const char *type)
 void
 site_begin_stream(struct site *site)
 {
-	answer_begin_stream(&site->out, STREAM_TYPE);
+	answer_begin_stream(&site->out, request_wire(&site->request)->content_type);
 	answer_check(&site->out, cors_put_headers(&site->out.head, &site->request));
 }
 
@@ -177,9 +175,11 @@ void
 site_answer_end(struct site *site, struct subscriber *sub, enum end_reason reason,
 		unsigned retry_ms)
 {
+	const struct request *req = &site->request;
+
 	site_begin_stream(site);
-	answer_check(&site->out, subscriber_put_end(&site->out.body, &site->request.route->stream,
-						    reason, retry_ms));
+	answer_check(&site->out, subscriber_put_end(&site->out.body, request_wire(req),
+						    &req->route->stream, reason, retry_ms));
 	site_send(site, sub);
 }
 
@@ -227,7 +227,7 @@ open_stream(struct site *site, struct subscriber *sub)
 	req->is_opening = true;
 	site_begin_stream(site);
 	if (rc < 0 || (rc = answer_end(&site->out)) < 0 ||
-	    (rc = feed_get(&fd, &req->route->feeds, key, req)) != 0 ||
+	    (rc = feed_get(&fd, &req->route->feeds, request_wire(req), key, req)) != 0 ||
 	    (rc = feed_join(fd, sub, site->out.head.p, site->out.head.len, req->last_event_id)) !=
 		0) {
 		grants_give_back(grant);

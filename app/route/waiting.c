@@ -128,7 +128,7 @@ waiting_serve(struct site *site, struct subscriber *sub)
 	if (take_grant(site, sub, &grant) != 0)
 		return;
 	req->is_opening = true;
-	if ((rc = feed_get(&fd, &req->route->feeds, key, req)) != 0) {
+	if ((rc = feed_get(&fd, &req->route->feeds, &wire_event_stream, key, req)) != 0) {
 		grants_give_back(grant);
 		site_refuse_open(site, sub, rc);
 		return;

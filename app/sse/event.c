@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "sse/utf8.h"
+#include "sse/wire.h"
 
-static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
+static const char comment[] = ":\n", id_field[] = "id: ";
 
 /* May it stand in an id or event field? A NUL or line end there would end the field, or void it. */
 static bool
@@ -49,26 +50,6 @@ skip_eol(const char *eol, const char *end)
 	return eol[0] == '\r' && eol + 1 < end && eol[1] == '\n' ? eol + 2 : eol + 1;
 }
 
-/* Bytes that are not UTF-8 are replaced here, for each browser would do it in its own way. */
-static int
-put_text(struct buf *b, const char *p, size_t len, size_t *n_replaced)
-{
-	size_t good, bad;
-	int rc;
-
-	while ((good = utf8_valid_len(p, len)) < len) {
-		bad = utf8_bad_len(p + good, len - good);
-		if ((rc = buf_put(b, p, good)) < 0 ||
-		    (rc = buf_put(b, replacement, sizeof(replacement) - 1)) < 0)
-			return rc;
-		p += good + bad;
-		len -= good + bad;
-		if (n_replaced != NULL)
-			++*n_replaced;
-	}
-	return buf_put(b, p, len);
-}
-
 /*
  * One "data:" field per line. A line ends at CR, LF or CRLF (HTML 9.2.5), so
  * a lone CR left in place would let a payload forge an "id:" or "event:".
@@ -83,7 +64,7 @@ put_data(struct buf *b, const char *p, size_t len, size_t *n_replaced)
 	for (;;) {
 		eol = find_eol(&next, p);
 		if ((rc = buf_puts(b, "data: ")) < 0 ||
-		    (rc = put_text(b, p, (size_t)(eol - p), n_replaced)) < 0 ||
+		    (rc = utf8_put(b, NULL, p, (size_t)(eol - p), n_replaced)) < 0 ||
 		    (rc = buf_putc(b, '\n')) < 0)
 			return rc;
 		if (eol == end)
@@ -165,13 +146,20 @@ event_fault(const struct event *ev)
 	return fault == NULL && ev->id != NULL ? id_fault(ev->id, ev->id_len) : fault;
 }
 
+bool
+event_names_are_ok(const struct event *ev)
+{
+	return (ev->type_len == 0 || is_name_ok(ev->type, ev->type_len, EVENT_TYPE_MAX)) &&
+	       (ev->id == NULL || (ev->id_len > 0 && is_name_ok(ev->id, ev->id_len, EVENT_ID_MAX)));
+}
+
 int
 event_append(struct buf *b, const struct event *ev, size_t *n_replaced)
 {
 	size_t before = b->len, n_before = n_replaced != NULL ? *n_replaced : 0;
 	int rc;
 
-	if (ev->type_len > 0 && !is_name_ok(ev->type, ev->type_len, EVENT_TYPE_MAX))
+	if (!event_names_are_ok(ev))
 		return -EINVAL;
 	/* The usual frame has one line: one growth of the buffer for all of it. */
 	if ((rc = buf_reserve(b, least_len(ev))) < 0)
@@ -199,7 +187,7 @@ event_append_lines(struct buf *b, unsigned retry_ms, const char *id, size_t len)
 	if (retry_ms > 0)
 		rc = buf_printf(b, "retry: %u\n", retry_ms);
 	if (rc == 0 && id != NULL)
-		rc = put_field(b, "id: ", id, len);
+		rc = put_field(b, id_field, id, len);
 	if (rc < 0)
 		buf_truncate(b, before);
 	return rc;
@@ -213,15 +201,15 @@ event_append_id(struct buf *b, const char *id, size_t len)
 
 	if (len == 0 || !is_name_ok(id, len, EVENT_ID_MAX))
 		return -EINVAL;
-	if ((rc = put_field(b, "id: ", id, len)) < 0 || (rc = buf_putc(b, '\n')) < 0)
+	if ((rc = put_field(b, id_field, id, len)) < 0 || (rc = buf_putc(b, '\n')) < 0)
 		buf_truncate(b, before);
 	return rc;
 }
 
 int
-event_append_comment(struct buf *b)
+event_append_heartbeat(struct buf *b, const struct event *ev)
 {
-	return buf_puts(b, EVENT_FILLER);
+	return ev->type_len > 0 ? event_append(b, ev, NULL) : buf_puts(b, comment);
 }
 
 /* Does the line that eol ends end a frame, or is it a comment between two? */
@@ -248,6 +236,20 @@ event_boundary(const char *begin, const char *at, const char *end)
 	return end;
 }
 
+/* Ids stand first, for what stands in a log says no retry. */
+static const char *
+find_id(const char *p, const char *end, size_t *len)
+{
+	size_t head = sizeof(id_field) - 1;
+	const char *eol;
+
+	if ((size_t)(end - p) < head || memcmp(p, id_field, head) != 0 ||
+	    (eol = memchr(p, '\n', (size_t)(end - p))) == NULL)
+		return NULL;
+	*len = (size_t)(eol - p) - head;
+	return p + head;
+}
+
 bool
 event_is_reserved(const char *type, size_t len)
 {
@@ -264,3 +266,16 @@ event_is_end_id(const char *id, size_t len)
 	return len >= sizeof(suffix) - 1 &&
 	       memcmp(id + len - (sizeof(suffix) - 1), suffix, sizeof(suffix) - 1) == 0;
 }
+
+const struct wire wire_event_stream = {
+    .name = "sse",
+    .media_type = "text/event-stream",
+    .content_type = "text/event-stream; charset=utf-8",
+    .event = event_append,
+    .lines = event_append_lines,
+    .id = event_append_id,
+    .heartbeat = event_append_heartbeat,
+    .boundary = event_boundary,
+    .find_id = find_id,
+    .filler = comment,
+};

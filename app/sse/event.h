@@ -2,7 +2,7 @@
 #define SLUICE_SSE_EVENT_H
 
 /*
- * event - frames of text/event-stream. Pure: bytes in, bytes out.
+ * event - what a client is sent, and its frames as text/event-stream. Pure: bytes in, bytes out.
  * Source: WHATWG HTML 9.2.5 "Parsing an event stream", 9.2.6 "Interpreting an event stream".
  */
 #include <stdbool.h>
@@ -57,11 +57,12 @@ int event_append_lines(struct buf *b, unsigned retry_ms, const char *id, size_t 
  */
 int event_append_id(struct buf *b, const char *id, size_t len);
 
-/* event_append_comment - the line ":", which may stand before any line. */
-int event_append_comment(struct buf *b);
+/* event_append_heartbeat - as event_append(); without a type the line ":", which may stand before
+ * any line. */
+int event_append_heartbeat(struct buf *b, const struct event *ev);
 
-/* What fills bytes that are to say nothing, as often as it takes. */
-#define EVENT_FILLER ":\n"
+/* event_names_are_ok - would event_append() take the id and the type? */
+bool event_names_are_ok(const struct event *ev);
 
 /*
  * event_boundary - the first place at or behind at where a frame begins, in bytes from begin to end

@@ -89,3 +89,30 @@ utf8_bad_len(const char *p, size_t len)
 	assert(!whole);
 	return n;
 }
+
+static int
+put_piece(struct buf *b, utf8_put_fn put, const char *p, size_t len)
+{
+	return put != NULL ? put(b, p, len) : buf_put(b, p, len);
+}
+
+/* Bytes that are not UTF-8 are replaced here, for each client would do it in its own way. */
+int
+utf8_put(struct buf *b, utf8_put_fn put, const char *p, size_t len, size_t *n_replaced)
+{
+	static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
+	size_t good, bad;
+	int rc;
+
+	while ((good = utf8_valid_len(p, len)) < len) {
+		bad = utf8_bad_len(p + good, len - good);
+		if ((rc = put_piece(b, put, p, good)) < 0 ||
+		    (rc = buf_put(b, replacement, sizeof(replacement) - 1)) < 0)
+			return rc;
+		p += good + bad;
+		len -= good + bad;
+		if (n_replaced != NULL)
+			++*n_replaced;
+	}
+	return put_piece(b, put, p, len);
+}

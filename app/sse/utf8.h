@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "base/buf.h"
+
 /* utf8_valid_len - how many bytes of p, from its start, are whole and valid UTF-8 (RFC 3629). */
 size_t utf8_valid_len(const char *p, size_t len);
 
@@ -12,5 +14,13 @@ size_t utf8_valid_len(const char *p, size_t len);
  * Source: Unicode 15, 3.9 "U+FFFD Substitution of Maximal Subparts".
  */
 size_t utf8_bad_len(const char *p, size_t len);
+
+/*
+ * utf8_put - append p, by put() if it is not NULL, as UTF-8: for each maximal subpart that is
+ * ill-formed U+FFFD, which is added to *n_replaced if it is not NULL. Returns 0, or what put()
+ * fails with.
+ */
+typedef int (*utf8_put_fn)(struct buf *b, const char *p, size_t len);
+int utf8_put(struct buf *b, utf8_put_fn put, const char *p, size_t len, size_t *n_replaced);
 
 #endif

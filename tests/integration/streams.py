@@ -2,6 +2,7 @@
 
 import json
 
+import ndjson
 from eventstream import Parser
 from waiting import Timeout, deadline
 
@@ -59,6 +60,8 @@ class StreamReader:
         return head, rest
 
     def _on_body(self, data):
+        if not self.body and (self.headers or {}).get("content-type", "").startswith("application/x-ndjson"):
+            self.parser = ndjson.Parser()
         self.body += data
         if data:
             self.parser.feed(data)

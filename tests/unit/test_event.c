@@ -290,9 +290,9 @@ other_frames(void **state)
 	struct buf b;
 
 	buf_init(&b, 2);
-	assert_int_equal(event_append_comment(&b), 0);
+	assert_int_equal(event_append_heartbeat(&b, &(struct event){.data = "x", .data_len = 1}), 0);
 	assert_bytes(&b, ":\n", 2);
-	assert_int_equal(event_append_comment(&b), -EMSGSIZE);
+	assert_int_equal(event_append_heartbeat(&b, &(struct event){.data = "x", .data_len = 1}), -EMSGSIZE);
 	buf_fini(&b);
 
 	buf_init(&b, strlen("retry: 4294967295\nid: 1-0\n"));
@@ -339,7 +339,7 @@ frames_as_a_client_reads_them(void **state)
 	assert_false(s.is_cut);
 	es_free(&s);
 	assert_int_equal(event_append_lines(&b, 3000, "6-1", 3), 0);
-	assert_int_equal(event_append_comment(&b), 0);
+	assert_int_equal(event_append_heartbeat(&b, &(struct event){.data = "x", .data_len = 1}), 0);
 	assert_int_equal(event_append(&b, &(struct event){.data = "x", .data_len = 1}, NULL), 0);
 	es_parse(&s, b.p, b.len);
 	assert_int_equal(s.n_events, 1);

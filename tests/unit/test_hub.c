@@ -106,7 +106,7 @@ join(struct stage *s, size_t n)
 
 	c->room = sizeof(c->got);
 	subscriber_init(&c->sub, &client_ops);
-	assert_int_equal(feed_get(&fd, &s->class, no_params, NULL), 0);
+	assert_int_equal(feed_get(&fd, &s->class, &wire_event_stream, no_params, NULL), 0);
 	assert_int_equal(feed_join(fd, &c->sub, head, sizeof(head) - 1, NULL), 0);
 	turn(s);
 	return c;
@@ -245,7 +245,7 @@ the_last_message_is_sent_also_in_the_turn_of_joining(void **state)
 	confirm("ch");
 	b->room = sizeof(b->got);
 	subscriber_init(&b->sub, &client_ops);
-	assert_int_equal(feed_get(&fd, &s->class, no_params, NULL), 0);
+	assert_int_equal(feed_get(&fd, &s->class, &wire_event_stream, no_params, NULL), 0);
 	assert_int_equal(feed_join(fd, &b->sub, "\r\n", 2, NULL), 0);
 	publish("ch", "zed");
 	turn(s);

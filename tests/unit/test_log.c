@@ -32,7 +32,7 @@ nothing_is_held_without_readers(void **state)
 	struct log lg;
 
 	(void)state;
-	log_init(&lg);
+	log_init(&lg, &wire_event_stream);
 	put_frame(&lg, 100, 'a');
 	assert_int_equal(lg.n_bytes, 0);
 	assert_int_equal(lg.end, 100);
@@ -46,7 +46,7 @@ bytes_are_freed_when_all_have_passed(void **state)
 	uint64_t a, b;
 
 	(void)state;
-	log_init(&lg);
+	log_init(&lg, &wire_event_stream);
 	a = log_enter(&lg);
 	b = log_enter(&lg);
 	put_frame(&lg, 500, 'a');
@@ -73,7 +73,7 @@ a_cursor_reads_what_was_appended(void **state)
 	int n = 4;
 
 	(void)state;
-	log_init(&lg);
+	log_init(&lg, &wire_event_stream);
 	put_frame(&lg, 10, 'x'); /* before the cursor: not its business */
 	at = log_enter(&lg);
 	put_frame(&lg, 1000, 'a');
@@ -106,7 +106,7 @@ boundaries_are_found(void **state)
 	size_t i;
 
 	(void)state;
-	log_init(&lg);
+	log_init(&lg, &wire_event_stream);
 	at = log_enter(&lg);
 	put_frame(&lg, 10, 'a');
 	put_frame(&lg, 3, 'b');
@@ -132,7 +132,7 @@ random_cursors_read_all(void **state)
 	int i, step;
 
 	(void)state;
-	log_init(&lg);
+	log_init(&lg, &wire_event_stream);
 	for (i = 0; i < N_CURSORS; i++)
 		at[i] = log_enter(&lg);
 	for (step = 0; step < N_STEPS; step++) {

@@ -269,6 +269,56 @@ a_long_last_event_id_keeps_its_end(void **state)
 	assert_string_equal(req.last_event_id + REQUEST_ID_MAX - 5, "x.end");
 }
 
+/* What "mode" says counts first, then the first type of Accept that is written here. */
+static void
+a_wire_is_chosen(void **state)
+{
+	static const struct {
+		const char *query, *accept, *wire;
+	} cases[] = {
+	    {"", NULL, "sse"},
+	    {"", "*/*", "sse"},
+	    {"", "text/event-stream", "sse"},
+	    {"", "application/json", "sse"},
+	    {"", "application/x-ndjson", "ndjson"},
+	    {"", "Application/X-NDJSON ; charset=utf-8", "ndjson"},
+	    {"", "text/html, application/x-ndjson, */*;q=0.1", "ndjson"},
+	    {"", "application/x-ndjson,text/event-stream", "ndjson"},
+	    {"", "text/event-stream, application/x-ndjson", "sse"},
+	    {"", "text/event-stream;q=0, application/x-ndjson", "ndjson"},
+	    {"", "application/x-ndjson;q=0.0", "sse"},
+	    {"", "application/x-ndjson; q=0.5", "ndjson"},
+	    {"", "application/x-ndjson; q=0, application/x-ndjson", "ndjson"},
+	    {"", "application/x-ndjsonx", "sse"},
+	    {"", ",,;, ", "sse"},
+	    {"mode=ndjson", "text/event-stream", "ndjson"},
+	    {"mode=sse", "application/x-ndjson", "sse"},
+	    {"mode=watch", "application/x-ndjson", "ndjson"},
+	    {"mode=watch", NULL, "sse"},
+	};
+	static char method[] = "REQUEST_METHOD=GET", uri[] = "REQUEST_URI=/a";
+	static struct request req;
+	static struct route route;
+	char accept[256], query[256];
+	const char *why;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *vars[] = {method, uri, query, NULL, NULL};
+		struct params params = {.envp = vars};
+
+		snprintf(accept, sizeof(accept), "HTTP_ACCEPT=%s", cases[i].accept);
+		snprintf(query, sizeof(query), "QUERY_STRING=%s", cases[i].query);
+		if (cases[i].accept != NULL)
+			vars[3] = accept;
+		assert_int_equal(request_read(&req, &params, "", &why), 0);
+		req.route = &route;
+		assert_int_equal(request_read_query(&req, NULL), 0);
+		if (strcmp(request_wire(&req)->name, cases[i].wire) != 0)
+			fail_msg("?%s %s: wanted %s", cases[i].query, accept, cases[i].wire);
+	}
+}
+
 static void
 a_long_path_is_refused(void **state)
 {
@@ -301,6 +351,7 @@ main(void)
 	    cmocka_unit_test(a_slash_in_a_segment_is_no_slash),
 	    cmocka_unit_test(the_last_event_id_comes_from_the_header_first),
 	    cmocka_unit_test(a_long_last_event_id_keeps_its_end),
+	    cmocka_unit_test(a_wire_is_chosen),
 	    cmocka_unit_test(a_long_path_is_refused),
 	};
 

@@ -48,7 +48,7 @@ join(struct stage *s)
 
 	if (s->c.sub.state != SUBSCRIBER_NEW)
 		return;
-	assert_int_equal(feed_get(&fd, &s->class, no_params, NULL), 0);
+	assert_int_equal(feed_get(&fd, &s->class, &wire_event_stream, no_params, NULL), 0);
 	assert_int_equal(feed_join(fd, &s->c.sub, "\r\n", 2, NULL), 0);
 }
 
