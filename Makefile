@@ -107,6 +107,11 @@ test-built: all unit-programs handlers
 
 unit-programs: $(UNIT)
 
+# Everything at once, by a seed: make stress SECONDS=300 SEED=7
+.PHONY: stress
+stress: asan
+	SLUICE=$(B)/asan/sluice /usr/bin/python3 tests/stress/stress.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
 .PHONY: lint format
 lint:
 	packaging/lint-includes
@@ -144,6 +149,7 @@ help:
 	@echo 'make test       every test: unit, integration, browser, sanitizers'
 	@echo 'make bench      the benchmarks, with a table at the end'
 	@echo 'make lint       includes, format, cppcheck, clang, clang-tidy'
+	@echo 'make stress     everything at once, by a seed: SECONDS=60 SEED=1'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make clean      removes build/'
