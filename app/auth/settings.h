@@ -9,9 +9,6 @@
 #include "logic/expression.h"
 #include "logic/template.h"
 
-/* The kinds of credentials, in the words of the configuration. */
-enum auth_kind { AUTH_NONE, AUTH_JWT, AUTH_SESSION, AUTH_SIGNED, AUTH_REMOTE_USER, AUTH_KINDS };
-
 enum { AUTH_DIGEST = 32 };
 
 struct auth_settings {

@@ -17,8 +17,14 @@ struct slot {
 	uint32_t n[];            /* by row */
 };
 
+struct probe {
+	uint64_t key, until_ms;
+};
+
 struct table {
 	pthread_mutex_t lock; /* robust: a worker may die with it */
+	struct probe probes[QUOTA_PROBES]; /* a ring */
+	_Atomic uint32_t n_probes;         /* all that ever were; looked at without the lock */
 	uint64_t seed;
 	unsigned n_rows;
 	bool was_used[ROWS_MAX];
@@ -195,6 +201,46 @@ quota_give(uint64_t key)
 	if (slot != NULL && slot->n[own_row] > 0)
 		slot->n[own_row]--;
 	unlock();
+}
+
+/* Only the ring's members count: who is pushed out of it is probed anew. */
+static bool
+is_probed(uint64_t key, uint64_t now_ms)
+{
+	for (unsigned i = 0; i < QUOTA_PROBES; i++) {
+		if (table->probes[i].key == key && table->probes[i].until_ms > now_ms)
+			return true;
+	}
+	return false;
+}
+
+void
+quota_probe(uint64_t key, uint64_t ms, uint64_t now_ms)
+{
+	if (!is_open())
+		return;
+	lock();
+	if (!is_probed(key, now_ms)) {
+		table->probes[table->n_probes % QUOTA_PROBES] = (struct probe){key, now_ms + ms};
+		table->n_probes++;
+	}
+	unlock();
+}
+
+unsigned
+quota_probed(uint64_t keys[QUOTA_PROBES], uint32_t *seen)
+{
+	unsigned n = 0;
+
+	if (!is_open() || table->n_probes == *seen)
+		return 0;
+	lock();
+	if (table->n_probes - *seen > QUOTA_PROBES)
+		*seen = table->n_probes - QUOTA_PROBES;
+	for (; *seen != table->n_probes; ++*seen)
+		keys[n++] = table->probes[*seen % QUOTA_PROBES].key;
+	unlock();
+	return n;
 }
 
 uint64_t

@@ -25,6 +25,17 @@ bool quota_take(uint64_t key, uint64_t max);
 void quota_give(uint64_t key);
 
 /*
+ * quota_probe - who is over a limit asks all workers to look whether what was taken under the key is
+ * still needed: whoever has taken it sees the key in quota_probed(), once within ms.
+ */
+void quota_probe(uint64_t key, uint64_t ms, uint64_t now_ms);
+
+/* quota_probed - the keys since *seen, which is 0 at first, into keys. Returns how many: at most
+ * QUOTA_PROBES. */
+enum { QUOTA_PROBES = 64 };
+unsigned quota_probed(uint64_t keys[QUOTA_PROBES], uint32_t *seen);
+
+/*
  * quota_take_in - one more in a window of ms, unless n were. now_ms is of the monotonic clock.
  * Returns 0; or how many milliseconds are left of the window, which is full.
  */

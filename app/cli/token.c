@@ -102,7 +102,7 @@ static bool
 takes_links(const struct auth_list *list)
 {
 	for (size_t i = 0; i < list->n; i++) {
-		if (list->v[i] == AUTH_SIGNED)
+		if (list->v[i] == &credential_signed)
 			return true;
 	}
 	return false;

@@ -16,10 +16,16 @@
 
 enum { KEY_FILE_MAX = 64 * 1024, PATH_LEN_MAX = 1024, WHY_LEN = 512, QUOTED_MAX = 80 };
 
-/* Only a text makes a name: {user} must not come out of a number by accident. */
-#define SESSION_USER "(function(v) return type(v) == 'string' and v or nil end)(%s)"
+/*
+ * What the expression gives, told apart: a text or an integer, which names somebody, has an "="
+ * before it; anything else but nil and false its type.
+ */
+#define SESSION_USER \
+	"(function(v) if type(v) == 'string' then return '=' .. v end " \
+	"if math.type(v) == 'integer' then return '=' .. tostring(v) end " \
+	"return v and type(v) or nil end)(%s)"
 
-#define REFUSE(...)  (snprintf(why, why_len, __VA_ARGS__), -EINVAL)
+#define REFUSE(...) (snprintf(why, why_len, __VA_ARGS__), -EINVAL)
 
 /* Keys */
 
@@ -192,39 +198,48 @@ CONFIG_SETTER(config_set_algorithms)
 	return rc;
 }
 
-static const char *const kinds[AUTH_KINDS] = {
-    [AUTH_NONE] = "none",
-    [AUTH_JWT] = "jwt",
-    [AUTH_SESSION] = "session",
-    [AUTH_SIGNED] = "signed",
-    [AUTH_REMOTE_USER] = "remote_user",
-};
+static int
+add_credential(struct auth_list *list, const struct credential *cr, char *why, size_t why_len)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->v[i] == cr)
+			return REFUSE("\"%s\" stands twice", cr->word);
+	}
+	if (list->n > 0 && list->v[list->n - 1] == &credential_none)
+		return REFUSE("\"none\" lets everybody in: it stands last");
+	if (list->n == CREDENTIALS_MAX)
+		return REFUSE("there are more than %d", CREDENTIALS_MAX);
+	list->v[list->n++] = cr;
+	return 0;
+}
 
 static int
-add_kind(struct auth_list *list, const char *word, size_t len, char *why, size_t why_len)
+refuse_word(const char *text, const char *best, char *why, size_t why_len)
+{
+	size_t len;
+
+	if (best != NULL)
+		return REFUSE("\"%s\" is no credential; did you mean \"%s\"?", text, best);
+	len = (size_t)snprintf(why, why_len, "\"%s\" is none of:", text);
+	for (size_t i = 0; credentials[i] != NULL && len < why_len; i++)
+		len += (size_t)snprintf(why + len, why_len - len, " %s", credentials[i]->word);
+	return -EINVAL;
+}
+
+static int
+add_word(struct auth_list *list, const char *word, size_t len, char *why, size_t why_len)
 {
 	struct suggest s;
 	char text[64];
 
 	snprintf(text, sizeof(text), "%.*s", (int)len, word);
 	suggest_init(&s, text);
-	for (int kind = 0; kind < AUTH_KINDS; kind++) {
-		suggest_try(&s, kinds[kind]);
-		if (strcasecmp(kinds[kind], text) != 0)
-			continue;
-		for (size_t i = 0; i < list->n; i++) {
-			if ((int)list->v[i] == kind)
-				return REFUSE("\"%s\" stands twice", text);
-		}
-		if (list->n > 0 && list->v[list->n - 1] == AUTH_NONE)
-			return REFUSE("\"none\" lets everybody in: it stands last");
-		list->v[list->n++] = (enum auth_kind)kind;
-		return 0;
+	for (size_t i = 0; credentials[i] != NULL; i++) {
+		suggest_try(&s, credentials[i]->word);
+		if (strcasecmp(credentials[i]->word, text) == 0)
+			return add_credential(list, credentials[i], why, why_len);
 	}
-	if (suggest_best(&s) != NULL)
-		return REFUSE("\"%s\" is no credential; did you mean \"%s\"?", text,
-			      suggest_best(&s));
-	return REFUSE("\"%s\" is none of: none jwt session signed remote_user", text);
+	return refuse_word(text, suggest_best(&s), why, why_len);
 }
 
 CONFIG_SETTER(config_set_auth_list)
@@ -236,7 +251,7 @@ CONFIG_SETTER(config_set_auth_list)
 
 	(void)key;
 	while (rc == 0 && (one = config_list_next(&text, &len)) != NULL)
-		rc = add_kind(list, one, len, why, why_len);
+		rc = add_word(list, one, len, why, why_len);
 	if (rc == 0 && list->n == 0)
 		return REFUSE("it is empty; \"none\" lets everybody in");
 	return rc;
@@ -276,19 +291,6 @@ config_auth_why(const struct auth_settings *auth, const char **at)
 	return NULL;
 }
 
-/* What a credential needs of [auth]; NULL: it is all there. */
-static const char *
-missing(const struct auth_settings *auth, enum auth_kind kind)
-{
-	if (kind == AUTH_JWT && auth->jwt.keys.n == 0)
-		return "jwt needs a jwt_key_file or jwt_key in [auth]";
-	if (kind == AUTH_SESSION && (auth->session_cookie == NULL || auth->session_key == NULL))
-		return "session needs a session_cookie and a session_key in [auth]";
-	if (kind == AUTH_SIGNED && auth->link_keys.n == 0)
-		return "signed needs a signed_key_file or signed_key in [auth]";
-	return NULL;
-}
-
 static void
 check_list(const struct config_source *src, size_t section, const char *name,
 	   const struct auth_list *list)
@@ -298,7 +300,7 @@ check_list(const struct config_source *src, size_t section, const char *name,
 	const char *why;
 
 	for (size_t i = 0; i < list->n; i++) {
-		if (e != NULL && (why = missing(src->auth, list->v[i])) != NULL)
+		if (e != NULL && (why = list->v[i]->missing(src->auth)) != NULL)
 			config_fault(src, e, why);
 	}
 }
@@ -306,7 +308,7 @@ check_list(const struct config_source *src, size_t section, const char *name,
 static bool
 knows_users(const struct auth_list *list)
 {
-	return list->n > 1 || (list->n == 1 && list->v[0] != AUTH_NONE);
+	return list->n > 1 || (list->n == 1 && list->v[0] != &credential_none);
 }
 
 /* The first name of who asks among the template's; NULL. */

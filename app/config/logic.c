@@ -34,15 +34,20 @@ on_param(void *ctx, const char *name, size_t len)
 
 /* A feed depends on who follows as far as its logic asks. */
 static int
-on_claim(void *ctx, const char *name, size_t len)
+add_claim(char ***list, const char *name, size_t len)
 {
-	struct route *rt = ctx;
 	char text[WHY_LEN];
 
 	if (name == NULL || len >= sizeof(text) / 2)
-		return route_add_param(&rt->logic.params, TEMPLATE_CLAIMS, strlen(TEMPLATE_CLAIMS));
+		return route_add_param(list, TEMPLATE_CLAIMS, strlen(TEMPLATE_CLAIMS));
 	snprintf(text, sizeof(text), TEMPLATE_CLAIMS ".%.*s", (int)len, name);
-	return route_add_param(&rt->logic.params, text, strlen(text));
+	return route_add_param(list, text, strlen(text));
+}
+
+static int
+on_claim(void *ctx, const char *name, size_t len)
+{
+	return add_claim(&((struct route *)ctx)->logic.params, name, len);
 }
 
 static int
@@ -71,10 +76,18 @@ on_request_param(void *ctx, const char *name, size_t len)
 	return name != NULL ? route_add_param(&rt->logic.request_params, name, len) : 0;
 }
 
+/* A stream ends when a claim changes by which its client was let in. */
 static int
-find_request_params(struct route *rt, const char *text)
+on_allow_claim(void *ctx, const char *name, size_t len)
 {
-	static const struct names_ops ops = {.on_param = on_request_param};
+	return add_claim(&((struct route *)ctx)->logic.request_params, name, len);
+}
+
+static int
+find_request_params(struct route *rt, const char *text, bool is_allow)
+{
+	const struct names_ops ops = {.on_param = on_request_param,
+				      .on_claim = is_allow ? on_allow_claim : NULL};
 
 	return names_walk(text, strlen(text), &ops, rt);
 }
@@ -107,7 +120,7 @@ compile(const struct config_source *src, struct route *rt, size_t section, const
 		return 0;
 	}
 	if (strncmp(key, "publish_", strlen("publish_")) == 0 || strcmp(key, "allow") == 0)
-		return find_request_params(rt, text);
+		return find_request_params(rt, text, strcmp(key, "allow") == 0);
 	return find_params(rt, text);
 }
 

@@ -611,6 +611,20 @@ subscriber_put_heartbeat(struct subscriber *sub, const char *frame, size_t len)
 }
 
 void
+subscriber_probe(struct subscriber *sub)
+{
+	if (sub->ops->probe != NULL) {
+		sub->ops->probe(sub);
+		return;
+	}
+	if (sub->feed == NULL || sub->state == SUBSCRIBER_LAST || sub->is_held || sub->is_blocked ||
+	    subscriber_has_bytes(sub))
+		return;
+	if (buf_puts(&sub->own, subscriber_filler(sub)) == 0)
+		make_ready(sub);
+}
+
+void
 subscriber_end_at(struct subscriber *sub, uint64_t at, enum end_reason reason)
 {
 	assert(sub->state == SUBSCRIBER_OPEN && at >= sub->cursor);

@@ -67,6 +67,8 @@ struct subscriber_ops {
 	enum send_result (*send)(struct subscriber *sub);
 	/* End the response now, whatever waits: the hub gives up on a client that does not read. */
 	void (*abort)(struct subscriber *sub);
+	/* Its client is another's: have that one probed. NULL: it is its own. */
+	void (*probe)(struct subscriber *sub);
 };
 
 /*
@@ -170,6 +172,12 @@ void subscriber_unblocked(struct subscriber *sub);
  * only the first call counts.
  */
 void subscriber_end(struct subscriber *sub, enum end_reason reason);
+
+/*
+ * subscriber_probe - is its client still there? Something that says nothing is written to it, unless
+ * bytes wait for it anyway: then it is the carrier that will notice.
+ */
+void subscriber_probe(struct subscriber *sub);
 
 /*
  * subscriber_watch - sub, which has joined a feed, is watched by one until it has gone: then left()

@@ -7,9 +7,17 @@
 #include "base/clock.h"
 #include "base/logger.h"
 #include "base/quota.h"
+#include "route/allow.h"
 #include "base/random.h"
 
-enum { TICK_MS = 500, KEYS_MAX = 4, SPREAD = 5, KICK_MAX = 512 };
+enum {
+	TICK_MS = 500,
+	KEYS_MAX = 4,
+	SPREAD = 5,
+	KICK_MAX = 512,
+	PROBE_LOOK_MS = 50,
+	PROBE_AGAIN_MS = 500 /* at the first write a proxy only learns that its client has gone */
+};
 
 struct grant {
 	struct subscriber_watch watch;
@@ -17,12 +25,16 @@ struct grant {
 	struct list of_grants;
 	struct grants *grants;
 	struct subscriber *sub;
-	const char *route; /* its name; the route outlives its streams */
-	struct identity id;
+	const struct route *rt;  /* it outlives its streams */
+	struct identity id;      /* without its claims */
+	struct allow_case allow; /* of a session, which is looked at again */
 	uint64_t taken[KEYS_MAX];
 	unsigned n_taken;
 	uint64_t look_ms; /* when its session is looked at again; 0: never */
 	bool is_looking;
+	bool is_limited; /* open, and counted among those of a user or address */
+	bool is_probed;  /* once, and again at probe_ms */
+	uint64_t probe_ms;
 };
 
 struct grants {
@@ -30,7 +42,11 @@ struct grants {
 	struct sessions *sessions;
 	struct grant_settings settings;
 	struct list open;
-	uv_timer_t tick;
+	uv_timer_t tick, look;
+	uint64_t probed[QUOTA_PROBES];
+	uint32_t probes_seen;
+	unsigned n_limited, n_probed; /* of those that are open */
+	unsigned n_timers;            /* that are not closed */
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };
@@ -43,6 +59,9 @@ grant_free(struct grant *g)
 	while (g->n_taken > 0)
 		quota_give(g->taken[--g->n_taken]);
 	list_del(&g->of_grants);
+	g->grants->n_probed -= g->is_probed;
+	g->grants->n_limited -= g->is_limited;
+	allow_fini(&g->allow);
 	identity_fini(&g->id);
 	free(g);
 }
@@ -69,20 +88,41 @@ take(struct grant *g, uint64_t max, const char *kind, const char *a, const char 
 	return true;
 }
 
+/* The places of all, and of the route. */
 static int
-take_all(struct grant *g, const struct route *rt, const char *address, const char **why)
+take_common(struct grant *g, const char **why)
 {
 	*why = "This server has as many streams open as it may.";
 	if (!take(g, g->grants->settings.max_subscribers, "all", NULL, NULL))
 		return HTTP_TOO_MANY_REQUESTS;
 	*why = "This route has as many streams open as it may.";
-	if (!take(g, rt->max_subscribers, "route", rt->name, NULL))
-		return HTTP_TOO_MANY_REQUESTS;
+	return take(g, g->rt->max_subscribers, "route", g->rt->name, NULL) ? 0
+									   : HTTP_TOO_MANY_REQUESTS;
+}
+
+/* Maybe the clients of some have gone, and whoever is in between has not noticed. */
+static int
+take_or_probe(struct grant *g, uint64_t max, const char *kind, const char *whose)
+{
+	if (take(g, max, kind, g->rt->name, whose))
+		return 0;
+	quota_probe(quota_key(kind, g->rt->name, whose), GRANTS_PROBE_MS, clock_ms());
+	return -EAGAIN;
+}
+
+static int
+take_all(struct grant *g, const char *address, const char **why)
+{
+	int rc = take_common(g, why);
+
+	if (rc != 0)
+		return rc;
 	*why = "This user has as many streams of this route open as one may.";
-	if (g->id.user != NULL && !take(g, rt->max_per_user, "user", rt->name, g->id.user))
-		return HTTP_TOO_MANY_REQUESTS;
+	if (g->id.user != NULL &&
+	    (rc = take_or_probe(g, g->rt->max_per_user, "user", g->id.user)) != 0)
+		return rc;
 	*why = "This address has as many streams of this route open as one may.";
-	return take(g, rt->max_per_ip, "address", rt->name, address) ? 0 : HTTP_TOO_MANY_REQUESTS;
+	return take_or_probe(g, g->rt->max_per_ip, "address", address);
 }
 
 /* A session's next look, spread: those of one moment need not be looked at in one. */
@@ -106,30 +146,58 @@ is_needed(const struct grants *grants, const struct route *rt, const struct iden
 }
 
 static void on_tick(uv_timer_t *timer);
+static void on_look(uv_timer_t *timer);
+
+/* What of who asks is to be seen later. */
+static int
+remember(struct grant *g, const struct request *req)
+{
+	const struct identity *id = req->identity;
+	int rc;
+
+	if ((rc = identity_copy(&g->id, id)) < 0)
+		return rc;
+	json_object_put(g->id.claims);
+	g->id.claims = NULL;
+	return id->session != NULL ? allow_keep(&g->allow, req, id) : 0;
+}
 
 int
-grants_take(struct grant **out, struct grants *grants, const struct route *rt,
-	    const struct identity *id, const char *address, const char **why)
+grants_take(struct grant **out, struct grants *grants, const struct request *req,
+	    const char *address, const char **why)
 {
 	struct grant *g;
 	int rc;
 
 	*out = NULL;
-	if (!is_needed(grants, rt, id))
+	if (!is_needed(grants, req->route, req->identity))
 		return 0;
 	if ((g = calloc(1, sizeof(*g))) == NULL)
 		return -ENOMEM;
 	list_init(&g->of_grants);
 	g->grants = grants;
-	g->route = rt->name;
-	if ((rc = identity_copy(&g->id, id)) < 0 || (rc = take_all(g, rt, address, why)) != 0) {
+	g->rt = req->route;
+	if ((rc = remember(g, req)) < 0 || (rc = take_all(g, address, why)) != 0) {
 		grant_free(g);
 		return rc;
 	}
-	json_object_put(g->id.claims);
-	g->id.claims = NULL;
 	*out = g;
 	return 0;
+}
+
+static void
+start_timers(struct grant *g)
+{
+	struct grants *grants = g->grants;
+
+	if (!uv_is_active((uv_handle_t *)&grants->tick))
+		uv_timer_start(&grants->tick, on_tick, TICK_MS, TICK_MS);
+	g->is_limited = g->rt->max_per_user > 0 || g->rt->max_per_ip > 0;
+	if (!g->is_limited || grants->n_limited++ > 0)
+		return;
+	/* What was probed before it came is none of its. */
+	(void)quota_probed(grants->probed, &grants->probes_seen);
+	uv_timer_start(&grants->look, on_look, PROBE_LOOK_MS, PROBE_LOOK_MS);
 }
 
 int
@@ -146,8 +214,7 @@ grants_keep(struct grant *g, struct subscriber *sub)
 	g->sub = sub;
 	plan_look(g);
 	list_add_tail(&grants->open, &g->of_grants);
-	if (!uv_is_active((uv_handle_t *)&grants->tick))
-		uv_timer_start(&grants->tick, on_tick, TICK_MS, TICK_MS);
+	start_timers(g);
 	return 0;
 }
 
@@ -158,39 +225,83 @@ grants_give_back(struct grant *g)
 		grant_free(g);
 }
 
+/* Clients that have gone */
+
+static bool
+holds(const struct grant *g, const uint64_t *keys, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		for (unsigned k = 0; k < g->n_taken; k++) {
+			if (g->taken[k] == keys[i])
+				return true;
+		}
+	}
+	return false;
+}
+
+static void
+probe(struct grant *g, bool is_first, uint64_t now)
+{
+	g->grants->n_probed -= g->is_probed;
+	g->is_probed = is_first;
+	g->grants->n_probed += g->is_probed;
+	g->probe_ms = now + PROBE_AGAIN_MS;
+	subscriber_probe(g->sub);
+}
+
+/* Somebody waits for a place, with this worker or another. */
+static void
+on_look(uv_timer_t *timer)
+{
+	struct grants *grants = timer->data;
+	unsigned n = quota_probed(grants->probed, &grants->probes_seen);
+	uint64_t now = uv_now(timer->loop);
+	struct list *node, *tmp;
+
+	if (grants->n_limited == 0)
+		uv_timer_stop(timer);
+	if (n == 0 && grants->n_probed == 0)
+		return;
+	LIST_FOREACH (node, tmp, &grants->open) {
+		struct grant *g = LIST_ENTRY(node, struct grant, of_grants);
+
+		if (n > 0 && holds(g, grants->probed, n))
+			probe(g, true, now);
+		else if (g->is_probed && now >= g->probe_ms)
+			probe(g, false, now);
+	}
+}
+
 /* Credentials that hold no longer */
 
 static void
-judge(struct grant *g, enum session_state state, const struct identity *id)
+judge(struct grant *g, const struct session_answer *answer)
 {
-	bool is_same = state == SESSION_THERE && (id->user == NULL) == (g->id.user == NULL) &&
-		       (id->user == NULL || strcmp(id->user, g->id.user) == 0);
-
 	plan_look(g);
-	if (state != SESSION_AWAY && !is_same)
+	if (answer->state == SESSION_NONE ||
+	    (answer->state == SESSION_THERE && allow_again(&g->allow, answer->id) == FORBIDDEN))
 		subscriber_end(g->sub, END_AUTH);
 }
 
 static void
-on_looked(struct session_waiter *waiter, enum session_state state, const struct identity *id)
+on_looked(struct session_waiter *waiter, const struct session_answer *answer)
 {
 	struct grant *g = LIST_ENTRY(waiter, struct grant, waiter);
 
 	g->is_looking = false;
-	judge(g, state, id);
+	judge(g, answer);
 }
 
 static void
 look(struct grant *g)
 {
-	const struct identity *id = NULL;
-	enum session_state state;
+	struct session_answer answer;
 
 	g->waiter.on_known = on_looked;
-	state = sessions_ask(g->grants->sessions, g->id.session, &g->waiter, &id);
-	g->is_looking = state == SESSION_ASKED;
+	answer = sessions_ask(g->grants->sessions, g->id.session, &g->waiter);
+	g->is_looking = answer.state == SESSION_ASKED;
 	if (!g->is_looking)
-		judge(g, state, id);
+		judge(g, &answer);
 }
 
 static void
@@ -220,7 +331,7 @@ is_meant(const struct grant *g, const char *kick)
 		return g->id.user != NULL && strcmp(g->id.user, kick + 5) == 0;
 	if (strncmp(kick, "session:", 8) == 0)
 		return g->id.session != NULL && strcmp(g->id.session, kick + 8) == 0;
-	return strncmp(kick, "route:", 6) == 0 && strcmp(g->route, kick + 6) == 0;
+	return strncmp(kick, "route:", 6) == 0 && strcmp(g->rt->name, kick + 6) == 0;
 }
 
 static void
@@ -261,7 +372,9 @@ grants_new(struct grants **out, struct hub *hub, uv_loop_t *loop, struct session
 	grants->sessions = sessions;
 	list_init(&grants->open);
 	uv_timer_init(loop, &grants->tick);
-	grants->tick.data = grants;
+	uv_timer_init(loop, &grants->look);
+	grants->tick.data = grants->look.data = grants;
+	grants->n_timers = 2;
 	*out = grants;
 	return 0;
 }
@@ -281,6 +394,8 @@ on_timer_closed(uv_handle_t *handle)
 	void (*on_closed)(void *arg) = grants->on_closed;
 	void *arg = grants->closed_arg;
 
+	if (--grants->n_timers > 0)
+		return;
 	free(grants);
 	on_closed(arg);
 }
@@ -300,4 +415,5 @@ grants_close(struct grants *grants, void (*on_closed)(void *arg), void *arg)
 	grants->on_closed = on_closed;
 	grants->closed_arg = arg;
 	uv_close((uv_handle_t *)&grants->tick, on_timer_closed);
+	uv_close((uv_handle_t *)&grants->look, on_timer_closed);
 }

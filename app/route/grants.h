@@ -9,7 +9,7 @@
 
 #include "auth/identity.h"
 #include "hub/hub.h"
-#include "route/route.h"
+#include "route/request.h"
 #include "route/sessions.h"
 
 struct grants;
@@ -24,12 +24,16 @@ struct grant_settings {
 int grants_new(struct grants **out, struct hub *hub, uv_loop_t *loop, struct sessions *sessions);
 void grants_set(struct grants *grants, const struct grant_settings *settings);
 
+enum { GRANTS_PROBE_MS = 1500 };
+
 /*
- * grants_take - for a stream of the route that this client is to have. Returns 0 and *out, which is
- * NULL if nothing needs to be held; 429 over a limit, with which in *why (a constant); -ENOMEM.
+ * grants_take - for the stream of its route that this request asks for. Returns 0 and *out, which
+ * is NULL if nothing needs to be held; 429 over a limit, with which in *why (a constant); -ENOMEM;
+ * or -EAGAIN, with *why as well: it is the limit of a user or address, whose open streams are
+ * probed now; if none of their clients has gone within GRANTS_PROBE_MS, it is over the limit.
  */
-int grants_take(struct grant **out, struct grants *grants, const struct route *rt,
-		const struct identity *id, const char *address, const char **why);
+int grants_take(struct grant **out, struct grants *grants, const struct request *req,
+		const char *address, const char **why);
 
 /* grants_keep - for as long as sub, which has joined its feed, is open: it takes grant over, also
  * on failure. Returns 0, -ENOMEM. */

@@ -250,7 +250,7 @@ counts(const void *ctx, const char *name)
 	const char *named;
 
 	if (is_in(always, name) || (c->token != NULL && strcmp(c->token, name) == 0) ||
-	    (route_takes(c->route, AUTH_SIGNED) && is_in(of_links, name)))
+	    (route_takes(c->route, &credential_signed) && is_in(of_links, name)))
 		return true;
 	for (size_t n = 0; (named = route_named_param(c->route, n)) != NULL; n++) {
 		if (!identity_is_name(named) && strcmp(named, name) == 0)

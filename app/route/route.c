@@ -228,26 +228,26 @@ static bool
 knows_users(const struct auth_list *list)
 {
 	for (size_t i = 0; i < list->n; i++) {
-		if (list->v[i] != AUTH_NONE)
+		if (list->v[i] != &credential_none)
 			return true;
 	}
 	return false;
 }
 
 static bool
-takes(const struct auth_list *list, enum auth_kind kind)
+takes(const struct auth_list *list, const struct credential *cr)
 {
 	for (size_t i = 0; i < list->n; i++) {
-		if (list->v[i] == kind)
+		if (list->v[i] == cr)
 			return true;
 	}
 	return false;
 }
 
 bool
-route_takes(const struct route *rt, enum auth_kind kind)
+route_takes(const struct route *rt, const struct credential *cr)
 {
-	return takes(&rt->auth, kind) || takes(&rt->publish.auth, kind);
+	return takes(&rt->auth, cr) || takes(&rt->publish.auth, cr);
 }
 
 bool

@@ -12,6 +12,7 @@
 
 #include <sluice/handler.h>
 
+#include "auth/credential.h"
 #include "auth/settings.h"
 #include "hub/feed.h"
 #include "logic/template.h"
@@ -25,9 +26,11 @@ struct param_rule {
 	regex_t regex; /* POSIX extended, anchored to the whole value, REG_NOSUB */
 };
 
+enum { CREDENTIALS_MAX = 8 };
+
 /* Which credentials count, in the order in which they are tried. */
 struct auth_list {
-	enum auth_kind v[AUTH_KINDS];
+	const struct credential *v[CREDENTIALS_MAX];
 	size_t n;
 };
 
@@ -109,7 +112,7 @@ bool route_is_same(const struct route *a, const struct route *b);
 int route_add_param(char ***list, const char *name, size_t len);
 
 /* route_takes - does it take the credential, of who follows or of who publishes? */
-bool route_takes(const struct route *rt, enum auth_kind kind);
+bool route_takes(const struct route *rt, const struct credential *cr);
 
 /* route_knows_users - does any of its credentials prove who asks? */
 bool route_knows_users(const struct route *rt);

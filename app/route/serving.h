@@ -12,6 +12,7 @@
 #include "http/answer.h"
 #include "hub/hub.h"
 #include "route/grants.h"
+#include "route/pending.h"
 #include "route/request.h"
 #include "route/sessions.h"
 #include "route/site.h"
@@ -27,18 +28,14 @@ struct site {
 	struct request request;   /* the one that is being served */
 	struct identity identity; /* and who asks */
 	bool has_bad_token;
-	struct known_session {
-		bool is_known;
-		enum session_state state;
-		const struct identity *id;
-	} session;                        /* of one that had to wait for it */
+	struct kept_answer kept;          /* of a request that had to wait; zeros */
 	const struct auth_settings *auth; /* borrowed */
 	char *const *trusted_proxies;     /* borrowed; NULL: none */
 	struct sessions *sessions;
 	struct grants *grants;
-	struct list deferred; /* requests that wait for their session */
-	unsigned n_parts;     /* of those two, that are not closed */
-	struct answer out;    /* to the request that is being served, or to one that waited */
+	struct pending *pending; /* requests of which it cannot be decided yet who may */
+	unsigned n_parts;        /* of those three, that are not closed */
+	struct answer out;       /* to the request that is being served, or to one that waited */
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };
@@ -86,7 +83,13 @@ bool authorising_check(struct site *site, struct subscriber *sub, const struct a
 bool authorising_check_channels(struct site *site, struct subscriber *sub,
 				struct template *const *const lists[],
 				const struct template_value *params);
-void authorising_forget(struct site *site); /* those that wait */
+/*
+ * authorising_wait_for_place - a limit was reached, and those who have the places are probed: true:
+ * the request, a GET, waits; false: it has waited long enough.
+ */
+bool authorising_wait_for_place(struct site *site, struct subscriber *sub);
+
+int authorising_init(struct site *site, uv_loop_t *loop); /* 0, -ENOMEM */
 
 /*
  * later.c: an answer that comes when Redis has spoken. The request is gone by then, and maybe the

@@ -21,9 +21,11 @@ struct entry {
 	struct map_node by_cookie;
 	struct fifo_node forget;
 	struct list waiters;
+	struct list of_stale; /* while these are told */
 	struct sessions *sessions;
 	bool is_asked;
-	enum session_state state;
+	bool is_stale; /* by settings that hold no longer; it is in no map */
+	struct session_answer answer;
 	struct identity id;
 	char cookie[];
 };
@@ -43,7 +45,8 @@ static void
 entry_free(struct entry *e)
 {
 	fifo_del(&e->forget);
-	map_del(&e->sessions->by_cookie, &e->by_cookie);
+	if (!e->is_stale)
+		map_del(&e->sessions->by_cookie, &e->by_cookie);
 	identity_fini(&e->id);
 	free(e);
 }
@@ -64,7 +67,7 @@ tell_all(struct entry *e)
 		    LIST_ENTRY(e->waiters.next, struct session_waiter, of_entry);
 
 		list_del(&waiter->of_entry);
-		waiter->on_known(waiter, e->state, e->state == SESSION_THERE ? &e->id : NULL);
+		waiter->on_known(waiter, &e->answer);
 	}
 }
 
@@ -96,49 +99,76 @@ read_session(const redisReply *reply)
 	return NULL;
 }
 
-/* The user's name: what the expression makes of the session. NULL: none, or out of memory. */
-static char *
-name_user(const struct auth_settings *settings, struct json_object *session)
+static void
+refuse(struct entry *e, int status, const char *why)
+{
+	e->answer = (struct session_answer){.state = SESSION_NONE, .no = {status, why}};
+}
+
+/* What the expression makes of the session, into text: empty if that is nobody, or it fails. */
+static void
+evaluate_user(const struct auth_settings *settings, struct json_object *session, struct buf *text)
 {
 	struct template_scope scope = {.channel = "", .now = clock_unix()};
-	char why[WHY_LEN], *user = NULL;
 	static struct logger_pause pause;
 	struct message msg;
-	struct buf text;
 	bool is_some = false;
+	char why[WHY_LEN];
 
 	message_init(&msg, "", 0, "{}", 2);
 	(void)message_replace(&msg, json_object_get(session));
 	scope.msg = &msg;
-	buf_init(&text, TEXT_MAX);
-	if (expression_render(settings->session_user, &scope, &text, &is_some, why, sizeof(why)) <
+	if (expression_render(settings->session_user, &scope, text, &is_some, why, sizeof(why)) <
 		0 &&
 	    logger_may(&pause, clock_ms(), 60000))
 		logger_warn("[auth] session_user: %s", why);
-	if (is_some && text.len > 0 && memchr(text.p, '\0', text.len) == NULL)
-		user = strndup(text.p, text.len);
-	buf_fini(&text);
 	message_fini(&msg);
-	return user;
+}
+
+/* The user's name, marked as the configuration's wrapper of the expression does. */
+static void
+name_user(struct entry *e)
+{
+	const struct auth_settings *settings = e->sessions->settings;
+	struct buf text;
+
+	buf_init(&text, TEXT_MAX);
+	evaluate_user(settings, e->id.claims, &text);
+	if (text.len == 0 || (text.len == 1 && *text.p == '='))
+		refuse(e, 401, "it names no user");
+	else if (*text.p != '=')
+		refuse(e, 403, "what session_user gives is neither a text nor an integer");
+	else if (memchr(text.p, '\0', text.len) != NULL)
+		refuse(e, 403, "its user's name holds a NUL");
+	else
+		e->id.user = strndup(text.p + 1, text.len - 1);
+	buf_fini(&text);
 }
 
 static void
 understand(struct entry *e, const redisReply *reply)
 {
-	const struct auth_settings *settings = e->sessions->settings;
 	struct json_object *session = read_session(reply);
 
-	e->state = SESSION_NONE;
-	if (session == NULL)
+	if (session == NULL) {
+		refuse(e, 401,
+		       reply->type == REDIS_REPLY_NIL ||
+			       (reply->type == REDIS_REPLY_ARRAY && reply->elements == 0)
+			   ? "there is no such session"
+			   : "the session is neither JSON nor a hash nor as PHP stores it");
 		return;
+	}
+	e->answer = (struct session_answer){.state = SESSION_THERE, .id = &e->id};
 	e->id = (struct identity){.claims = session, .is_by_cookie = true};
 	e->id.session = strdup(e->cookie);
-	if (settings->session_user != NULL)
-		e->id.user = name_user(settings, session);
-	if (e->id.session != NULL && (e->id.user != NULL || settings->session_user == NULL))
-		e->state = SESSION_THERE;
-	else
-		identity_fini(&e->id);
+	if (e->sessions->settings->session_user != NULL)
+		name_user(e);
+	if (e->answer.state == SESSION_THERE && e->id.session != NULL &&
+	    (e->id.user != NULL || e->sessions->settings->session_user == NULL))
+		return;
+	identity_fini(&e->id);
+	if (e->answer.state == SESSION_THERE)
+		e->answer = (struct session_answer){.state = SESSION_AWAY}; /* out of memory */
 }
 
 static void
@@ -146,7 +176,7 @@ finish(struct entry *e)
 {
 	e->is_asked = false;
 	tell_all(e);
-	if (e->state == SESSION_AWAY || e->sessions->is_closing)
+	if (e->answer.state == SESSION_AWAY || e->is_stale || e->sessions->is_closing)
 		entry_free(e);
 	else
 		fifo_add(&e->sessions->known, &e->forget);
@@ -156,6 +186,13 @@ static bool ask(struct entry *e, const char *command, command_fn fn);
 
 static void free_if_closed(struct sessions *sessions);
 
+/* Redis does not say, or what it says is not asked for any more. */
+static bool
+is_no_answer(const struct entry *e, const redisReply *reply)
+{
+	return reply == NULL || e->is_stale || e->sessions->is_closing;
+}
+
 static void
 on_hash(void *arg, const redisReply *reply)
 {
@@ -163,8 +200,10 @@ on_hash(void *arg, const redisReply *reply)
 	struct sessions *sessions = e->sessions;
 
 	sessions->n_asked--;
-	if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
-		e->state = reply == NULL ? SESSION_AWAY : SESSION_NONE;
+	if (is_no_answer(e, reply))
+		e->answer = (struct session_answer){.state = SESSION_AWAY};
+	else if (reply->type == REDIS_REPLY_ERROR)
+		refuse(e, 401, "its key in Redis is of another type than a text or a hash");
 	else
 		understand(e, reply);
 	finish(e);
@@ -180,6 +219,12 @@ log_error(const redisReply *reply)
 		logger_warn("Redis does not give a session: %s", reply->str);
 }
 
+static bool
+is_of_another_type(const redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "WRONGTYPE", 9) == 0;
+}
+
 static void
 on_string(void *arg, const redisReply *reply)
 {
@@ -187,18 +232,14 @@ on_string(void *arg, const redisReply *reply)
 	struct sessions *sessions = e->sessions;
 
 	sessions->n_asked--;
-	if (reply != NULL && reply->type == REDIS_REPLY_ERROR &&
-	    strncmp(reply->str, "WRONGTYPE", 9) == 0) {
-		if (!sessions->is_closing && ask(e, "HGETALL", on_hash))
+	e->answer = (struct session_answer){.state = SESSION_AWAY};
+	if (!is_no_answer(e, reply)) {
+		if (is_of_another_type(reply) && ask(e, "HGETALL", on_hash))
 			return;
-		e->state = SESSION_AWAY;
-	} else if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
-		log_error(reply);
-		e->state = SESSION_AWAY;
-	} else if (sessions->is_closing) {
-		e->state = SESSION_AWAY;
-	} else {
-		understand(e, reply);
+		if (reply->type == REDIS_REPLY_ERROR)
+			log_error(reply);
+		else
+			understand(e, reply);
 	}
 	finish(e);
 	free_if_closed(sessions);
@@ -241,6 +282,7 @@ get(struct sessions *sessions, const char *cookie)
 	memcpy(e->cookie, cookie, strlen(cookie));
 	e->sessions = sessions;
 	list_init(&e->waiters);
+	list_init(&e->of_stale);
 	fifo_node_init(&e->forget);
 	if (map_add(&sessions->by_cookie, &e->by_cookie, e->cookie, strlen(e->cookie)) < 0) {
 		free(e);
@@ -253,20 +295,18 @@ get(struct sessions *sessions, const char *cookie)
 	return e;
 }
 
-enum session_state
-sessions_ask(struct sessions *sessions, const char *cookie, struct session_waiter *waiter,
-	     const struct identity **id)
+struct session_answer
+sessions_ask(struct sessions *sessions, const char *cookie, struct session_waiter *waiter)
 {
 	struct entry *e = get(sessions, cookie);
 
 	list_init(&waiter->of_entry);
 	if (e == NULL)
-		return SESSION_AWAY;
-	*id = &e->id;
+		return (struct session_answer){.state = SESSION_AWAY};
 	if (!e->is_asked)
-		return e->state;
+		return e->answer;
 	list_add_tail(&e->waiters, &waiter->of_entry);
-	return SESSION_ASKED;
+	return (struct session_answer){.state = SESSION_ASKED};
 }
 
 void
@@ -305,11 +345,37 @@ forget_known(struct sessions *sessions)
 	}
 }
 
+/* Who waits for one of these may ask again, which adds to the map. */
+static void
+forget_asked(struct sessions *sessions)
+{
+	struct list stale, *node, *tmp;
+	struct map_node *at, *next;
+
+	list_init(&stale);
+	for (at = map_first(&sessions->by_cookie); at != NULL; at = next) {
+		struct entry *e = MAP_ENTRY(at, struct entry, by_cookie);
+
+		next = map_next(&sessions->by_cookie, at);
+		map_del(&sessions->by_cookie, at);
+		e->is_stale = true;
+		e->answer = (struct session_answer){.state = SESSION_AWAY};
+		list_add_tail(&stale, &e->of_stale);
+	}
+	LIST_FOREACH (node, tmp, &stale) {
+		struct entry *e = LIST_ENTRY(node, struct entry, of_stale);
+
+		list_del(&e->of_stale);
+		tell_all(e);
+	}
+}
+
 void
 sessions_set(struct sessions *sessions, const struct auth_settings *settings)
 {
 	sessions->settings = settings;
 	forget_known(sessions);
+	forget_asked(sessions);
 }
 
 static void

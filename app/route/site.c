@@ -219,9 +219,11 @@ open_stream(struct site *site, struct subscriber *sub)
 		return;
 	}
 	origin_address(address, req, site->trusted_proxies);
-	rc = grants_take(&grant, site->grants, req->route, &site->identity, address, &why);
-	if (rc > 0) {
-		site_refuse(site, sub, rc, why);
+	rc = grants_take(&grant, site->grants, req, address, &why);
+	if (rc == -EAGAIN && authorising_wait_for_place(site, sub))
+		return;
+	if (rc > 0 || rc == -EAGAIN) {
+		site_refuse(site, sub, HTTP_TOO_MANY_REQUESTS, why);
 		return;
 	}
 	req->is_opening = true;
@@ -374,14 +376,14 @@ site_new(struct site **out, struct hub *hub, uv_loop_t *loop)
 
 	if (site == NULL)
 		return -ENOMEM;
-	list_init(&site->deferred);
 	if ((site->base = strdup("")) == NULL || sessions_new(&site->sessions, hub, loop) < 0 ||
-	    grants_new(&site->grants, hub, loop, site->sessions) < 0) {
+	    grants_new(&site->grants, hub, loop, site->sessions) < 0 ||
+	    authorising_init(site, loop) < 0) {
 		free(site->base);
 		free(site); /* out of memory at the start: the process ends */
 		return -ENOMEM;
 	}
-	site->n_parts = 2;
+	site->n_parts = 3;
 	site->hub = hub;
 	answer_init(&site->out);
 	*out = site;
@@ -503,7 +505,7 @@ site_close(struct site *site, void (*on_closed)(void *arg), void *arg)
 	close_routes(site, END_DRAIN);
 	site->on_closed = on_closed;
 	site->closed_arg = arg;
-	authorising_forget(site);
+	pending_close(site->pending, on_part_closed, site);
 	grants_close(site->grants, on_part_closed, site);
 	sessions_close(site->sessions, on_part_closed, site);
 }

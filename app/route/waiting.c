@@ -66,7 +66,8 @@ on_waited(struct waiter *w, const struct event *ev)
 		answer_event(&wg->later, ev);
 }
 
-/* Among the route's and the server's streams. Returns 0, or the status having refused. */
+/* Among the route's and the server's streams. Returns 0; or something else having refused, or
+ * having put it off. */
 static int
 take_grant(struct site *site, struct subscriber *sub, struct grant **grant)
 {
@@ -75,9 +76,11 @@ take_grant(struct site *site, struct subscriber *sub, struct grant **grant)
 	int rc;
 
 	origin_address(address, &site->request, site->trusted_proxies);
-	rc = grants_take(grant, site->grants, site->request.route, &site->identity, address, &why);
-	if (rc > 0)
-		site_refuse(site, sub, rc, why);
+	rc = grants_take(grant, site->grants, &site->request, address, &why);
+	if (rc == -EAGAIN && authorising_wait_for_place(site, sub))
+		return rc;
+	if (rc > 0 || rc == -EAGAIN)
+		site_refuse(site, sub, HTTP_TOO_MANY_REQUESTS, why);
 	else if (rc < 0)
 		site_refuse_open(site, sub, rc);
 	return rc;

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
 
@@ -242,10 +243,36 @@ def test_sessions(sluice, redis, value):
         assert s.next_message().data == "1"
 
 
-@pytest.mark.parametrize("value", ["", "x", "[]", "null", '{"n":1}', '{"user":""}', '{"user":7}', '{"user":["zoe"]}', '"zoe"',
-                                   'user|i:7;', 'user|s:99:"zoe";', {"other": "zoe"}, "{" * 100_000])
-def test_sessions_that_are_none(sluice, redis, value):
-    problem(sluice, "/session", 401, headers=session(redis, value))
+@pytest.mark.parametrize("value, why", [
+    ("", "names no user"), ("x", "neither JSON"), ("[]", "neither JSON"), ("null", "neither JSON"), ('{"n":1}', "names no user"),
+    ('{"user":""}', "names no user"), ('{"user":false}', "names no user"), ('{"user":null}', "names no user"), ('"zoe"', "neither JSON"),
+    ('user|s:99:"zoe";', "neither JSON"), ({"other": "zoe"}, "names no user"), ("{" * 100_000, "neither JSON")])
+def test_sessions_that_are_none(sluice, redis, value, why):
+    assert why in problem(sluice, "/session", 401, headers=session(redis, value))[1]["detail"]
+
+
+@pytest.mark.parametrize("value", ['{"user":["zoe"]}', '{"user":7.5}', '{"user":true}', "user|b:1;", '{"user":{"id":7}}', '{"user":"a\\u0000b"}',
+                                   '{"user":"a b"}', '{"user":"*"}'])
+def test_users_of_sessions_that_cannot_be_taken(sluice, redis, value):
+    """There is such a session: it is no question of who asks."""
+    assert "user" in problem(sluice, "/session", 403, headers=session(redis, value))[1]["detail"]
+
+
+@pytest.mark.parametrize("value", ['{"user":7}', "user|i:7;", 'suit|E:6:"Suit:A";user|i:7;', {"user": "7"},
+                                   'a:2:{s:1:"s";E:6:"Suit:A";s:4:"user";i:7;}'])
+def test_users_of_sessions_that_are_integers(sluice, redis, value):
+    with sluice.open("/session", headers=session(redis, value)) as s:
+        redis.publish("a:s:7", "1")
+        assert s.next_message().data == "1"
+
+
+def test_cookies_are_decoded_once(sluice, redis):
+    name = "a,b-c_d.e" + secrets.token_hex(8)
+    session(redis, '{"user":"zoe"}', name)
+    for sent in (name.replace(",", "%2C"), name.replace(",", "%2c").replace("-", "%2D")):
+        sluice.open("/session", headers={"Cookie": f"PHPSESSID={sent}"}).close()
+    for sent in (name.replace(",", "%252C"), "%00" + name, "%2A", "%zz", "a%3Ab", "%c3%bc"):
+        assert "rule" in problem(sluice, "/session", 403, headers={"Cookie": f"PHPSESSID={sent}"})[1]["detail"]
 
 
 def test_session_cookies(sluice, redis):
@@ -293,7 +320,8 @@ def test_the_first_kind_that_is_there(sluice, redis):
 def test_redis_is_away(launch, own_redis):
     """Nobody is let in, and nobody turned away for good."""
     server = own_redis().start()
-    sluice = launch({"s": ROUTES["session"], "w": ROUTES["wait"], "p": ROUTES["post"]}, redis=server, auth=AUTH)
+    routes = {"s": ROUTES["session"], "w": ROUTES["wait"], "p": ROUTES["post"], "quiet": {**ROUTES["session"], "path": "/quiet", "announce": "no"}}
+    sluice = launch(routes, redis=server, auth=AUTH)
     wait_for(lambda: sluice.status()["redis_links"] == 2, "the links to be up")
     headers = session(server, '{"user":"zoe"}')
     with sluice.open("/session", headers=headers) as s:
@@ -302,6 +330,10 @@ def test_redis_is_away(launch, own_redis):
         with sluice.get("/session", headers={"Cookie": "PHPSESSID=other"}) as r:
             assert r.status == 200 and r.headers["content-type"] == "text/event-stream; charset=utf-8"
             assert [(e.type, e.data) for e in r.rest()] == [("stream-end", '{"reason":"auth"}')] and b"retry:" in r.body
+            assert r.body.startswith(b"retry: ") and r.body.count(b"\n\n") == 1, "one frame"
+        with sluice.get("/quiet", headers={"Cookie": "PHPSESSID=other"}) as r:
+            assert r.status == 200 and r.rest() == [] and re.fullmatch(rb"retry: \d+\n\n?", r.body), r.body
+        assert sluice.get("/session?mode=poll", headers={"Cookie": "PHPSESSID=other"}).status == 503
         other = {"Cookie": "PHPSESSID=other", "Sec-Fetch-Site": "same-origin"}
         assert sluice.get("/wait", headers=other).status == 503
         assert post(sluice, "/post", '{"from":"zoe"}', headers=other)[0] == 503

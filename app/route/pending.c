@@ -1,0 +1,222 @@
+#include "route/pending.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strings.h"
+#include "fcgi/params.h"
+
+enum { TICK_MS = 25 };
+
+struct kept {
+	struct session_waiter waiter;
+	struct subscriber_holder holder;
+	struct list of_pending; /* waits for its session, or for the next tick */
+	struct pending *pending;
+	struct params params;
+	struct patience patience;
+	uint64_t again_ms; /* when it is served again */
+	char *cookie;      /* NULL: it waits for no session */
+	char *body;
+	size_t body_len;
+};
+
+struct pending {
+	struct site *site;
+	pending_fn serve;
+	struct list asked, retried;
+	uv_timer_t tick;
+	void (*on_closed)(void *arg);
+	void *closed_arg;
+};
+
+static void
+kept_free(struct kept *k)
+{
+	list_del(&k->of_pending);
+	if (k->params.envp != NULL)
+		strings_free(k->params.envp);
+	free(k->cookie);
+	free(k->body);
+	free(k);
+}
+
+/* The client has gone. */
+static void
+on_left(struct subscriber_holder *holder)
+{
+	struct kept *k = LIST_ENTRY(holder, struct kept, holder);
+
+	sessions_forget_waiter(&k->waiter);
+	kept_free(k);
+}
+
+static struct kept *
+keep(struct pending *pending, const struct params *params, const char *body, size_t len,
+     const char *cookie)
+{
+	struct kept *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return NULL;
+	list_init(&k->of_pending);
+	list_init(&k->waiter.of_entry);
+	k->pending = pending;
+	k->holder.left = on_left;
+	if ((k->params.envp = strings_copy(params->envp)) == NULL ||
+	    (k->body = malloc(len + 1)) == NULL ||
+	    (cookie != NULL && (k->cookie = strdup(cookie)) == NULL)) {
+		kept_free(k);
+		return NULL;
+	}
+	if (len > 0)
+		memcpy(k->body, body, len);
+	k->body_len = len;
+	return k;
+}
+
+static void
+serve(struct kept *k, const struct session_answer *answer)
+{
+	struct subscriber *sub = subscriber_let_go(&k->holder);
+
+	list_del(&k->of_pending);
+	if (sub != NULL) {
+		const struct kept_answer kept = {k->cookie, answer, k->patience};
+
+		k->pending->serve(k->pending->site, sub, &k->params, k->body, k->body_len, &kept);
+		if (sub->feed == NULL && subscriber_has_bytes(sub))
+			sub->ops->send(sub);
+	}
+	kept_free(k);
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+	struct pending *pending = timer->data;
+	struct list now;
+
+	/* Whoever still cannot be decided is kept anew, for a later tick. */
+	list_init(&now);
+	list_splice_tail(&now, &pending->retried);
+	while (!list_is_empty(&now)) {
+		struct kept *k = LIST_ENTRY(now.next, struct kept, of_pending);
+
+		if (uv_now(timer->loop) < k->again_ms)
+			list_move_tail(&pending->retried, &k->of_pending);
+		else
+			serve(k, NULL);
+	}
+	if (list_is_empty(&pending->retried))
+		uv_timer_stop(timer);
+}
+
+static void
+retry(struct kept *k, unsigned ms)
+{
+	struct pending *pending = k->pending;
+
+	k->again_ms = uv_now(pending->tick.loop) + ms;
+	list_move_tail(&pending->retried, &k->of_pending);
+	if (!uv_is_active((uv_handle_t *)&pending->tick))
+		uv_timer_start(&pending->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+static void
+on_known(struct session_waiter *waiter, const struct session_answer *answer)
+{
+	struct kept *k = LIST_ENTRY(waiter, struct kept, waiter);
+
+	if (answer->state == SESSION_AWAY)
+		retry(k, TICK_MS);
+	else
+		serve(k, answer);
+}
+
+struct session_answer
+pending_ask(struct pending *pending, struct subscriber *sub, const struct params *params,
+	    const char *body, size_t body_len, struct sessions *sessions, const char *cookie,
+	    const struct patience *patience)
+{
+	struct session_answer answer = {.state = SESSION_AWAY};
+	struct kept *k = keep(pending, params, body, body_len, cookie);
+
+	if (k == NULL)
+		return answer;
+	k->waiter.on_known = on_known;
+	k->patience = *patience;
+	answer = sessions_ask(sessions, cookie, &k->waiter);
+	if (answer.state == SESSION_ASKED) {
+		list_add_tail(&pending->asked, &k->of_pending);
+		subscriber_hold(sub, &k->holder);
+	} else {
+		kept_free(k);
+	}
+	return answer;
+}
+
+int
+pending_retry(struct pending *pending, struct subscriber *sub, const struct params *params,
+	      const char *body, size_t body_len, unsigned ms, const struct patience *patience)
+{
+	struct kept *k = keep(pending, params, body, body_len, NULL);
+
+	if (k == NULL)
+		return -ENOMEM;
+	k->patience = *patience;
+	subscriber_hold(sub, &k->holder);
+	retry(k, ms);
+	return 0;
+}
+
+int
+pending_new(struct pending **out, uv_loop_t *loop, struct site *site, pending_fn serve_fn)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+
+	if (pending == NULL)
+		return -ENOMEM;
+	pending->site = site;
+	pending->serve = serve_fn;
+	list_init(&pending->asked);
+	list_init(&pending->retried);
+	uv_timer_init(loop, &pending->tick);
+	pending->tick.data = pending;
+	*out = pending;
+	return 0;
+}
+
+static void
+forget(struct list *kept)
+{
+	while (!list_is_empty(kept)) {
+		struct kept *k = LIST_ENTRY(kept->next, struct kept, of_pending);
+
+		(void)subscriber_let_go(&k->holder);
+		sessions_forget_waiter(&k->waiter);
+		kept_free(k);
+	}
+}
+
+static void
+on_timer_closed(uv_handle_t *handle)
+{
+	struct pending *pending = handle->data;
+	void (*on_closed)(void *arg) = pending->on_closed;
+	void *arg = pending->closed_arg;
+
+	free(pending);
+	on_closed(arg);
+}
+
+void
+pending_close(struct pending *pending, void (*on_closed)(void *arg), void *arg)
+{
+	forget(&pending->asked);
+	forget(&pending->retried);
+	pending->on_closed = on_closed;
+	pending->closed_arg = arg;
+	uv_close((uv_handle_t *)&pending->tick, on_timer_closed);
+}
