@@ -301,6 +301,7 @@ reload(struct supervisor *s)
 		fact = BOARD_RELOADS;
 	}
 	board_set(fact, board_get(fact) + 1);
+	board_set(BOARD_LAST_REFUSED, fact == BOARD_REFUSED);
 	notify_ready();
 	free(faults);
 }

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "base/board.h"
+#include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
 #include "fcgi/server.h"
@@ -22,7 +23,8 @@ enum {
 	/* After the drain: short answers on their way, and clients that do not read their end. */
 	FLUSH_MS = 700,
 	FLUSH_TICK_MS = 20,
-	BEAT_MS = 250, /* how often the supervisor hears at least that the loop turns */
+	REFUSAL_MS = 60000, /* so long is a refusal of Redis's told, from the last one on */
+	BEAT_MS = 250,      /* how often the supervisor hears at least that the loop turns */
 	N_SIGNALS = 4,
 };
 
@@ -61,13 +63,141 @@ worker_redis_is_up(void)
 	return hub_redis_is_up(this_worker->hub) && command_is_up(this_worker->command);
 }
 
+/* What is wrong, worst first. */
+enum trouble {
+	TROUBLE_DRAINING,
+	TROUBLE_NO_REDIS,
+	TROUBLE_SOME_REDIS,
+	TROUBLE_CRASHING,
+	TROUBLE_REFUSED,
+	TROUBLE_CONFIG,
+	TROUBLES
+};
+
+static bool
+is_draining(void)
+{
+	return board_get(BOARD_DRAINING) != 0 || this_worker->is_draining;
+}
+
+/* The names of the routes that Redis has refused something of late. */
+static bool
+is_refused(char *text, size_t len)
+{
+	static const char begin[] = "Redis refuses what a route asks: ";
+	uint64_t now = clock_ms();
+	const struct route *rt;
+	struct tally tally;
+	size_t used = (size_t)snprintf(text, len, "%s", begin), i;
+	const char *sep = "";
+
+	for (i = 0; (rt = site_route(this_worker->site, i)) != NULL && used < len; i++) {
+		if (rt->counted == 0)
+			continue;
+		counters_tally(rt->counted, &tally);
+		if (tally.refusal_ms == 0 || now - tally.refusal_ms > REFUSAL_MS)
+			continue;
+		used += (size_t)snprintf(text + used, len - used, "%s%s", sep, rt->name);
+		sep = ", ";
+	}
+	return *sep != '\0';
+}
+
+/* Is it the case? Then the sentence, too. */
+static bool
+has_trouble(enum trouble t, const struct board_sum *board, char *text, size_t len)
+{
+	switch (t) {
+	case TROUBLE_DRAINING:
+		snprintf(text, len, "The program is ending.");
+		return is_draining();
+	case TROUBLE_NO_REDIS:
+		snprintf(text, len, "No worker is connected to Redis.");
+		return board->n_with_redis == 0;
+	case TROUBLE_SOME_REDIS:
+		snprintf(text, len, "%u of %u workers are not connected to Redis.",
+			 board->n_workers - board->n_with_redis, board->n_workers);
+		return board->n_with_redis > 0 && board->n_with_redis < board->n_workers;
+	case TROUBLE_CRASHING:
+		snprintf(text, len, "%u of %u workers die as soon as they are started.",
+			 (unsigned)board_get(BOARD_CRASHING), board->n_workers);
+		return board_get(BOARD_CRASHING) != 0;
+	case TROUBLE_REFUSED:
+		return is_refused(text, len);
+	case TROUBLE_CONFIG:
+		snprintf(text, len, "The configuration has faults: the one before is served.");
+		return board_get(BOARD_LAST_REFUSED) != 0;
+	case TROUBLES:
+		break;
+	}
+	return false;
+}
+
+static void
+look_at_board(struct board_sum *out)
+{
+	board_redis(worker_redis_is_up());
+	board_sum(out);
+}
+
+const char *
+worker_state(void)
+{
+	struct board_sum board;
+	char text[160];
+	unsigned t;
+
+	look_at_board(&board);
+	if (is_draining())
+		return "draining";
+	if (board.n_with_redis == 0)
+		return "down";
+	for (t = 0; t < TROUBLES; t++) {
+		if (has_trouble((enum trouble)t, &board, text, sizeof(text)))
+			return "degraded";
+	}
+	return "ok";
+}
+
+bool
+worker_trouble(unsigned n, char *text, size_t len)
+{
+	struct board_sum board;
+	unsigned t;
+
+	look_at_board(&board);
+	for (t = 0; t < TROUBLES; t++) {
+		if (has_trouble((enum trouble)t, &board, text, len) && n-- == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Of the supervisor, behind the counters of workers. */
+static const struct {
+	const char *name, *help;
+	enum board_fact fact;
+} facts[] = {
+    {"workers_hung", "workers that were replaced because they hung", BOARD_HUNG},
+    {"workers_died", "workers that have died otherwise", BOARD_DIED},
+    {"reloads", "configurations taken over", BOARD_RELOADS},
+    {"reloads_refused", "configurations refused for their faults", BOARD_REFUSED},
+};
+
+enum { N_FACTS = sizeof(facts) / sizeof(facts[0]) };
+
 bool
 worker_count(unsigned n, const char **name, unsigned long long *value)
 {
 	uint64_t sum[COUNTER_MAX];
 
-	if (n >= COUNTER_MAX)
+	if (n >= COUNTER_MAX + N_FACTS)
 		return false;
+	if (n >= COUNTER_MAX) {
+		*name = facts[n - COUNTER_MAX].name;
+		*value = board_get(facts[n - COUNTER_MAX].fact);
+		return true;
+	}
 	counters_sum(sum);
 	*name = counter_texts[n].name;
 	*value = sum[n];
@@ -83,7 +213,77 @@ worker_count_is_gauge(unsigned n)
 const char *
 worker_count_help(unsigned n)
 {
-	return counter_texts[n].help;
+	return n < COUNTER_MAX ? counter_texts[n].help : facts[n - COUNTER_MAX].help;
+}
+
+static void
+tally_of(unsigned n, struct tally *out)
+{
+	const struct route *rt = site_route(this_worker->site, n);
+
+	memset(out, 0, sizeof(*out));
+	if (rt != NULL && rt->counted > 0)
+		counters_tally(rt->counted, out);
+}
+
+bool
+worker_route(unsigned n, struct worker_route *out)
+{
+	const struct route *rt = site_route(this_worker->site, n);
+	struct tally tally;
+
+	if (rt == NULL)
+		return false;
+	tally_of(n, &tally);
+	*out = (struct worker_route){.name = rt->name,
+				     .path = path_text(rt->path),
+				     .handler = rt->handler->name,
+				     .lag = tally.lag};
+	return true;
+}
+
+unsigned long long
+worker_route_count(unsigned route, unsigned n)
+{
+	struct tally tally;
+
+	tally_of(route, &tally);
+	return n < COUNTER_MAX ? tally.n[n] : 0;
+}
+
+bool
+worker_route_refused(unsigned route, unsigned n, unsigned *status, unsigned long long *value)
+{
+	struct tally tally;
+
+	if (n >= COUNTER_STATUSES)
+		return false;
+	tally_of(route, &tally);
+	*status = counter_statuses[n];
+	*value = tally.refused[n];
+	return true;
+}
+
+bool
+worker_route_took(unsigned route, unsigned n, unsigned *us, unsigned long long *value)
+{
+	struct tally tally;
+
+	if (n >= COUNTER_BUCKETS)
+		return false;
+	tally_of(route, &tally);
+	*us = counter_bucket_us[n];
+	*value = tally.took[n];
+	return true;
+}
+
+unsigned long long
+worker_route_took_us(unsigned route)
+{
+	struct tally tally;
+
+	tally_of(route, &tally);
+	return tally.took_us;
 }
 
 static void
@@ -225,9 +425,11 @@ reload(struct worker *w)
 static void
 on_beat(uv_timer_t *timer)
 {
-	(void)timer;
+	struct worker *w = timer->data;
+
 	board_beat();
 	board_redis(worker_redis_is_up());
+	hub_count_lags(w->hub);
 }
 
 static void
@@ -238,12 +440,6 @@ on_flush_tick(uv_timer_t *timer)
 
 	if ((hub_n_subscribers(w->hub) == 0 && is_idle) || uv_now(&w->loop) >= w->flush_until_ms)
 		stop_loop(w);
-}
-
-static void
-on_drained(void *arg)
-{
-	(void)arg; /* the next tick of the flush sees it */
 }
 
 static void
@@ -261,7 +457,7 @@ drain(struct worker *w)
 		server_stop_accepting(w->server); /* the other program has what comes */
 	else if (w->server != NULL)
 		server_leave(w->server);
-	hub_drain(w->hub, w->cfg->server.drain_ms, END_DRAIN, on_drained, w);
+	hub_drain(w->hub, w->cfg->server.drain_ms, board_get(BOARD_SUCCEEDED) != 0);
 	w->flush_until_ms = uv_now(&w->loop) + w->cfg->server.drain_ms + FLUSH_MS;
 	uv_timer_start(&w->flush, on_flush_tick, 0, FLUSH_TICK_MS);
 }
@@ -395,6 +591,7 @@ worker_run(struct config *cfg, const char *config_path, int listen_fd)
 	uv_timer_init(&w.loop, &w.flush);
 	w.flush.data = &w;
 	uv_timer_init(&w.loop, &w.beat);
+	w.beat.data = &w;
 	watch_signals(&w);
 	if ((rc = begin(&w, listen_fd)) < 0) {
 		logger_error("cannot begin: %s", strerror(-rc));

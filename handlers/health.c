@@ -1,20 +1,28 @@
 /*
- * health.c - is this worker able to serve? For load balancers and monitors.
+ * health.c - is the program able to serve? For load balancers and monitors.
  *
- * 200 while both links to Redis are up, else 503. Subscribers are not turned away meanwhile:
- * they wait.
+ * 503 while no worker is connected to Redis or while the program ends, else 200; and what is wrong
+ * in sentences. Subscribers are not turned away meanwhile: they wait.
  */
+#include <string.h>
+
 #include <sluice/handler.h>
 
 static int
 health_answer(struct reply *reply, const struct request *req)
 {
-	bool up = worker_redis_is_up();
+	const char *state = worker_state(), *sep = "";
+	char text[256];
+	unsigned n;
 
 	(void)req;
 	reply_type(reply, "application/json");
-	reply_printf(reply, "{\"redis\":\"%s\"}\n", up ? "up" : "down");
-	return up ? HTTP_OK : HTTP_UNAVAILABLE;
+	reply_printf(reply, "{\"status\":\"%s\",\"why\":[", state);
+	for (n = 0; worker_trouble(n, text, sizeof(text)); n++, sep = ",")
+		reply_printf(reply, "%s\"%s\"", sep, text);
+	reply_printf(reply, "],\"redis\":\"%s\"}\n", worker_redis_is_up() ? "up" : "down");
+	return strcmp(state, "down") == 0 || strcmp(state, "draining") == 0 ? HTTP_UNAVAILABLE
+									    : HTTP_OK;
 }
 
 const struct handler health = {

@@ -43,6 +43,7 @@ enum board_fact {
 	BOARD_DIED,      /* how often a worker has died otherwise */
 	BOARD_RELOADS,   /* configurations taken over */
 	BOARD_REFUSED,   /* configurations refused */
+	BOARD_LAST_REFUSED, /* the last one was */
 	BOARD_FACTS
 };
 void board_set(enum board_fact fact, uint64_t value);

@@ -4,10 +4,23 @@
 #include <string.h>
 #include <sys/mman.h>
 
+enum { ROUTES = 256 };
+
 /* A row has cache lines of its own, so that no worker slows another down by counting. */
 struct row {
-	_Alignas(64) uint64_t n[COUNTER_MAX];
+	_Alignas(64) struct tally of[ROUTES]; /* the first is of all together */
 };
+
+struct page {
+	uint64_t routes[ROUTES]; /* a hash of each one's name; 0: free. The first stays so */
+	struct row rows[];
+};
+
+const unsigned short counter_statuses[COUNTER_STATUSES] = {400, 401, 403, 404, 405, 408, 413,
+							   414, 415, 422, 429, 500, 503, 0};
+
+const uint32_t counter_bucket_us[COUNTER_BUCKETS] = {
+    250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 5000000, 0};
 
 const struct counter_text counter_texts[COUNTER_MAX] = {
     [COUNTER_SUBSCRIBERS] = {"subscribers", "open streams"},
@@ -54,20 +67,38 @@ const struct counter_text counter_texts[COUNTER_MAX] = {
 };
 
 /* Until counters_open() there is one row, of this process alone. */
-static struct row private_row;
-static struct row *rows = &private_row;
-static struct row *own = &private_row;
+static struct {
+	uint64_t routes[ROUTES];
+	struct row row;
+} alone;
+static uint64_t *routes = alone.routes;
+static struct row *rows = &alone.row;
+static struct row *own = &alone.row;
 static unsigned n_rows = 1;
+
+static uint64_t
+get(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+static void
+set(uint64_t *p, uint64_t value)
+{
+	__atomic_store_n(p, value, __ATOMIC_RELAXED);
+}
 
 int
 counters_open(unsigned n)
 {
-	void *p = mmap(NULL, n * sizeof(struct row), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	/* Most of it is never touched, and so takes no memory. */
+	struct page *p = mmap(NULL, sizeof(*p) + n * sizeof(p->rows[0]), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return -errno;
-	rows = own = p;
+	routes = p->routes;
+	rows = own = p->rows;
 	n_rows = n;
 	return 0;
 }
@@ -75,30 +106,149 @@ counters_open(unsigned n)
 void
 counters_use(unsigned row)
 {
+	unsigned r;
 	int c;
 
 	own = &rows[row];
-	for (c = 0; c < COUNTER_GAUGES; c++)
-		__atomic_store_n(&own->n[c], 0, __ATOMIC_RELAXED);
+	for (r = 0; r < ROUTES; r++) {
+		if (r > 0 && get(&routes[r]) == 0)
+			continue;
+		for (c = 0; c < COUNTER_GAUGES; c++)
+			set(&own->of[r].n[c], 0);
+		set(&own->of[r].lag, 0);
+	}
+}
+
+/* FNV-1a, never 0. */
+static uint64_t
+hash_of(const char *name)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (; *name != '\0'; name++)
+		h = (h ^ (unsigned char)*name) * 0x100000001b3;
+	return h != 0 ? h : 1;
+}
+
+unsigned
+counters_of(const char *route)
+{
+	uint64_t hash, there;
+	unsigned r;
+
+	if (route == NULL)
+		return 0;
+	hash = hash_of(route);
+	for (r = 1; r < ROUTES; r++) {
+		there = 0;
+		if (__atomic_compare_exchange_n(&routes[r], &there, hash, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED) ||
+		    there == hash)
+			return r;
+	}
+	return 0;
+}
+
+static void
+add(uint64_t *p, int64_t n)
+{
+	set(p, get(p) + (uint64_t)n);
 }
 
 void
 counters_add(enum counter c, int64_t n)
 {
-	uint64_t now = __atomic_load_n(&own->n[c], __ATOMIC_RELAXED);
+	add(&own->of[0].n[c], n);
+}
 
-	__atomic_store_n(&own->n[c], now + (uint64_t)n, __ATOMIC_RELAXED);
+void
+counters_add_of(unsigned route, enum counter c, int64_t n)
+{
+	add(&own->of[0].n[c], n);
+	if (route > 0)
+		add(&own->of[route].n[c], n);
+}
+
+void
+counters_add_route(unsigned route, enum counter c, int64_t n)
+{
+	if (route > 0)
+		add(&own->of[route].n[c], n);
+}
+
+void
+counters_refused(unsigned route, unsigned status)
+{
+	int i;
+
+	for (i = 0; counter_statuses[i] != status && counter_statuses[i] != 0; i++)
+		;
+	add(&own->of[0].refused[i], 1);
+	if (route > 0)
+		add(&own->of[route].refused[i], 1);
+	counters_add_of(route, COUNTER_REQUESTS_REFUSED, 1);
+}
+
+static void
+put_took(struct tally *t, int bucket, uint64_t us)
+{
+	add(&t->took[bucket], 1);
+	add(&t->took_us, (int64_t)us);
+}
+
+void
+counters_took(unsigned route, uint64_t us)
+{
+	int b;
+
+	for (b = 0; b < COUNTER_BUCKETS - 1 && us > counter_bucket_us[b]; b++)
+		;
+	put_took(&own->of[0], b, us);
+	if (route > 0)
+		put_took(&own->of[route], b, us);
+}
+
+void
+counters_set_lag(unsigned route, uint64_t bytes)
+{
+	set(&own->of[route].lag, bytes);
+}
+
+void
+counters_set_refusal(unsigned route, uint64_t now_ms)
+{
+	set(&own->of[route].refusal_ms, now_ms);
 }
 
 void
 counters_sum(uint64_t sum[COUNTER_MAX])
 {
-	unsigned r;
-	int c;
+	struct tally all;
 
-	memset(sum, 0, COUNTER_MAX * sizeof(sum[0]));
+	counters_tally(0, &all);
+	memcpy(sum, all.n, sizeof(all.n));
+}
+
+void
+counters_tally(unsigned route, struct tally *sum)
+{
+	unsigned r;
+	size_t i;
+
+	memset(sum, 0, sizeof(*sum));
 	for (r = 0; r < n_rows; r++) {
-		for (c = 0; c < COUNTER_MAX; c++)
-			sum[c] += __atomic_load_n(&rows[r].n[c], __ATOMIC_RELAXED);
+		const struct tally *t = &rows[r].of[route];
+
+		for (i = 0; i < COUNTER_MAX; i++)
+			sum->n[i] += get(&t->n[i]);
+		for (i = 0; i < COUNTER_STATUSES; i++)
+			sum->refused[i] += get(&t->refused[i]);
+		for (i = 0; i < COUNTER_BUCKETS; i++)
+			sum->took[i] += get(&t->took[i]);
+		sum->took_us += get(&t->took_us);
+		if (get(&t->refusal_ms) > sum->refusal_ms)
+			sum->refusal_ms = get(&t->refusal_ms);
+		if (get(&t->lag) > sum->lag)
+			sum->lag = get(&t->lag);
 	}
 }

@@ -2,12 +2,13 @@
 #define SLUICE_BASE_COUNTERS_H
 
 /*
- * counters - one page that all workers share, a row for each.
+ * counters - one page that all workers share, a row for each, and in it a tally for each route.
  *
  * A worker writes only its own row, so no atomic read-modify-write is needed;
  * readers see each value whole. Gauges return to 0 when a worker's row is
  * given to its successor.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 enum counter {
@@ -58,10 +59,45 @@ struct counter_text {
 
 extern const struct counter_text counter_texts[COUNTER_MAX];
 
+enum {
+	COUNTER_STATUSES = 14, /* that a request is refused with; the last: any other */
+	COUNTER_BUCKETS =
+	    13, /* of how long it took from Redis to the write; the last: any longer */
+};
+extern const unsigned short counter_statuses[COUNTER_STATUSES];
+extern const uint32_t counter_bucket_us[COUNTER_BUCKETS]; /* up to and with so many; 0: any */
+
+/* What one route has counted, or all together. */
+struct tally {
+	uint64_t n[COUNTER_MAX];
+	uint64_t refused[COUNTER_STATUSES];
+	uint64_t took[COUNTER_BUCKETS]; /* writes, by how long they took; each in one */
+	uint64_t took_us;
+	uint64_t refusal_ms; /* when Redis last refused what the route asks; 0: never */
+	uint64_t lag;        /* bytes that the slowest client has not taken: now, of any worker */
+};
+
 /* counters_open - the shared page for n_rows workers. Returns 0 or a negative errno. */
 int counters_open(unsigned n_rows);
 void counters_use(unsigned row); /* this process's row from now on; its gauges become 0 */
 void counters_add(enum counter c, int64_t n);
 void counters_sum(uint64_t sum[COUNTER_MAX]); /* over all rows */
+
+/*
+ * counters_of - the number of a route's tally, which is the same in all workers. 0, which counts
+ * for no route, if name is NULL or there are more than some two hundred names.
+ */
+unsigned counters_of(const char *route);
+
+/* Of one route and of all; 0: of all alone. */
+void counters_add_of(unsigned route, enum counter c, int64_t n);
+void counters_add_route(unsigned route, enum counter c, int64_t n); /* of the route alone */
+void counters_refused(unsigned route, unsigned status);
+void counters_took(unsigned route, uint64_t us);
+void counters_set_lag(unsigned route, uint64_t bytes);
+void counters_set_refusal(unsigned route, uint64_t now_ms);
+
+/* counters_tally - over all rows; route 0: all together. */
+void counters_tally(unsigned route, struct tally *sum);
 
 #endif

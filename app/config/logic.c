@@ -275,6 +275,7 @@ config_logic_build(const struct config_source *src, struct route *rt, size_t sec
 
 	if ((rc = compile(src, rt, section, "allow", rt->allow_text, &rt->allow)) < 0)
 		return rc;
+	st->route = rt->name;
 	if (rt->handler != NULL && rt->handler->answer != NULL) {
 		for (size_t i = 0; i < src->ini->n_entries; i++) {
 			const struct ini_entry *e = &src->ini->entries[i];
@@ -286,7 +287,6 @@ config_logic_build(const struct config_source *src, struct route *rt, size_t sec
 		}
 		return 0;
 	}
-	st->route = rt->name;
 	if (rt->handler != NULL && rt->handler->is_queue &&
 	    config_entry(src, section, "start") == NULL)
 		rt->stream.start.is_beginning = true; /* a new group's work is all there is */

@@ -332,7 +332,7 @@ compare_rules(const void *a, const void *b)
 static bool
 applies(const struct route *rt, const struct config_key *key)
 {
-	return !key->is_stream || rt->handler == NULL || rt->handler->answer == NULL;
+	return !key->is_stream || rt->handler == NULL || rt->handler->open != NULL;
 }
 
 static int

@@ -329,10 +329,6 @@ CONFIG_SETTER(config_set_listen)
 				      QUOTED_MAX, text + 6);
 		if (text[5] == '\0')
 			return REFUSE("unix: needs a path, as in unix:/run/sluice/sluice.sock");
-		if (text[5] == '@')
-			return REFUSE("%.*s: an abstract socket has no mode and no owner, and web "
-				      "servers cannot connect to one; name a path",
-				      QUOTED_MAX, text);
 		if (strlen(text + 5) > path_max)
 			return REFUSE("the path of a Unix socket has at most %zu bytes; "
 				      "that of unix:%.*s... has %zu",

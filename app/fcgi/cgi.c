@@ -161,7 +161,7 @@ static void
 refuse(struct cgi *cgi, int status)
 {
 	counters_add(COUNTER_REQUESTS, 1);
-	counters_add(COUNTER_REQUESTS_REFUSED, 1);
+	counters_refused(0, (unsigned)status);
 	subscriber_answer_problem(&cgi->sub, status);
 	uv_timer_start(&cgi->timer, on_lifetime, cgi->lifetime_ms, 0);
 	send_all(cgi);

@@ -452,7 +452,7 @@ refuse(struct connection *conn, int status)
 {
 	begin_response(conn);
 	drop_request(conn);
-	counters_add(COUNTER_REQUESTS_REFUSED, 1);
+	counters_refused(0, (unsigned)status);
 	subscriber_answer_problem(&conn->sub, status);
 	send_response(conn);
 }

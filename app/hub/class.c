@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
 
@@ -44,7 +45,8 @@ on_open_wait_due(struct fifo *fifo, struct fifo_node *node)
 void
 class_tell_refusal(struct feed_class *fc, const char *what, const char *why)
 {
-	counters_add(COUNTER_REFUSALS, 1);
+	counters_add_of(fc->counted, COUNTER_REFUSALS, 1);
+	counters_set_refusal(fc->counted, clock_ms());
 	if (logger_may(&fc->refusals, uv_now(fc->hub->loop), LOG_PAUSE_MS))
 		logger_warn("[route %s] Redis refuses %s: %s (%u more since the last report)",
 			    fc->settings->stages.route, what, why, fc->refusals.n_reported);
@@ -59,6 +61,7 @@ feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *ha
 	fc->handler = handler;
 	fc->settings = settings;
 	fc->route = route;
+	fc->counted = settings->stages.counted = counters_of(settings->stages.route);
 	list_init(&fc->feeds);
 	map_init(&fc->by_key);
 	list_add_tail(&hub->classes, &fc->of_hub);

@@ -116,9 +116,9 @@ end_those_who_had_all(struct feed *fd)
 }
 
 void
-feed_count_drop(int rc)
+feed_count_drop(const struct feed *fd, int rc)
 {
-	counters_add(rc == -ENOMEM ? COUNTER_DROPPED_MEMORY : COUNTER_DROPPED_INVALID, 1);
+	feed_count(fd, rc == -ENOMEM ? COUNTER_DROPPED_MEMORY : COUNTER_DROPPED_INVALID, 1);
 }
 
 int
@@ -139,8 +139,9 @@ feed_emit(struct feed *fd, const struct event *ev)
 		return rc;
 	more_keep(fd, &hub->frame);
 	if (n_replaced > 0)
-		counters_add(COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
-	counters_add(COUNTER_EVENTS, 1);
+		feed_count(fd, COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
+	feed_count(fd, COUNTER_EVENTS, 1);
+	fd->arrived_us = hub->arrived_us;
 	fd->newest = at;
 	fd->n_events++;
 	if (feed_holds(fd))
@@ -239,14 +240,14 @@ put_live(struct sink *to, const struct event *ev, const struct template_scope *o
 		wait_answer(fd, ev);
 	if (pace->rate.n == 0 && pace->batch.n == 0) {
 		if ((rc = feed_emit(fd, ev)) < 0)
-			feed_count_drop(rc);
+			feed_count_drop(fd, rc);
 		return;
 	}
 	buf_truncate(key, 0);
 	/* Messages without the field share a window, whose key no value has. */
 	if (pace->rate_by != NULL && template_expand(pace->rate_by, of, key) < 0 &&
 	    (rc = buf_putc(key, '\0')) < 0) {
-		feed_count_drop(rc);
+		feed_count_drop(fd, rc);
 		return;
 	}
 	pace_event(fd, ev, of->channel, of->channel_len, key, is_last);
@@ -355,7 +356,7 @@ open_all(struct feed *fd)
 	 */
 	if (fd->was_confirmed && fd->n_subs > fd->n_waiting && fd->class->settings->record == 0 &&
 	    !queue_is(fd)) {
-		counters_add(COUNTER_RESETS, 1);
+		feed_count(fd, COUNTER_RESETS, 1);
 		if (fd->class->settings->announce &&
 		    emit_own(fd, "stream-reset", "{\"reason\":\"redis\"}") < 0)
 			feed_end_all(fd, END_SLOW); /* a client that comes back knows as much */
@@ -482,7 +483,7 @@ feed_loss(struct feed *fd, struct subscription *sn, enum stream_change change)
 		queue_grew(fd); /* or began anew: the group knows what it has given */
 		return;
 	}
-	counters_add(COUNTER_RESETS, 1);
+	feed_count(fd, COUNTER_RESETS, 1);
 	if (fd->n_subs > fd->n_waiting && fd->class->settings->announce &&
 	    emit_own(fd, "stream-reset", data[change]) < 0)
 		feed_end_all(fd, END_SLOW);
@@ -545,7 +546,7 @@ feed_alloc(struct feed_class *fc, const struct wire *wire, const struct template
 	fifo_node_init(&fd->beat);
 	fifo_node_init(&fd->linger);
 	list_add_tail(&fc->feeds, &fd->of_class);
-	counters_add(COUNTER_FEEDS, 1);
+	feed_count(fd, COUNTER_FEEDS, 1);
 	return fd;
 }
 
@@ -570,7 +571,7 @@ feed_free(struct feed *fd)
 	fifo_del(&fd->beat);
 	fifo_del(&fd->linger);
 	log_fini(&fd->log);
-	counters_add(COUNTER_FEEDS, -1);
+	feed_count(fd, COUNTER_FEEDS, -1);
 	free(fd);
 	class_feed_freed(fc);
 }
@@ -594,10 +595,9 @@ feed_left(struct feed *fd)
 	assert(fd->n_subs > 0);
 	fd->n_subs--;
 	hub->n_subs--;
-	counters_add(COUNTER_SUBSCRIBERS, -1);
+	feed_count(fd, COUNTER_SUBSCRIBERS, -1);
 	if (fd->n_subs == 0 && !is_waited_for(fd))
 		feed_linger(fd);
-	hub_subscriber_left(hub);
 }
 
 void
@@ -897,7 +897,7 @@ feed_offer(struct feed *fd, const char *data, size_t len)
 		return;
 	}
 	if ((copy = malloc(len + 1)) == NULL) { /* a message ends with a NUL */
-		feed_count_drop(-ENOMEM);
+		feed_count_drop(fd, -ENOMEM);
 		return;
 	}
 	memcpy(copy, data, len);

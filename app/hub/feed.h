@@ -80,6 +80,7 @@ struct feed_class {
 	const struct handler *handler;
 	struct feed_settings *settings; /* not const: scripts run in it */
 	const void *route;              /* for feed_subjects(), which the route implements */
+	unsigned counted;               /* the route's tally (base/counters) */
 	struct list of_hub;
 	struct list feeds;
 	struct map by_key;

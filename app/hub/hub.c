@@ -7,6 +7,7 @@
 
 #include "base/counters.h"
 #include "base/logger.h"
+#include "base/random.h"
 #include "logic/entry.h"
 #include "logic/message.h"
 #include "redis/recorded.h"
@@ -43,6 +44,13 @@ is_recorded(const struct feed *fd)
 	return fd->class->settings->record > 0;
 }
 
+/* The time of what is sent for it is measured from here. */
+static void
+note_arrival(struct hub *hub)
+{
+	hub->arrived_us = uv_hrtime() / 1000;
+}
+
 static void
 on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
 {
@@ -52,6 +60,7 @@ on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
 	struct stream_id id;
 	size_t head;
 
+	note_arrival(subject->hub);
 	if (subject == subject->hub->noticed)
 		subject->hub->notice(subject->hub->notice_arg, got->data, got->data_len);
 	message_init(&msg, got->channel, got->channel_len, got->data, got->data_len);
@@ -65,6 +74,7 @@ on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
 	LIST_FOREACH (node, tmp, &subject->subscriptions) {
 		struct subscription *sn = subscription_of(node);
 
+		counters_add_route(sn->feed->class->counted, COUNTER_MESSAGES, 1);
 		if (is_recorded(sn->feed))
 			recorded_message(sn->feed, sn, &msg);
 		else
@@ -97,14 +107,15 @@ on_confirmed(struct pubsub_subject *remote)
 static void
 on_refused(struct pubsub_subject *remote, const char *why)
 {
-	static struct logger_pause pause;
 	struct subject *subject = subject_of(remote);
 	struct list *node, *tmp;
 
-	if (logger_may(&pause, uv_now(subject->hub->loop), 60000))
-		logger_warn("Redis refuses a subscription to %s: %s", subject->name, why);
-	LIST_FOREACH (node, tmp, &subject->subscriptions)
-		feed_refused(subscription_of(node)->feed);
+	LIST_FOREACH (node, tmp, &subject->subscriptions) {
+		struct feed *fd = subscription_of(node)->feed;
+
+		class_tell_refusal(fd->class, subject->name, why);
+		feed_refused(fd);
+	}
 }
 
 static void
@@ -149,13 +160,18 @@ on_entry(struct reader_stream *remote, const struct stream_entry *entry)
 	struct list *node, *tmp;
 	struct entry en;
 
+	note_arrival(subject->hub);
 	counters_add(COUNTER_MESSAGES, 1);
 	if (entry_read(&en, subject->name + prefix, &entry->id, entry->fields) < 0) {
 		counters_add(COUNTER_DROPPED_MEMORY, 1);
 		return;
 	}
-	LIST_FOREACH (node, tmp, &subject->subscriptions)
-		feed_entry(subscription_of(node)->feed, subscription_of(node), &entry->id, &en.msg);
+	LIST_FOREACH (node, tmp, &subject->subscriptions) {
+		struct subscription *sn = subscription_of(node);
+
+		counters_add_route(sn->feed->class->counted, COUNTER_MESSAGES, 1);
+		feed_entry(sn->feed, sn, &entry->id, &en.msg);
+	}
 	entry_fini(&en);
 }
 
@@ -435,6 +451,7 @@ write_ready(struct hub *hub)
 		if (n++ % SLICE_CHECK == 0) {
 			uint64_t now = uv_hrtime() / 1000;
 
+			hub->wrote_us = now;
 			if (until == 0)
 				until = now + SLICE_US;
 			else if (now >= until)
@@ -467,6 +484,7 @@ on_turn_end(uv_prepare_t *prepare)
 {
 	struct hub *hub = prepare->data;
 
+	hub->arrived_us = 0; /* what is sent from here on is no message's */
 	write_ready(hub);
 	free_dead(hub);
 	if (hub->frame.alloc > FRAME_KEPT)
@@ -550,8 +568,26 @@ end_some(struct hub *hub, size_t n)
 					return;
 				subscriber_end(
 				    LIST_ENTRY(fd->joined.next, struct subscriber, joined),
-				    hub->drain_reason);
+				    END_DRAIN);
 			}
+		}
+	}
+}
+
+/* Those who wait for one message are told that none came: better than to be cut off. */
+static void
+end_waits(struct hub *hub)
+{
+	struct list *class, *node, *tmp;
+
+	for (class = hub->classes.next; class != &hub->classes; class = class->next) {
+		struct feed_class *fc = LIST_ENTRY(class, struct feed_class, of_hub);
+
+		LIST_FOREACH (node, tmp, &fc->feeds) {
+			struct feed *fd = LIST_ENTRY(node, struct feed, of_class);
+
+			if (fd->more != NULL)
+				wait_answer(fd, NULL);
 		}
 	}
 }
@@ -569,34 +605,62 @@ on_drain_tick(uv_timer_t *timer)
 		hub->drain_done = due;
 	} else {
 		end_some(hub, SIZE_MAX);
+		end_waits(hub);
 	}
-	hub_subscriber_left(hub);
 }
 
 void
-hub_subscriber_left(struct hub *hub)
+hub_drain(struct hub *hub, uint64_t ms, bool is_succeeded)
 {
-	void (*on_drained)(void *arg) = hub->on_drained;
-
-	if (hub->n_subs > 0 || on_drained == NULL)
-		return;
-	hub->on_drained = NULL;
-	uv_timer_stop(&hub->drain);
-	on_drained(hub->drained_arg);
-}
-
-void
-hub_drain(struct hub *hub, uint64_t ms, enum end_reason reason, void (*on_drained)(void *arg),
-	  void *arg)
-{
+	hub->is_draining = true;
+	hub->is_succeeded = is_succeeded;
 	hub->drain_began_ms = uv_now(hub->loop);
 	hub->drain_ms = ms;
 	hub->drain_total = hub->n_subs;
 	hub->drain_done = 0;
-	hub->drain_reason = reason;
-	hub->on_drained = on_drained;
-	hub->drained_arg = arg;
 	uv_timer_start(&hub->drain, on_drain_tick, 0, DRAIN_TICK_MS);
+}
+
+void
+hub_count_lags(struct hub *hub)
+{
+	struct list *class, *node;
+
+	for (class = hub->classes.next; class != &hub->classes; class = class->next) {
+		struct feed_class *fc = LIST_ENTRY(class, struct feed_class, of_hub);
+		uint64_t most = 0, lag;
+
+		for (node = fc->feeds.next; node != &fc->feeds; node = node->next) {
+			struct feed *fd = LIST_ENTRY(node, struct feed, of_class);
+			struct heap_node *slowest = heap_first(&fd->blocked);
+
+			lag = slowest != NULL ? fd->log.end - slowest->key : 0;
+			most = lag > most ? lag : most;
+		}
+		counters_set_lag(fc->counted, most);
+	}
+}
+
+bool
+hub_is_draining(const struct hub *hub)
+{
+	return hub->is_draining;
+}
+
+/*
+ * The random part begins at a tenth: a program that is started when this one has ended takes a
+ * moment, in which nobody should find nobody.
+ */
+unsigned
+hub_return_ms(const struct hub *hub, unsigned usual_ms)
+{
+	uint64_t passed, rest, part = hub->drain_ms;
+
+	if (!hub->is_draining || hub->is_succeeded || part == 0)
+		return usual_ms;
+	passed = uv_now(hub->loop) - hub->drain_began_ms;
+	rest = passed < part ? part - passed : 0;
+	return (unsigned)(rest + part / 10 + random_below((unsigned)(part - part / 10)) + 1);
 }
 
 bool

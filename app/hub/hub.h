@@ -27,11 +27,21 @@ struct command *hub_command(const struct hub *hub);
 const char *hub_prefix(const struct hub *hub); /* put before channels and keys */
 
 /*
- * hub_drain - end every subscriber with the reason, spread evenly over ms, then call
- * on_drained. Who joins meanwhile is ended in the same way.
+ * hub_drain - end every subscriber, spread evenly over ms, with END_DRAIN. Who joins meanwhile is
+ * ended in the same way. is_succeeded: another program serves already, and who is ended may come
+ * back when he would anyway; else not before this one has gone.
  */
-void hub_drain(struct hub *hub, uint64_t ms, enum end_reason reason, void (*on_drained)(void *arg),
-	       void *arg);
+void hub_drain(struct hub *hub, uint64_t ms, bool is_succeeded);
+bool hub_is_draining(const struct hub *hub);
+
+/*
+ * hub_return_ms - when a client that is sent away now is to come back: usual_ms, but while it
+ * drains what is left of that, and a random part of the whole so that not all come at once.
+ */
+unsigned hub_return_ms(const struct hub *hub, unsigned usual_ms);
+
+/* hub_count_lags - by how much the slowest client of each route lags, for its tally. */
+void hub_count_lags(struct hub *hub);
 
 /*
  * hub_notice - fn is called for each message on the channel, for no feed; name NULL: for none any

@@ -151,7 +151,7 @@ send_batch(struct feed *fd)
 		rc = feed_emit(fd, &ev);
 	}
 	if (rc < 0)
-		feed_count_drop(rc);
+		feed_count_drop(fd, rc);
 	free(newest);
 	batch_fini(&batch);
 }
@@ -179,12 +179,12 @@ add_to_batch(struct feed *fd, const struct event *ev, const char *channel, size_
 	int rc;
 
 	if ((rc = batch_add(&p->batch, channel, channel_len, ev->data, ev->data_len)) < 0) {
-		feed_count_drop(rc);
+		feed_count_drop(fd, rc);
 		return;
 	}
 	if (keep_newest(p, ev, channel, channel_len) < 0 && p->newest == NULL) {
 		batch_clear(&p->batch);
-		feed_count_drop(-ENOMEM);
+		feed_count_drop(fd, -ENOMEM);
 		return;
 	}
 	if (p->batch.n == 1)
@@ -202,7 +202,7 @@ pass(struct feed *fd, const struct event *ev, const char *channel, size_t channe
 	if (settings_of(fd)->batch.n > 0)
 		add_to_batch(fd, ev, channel, channel_len);
 	else if ((rc = feed_emit(fd, ev)) < 0)
-		feed_count_drop(rc);
+		feed_count_drop(fd, rc);
 }
 
 void
@@ -297,11 +297,12 @@ supersede(struct window *w, const struct event *ev, const char *channel, size_t 
 	struct held *h;
 
 	if ((h = hold(ev, channel, channel_len)) == NULL) {
-		feed_count_drop(-ENOMEM); /* the one before stays, which is better than none */
+		feed_count_drop(w->feed,
+				-ENOMEM); /* the one before stays, which is better than none */
 		return;
 	}
 	if (w->held != NULL)
-		counters_add(COUNTER_RATE_LIMITED, 1);
+		feed_count(w->feed, COUNTER_RATE_LIMITED, 1);
 	drop_held(w);
 	make_room(w, size_of(h));
 	w->held = h;
@@ -317,7 +318,7 @@ limit_rate(struct feed *fd, const struct event *ev, const char *channel, size_t 
 	struct window *w = find_window(&fd->more->pace, key);
 
 	if (w == NULL && (w = open_window(fd, key)) == NULL) {
-		feed_count_drop(-ENOMEM);
+		feed_count_drop(fd, -ENOMEM);
 		return;
 	}
 	if (w->n < settings_of(fd)->rate.n) {
@@ -326,7 +327,7 @@ limit_rate(struct feed *fd, const struct event *ev, const char *channel, size_t 
 	} else if (settings_of(fd)->rate_mode == RATE_LATEST) {
 		supersede(w, ev, channel, channel_len);
 	} else {
-		counters_add(COUNTER_RATE_LIMITED, 1);
+		feed_count(fd, COUNTER_RATE_LIMITED, 1);
 	}
 }
 

@@ -9,6 +9,7 @@
  * the turn's end. So every walk in this folder may call anything.
  */
 #include "base/buf.h"
+#include "base/counters.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "hub/feed.h"
@@ -68,6 +69,7 @@ struct feed {
 	struct feed_more *more;  /* NULL: as for most */
 	uint32_t n_events;       /* encoded; it wraps, and only differences count */
 	uint64_t newest;         /* offset of the newest event's frame */
+	uint64_t arrived_us;     /* when what it was made of came from Redis; 0: from elsewhere */
 	struct fifo_node beat;   /* class->beats */
 	struct fifo_node linger; /* without a subscriber: hub->lingering, at last hub->dead */
 	unsigned n_subs;
@@ -137,21 +139,27 @@ struct hub {
 	struct buf frame, type, id, key; /* what is being encoded */
 	struct rendering rendering;      /* what a route's logic made of the message */
 	size_t n_subs;
+	uint64_t arrived_us; /* of the message that is being delivered; 0: there is none */
+	uint64_t wrote_us;   /* the clock when subscribers were written last, roughly */
 	uv_prepare_t turn_end;
 	uv_idle_t more; /* keeps the loop from sleeping while subscribers are ready */
 	uv_timer_t drain;
 	uint64_t drain_began_ms, drain_ms;
 	uint64_t drain_total, drain_done; /* subscribers to end, and ended */
-	enum end_reason drain_reason;
-	void (*on_drained)(void *arg);
-	void *drained_arg;
+	bool is_draining, is_succeeded;   /* and another program serves already */
 	unsigned n_handles;
 };
 
 /* hub.c */
 int hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const char *name);
 void hub_unsubscribe(struct subscription *sn);
-void hub_subscriber_left(struct hub *hub);
+
+/* What the feed's route counts. */
+static inline void
+feed_count(const struct feed *fd, enum counter c, int64_t n)
+{
+	counters_add_of(fd->class->counted, c, n);
+}
 
 /* feed.c */
 void feed_message(struct feed *fd, struct message *msg);
@@ -169,8 +177,8 @@ void feed_bury(struct feed *fd);   /* it has no subscriber: free it at the turn'
 void feed_lapsed_joined(struct feed *fd, uint64_t at);
 void feed_lapsed_left(struct feed *fd);
 
-void feed_count_drop(int rc);          /* an event was not sent for this error */
-void feed_run_script(struct feed *fd); /* without a message */
+void feed_count_drop(const struct feed *fd, int rc); /* an event was not sent for this error */
+void feed_run_script(struct feed *fd);               /* without a message */
 
 int feed_open_script(struct feed *fd); /* a callback of its own, or SCRIPT_NONE */
 /* The callback of a feed that has more; opened anew if that failed, as while scripts pause. */

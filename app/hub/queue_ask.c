@@ -91,7 +91,7 @@ on_done_acked(void *arg, const redisReply *reply)
 	log_error(q, reply);
 	if (reply == NULL || reply->type != REDIS_REPLY_INTEGER)
 		return; /* at the next tick */
-	counters_add(COUNTER_ACKED, reply->integer);
+	feed_count(q->feed, COUNTER_ACKED, reply->integer);
 	while (q->n_acking > 0 && !list_is_empty(&q->done)) {
 		queue_forget(q, LIST_ENTRY(q->done.next, struct held, node));
 		q->n_acking--;
@@ -165,8 +165,8 @@ on_claimed(void *arg, const redisReply *reply)
 	queue_go_on_soon(q); /* what was kept free for these may be asked for */
 	if ((entries = group_claimed(reply, &n_dead)) == NULL)
 		return;
-	counters_add(COUNTER_DEAD_LETTERED, (int64_t)n_dead);
-	counters_add(COUNTER_CLAIMED, (int64_t)entries->elements);
+	feed_count(q->feed, COUNTER_DEAD_LETTERED, (int64_t)n_dead);
+	feed_count(q->feed, COUNTER_CLAIMED, (int64_t)entries->elements);
 	if (n_dead > 0)
 		logger_warn("queue %s, group %s: %zu entries were delivered too often, and stand "
 			    "in %s now",

@@ -149,7 +149,7 @@ hold(struct queue *q, const struct stream_id *id, struct held *h)
 /* What the route makes of one entry, into the hub's frame. */
 struct giving {
 	struct sink sink;
-	const struct wire *wire;
+	const struct feed *feed;
 	struct buf *frame;
 	unsigned n_events;
 	int rc;
@@ -165,12 +165,12 @@ put_event(struct sink *to, const struct event *ev, const struct template_scope *
 	(void)is_last;
 	if (g->rc < 0)
 		return;
-	if ((g->rc = g->wire->event(g->frame, ev, &n_replaced)) < 0) {
-		feed_count_drop(g->rc);
+	if ((g->rc = g->feed->log.wire->event(g->frame, ev, &n_replaced)) < 0) {
+		feed_count_drop(g->feed, g->rc);
 		return;
 	}
-	counters_add(COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
-	counters_add(COUNTER_EVENTS, 1);
+	feed_count(g->feed, COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
+	feed_count(g->feed, COUNTER_EVENTS, 1);
 	g->n_events++;
 }
 
@@ -204,8 +204,7 @@ give_entry(struct queue *q, struct share *share, struct held *h, const struct st
 	   struct message *arrived)
 {
 	struct feed *fd = q->feed;
-	struct giving g = {
-	    .sink = {put_event}, .wire = fd->log.wire, .frame = &fd->class->hub->frame};
+	struct giving g = {.sink = {put_event}, .feed = fd, .frame = &fd->class->hub->frame};
 	const struct place at = {.cursor = id, .n_cursor = 1, .callback = feed_callback(fd)};
 	struct outcome out;
 
@@ -242,7 +241,7 @@ give(struct queue *q, const redisReply *one)
 	    (h = hold(q, &id, h)) == NULL)
 		return false;
 	if ((rc = entry_read(&en, replay_stream_name(q->feed, 0), &id, one->element[1])) < 0) {
-		feed_count_drop(rc);
+		feed_count_drop(q->feed, rc);
 		if (rc == -EINVAL)
 			queue_finish(q, h);
 		else

@@ -108,7 +108,7 @@ on_entries(struct feed *fd, unsigned index, const redisReply *reply)
 		    entry_read(&en, channel, &id, one->element[1]) < 0)
 			continue;
 		feed_advance(fd, index, &id);
-		counters_add(COUNTER_MESSAGES, 1);
+		feed_count(fd, COUNTER_MESSAGES, 1);
 		feed_message(fd, &en.msg);
 		entry_fini(&en);
 	}

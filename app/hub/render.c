@@ -49,7 +49,7 @@ refuse(struct way *way, const struct event *ev, const char *why)
 	bool is_ours = event_is_reserved(ev->type, ev->type_len) ||
 		       (ev->id != NULL && event_is_end_id(ev->id, ev->id_len));
 
-	counters_add(is_ours ? COUNTER_DROPPED_RESERVED : COUNTER_DROPPED_INVALID, 1);
+	feed_count(way->feed, is_ours ? COUNTER_DROPPED_RESERVED : COUNTER_DROPPED_INVALID, 1);
 	way->outcome.has_failed = true;
 	if (logger_may(&fc->log_refused, uv_now(fc->hub->loop), LOG_PAUSE_MS))
 		logger_warn(
@@ -67,7 +67,7 @@ expand(struct way *way, const struct template *t, struct buf *b)
 
 	buf_truncate(b, 0);
 	if ((rc = template_expand(t, &way->scope, b)) < 0)
-		feed_count_drop(rc);
+		feed_count_drop(way->feed, rc);
 	return rc;
 }
 
@@ -140,7 +140,7 @@ put_event(struct way *way, struct event *ev, bool is_last)
 		refuse(way, ev, why); /* now: in a batch it would take the others with it */
 		return;
 	}
-	counters_add(COUNTER_RENDERED, 1);
+	feed_count(way->feed, COUNTER_RENDERED, 1);
 	way->to->put(way->to, ev, &way->scope, is_last);
 }
 
@@ -197,7 +197,7 @@ render(struct feed *fd, const struct place *at, struct message *arrived, struct 
 	if (h->message != NULL)
 		verdict = h->message(fd, &msg);
 	if (verdict == DROP)
-		counters_add(COUNTER_DROPPED_HANDLER, 1);
+		feed_count(fd, COUNTER_DROPPED_HANDLER, 1);
 	else if (verdict != HOLD)
 		(void)run(&way, &msg, verdict == LAST);
 	message_fini(&msg);

@@ -301,7 +301,7 @@ put_own(struct replay *rp, const struct event *ev)
 	if (own->cap < cap)
 		own->cap = cap;
 	if ((rc = rp->feed->log.wire->event(own, ev, &n_replaced)) == 0)
-		counters_add(COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
+		feed_count(rp->feed, COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
 	return rc;
 }
 
@@ -313,7 +313,7 @@ put_reset(struct replay *rp, const char *data)
 			   .data = data,
 			   .data_len = strlen(data)};
 
-	counters_add(COUNTER_RESETS, 1);
+	feed_count(rp->feed, COUNTER_RESETS, 1);
 	if (!rp->feed->class->settings->announce)
 		return 0;
 	return put_own(rp, &ev);
@@ -406,7 +406,7 @@ put_event(struct sending *s, const struct event *ev)
 	if (s->rc < 0 || has_had_all(s->rp) || (s->rc = put_own(s->rp, ev)) < 0)
 		return;
 	s->rp->n_events++;
-	counters_add(COUNTER_REPLAYED, 1);
+	feed_count(s->rp->feed, COUNTER_REPLAYED, 1);
 }
 
 static void
@@ -1155,7 +1155,7 @@ is_recent(struct replay *rp)
 		return false;
 	stream_cursor_print(text, said, rp->n);
 	let_go(rp);
-	counters_add(COUNTER_REPLAYED, n_events);
+	feed_count(fd, COUNTER_REPLAYED, n_events);
 	subscriber_open_at(sub, at, n_events, text);
 	return true;
 }

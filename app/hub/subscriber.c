@@ -201,6 +201,8 @@ finish(struct subscriber *sub)
 	const struct feed_settings *fs = settings_of(sub);
 	unsigned retry_ms = take_retry(sub);
 
+	if (sub->reason == END_DRAIN)
+		retry_ms = hub_return_ms(hub_of(sub), retry_ms);
 	stop_reading(sub);
 	if (subscriber_put_end(&sub->own, wire_of(sub), fs, sub->reason, retry_ms) < 0)
 		logger_error("out of memory: a stream ends without saying why");
@@ -334,7 +336,8 @@ take_up_to(size_t *len, size_t max)
 void
 subscriber_sent(struct subscriber *sub, size_t len)
 {
-	counters_add(COUNTER_BYTES, (int64_t)len);
+	counters_add_of(sub->feed != NULL ? sub->feed->class->counted : 0, COUNTER_BYTES,
+			(int64_t)len);
 	log_piece_consume(&sub->rest, take_up_to(&len, sub->rest.len));
 	buf_consume(&sub->own, take_up_to(&len, sub->own.len));
 	if (len == 0)
@@ -399,6 +402,16 @@ subscriber_unblocked(struct subscriber *sub)
 	make_ready(sub);
 }
 
+/* From Redis to here, for the newest event. */
+static void
+count_time(const struct feed *fd)
+{
+	uint64_t now = fd->class->hub->wrote_us;
+
+	if (fd->arrived_us != 0 && now >= fd->arrived_us)
+		counters_took(fd->class->counted, now - fd->arrived_us);
+}
+
 /* The hub has had it written. */
 void
 subscriber_flushed(struct subscriber *sub, enum send_result result)
@@ -424,7 +437,8 @@ subscriber_flushed(struct subscriber *sub, enum send_result result)
 	if (fd->more != NULL && fd->more->on_flushed != NULL)
 		fd->more->on_flushed(fd);
 	if (sub->n_seen != fd->n_events) {
-		counters_add(COUNTER_DELIVERIES, fd->n_events - sub->n_seen);
+		feed_count(fd, COUNTER_DELIVERIES, fd->n_events - sub->n_seen);
+		count_time(fd);
 		sub->n_seen = fd->n_events;
 		if (settings_of(sub)->idle_ms > 0)
 			fifo_add(&fd->class->idles, &sub->quiet);
@@ -689,7 +703,7 @@ give_held(struct subscriber *sub, enum end_reason reason)
 	if (own_all(sub) < 0 || (n = pace_put_held(sub->feed, &sub->own)) < 0)
 		logger_error("out of memory: a stream ends without what was held for it");
 	else
-		counters_add(COUNTER_DELIVERIES, n);
+		feed_count(sub->feed, COUNTER_DELIVERIES, n);
 }
 
 void
@@ -748,7 +762,7 @@ subscriber_give(struct subscriber *sub, const char *frame, size_t len, unsigned 
 	keep_rest_of_frame(sub);
 	if ((rc = buf_put(&sub->own, frame, len)) < 0)
 		return rc;
-	counters_add(COUNTER_DELIVERIES, n_events);
+	feed_count(sub->feed, COUNTER_DELIVERIES, n_events);
 	if (settings_of(sub)->idle_ms > 0)
 		fifo_add(&sub->feed->class->idles, &sub->quiet);
 	make_ready(sub);
@@ -769,7 +783,7 @@ void
 subscriber_overflow(struct subscriber *sub)
 {
 	assert(heap_has(&sub->blocked));
-	counters_add(COUNTER_SLOW, 1);
+	feed_count(sub->feed, COUNTER_SLOW, 1);
 	keep_rest_of_frame(sub);
 	if (sub->cursor == sub->end_at)
 		finish(sub); /* with that frame it has all */
@@ -903,7 +917,7 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 	fd->n_subs++;
 	fd->n_waiting++;
 	fd->class->hub->n_subs++;
-	counters_add(COUNTER_SUBSCRIBERS, 1);
+	feed_count(fd, COUNTER_SUBSCRIBERS, 1);
 	fifo_del(&fd->linger);
 	list_add_tail(&fd->joined, &sub->joined);
 	set_state(sub, SUBSCRIBER_WAITING);

@@ -46,7 +46,7 @@ stages_need_json(const struct stages *st)
 static void
 fail(struct stages *st, const char *stage, const char *why)
 {
-	counters_add(COUNTER_FAILED, 1);
+	counters_add_of(st->counted, COUNTER_FAILED, 1);
 	if (!logger_may(&st->pause, clock_ms(), LOG_PAUSE_MS))
 		return;
 	if (st->pause.n_reported > 0)
@@ -107,7 +107,7 @@ run_transform(struct stages *st, const struct template_scope *scope, struct rend
 		return STAGES_NOTHING;
 	if (rendering_add(r, 0, NULL, 0) == 0)
 		return STAGES_RENDERED;
-	counters_add(COUNTER_DROPPED_MEMORY, 1);
+	counters_add_of(st->counted, COUNTER_DROPPED_MEMORY, 1);
 	st->has_failed = true;
 	return STAGES_NOTHING;
 }
@@ -124,7 +124,7 @@ run_shape(struct stages *st, const struct template_scope *scope, struct renderin
 		     rc == -EINVAL ? "the message is no object"
 				   : "a field that add names is not there");
 	else
-		counters_add(COUNTER_DROPPED_MEMORY, 1);
+		counters_add_of(st->counted, COUNTER_DROPPED_MEMORY, 1);
 	st->has_failed = true;
 	return STAGES_NOTHING;
 }
@@ -151,11 +151,11 @@ stages_run(struct stages *st, int callback, const struct template_scope *scope, 
 	if (scope->msg == NULL)
 		return st->script != NULL ? run_script(st, callback, scope, r) : STAGES_NOTHING;
 	if (stages_need_json(st) && !message_is_json(scope->msg)) {
-		counters_add(COUNTER_DROPPED_INVALID, 1);
+		counters_add_of(st->counted, COUNTER_DROPPED_INVALID, 1);
 		return STAGES_NOTHING;
 	}
 	if (st->filter != NULL && !is_true(st, "filter", st->filter, scope)) {
-		counters_add(COUNTER_FILTERED, 1);
+		counters_add_of(st->counted, COUNTER_FILTERED, 1);
 		return STAGES_NOTHING;
 	}
 	result = render(st, callback, scope, r);

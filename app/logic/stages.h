@@ -21,6 +21,7 @@ struct stages {
 	struct script *script;
 	struct shape shape;
 	const char *route; /* its name, borrowed, for what is logged */
+	unsigned counted;  /* the route's tally (base/counters) */
 	struct logger_pause pause;
 	/* The last run came to no result: what a message that must not be lost waits for. That a
 	 * filter fails on a message is a result: it is not true. */

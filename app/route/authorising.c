@@ -156,7 +156,7 @@ answer_away(struct site *site, struct subscriber *sub, const char *why)
 	const struct request *req = &site->request;
 
 	if (req->method == METHOD_POST || site_wants_one(req) || req->route->handler->is_wait ||
-	    req->route->handler->answer != NULL) {
+	    site_answers_short(site)) {
 		refuse(site, sub, HTTP_UNAVAILABLE, "", why);
 		return;
 	}

@@ -50,9 +50,9 @@ add(const struct handler *h, char *why, size_t why_len)
 {
 	const struct handler *known, **v;
 
-	if (h->name == NULL || (h->open == NULL) == (h->answer == NULL)) {
+	if (h->name == NULL || (h->open == NULL && h->answer == NULL)) {
 		snprintf(why, why_len,
-			 "the handler %s has no name, or not one of open() and answer()",
+			 "the handler %s has no name, or lacks both open() and answer()",
 			 h->name != NULL ? h->name : "?");
 		return -EINVAL;
 	}

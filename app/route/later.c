@@ -1,3 +1,4 @@
+#include "base/counters.h"
 #include "base/logger.h"
 #include "route/cors.h"
 #include "route/serving.h"
@@ -8,6 +9,7 @@ later_init(struct later *later, struct site *site)
 	int rc;
 
 	later->site = site;
+	later->counted = site->request.route->counted;
 	later->holder = (struct subscriber_holder){.sub = NULL};
 	buf_init(&later->cors, HEAD_MAX);
 	if ((rc = cors_put_headers(&later->cors, &site->request)) < 0)
@@ -44,6 +46,7 @@ later_send(struct later *later)
 void
 later_refuse(struct later *later, int status, const char *why)
 {
+	counters_refused(later->counted, (unsigned)status);
 	answer_problem(&later->site->out, status, why, 0);
 	answer_fields(&later->site->out, later->cors.p, later->cors.len);
 	later_send(later);

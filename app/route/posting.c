@@ -71,7 +71,7 @@ on_posted(void *arg, const struct redisReply *reply)
 		    p->is_stream ? "stream" : "channel", p->name, p->len,
 		    status == HTTP_ACCEPTED ? "published" : result.why);
 	if (status == HTTP_ACCEPTED) {
-		counters_add(COUNTER_PUBLISHED, 1);
+		counters_add_of(p->later.counted, COUNTER_PUBLISHED, 1);
 		answer_published(p, &result);
 	} else {
 		if (status == HTTP_UNAVAILABLE)

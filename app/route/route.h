@@ -74,6 +74,7 @@ struct route {
 	char *source; /* every key with its effective value, a line each: equal text, equal route */
 	struct feed_class feeds; /* site.h initialises it */
 	bool is_serving;         /* feeds is initialised */
+	unsigned counted;        /* its tally (base/counters) */
 	struct site *site;       /* that serves it */
 };
 

@@ -54,6 +54,9 @@ void site_refuse(struct site *site, struct subscriber *sub, int status, const ch
 void site_refuse_until(struct site *site, struct subscriber *sub, int status, const char *detail,
 		       unsigned retry_after_s);
 
+/* site_answers_short - is the request answered by the handler's answer()? */
+bool site_answers_short(const struct site *site);
+
 /* site_answer_end - a stream that ends at once: its client comes back after retry_ms. */
 void site_answer_end(struct site *site, struct subscriber *sub, enum end_reason reason,
 		     unsigned retry_ms);
@@ -97,6 +100,7 @@ int authorising_init(struct site *site, uv_loop_t *loop); /* 0, -ENOMEM */
  */
 struct later {
 	struct site *site;
+	unsigned counted; /* the route's tally */
 	struct subscriber_holder holder;
 	struct buf cors; /* the answer's header fields */
 };

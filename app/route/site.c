@@ -68,7 +68,8 @@ void
 site_refuse_until(struct site *site, struct subscriber *sub, int status, const char *detail,
 		  unsigned retry_after_s)
 {
-	counters_add(COUNTER_REQUESTS_REFUSED, 1);
+	counters_refused(site->request.route != NULL ? site->request.route->counted : 0,
+			 (unsigned)status);
 	answer_problem(&site->out, status, detail, retry_after_s);
 	if (status == HTTP_METHOD_NOT_ALLOWED)
 		answer_field(&site->out, "Allow", "%s", route_methods(site->request.route));
@@ -213,6 +214,11 @@ open_stream(struct site *site, struct subscriber *sub)
 		answer_ended(site, sub);
 		return;
 	}
+	if (hub_is_draining(site->hub)) {
+		site_answer_end(site, sub, END_DRAIN,
+				hub_return_ms(site->hub, req->route->stream.retry_ms));
+		return;
+	}
 	if (req->method == METHOD_HEAD) {
 		site_begin_stream(site);
 		site_send(site, sub);
@@ -308,12 +314,22 @@ site_wants_one(const struct request *req)
 	       (h->timer == NULL || h->tells_state);
 }
 
+bool
+site_answers_short(const struct site *site)
+{
+	const struct handler *h = site->request.route->handler;
+	const char *mode = query_get(&site->request.query, "mode");
+
+	return h->answer != NULL &&
+	       (h->open == NULL || mode == NULL || strcmp(mode, "stream") != 0);
+}
+
 static void
 serve_get(struct site *site, struct subscriber *sub)
 {
 	const struct handler *h = site->request.route->handler;
 
-	if (h->answer != NULL)
+	if (site_answers_short(site))
 		answer_short(site, sub);
 	else if (h->is_wait || site_wants_one(&site->request))
 		waiting_serve(site, sub);
@@ -337,10 +353,13 @@ site_serve(void *ctx, struct subscriber *sub, const struct params *params, const
 		site_refuse(site, sub, status, why);
 		return;
 	}
-	if (find_route(site) == NULL)
+	if (find_route(site) == NULL) {
 		site_refuse(site, sub, HTTP_NOT_FOUND, "There is nothing at this path.");
-	else if (req->method != METHOD_OPTIONS &&
-		 request_read_query(req, site->auth != NULL ? site->auth->jwt_query : NULL) < 0)
+		return;
+	}
+	counters_add_route(req->route->counted, COUNTER_REQUESTS, 1);
+	if (req->method != METHOD_OPTIONS &&
+	    request_read_query(req, site->auth != NULL ? site->auth->jwt_query : NULL) < 0)
 		site_refuse(site, sub, HTTP_BAD_REQUEST,
 			    "A parameter is malformed, too long, or there twice.");
 	else if (!carrying_may(site, sub))
@@ -454,7 +473,8 @@ begin_route(struct site *site, struct route *rt)
 		return old;
 	}
 	rt->site = site;
-	if (rt->handler->answer == NULL) {
+	rt->counted = counters_of(rt->name);
+	if (rt->handler->open != NULL) {
 		feed_class_init(&rt->feeds, site->hub, rt->handler, &rt->stream, rt);
 		rt->is_serving = true;
 	}
@@ -497,6 +517,12 @@ site_set_routes(struct site *site, struct route **routes, size_t n, const char *
 	free(site->base);
 	site->base = new_base;
 	return 0;
+}
+
+const struct route *
+site_route(const struct site *site, size_t n)
+{
+	return n < site->n_routes ? site->routes[n] : NULL;
 }
 
 void

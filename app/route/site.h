@@ -36,6 +36,9 @@ void site_set_auth(struct site *site, const struct auth_settings *auth, uint64_t
 void site_serve(void *ctx, struct subscriber *sub, const struct params *params, const char *body,
 		size_t body_len);
 
+/* site_route - the n-th route, in the order in which they are tried; NULL past the last. */
+const struct route *site_route(const struct site *site, size_t n);
+
 /* site_close - end all routes; on_closed when the last is freed. */
 void site_close(struct site *site, void (*on_closed)(void *arg), void *arg);
 

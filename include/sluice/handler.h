@@ -74,8 +74,8 @@ struct handler {
 	bool tells_state;
 
 	/*
-	 * In place of all above: no stream, but a short answer to each request.
-	 * Returns the HTTP status.
+	 * A short answer to each request, in place of all above; with open() too, to each without
+	 * mode=stream in its query. Returns the HTTP status.
 	 */
 	int (*answer)(struct reply *reply, const struct request *req);
 };
@@ -231,12 +231,36 @@ void unique_make(char text[UNIQUE_LEN]);
 void reply_type(struct reply *reply, const char *type);
 void reply_printf(struct reply *reply, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The worker, as health and status see it. */
-bool worker_redis_is_up(void); /* both links to Redis are up */
+/* The program, as health, status and metrics see it: all workers together. */
+bool worker_redis_is_up(void); /* both links of this worker to Redis are up */
+
+/* worker_state - "ok", "degraded", "down" or "draining". */
+const char *worker_state(void);
+/* worker_trouble - the n-th thing that is wrong, a sentence, in text; false past the last. */
+bool worker_trouble(unsigned n, char *text, size_t len);
+
 /* worker_count - the n-th counter of all workers, its name in *name; false past the last. */
 bool worker_count(unsigned n, const char **name, unsigned long long *value);
 bool worker_count_is_gauge(unsigned n);    /* does the n-th, which there is, go down, too? */
 const char *worker_count_help(unsigned n); /* what it counts, in a few words */
+
+/*
+ * worker_route - the n-th route: its name; NULL past the last. Borrowed until control returns to
+ * the loop, as what the following tell of it. worker_route_count: of the n-th counter, by the
+ * route.
+ */
+struct worker_route {
+	const char *name, *path, *handler;
+	unsigned long long lag; /* bytes that its slowest client has not taken */
+};
+bool worker_route(unsigned n, struct worker_route *out);
+unsigned long long worker_route_count(unsigned route, unsigned n);
+/* worker_route_refused - requests that were refused with the n-th status, 0 being any other; false
+ * past the last. */
+bool worker_route_refused(unsigned route, unsigned n, unsigned *status, unsigned long long *value);
+/* worker_route_took - writes that came so long after Redis, at the most; 0: any longer. */
+bool worker_route_took(unsigned route, unsigned n, unsigned *us, unsigned long long *value);
+unsigned long long worker_route_took_us(unsigned route); /* all of them together */
 
 /*
  * A module: a shared object that "[server] modules" names, with handlers that are compiled apart

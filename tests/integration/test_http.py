@@ -1,8 +1,12 @@
 """Methods, errors, CORS, health: everything that is no event."""
 
+import json
+import signal
+
 import pytest
 
 import fcgi
+from waiting import wait_for
 
 SITE = "https://site.example"
 OTHER = "https://other.example:8443"
@@ -302,11 +306,68 @@ def test_status(sluice, redis):
         assert sluice.dropped() == 0
 
 
+def test_status_by_route(launch, redis):
+    """Each thing that is counted stands with its route, and nowhere else."""
+    sluice = launch({"a": {"path": "/a", "channels": "sr:a", "filter": "message.n > 1"},
+                     "b": {"path": "/b", "channels": "sr:b", "auth": "jwt"}}, auth={"jwt_key": "k" * 32})
+
+    def route(name):
+        return next(r for r in sluice.status()["routes"] if r["name"] == name)
+    with sluice.open("/a") as stream:
+        redis.publish("sr:a", '{"n":1}')
+        redis.publish("sr:a", '{"n":2}')
+        assert stream.next_event().data == '{"n":2}'
+        wait_for(lambda: route("a").get("deliveries") == 1, "it is counted as written")
+        a, b = route("a"), route("b")
+        assert (a["path"], a["handler"], a["subscribers"], a["messages"], a["events"]) == ("/a", "relay", 1, 2, 1)
+        assert a["filtered"] == 1 and a["p99_ms"] is not None and a["lag"] == 0 and a["refused"] == {}
+        assert (b["subscribers"], b["messages"], b["p99_ms"]) == (0, 0, None)
+    assert sluice.get("/b").status == 401
+    assert route("b")["refused"] == {"401": 1} and route("a")["refused"] == {}
+    assert sluice.status()["requests_refused"] == 1
+
+
+def test_status_as_a_stream(launch):
+    """By it the page for people keeps itself up to date."""
+    sluice = launch()
+    with sluice.get("/status?mode=stream") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        first = stream.next_message(5)
+        assert json.loads(first.data)["status"] in ("ok", "down")
+        assert json.loads(stream.next_message(5).data)["subscribers"] == 1
+
+
 def test_status_for_people(sluice):
     with sluice.get("/events/status", HTTP_ACCEPT="text/html,application/xhtml+xml") as response:
         assert response.headers["content-type"].startswith("text/html")
         response.rest()
-        assert b"subscribers" in response.body
+        assert b"subscribers" in response.body and b"<script>" in response.body
+
+
+def test_what_is_wrong_stands_in_health_and_status(launch, own_redis):
+    """Down while there is no Redis; degraded while a configuration is refused; and why."""
+    redis = own_redis().start()
+    sluice = launch({"h": {"path": "/health", "handler": "health"}, "streamed": {"path": "/s", "streams": "s"}}, redis)
+
+    def health():
+        with sluice.get("/health") as response:
+            return response.status, response.json()["status"], " ".join(response.json()["why"])
+    wait_for(lambda: health() == (200, "ok", ""), "all is well")
+    good = sluice.config.read_text()
+    sluice.write_config(good + "nonsense\n")
+    sluice.child.send_signal(signal.SIGHUP)
+    wait_for(lambda: health()[:2] == (200, "degraded") and "configuration" in health()[2], "it is told")
+    assert sluice.status()["reloads_refused"] == 1 and sluice.status()["status"] == "degraded"
+    sluice.write_config(good)
+    sluice.child.send_signal(signal.SIGHUP)
+    wait_for(lambda: health() == (200, "ok", ""), "all is well again")
+    redis.client().execute_command("ACL", "SETUSER", "default", "-@stream")
+    with sluice.get("/s"):
+        wait_for(lambda: health()[:2] == (200, "degraded") and "streamed" in health()[2], "the route is named", 10)
+    redis.end()
+    wait_for(lambda: health()[:2] == (503, "down") and "Redis" in health()[2], "it is told")
+    redis.start()
+    wait_for(lambda: health()[0] == 200, "it has Redis again", 10)
 
 
 def test_metrics(launch, redis):
@@ -326,9 +387,18 @@ def test_metrics(launch, redis):
             _, what, name, text = line.split(" ", 3)
             described.setdefault(name, {})[what] = text
         else:
-            name, value = line.split(" ")
-            values[name] = int(value)
-            assert set(described[name]) == {"HELP", "TYPE"}
-            assert described[name]["TYPE"] == ("counter" if name.endswith("_total") else "gauge")
+            name, value = line.rsplit(" ", 1)
+            values[name] = float(value)
+            base = name.partition("{")[0]
+            kind = described.get(base, {}).get("TYPE")
+            if kind is None:
+                base, _, part = base.rpartition("_")
+                assert part in ("bucket", "sum", "count") and described[base]["TYPE"] == "histogram"
+            else:
+                assert kind == ("counter" if base.endswith("_total") else "gauge")
+            assert set(described[base]) == {"HELP", "TYPE"}
+    assert values['sluice_route_messages_total{route="x"}'] == 1 and values['sluice_route_subscribers{route="x"}'] == 1
+    took = [values[f'sluice_route_delivery_seconds_bucket{{route="x",le="{le}"}}'] for le in ("0.00025", "5", "+Inf")]
+    assert took == sorted(took) and took[-1] == values['sluice_route_delivery_seconds_count{route="x"}'] == 1
     assert values["sluice_subscribers"] == 1 and values["sluice_messages_total"] == 1 and values["sluice_redis_up"] == 1
-    assert {f"sluice_{n}" for n in sluice.status() if n != "redis"} <= {n.removesuffix("_total") for n in values}
+    assert {f"sluice_{n}" for n, v in sluice.status().items() if isinstance(v, int)} <= {n.removesuffix("_total") for n in values}

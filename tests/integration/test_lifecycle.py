@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+import fcgi
 from processes import children_of, free_port, is_alive, n_descriptors
 from program import IS_ROOT
 from waiting import SLOW, wait_for
@@ -269,6 +270,57 @@ def test_drain(launch, number):
     assert not os.path.exists(sluice.path)
     sluice.kill()
     sluice.reports.check()
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_requests_while_it_drains(launch, redis, inherited, held):
+    """A stream is told when to come back, what can be served is, and health says so."""
+    routes = {**ROUTES, "w": {"path": "/w", "handler": "wait", "channels": "w", "timeout": "30s"},
+              "p": {"path": "/p", "channels": "p", "publish": "p", "publish_auth": "none"},
+              "health": {"path": "/health", "handler": "health"}}
+    sluice = launch(routes, start=False, server={"drain": "4s"})
+    if held:
+        del sluice.sections["server"]["listen"]
+        sluice.write_config()
+        sluice.address = inherited[1]
+        sluice.start(stdin=inherited[0])
+    else:
+        sluice.start()
+    wait_for(lambda: sluice.get("/health").json() == {"status": "ok", "why": [], "redis": "up"}, "it has Redis")
+    streams = [sluice.open(f"/x/{i}") for i in range(20)]
+    waits = [sluice.connect() for _ in range(2)]
+    for wait in waits:
+        wait.send(fcgi.request("/w"))
+    wait_for(lambda: redis.n_subscribers("w") == 1, "they wait")
+    start = time.monotonic()
+    sluice.child.send_signal(signal.SIGTERM)
+    wait_for(lambda: sluice.get("/health").status == 503, "it drains")
+    with sluice.get("/health") as response:
+        assert response.json()["status"] == "draining"
+    retries = set()
+    for _ in range(20):
+        with sluice.get("/x/1") as response:
+            assert response.status == 200
+            events = response.rest()
+            assert [reason_of(e) for e in events] == ["drain"]
+            rest = 4000 - (time.monotonic() - start) * 1000
+            assert rest - 100 <= response.parser.retry <= 8100
+            retries.add(response.parser.retry)
+    assert len(retries) > 15, "spread"
+    with sluice.get("/p", method="POST", body=b"1", CONTENT_TYPE="application/json") as response:
+        assert response.status == 202
+    redis.publish("w", "1")
+    for wait in waits[:1]:
+        assert fcgi.Response(wait).status == 200
+    with sluice.get("/w", timeout=10) as response:
+        assert response.status == 504, "told at the drain's end, not cut off"
+    assert sluice.child.wait(10) == 0
+    for stream in streams:
+        assert [reason_of(e) for e in stream.rest() if e.type != "keep-alive"] == ["drain"]
+        assert stream.parser.retry > 4000 / 10, "after this program has gone"
+    for wait in waits:
+        wait.close()
+    sluice.kill()
 
 
 def test_end_without_subscribers_is_quick(launch):

@@ -78,7 +78,7 @@ def test_an_abstract_socket_is_refused(launch):
     sluice = launch(ROUTES, start=False, server={"listen": "unix:@sluice"})
     for args in (["check"], ["serve"]):
         result = sluice.run(*args, "-c", sluice.config)
-        assert result.returncode == 1 and "unix:@sluice" in result.err and "abstract" in result.err
+        assert result.returncode == 1 and "unix:@" in result.err and "abstract" in result.err
     assert not os.path.exists("@sluice")
 
 

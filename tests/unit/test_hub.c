@@ -421,17 +421,10 @@ a_refused_subject_is_a_403(void **state)
 }
 
 static void
-on_drained(void *arg)
-{
-	*(bool *)arg = true;
-}
-
-static void
 a_drain_ends_all(void **state)
 {
 	struct stage *s = *state;
 	struct client *a, *b;
-	bool drained = false;
 
 	begin(s);
 	a = join(s, 0);
@@ -439,13 +432,33 @@ a_drain_ends_all(void **state)
 	turn(s);
 	fake_redis.ops->on_lost(fake_redis.ctx);
 	b = join(s, 1); /* one that waits is ended too */
-	hub_drain(s->hub, 20, END_DRAIN, on_drained, &drained);
-	while (!drained)
+	assert_int_equal(hub_return_ms(s->hub, 3000), 3000);
+	hub_drain(s->hub, 20, false);
+	while (hub_n_subscribers(s->hub) > 0)
 		turn(s);
 	assert_has(a, "{\"reason\":\"drain\"}");
 	assert_has(b, "Status: 200 OK");
 	assert_has(b, "{\"reason\":\"drain\"}");
-	assert_int_equal(hub_n_subscribers(s->hub), 0);
+}
+
+/* Who is sent away comes back when this program has gone, and not all at the same time. */
+static void
+a_drain_says_when_to_return(void **state)
+{
+	struct stage *s = *state;
+	unsigned ms, least = UINT_MAX, most = 0, i;
+
+	begin(s);
+	hub_drain(s->hub, 10000, false);
+	for (i = 0; i < 1000; i++) {
+		ms = hub_return_ms(s->hub, 3000);
+		least = ms < least ? ms : least;
+		most = ms > most ? ms : most;
+	}
+	assert_true(least > 10000 && most <= 20000);
+	assert_true(most - least > 8000);
+	hub_drain(s->hub, 10000, true); /* another serves already */
+	assert_int_equal(hub_return_ms(s->hub, 3000), 3000);
 }
 
 int
@@ -467,6 +480,7 @@ main(void)
 	    TEST(a_long_event_is_not_slowness),
 	    TEST(a_refused_subject_is_a_403),
 	    TEST(a_drain_ends_all),
+	    TEST(a_drain_says_when_to_return),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
