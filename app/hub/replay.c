@@ -29,11 +29,9 @@
 #include "redis/stream_entry.h"
 
 enum {
-	EVENT_ROOM = 16 * 1024 * 1024, /* what the route may make of one entry, beyond twice its
-					  size */
-	ROOM = 128 * 1024,             /* bytes for one client, then it must take them */
-	AGAIN_MS = 300,                /* Redis did not answer */
-	REFUSED_MS = 1000,             /* Redis refuses */
+	ROOM = 128 * 1024, /* bytes for one client, then it must take them */
+	AGAIN_MS = 300,    /* Redis did not answer */
+	REFUSED_MS = 1000, /* Redis refuses */
 };
 
 enum replay_state {
@@ -295,7 +293,7 @@ static int
 put_own(struct replay *rp, const struct event *ev)
 {
 	struct buf *own = &rp->sub->own;
-	size_t n_replaced = 0, cap = own->len + 2 * ev->data_len + EVENT_ROOM;
+	size_t n_replaced = 0, cap = own->len + WIRE_GROWTH_MAX * ev->data_len + WIRE_REST_MAX;
 	int rc;
 
 	if (own->cap < cap)

@@ -8,6 +8,12 @@
 #include "base/buf.h"
 #include "sse/event.h"
 
+/*
+ * A byte of data becomes at most so many: a line end of an event stream "\ndata: ", a control byte
+ * of NDJSON "\u0000". The rest of a frame, with the longest names, is within the other.
+ */
+enum { WIRE_GROWTH_MAX = 7, WIRE_REST_MAX = 4096 };
+
 struct wire {
 	const char *name;       /* as "?mode=" says it */
 	const char *media_type; /* as Accept says it */

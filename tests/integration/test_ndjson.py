@@ -13,6 +13,7 @@ ROUTES = {
     "relay": {"path": "/relay", "channels": "n:relay"},
     "filter": {"path": "/filter", "channels": "n:filter", "filter": "message.n > 1", "transform": "{n = message.n, twice = message.n * 2}", "event": "number"},
     "stream": {"path": "/stream", "streams": "n:stream", "start": "0"},
+    "grows": {"path": "/grows", "streams": "n:grows", "start": "0"},
     "two": {"path": "/two", "streams": "n:a n:b"},
     "record": {"path": "/record", "channels": "n:record", "record": 100, "publish": "n:record", "publish_auth": "none"},
     "snapshot": {"path": "/snapshot", "channels": "n:snapshot", "snapshot": "HGETALL n:hash"},
@@ -130,6 +131,16 @@ def test_who_comes_back_at_once_is_sent_what_the_log_holds(sluice, redis):
             assert back.next_of("stream-open").value["resumed"] is True
             assert [back.next_event().id for _ in range(2)] == newest
         assert sluice.status()["replayed"] == before + 2
+
+
+@pytest.mark.parametrize("headers", [NDJSON, {}], ids=["lines", "event stream"])
+def test_what_grows_most_is_replayed(sluice, redis, headers):
+    """Each byte of such an entry becomes six or seven; its client must not be ended for it, again and again."""
+    id = add(redis, "n:grows", "\n" * 6_000_000)
+    with sluice.get("/grows", headers=headers) as stream:
+        stream.next_of("stream-open")
+        event = stream.next_event(60)
+        assert event.last_event_id == id and event.data == "\n" * 6_000_000
 
 
 def test_what_cannot_be_resumed_is_told(sluice):

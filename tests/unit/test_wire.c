@@ -116,6 +116,35 @@ ndjson_names(void **state)
 	buf_fini(&b);
 }
 
+/* Whatever stands in data, and however long the names are, a frame is within its bounds. */
+static void
+frames_are_bounded(void **state)
+{
+	static const char *const worst[] = {"\n", "\r", "\x01", "\x80", "\"", "\xFF\n"};
+	char name[EVENT_ID_MAX], data[2000];
+	const struct wire *wire;
+	struct buf b;
+
+	(void)state;
+	memset(name, '"', sizeof(name));
+	for (size_t i = 0; i < sizeof(worst) / sizeof(worst[0]); i++) {
+		struct event ev = {.id = name,
+				   .id_len = sizeof(name),
+				   .type = name,
+				   .type_len = sizeof(name),
+				   .data = data,
+				   .retry_ms = 4294967295U};
+
+		for (ev.data_len = 0; ev.data_len < sizeof(data); ev.data_len++)
+			data[ev.data_len] = worst[i][ev.data_len % strlen(worst[i])];
+		for (size_t k = 0; (wire = wire_nth(k)) != NULL; k++) {
+			buf_init(&b, WIRE_GROWTH_MAX * ev.data_len + WIRE_REST_MAX);
+			assert_int_equal(wire->event(&b, &ev, NULL), 0);
+			buf_fini(&b);
+		}
+	}
+}
+
 /* Of what a wire has written: each place leads to the next frame, and each id is found. */
 static void
 check_frames(const struct wire *wire, const struct event *events, size_t n)
@@ -173,6 +202,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(ndjson_lines),
 	    cmocka_unit_test(ndjson_names),
+	    cmocka_unit_test(frames_are_bounded),
 	    cmocka_unit_test(frames_are_found),
 	};
 
