@@ -4,14 +4,17 @@ CC      := gcc
 endif
 B       ?= build
 PREFIX  ?= /usr/local
-VERSION := 0.1.0
+VERSION := 0.2.0
+
+# A warning is an error for whoever works on Sluice, and not for whoever builds a release.
+WERROR  ?= $(if $(wildcard .git),-Werror)
 
 # What the program is linked with; iniparser ships no .pc file in Debian 12.
 PKGS    := libuv hiredis json-c fcgi lua5.4 libssl libcrypto
 LIBS    := $(shell pkg-config --libs $(PKGS)) -liniparser
 WARN    := -std=gnu11 -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion \
            -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla \
-           -Wpointer-arith -Wcast-align -Wwrite-strings -Werror
+           -Wpointer-arith -Wcast-align -Wwrite-strings $(WERROR)
 CFLAGS  ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 LDFLAGS ?= -Wl,-z,relro,-z,now
 # Modules call what <sluice/handler.h> declares.
@@ -127,18 +130,53 @@ lint:
 format:
 	clang-format -i $(C_FILES) $(H_FILES)
 
-.PHONY: install
-install: all
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/include/sluice \
-	  $(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8 \
-	  $(DESTDIR)$(PREFIX)/share/doc/sluice $(DESTDIR)$(PREFIX)/share/sluice
-	install -m 755 $(B)/sluice $(DESTDIR)$(PREFIX)/sbin/
-	install -m 644 include/sluice/*.h $(DESTDIR)$(PREFIX)/include/sluice/
-	install -m 644 docs/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
-	install -m 644 docs/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/
-	install -m 644 docs/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
-	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/sluice/
-	cp -R conf www $(DESTDIR)$(PREFIX)/share/sluice/
+# Where things go. DESTDIR stands before each; a file of configuration that is there already stays.
+SBINDIR    ?= $(PREFIX)/sbin
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR    ?= $(PREFIX)/share
+sysconfdir ?= /etc
+UNITDIR    ?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,$(sysconfdir)/systemd/system)
+
+# What is installed: FROM MODE TO, a line each. install and uninstall read the same list.
+define INSTALLED
+$(B)/sluice 755 $(SBINDIR)/sluice
+$(foreach f,$(wildcard include/sluice/*.h),$(f) 644 $(INCLUDEDIR)/sluice/$(notdir $(f))
+)$(B)/packaging/sluice.pc 644 $(DATADIR)/pkgconfig/sluice.pc
+docs/sluice-handler.3 644 $(DATADIR)/man/man3/sluice-handler.3
+docs/sluice.ini.5 644 $(DATADIR)/man/man5/sluice.ini.5
+docs/sluice.8 644 $(DATADIR)/man/man8/sluice.8
+$(foreach f,README.md CHANGELOG.md docs/client.md docs/security.md,$(f) 644 $(DATADIR)/doc/sluice/$(notdir $(f))
+)conf/sluice.ini 644 $(DATADIR)/doc/sluice/sluice.ini.example
+conf/redis.acl 644 $(DATADIR)/doc/sluice/redis.acl
+conf/record.lua 644 $(DATADIR)/sluice/record.lua
+$(foreach f,$(filter-out www/page.js,$(wildcard www/*.js www/*.ts)),$(f) 644 $(DATADIR)/sluice/$(f)
+)$(foreach f,$(wildcard conf/gallery/*.ini conf/gallery/*.lua handlers/examples/*.c),$(f) 644 $(DATADIR)/doc/sluice/examples/$(notdir $(f))
+)conf/lighttpd/60-sluice.conf 644 $(sysconfdir)/lighttpd/conf-available/60-sluice.conf
+conf/apache/sluice.conf 644 $(sysconfdir)/apache2/conf-available/sluice.conf
+conf/nginx/sluice.conf 644 $(sysconfdir)/nginx/snippets/sluice.conf
+packaging/sluice.ini 640 $(sysconfdir)/sluice/sluice.ini
+packaging/logrotate 644 $(sysconfdir)/logrotate.d/sluice
+$(B)/packaging/sluice.service 644 $(UNITDIR)/sluice.service
+packaging/systemd/sluice.socket 644 $(UNITDIR)/sluice.socket
+packaging/systemd/tmpfiles.conf 644 $(if $(filter /usr,$(PREFIX)),/usr/lib,$(sysconfdir))/tmpfiles.d/sluice.conf
+packaging/systemd/sysusers.conf 644 $(if $(filter /usr,$(PREFIX)),/usr/lib,$(sysconfdir))/sysusers.d/sluice.conf
+packaging/completion/sluice.bash 644 $(DATADIR)/bash-completion/completions/sluice
+packaging/completion/_sluice 644 $(DATADIR)/zsh/vendor-completions/_sluice
+endef
+export INSTALLED
+
+$(B)/packaging/%: packaging/%.in
+	@mkdir -p $(@D)
+	sed -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|; s|@SBINDIR@|$(SBINDIR)|' $< >$@
+
+.PHONY: install uninstall deb
+install: all $(B)/packaging/sluice.pc $(B)/packaging/sluice.service
+	packaging/install '$(DESTDIR)' '$(sysconfdir)'
+uninstall:
+	packaging/install --remove '$(DESTDIR)' '$(sysconfdir)'
+deb:			# the Debian packages, in build/deb
+	packaging/deps deb
+	packaging/build-deb '$(VERSION)'
 
 .PHONY: help clean
 help:
@@ -151,7 +189,8 @@ help:
 	@echo 'make lint       includes, format, cppcheck, clang, clang-tidy'
 	@echo 'make stress     everything at once, by a seed: SECONDS=60 SEED=1'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60)'
-	@echo 'make install    PREFIX=/usr/local DESTDIR='
+	@echo 'make install    PREFIX=/usr/local DESTDIR= sysconfdir=/etc; make uninstall takes it away'
+	@echo 'make deb        the Debian packages, in build/deb'
 	@echo 'make clean      removes build/'
 clean:
 	rm -rf build
