@@ -27,7 +27,9 @@ const struct counter_text counter_texts[COUNTER_MAX] = {
     [COUNTER_CONNECTIONS] = {"connections", "connections of web servers"},
     [COUNTER_FEEDS] = {"feeds", "feeds, each the work that subscribers share"},
     [COUNTER_SUBJECTS] = {"subjects", "channels, patterns and streams followed in Redis"},
-    [COUNTER_REDIS_UP] = {"redis_links", "links to Redis that are up, two for each worker"},
+    [COUNTER_REDIS_UP] =
+	{"redis_links",
+	 "links to Redis that are up: two for each worker, and those that follow streams"},
     [COUNTER_SENTINELS_UP] = {"sentinel_links", "links to sentinels that are up"},
     [COUNTER_REQUESTS] = {"requests", "requests"},
     [COUNTER_REQUESTS_REFUSED] = {"requests_refused",

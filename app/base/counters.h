@@ -16,7 +16,7 @@ enum counter {
 	COUNTER_SUBSCRIBERS,
 	COUNTER_CONNECTIONS,
 	COUNTER_FEEDS,
-	COUNTER_SUBJECTS, /* subscribed in Redis */
+	COUNTER_SUBJECTS, /* followed in Redis */
 	COUNTER_REDIS_UP, /* links that are up: 0 to 2 a worker */
 	COUNTER_SENTINELS_UP,
 	COUNTER_GAUGES, /* the first that is no gauge */

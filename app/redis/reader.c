@@ -1,3 +1,4 @@
+#include "base/counters.h"
 #include "redis/reader.h"
 
 #include <errno.h>
@@ -505,6 +506,7 @@ readers_free(struct readers *rds)
 		return;
 	LIST_FOREACH (node, tmp, &rds->readers)
 		reader_free(LIST_ENTRY(node, struct reader, of_readers));
+	counters_add(COUNTER_SUBJECTS, -(int64_t)rds->by_key.n);
 	map_fini(&rds->by_key);
 	free(rds);
 }
@@ -542,6 +544,7 @@ add(struct readers *rds, struct reader_stream *st, const char *key, size_t len)
 	st->is_looked_at = st->is_refused = false;
 	list_add_tail(&rd->streams, &st->of_reader);
 	rd->n_streams++;
+	counters_add(COUNTER_SUBJECTS, 1);
 	wake(rd);
 	return 0;
 }
@@ -569,6 +572,7 @@ readers_leave(struct readers *rds, struct reader_stream *st)
 	list_del(&st->of_reader);
 	map_del(&rds->by_key, &st->by_key);
 	st->reader = NULL;
+	counters_add(COUNTER_SUBJECTS, -1);
 	if (--rd->n_streams == 0)
 		uv_timer_start(&rd->retry, on_retry, CLOSE_MS, 0);
 }

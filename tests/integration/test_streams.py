@@ -61,6 +61,16 @@ def test_entries_have_their_id(sluice, client):
         assert stream.parser.last_event_id == id
 
 
+def test_subjects_and_links_count_streams(sluice, client):
+    """What is followed counts, whatever its kind, and the link over which it is read."""
+    before = wait_for(lambda: (s := sluice.status())["subjects"] == 0 and s, "nothing is followed", 10)
+    with sluice.open("/two"), sluice.open("/mixed"):
+        wait_for(lambda: sluice.status()["subjects"] == 4, lambda: f"three streams and a channel: {sluice.status()['subjects']}")
+        assert sluice.status()["redis_links"] == 3
+    assert before["redis_links"] in (2, 3)
+    wait_for(lambda: sluice.status()["subjects"] == 0, "nothing is left", 15)
+
+
 def test_from_now_on(sluice, client):
     ids = add(client, "s:old", 1, 2)
     stream, said = opened(sluice, "/one/old")
