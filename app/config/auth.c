@@ -1,3 +1,4 @@
+#include "logic/library.h"
 #include "config/auth.h"
 
 #include <errno.h>
@@ -144,7 +145,7 @@ CONFIG_SETTER(config_set_session_user)
 	(void)key;
 	if (*text == '\0')
 		return 0;
-	if ((rc = sandbox_new(&auth->sandbox)) < 0)
+	if ((rc = sandbox_new(&auth->sandbox, library_open)) < 0)
 		return rc;
 	/* By itself first: what is wrong with it is told in its own words. */
 	if ((rc = expression_new(&auth->session_user, auth->sandbox, text, why, why_len)) < 0)

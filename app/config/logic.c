@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "config/keys.h"
+#include "logic/library.h"
 #include "logic/names.h"
 #include "logic/stages.h"
 
@@ -97,7 +98,7 @@ find_request_params(struct route *rt, const char *text, bool is_allow)
 static int
 need_sandbox(struct stages *st)
 {
-	return st->sandbox != NULL ? 0 : sandbox_new(&st->sandbox);
+	return st->sandbox != NULL ? 0 : sandbox_new(&st->sandbox, library_open);
 }
 
 static int

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "logic/library.h"
-
 enum {
 	HOOK_STEPS = 256,
 	GROWTH_MAX = 16 * 1024 * 1024, /* of one call, beyond what the state held before */
@@ -142,12 +140,14 @@ on_panic(lua_State *L)
 static int
 open_names(lua_State *L)
 {
-	library_open(L);
+	void (**open)(lua_State *L) = lua_touserdata(L, 1);
+
+	(*open)(L);
 	return 0;
 }
 
 int
-sandbox_new(struct sandbox **out)
+sandbox_new(struct sandbox **out, void (*open)(lua_State *L))
 {
 	struct sandbox *sb = calloc(1, sizeof(*sb));
 
@@ -162,7 +162,8 @@ sandbox_new(struct sandbox **out)
 	lua_atpanic(sb->L, on_panic);
 	sb->steps_left = UINT64_MAX;
 	lua_pushcfunction(sb->L, open_names);
-	if (lua_pcall(sb->L, 0, 0, 0) != LUA_OK) {
+	lua_pushlightuserdata(sb->L, &open);
+	if (lua_pcall(sb->L, 1, 0, 0) != LUA_OK) {
 		sandbox_free(sb);
 		return -ENOMEM;
 	}

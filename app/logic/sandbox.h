@@ -20,7 +20,9 @@ enum {
 	SANDBOX_SCRIPT_STEPS = 1000000
 };
 
-int sandbox_new(struct sandbox **out); /* 0, -ENOMEM */
+/* sandbox_new - open makes the names that texts may use the state's globals; it may raise a Lua
+ * error. Returns 0, -ENOMEM. */
+int sandbox_new(struct sandbox **out, void (*open)(lua_State *L));
 void sandbox_free(struct sandbox *sb); /* takes NULL */
 lua_State *sandbox_lua(struct sandbox *sb);
 struct sandbox *sandbox_of(lua_State *L);

@@ -8,6 +8,7 @@
 
 #include "logic/expression.h"
 #include "base/json_text.h"
+#include "logic/library.h"
 #include "logic/message.h"
 #include "logic/names.h"
 #include "logic/script.h"
@@ -87,7 +88,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	names_walk(text, len, &ops, NULL);
 	message_init(&msg, "c", 1, text + len + 1, size > len ? size - len - 1 : 0);
 	scope.msg = &msg;
-	if (message_is_json(&msg) && sandbox_new(&sb) == 0) {
+	if (message_is_json(&msg) && sandbox_new(&sb, library_open) == 0) {
 		run_expression(sb, text, &scope);
 		run_script(sb, text, &scope);
 		sandbox_free(sb);

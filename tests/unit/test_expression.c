@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "logic/expression.h"
+#include "logic/library.h"
 #include "logic/message.h"
 
 static const char json[] =
@@ -35,7 +36,7 @@ setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
-	assert_int_equal(sandbox_new(&f->sb), 0);
+	assert_int_equal(sandbox_new(&f->sb, library_open), 0);
 	message_init(&f->msg, "c:1", 3, json, sizeof(json) - 1);
 	f->scope = (struct template_scope){.params = params,
 					   .msg = &f->msg,
@@ -225,7 +226,7 @@ limits(void **state)
 		if (strstr(got, pairs[i].want) == NULL && strstr(got, "too long") == NULL)
 			fail_msg("%s: \"%s\" instead of \"%s\"", pairs[i].text, got, pairs[i].want);
 		sandbox_free(f->sb);
-		assert_int_equal(sandbox_new(&f->sb), 0);
+		assert_int_equal(sandbox_new(&f->sb, library_open), 0);
 		assert_string_equal(result(f, "message.id"), "7");
 	}
 }

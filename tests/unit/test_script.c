@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "logic/library.h"
 #include "logic/message.h"
 #include "logic/script.h"
 
@@ -31,7 +32,7 @@ setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
-	assert_int_equal(sandbox_new(&f->sb), 0);
+	assert_int_equal(sandbox_new(&f->sb, library_open), 0);
 	rendering_init(&f->r);
 	*state = f;
 	return 0;

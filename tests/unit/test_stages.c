@@ -15,6 +15,7 @@
 
 #include "base/counters.h"
 #include "logic/batch.h"
+#include "logic/library.h"
 #include "logic/message.h"
 #include "logic/stages.h"
 
@@ -34,7 +35,7 @@ compile(struct stages *st, const char *text)
 	char why[512];
 
 	if (st->sandbox == NULL)
-		assert_int_equal(sandbox_new(&st->sandbox), 0);
+		assert_int_equal(sandbox_new(&st->sandbox, library_open), 0);
 	if (expression_new(&ex, st->sandbox, text, why, sizeof(why)) < 0)
 		fail_msg("%s: %s", text, why);
 	return ex;
