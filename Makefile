@@ -115,18 +115,10 @@ unit-programs: $(UNIT)
 stress: asan
 	SLUICE=$(B)/asan/sluice /usr/bin/python3 tests/stress/stress.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
+# SINCE=REV: only what has changed since that commit.
 .PHONY: lint format
-lint:
-	packaging/lint-includes
-	clang-format --dry-run --Werror $(C_FILES) $(H_FILES)
-	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --library=posix \
-	  --enable=warning,performance,portability -Iinclude -Iapp \
-	  --suppress=missingIncludeSystem --suppress=getpwnamCalled --suppress=getgrnamCalled \
-	  --suppress=invalidFunctionArg:app/base/counters.c --suppress=invalidFunctionArg:app/base/quota.c --suppress=varFuncNullUB \
-	  --suppress=CastIntegerToAddressAtReturn:app/route/route.c \
-	  -j2 app handlers include
-	@$(MAKE) --no-print-directory clang
-	clang-tidy --quiet $(SRC) -- -std=gnu11 $(CPPFLAGS)
+lint: all
+	CFLAGS='$(WARN) $(CPPFLAGS)' packaging/lint $(SINCE)
 format:
 	clang-format -i $(C_FILES) $(H_FILES)
 

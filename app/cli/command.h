@@ -49,8 +49,7 @@ int command_run(const struct command *command, int argc, char **argv);
 /* command_refuse - why the command line is not understood, on stderr. Returns COMMAND_USAGE. */
 int command_refuse(const struct options *opt, const char *why);
 
-/* command_print_usage - of the command; options_print - every option that any has. */
-void command_print_usage(const struct command *command, FILE *to);
+/* command_print_synopsis - a line for each form; options_print - of those letters. */
 void command_print_synopsis(const struct command *command, const char *before, FILE *to);
 void options_print(const char *takes, FILE *to); /* NULL: all */
 

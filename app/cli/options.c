@@ -87,8 +87,8 @@ command_print_synopsis(const struct command *command, const char *before, FILE *
 	}
 }
 
-void
-command_print_usage(const struct command *command, FILE *to)
+static void
+print_usage(const struct command *command, FILE *to)
 {
 	if (command->print_usage != NULL) {
 		command->print_usage(to);
@@ -103,7 +103,7 @@ int
 command_refuse(const struct options *opt, const char *why)
 {
 	fprintf(stderr, "sluice %s: %s\n", opt->command->name, why);
-	command_print_usage(opt->command, stderr);
+	print_usage(opt->command, stderr);
 	return COMMAND_USAGE;
 }
 
@@ -151,11 +151,11 @@ parse(struct options *opt, int argc, char **argv)
 		const struct entry *one = find((char)c);
 
 		if (c == 'h') {
-			command_print_usage(opt->command, stdout);
+			print_usage(opt->command, stdout);
 			return 0;
 		}
 		if (one == NULL || !is_taken(opt->command->takes, (char)c) || set(opt, one) < 0) {
-			command_print_usage(opt->command, stderr);
+			print_usage(opt->command, stderr);
 			return COMMAND_USAGE;
 		}
 	}

@@ -1,4 +1,3 @@
-#include "logic/library.h"
 #include "config/auth.h"
 
 #include <errno.h>
@@ -13,6 +12,7 @@
 #include "base/logger.h"
 #include "base/suggest.h"
 #include "config/keys.h"
+#include "logic/library.h"
 #include "route/origin.h"
 
 enum { KEY_FILE_MAX = 64 * 1024, PATH_LEN_MAX = 1024, WHY_LEN = 512, QUOTED_MAX = 80 };

@@ -28,8 +28,12 @@ stages_is_empty(const struct stages *st)
 	       st->script == NULL && shape_is_empty(&st->shape);
 }
 
-bool
-stages_need_json(const struct stages *st)
+/*
+ * Is a message that is not JSON of no use to them? They take one if all that they name of it is
+ * `text`. A script has message among its parameters: of it counts that it names text.
+ */
+static bool
+need_json(const struct stages *st)
 {
 	const struct expression *all[] = {st->filter, st->transform, st->until};
 	bool sees_text = st->script != NULL && script_sees_text(st->script);
@@ -150,7 +154,7 @@ stages_run(struct stages *st, int callback, const struct template_scope *scope, 
 	st->has_failed = st->is_full = false;
 	if (scope->msg == NULL)
 		return st->script != NULL ? run_script(st, callback, scope, r) : STAGES_NOTHING;
-	if (stages_need_json(st) && !message_is_json(scope->msg)) {
+	if (need_json(st) && !message_is_json(scope->msg)) {
 		counters_add_of(st->counted, COUNTER_DROPPED_INVALID, 1);
 		return STAGES_NOTHING;
 	}

@@ -35,13 +35,6 @@ void stages_fini(struct stages *st);
 
 bool stages_is_empty(const struct stages *st);
 
-/*
- * stages_need_json - is a message that is not JSON of no use to them? They take one if all that
- * they name of it is `text`. A script has message among its parameters: of it counts that it names
- * text.
- */
-bool stages_need_json(const struct stages *st);
-
 enum stages_result {
 	STAGES_NOTHING,  /* send nothing; why is counted and, for a failure, logged */
 	STAGES_AS_IS,    /* send the message's bytes */
