@@ -5,7 +5,6 @@
 
 #include "base/suggest.h"
 #include "config/keys.h"
-#include "route/mux.h"
 
 enum { WHY_LEN = 512 };
 
@@ -70,7 +69,7 @@ config_mux_check(const struct config_source *src, struct route *const *routes, s
 
 	if (rt->handler == NULL)
 		return;
-	if (rt->handler != &mux_handler) {
+	if (!rt->handler->is_mux) {
 		if (own != NULL && rt->handler->answer == NULL)
 			config_fault(src, own, "only handler = mux carries other routes");
 		return;

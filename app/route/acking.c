@@ -18,7 +18,7 @@ on_acked(void *arg, const redisReply *reply)
 
 	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER) {
 		later_begin(later, HTTP_OK, "application/json");
-		answer_printf(&later->site->out, "{\"acked\":%lld}\n", reply->integer);
+		answer_printf(later->out, "{\"acked\":%lld}\n", reply->integer);
 		later_send(later);
 	} else {
 		later_refuse(later, HTTP_UNAVAILABLE,
@@ -50,11 +50,11 @@ split(char *text, const char **ids)
 
 /* The route's stream, its channel of acknowledgements and its group, each with its NUL. */
 static int
-put_names(struct site *site, const struct template_value *key, struct buf *b, size_t at[3])
+put_names(struct serving *sv, const struct template_value *key, struct buf *b, size_t at[3])
 {
-	const struct route *rt = site->request.route;
+	const struct route *rt = sv->req->route;
 	const struct template_scope scope = {.params = key, .channel = ""};
-	const char *prefix = hub_prefix(site->hub);
+	const char *prefix = hub_prefix(sv->in->hub);
 	int rc = 0, i;
 
 	for (i = 0; i < 2 && rc == 0; i++) {
@@ -73,7 +73,7 @@ put_names(struct site *site, const struct template_value *key, struct buf *b, si
 }
 
 static bool
-tell_redis(struct site *site, const struct template_value *key, const char **ids, int n,
+tell_redis(struct serving *sv, const struct template_value *key, const char **ids, int n,
 	   struct later *later)
 {
 	const char *argv[6 + IDS_MAX] = {"EVAL", GROUP_ACK_SCRIPT, "2"};
@@ -82,20 +82,28 @@ tell_redis(struct site *site, const struct template_value *key, const char **ids
 	bool is_sent;
 
 	buf_init(&names, NAMES_LEN_MAX);
-	is_sent = hub_command(site->hub) != NULL && put_names(site, key, &names, at) == 0;
+	is_sent = hub_command(sv->in->hub) != NULL && put_names(sv, key, &names, at) == 0;
 	if (is_sent) {
 		for (int i = 0; i < 3; i++)
 			argv[3 + i] = names.p + at[i];
 		memcpy(argv + 6, ids, (size_t)n * sizeof(*ids));
 		is_sent =
-		    command_send(hub_command(site->hub), on_acked, later, 6 + n, argv, NULL) == 0;
+		    command_send(hub_command(sv->in->hub), on_acked, later, 6 + n, argv, NULL) == 0;
 	}
 	buf_fini(&names);
 	return is_sent;
 }
 
-void
-acking_serve(struct site *site, struct subscriber *sub)
+/* Who follows a queue acknowledges. */
+static bool
+takes(const struct request *req)
+{
+	return req->method == METHOD_POST && req->route->handler->is_queue &&
+	       request_raw_param(req, "ack") != NULL;
+}
+
+static void
+serve(struct serving *sv)
 {
 	struct template_value key[KEY_PARAMS_MAX + 1];
 	const char *ids[IDS_MAX];
@@ -103,27 +111,35 @@ acking_serve(struct site *site, struct subscriber *sub)
 	char *text;
 	int n;
 
-	if (site_read_key(site, sub, key) != 0)
+	if (key_read(sv, key) != 0)
 		return;
-	text = strdup(request_raw_param(&site->request, "ack"));
+	text = strdup(request_raw_param(sv->req, "ack"));
 	n = text != NULL ? split(text, ids) : 0;
 	later = calloc(1, sizeof(*later));
-	if (text == NULL || later == NULL || later_init(later, site) < 0) {
+	if (text == NULL || later == NULL || later_init(later, sv) < 0) {
 		free(later);
-		site_refuse(site, sub, HTTP_UNAVAILABLE, "This server has no room for it.");
+		serving_refuse(sv, HTTP_UNAVAILABLE, "This server has no room for it.");
 	} else if (n == 0) {
 		later_fini(later);
 		free(later);
-		site_refuse(site, sub, HTTP_BAD_REQUEST,
-			    "The parameter ack must be IDs of entries, at most 1000, with commas "
-			    "between.");
-	} else if (!tell_redis(site, key, ids, n, later)) {
+		serving_refuse(
+		    sv, HTTP_BAD_REQUEST,
+		    "The parameter ack must be IDs of entries, at most 1000, with commas "
+		    "between.");
+	} else if (!tell_redis(sv, key, ids, n, later)) {
 		later_fini(later);
 		free(later);
-		site_refuse(site, sub, HTTP_UNAVAILABLE,
-			    "Redis is away: nothing was acknowledged.");
+		serving_refuse(sv, HTTP_UNAVAILABLE, "Redis is away: nothing was acknowledged.");
 	} else {
-		later_expect(later, sub);
+		later_expect(later, sv->sub);
 	}
 	free(text);
 }
+
+const struct service service_acking = {
+    .name = "acking",
+    .has_effect = true,
+    .takes = takes,
+    .auth = service_auth_of_reading,
+    .serve = serve,
+};

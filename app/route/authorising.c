@@ -51,7 +51,7 @@ find_told(const char *why)
 
 /* One line of whoever is refused; a flood for one reason is told in few. */
 static void
-log_refusal(const struct site *site, int status, const char *what, const char *why)
+log_refusal(const struct serving *sv, int status, const char *what, const char *why)
 {
 	struct told *told = find_told(why);
 	uint64_t now = clock_ms() / 1000;
@@ -64,21 +64,21 @@ log_refusal(const struct site *site, int status, const char *what, const char *w
 		told->n = 0;
 	}
 	if (told->n++ < LOG_LINES_PER_S)
-		logger_info("[route %s] %d: %s%s%s", site->request.route->name, status, what,
+		logger_info("[route %s] %d: %s%s%s", sv->req->route->name, status, what,
 			    *what != '\0' ? ": " : "", why);
 }
 
 static void
-refuse(struct site *site, struct subscriber *sub, int status, const char *what, const char *why)
+refuse(struct serving *sv, int status, const char *what, const char *why)
 {
 	char detail[WHY_LEN];
 
-	log_refusal(site, status, what, why);
+	log_refusal(sv, status, what, why);
 	if (*what == '\0')
 		snprintf(detail, sizeof(detail), "%s", why);
 	else
 		snprintf(detail, sizeof(detail), "The %s is not accepted: %s.", what, why);
-	site_refuse(site, sub, status, detail);
+	serving_refuse(sv, status, detail);
 }
 
 /* What a credential may see */
@@ -137,12 +137,12 @@ asked_named(const struct asked *a, size_t n)
 
 /* Until when the request waits for its session. */
 static struct patience
-patience_of(const struct site *site)
+patience_of(const struct serving *sv)
 {
-	struct patience patience = site->kept.patience;
+	struct patience patience = sv->kept.patience;
 
 	if (patience.decide_ms == 0)
-		patience.decide_ms = clock_ms() + site->request.route->stream.open_wait_ms;
+		patience.decide_ms = clock_ms() + sv->req->route->stream.open_wait_ms;
 	return patience;
 }
 
@@ -151,104 +151,85 @@ patience_of(const struct site *site)
  * and ends.
  */
 static void
-answer_away(struct site *site, struct subscriber *sub, const char *why)
+answer_away(struct serving *sv, const char *why)
 {
-	const struct request *req = &site->request;
+	const struct request *req = sv->req;
 
-	if (req->method == METHOD_POST || site_wants_one(req) || req->route->handler->is_wait ||
-	    site_answers_short(site)) {
-		refuse(site, sub, HTTP_UNAVAILABLE, "", why);
+	if (!sv->service->is_stream) {
+		refuse(sv, HTTP_UNAVAILABLE, "", why);
 		return;
 	}
-	log_refusal(site, HTTP_OK, "the client is to come back", why);
-	site_answer_end(site, sub, END_AUTH, req->route->stream.retry_ms);
+	log_refusal(sv, HTTP_OK, "the client is to come back", why);
+	serving_end_stream(sv, END_AUTH, req->route->stream.retry_ms);
 }
 
 /* The request waits, for up to open_wait in all; then it is answered. */
 static void
-wait_or_answer(struct site *site, struct subscriber *sub, const char *body, size_t len,
-	       const char *why)
+wait_or_answer(struct serving *sv, const char *why)
 {
-	struct patience patience = patience_of(site);
+	struct patience patience = patience_of(sv);
 
 	if (clock_ms() >= patience.decide_ms ||
-	    pending_retry(site->pending, sub, site->request.vars, body, len, DECIDE_AGAIN_MS,
-			  &patience) < 0)
-		answer_away(site, sub, why);
+	    pending_retry(sv->in->pending, sv->sub, sv->req->vars, sv->body, sv->body_len,
+			  DECIDE_AGAIN_MS, &patience) < 0)
+		answer_away(sv, why);
 }
 
 bool
-authorising_wait_for_place(struct site *site, struct subscriber *sub)
+authorising_wait_for_place(struct serving *sv)
 {
-	struct patience patience = site->kept.patience;
+	struct patience patience = sv->kept.patience;
 
 	if (patience.place_ms == 0)
 		patience.place_ms = clock_ms() + GRANTS_PROBE_MS;
 	/* What was decided holds for it; should it be decided anew, that has its time again. */
 	patience.decide_ms = 0;
 	return clock_ms() < patience.place_ms &&
-	       pending_retry(site->pending, sub, site->request.vars, "", 0, PLACE_AGAIN_MS,
+	       pending_retry(sv->in->pending, sv->sub, sv->req->vars, "", 0, PLACE_AGAIN_MS,
 			     &patience) == 0;
-}
-
-static void
-serve_again(struct site *site, struct subscriber *sub, const struct params *params,
-	    const char *body, size_t len, const struct kept_answer *kept)
-{
-	site->kept = *kept;
-	site_serve(site, sub, params, body, len);
-	site->kept = (struct kept_answer){0};
-}
-
-int
-authorising_init(struct site *site, uv_loop_t *loop)
-{
-	return pending_new(&site->pending, loop, site, serve_again);
 }
 
 /* Who asks */
 
 /* The session that the credential names: as Redis has just said, or says now, or will say. */
 static struct session_answer
-look_up(struct site *site, struct subscriber *sub, const char *cookie, const char *body, size_t len)
+look_up(struct serving *sv, const char *cookie)
 {
-	const struct kept_answer *kept = &site->kept;
-	struct patience patience = patience_of(site);
+	const struct kept_answer *kept = &sv->kept;
+	struct patience patience = patience_of(sv);
 
 	if (kept->answer != NULL && kept->cookie != NULL && strcmp(kept->cookie, cookie) == 0)
 		return *kept->answer;
-	return pending_ask(site->pending, sub, site->request.vars, body, len, site->sessions,
-			   cookie, &patience);
+	return pending_ask(sv->in->pending, sv->sub, sv->req->vars, sv->body, sv->body_len,
+			   sv->in->sessions, cookie, &patience);
 }
 
 /* By one kind. FOUND_LATER: the request is kept. */
 static enum finding
-try(struct site *site, struct subscriber *sub, const struct credential *cr, struct asking *as,
-    const char *body, size_t len, struct refusal *no)
+try(struct serving *sv, const struct credential *cr, struct asking *as, struct refusal *no)
 {
 	struct session_answer answer;
 	enum finding found;
 
-	identity_fini(&site->identity);
-	found = cr->find(site->auth, &as->asked, &site->identity, no);
+	identity_fini(sv->who);
+	found = cr->find(sv->in->auth, &as->asked, sv->who, no);
 	if (found != FOUND_LATER)
 		return found;
-	answer = look_up(site, sub, site->identity.session, body, len);
+	answer = look_up(sv, sv->who->session);
 	if (answer.state == SESSION_ASKED)
 		return FOUND_LATER;
-	identity_fini(&site->identity);
+	identity_fini(sv->who);
 	as->asked.session = &answer;
-	found = cr->find(site->auth, &as->asked, &site->identity, no);
+	found = cr->find(sv->in->auth, &as->asked, sv->who, no);
 	as->asked.session = NULL;
 	return found;
 }
 
 /* By the first kind that is there. */
 static bool
-find_identity(struct site *site, struct subscriber *sub, const struct auth_list *list,
-	      const char *body, size_t len)
+find_identity(struct serving *sv, const struct auth_list *list)
 {
-	const struct request *req = &site->request;
+	const struct request *req = sv->req;
 	struct query outer;
 	struct asking as = {.asked = {.variable = asked_variable,
 				      .query = asked_query,
@@ -264,77 +245,66 @@ find_identity(struct site *site, struct subscriber *sub, const struct auth_list 
 	for (size_t i = 0; i < list->n; i++) {
 		const struct credential *cr = list->v[i];
 
-		switch (try(site, sub, cr, &as, body, len, &no)) {
+		switch (try(sv, cr, &as, &no)) {
 		case FOUND_NONE:
 			continue;
 		case FOUND_RIGHT:
 			return true;
 		case FOUND_WRONG:
-			site->has_bad_token = cr == &credential_jwt;
-			refuse(site, sub, no.status, cr->shown, no.why);
+			sv->has_bad_token = cr == &credential_jwt;
+			refuse(sv, no.status, cr->shown, no.why);
 			return false;
 		case FOUND_AWAY:
-			wait_or_answer(site, sub, body, len,
-				       "Redis is away: it cannot be decided who asks.");
+			wait_or_answer(sv, "Redis is away: it cannot be decided who asks.");
 			return false;
 		case FOUND_LATER:
 			return false;
 		}
 	}
-	refuse(site, sub, HTTP_UNAUTHORIZED, "", "This path asks for a credential.");
+	refuse(sv, HTTP_UNAUTHORIZED, "", "This path asks for a credential.");
 	return false;
 }
 
 /* May he? */
 
-/* What a page of another site must not do with this site's cookies. */
-static bool
-has_effect(const struct request *req)
-{
-	return req->method == METHOD_POST || req->route->handler->is_wait ||
-	       req->route->handler->is_queue;
-}
-
 static void
-refuse_user(struct site *site, struct subscriber *sub)
+refuse_user(struct serving *sv)
 {
 	char detail[WHY_LEN + 1024];
 
-	log_refusal(site, HTTP_FORBIDDEN, "", "The user's name breaks its rule.");
+	log_refusal(sv, HTTP_FORBIDDEN, "", "The user's name breaks its rule.");
 	snprintf(detail, sizeof(detail), "The user's name must match %s.",
-		 route_rule_text(site->request.route, "user"));
-	site_refuse(site, sub, HTTP_FORBIDDEN, detail);
+		 route_rule_text(sv->req->route, "user"));
+	serving_refuse(sv, HTTP_FORBIDDEN, detail);
 }
 
 bool
-authorising_check(struct site *site, struct subscriber *sub, const struct auth_list *list,
-		  const char *body, size_t len)
+authorising_check(struct serving *sv, const struct auth_list *list)
 {
-	const struct identity *id = &site->identity;
+	const struct identity *id = sv->who;
 	struct template_value params[KEY_PARAMS_MAX + 3];
 
-	if (!find_identity(site, sub, list, body, len))
+	if (!find_identity(sv, list))
 		return false;
-	if (id->user != NULL && !route_param_ok(site->request.route, "user", id->user)) {
-		refuse_user(site, sub);
+	if (id->user != NULL && !route_param_ok(sv->req->route, "user", id->user)) {
+		refuse_user(sv);
 		return false;
 	}
-	if (id->is_by_cookie && has_effect(&site->request) && !origin_is_ours(&site->request)) {
-		refuse(site, sub, HTTP_FORBIDDEN, "",
+	if (id->is_by_cookie && sv->service->has_effect && !origin_is_ours(sv->req)) {
+		refuse(sv, HTTP_FORBIDDEN, "",
 		       "What a browser sends by itself counts here only for pages of this site or "
 		       "of cors_origins.");
 		return false;
 	}
-	request_read_params(&site->request, params, KEY_PARAMS_MAX + 2);
-	switch (allow_judge(site->request.route, params)) {
+	request_read_params(sv->req, params, KEY_PARAMS_MAX + 2);
+	switch (allow_judge(sv->req->route, params)) {
 	case ALLOWED:
 		return true;
 	case FORBIDDEN:
-		refuse(site, sub, HTTP_FORBIDDEN, "", "This route is not for who asks.");
+		refuse(sv, HTTP_FORBIDDEN, "", "This route is not for who asks.");
 		return false;
 	case UNDECIDED:
-		wait_or_answer(site, sub, body, len,
-			       "The route's expressions pause: it cannot be decided who may.");
+		wait_or_answer(sv, "The route's expressions pause: it cannot be decided who may.");
 	}
 	return false;
 }
@@ -399,19 +369,17 @@ may_use_all(struct json_object *list, struct template *const *t,
 }
 
 bool
-authorising_check_channels(struct site *site, struct subscriber *sub,
-			   struct template *const *const lists[],
+authorising_check_channels(struct serving *sv, struct template *const *const lists[],
 			   const struct template_value *params)
 {
 	struct json_object *listed = NULL;
 
-	if (!site->identity.is_token || site->auth->jwt_channels == NULL)
+	if (!sv->who->is_token || sv->in->auth->jwt_channels == NULL)
 		return true;
-	json_object_object_get_ex(site->identity.claims, site->auth->jwt_channels, &listed);
+	json_object_object_get_ex(sv->who->claims, sv->in->auth->jwt_channels, &listed);
 	for (; *lists != NULL; lists++) {
 		if (!may_use_all(listed, *lists, params)) {
-			refuse(site, sub, HTTP_FORBIDDEN, "",
-			       "The token does not list this channel.");
+			refuse(sv, HTTP_FORBIDDEN, "", "The token does not list this channel.");
 			return false;
 		}
 	}

@@ -9,63 +9,53 @@
 #include "route/serving.h"
 
 static const struct route *
-find_mux(const struct site *site, const char *name, size_t len)
+find_mux(const struct serving *sv, const char *name, size_t len)
 {
-	size_t i;
+	const struct route *rt;
+	size_t n;
 
-	for (i = 0; i < site->n_routes; i++) {
-		const struct route *rt = site->routes[i];
-
+	for (n = 0; (rt = sv->in->nth_route(sv->in, n)) != NULL; n++) {
 		if (strlen(rt->name) == len && memcmp(rt->name, name, len) == 0)
 			return rt;
 	}
 	return NULL;
 }
 
-/* The connection carries the frames of an event stream, and nothing else. */
-static bool
-is_event_stream(const struct request *req)
-{
-	const char *mode = query_get(&req->query, "mode");
-
-	return !site_wants_one(req) && (mode == NULL || strcmp(mode, "ndjson") != 0);
-}
-
 bool
-carrying_may(struct site *site, struct subscriber *sub)
+carrying_may(struct serving *sv)
 {
-	const struct request *req = &site->request;
+	const struct request *req = sv->req;
+	const struct service *service = service_find(req);
 	const struct route *mux;
 	const char *name;
 	size_t len;
 
 	if (request_carrier(req, &name, &len) == NULL)
 		return true;
-	mux = find_mux(site, name, len);
-	if (!route_can_be_carried(req->route) || !is_event_stream(req))
-		site_refuse(site, sub, HTTP_BAD_REQUEST,
-			    req->route->handler->is_queue
-				? "A queue needs ack = client to be one of many on a connection."
-				: "A connection carries event streams, and this is none.");
+	mux = find_mux(sv, name, len);
+	if (!route_can_be_carried(req->route) || (service != NULL && !service->is_stream))
+		serving_refuse(sv, HTTP_BAD_REQUEST,
+			       req->route->handler->is_queue
+				   ? "A queue needs ack = client to be one of many on a connection."
+				   : "A connection carries event streams, and this is none.");
 	else if (mux == NULL || !route_carries(mux, req->route))
-		site_refuse(site, sub, HTTP_FORBIDDEN,
-			    "This connection does not carry this route.");
+		serving_refuse(sv, HTTP_FORBIDDEN, "This connection does not carry this route.");
 	else
 		return true;
 	return false;
 }
 
 bool
-carrying_may_read(struct site *site, struct subscriber *sub)
+carrying_may_read(struct serving *sv)
 {
-	const struct request *req = &site->request;
+	const struct request *req = sv->req;
 	const char *name;
 	size_t len;
 
 	if (request_carrier(req, &name, &len) == NULL ||
-	    origin_may_read(req, site->identity.is_by_cookie))
+	    origin_may_read(req, sv->who->is_by_cookie))
 		return true;
-	site_refuse(site, sub, HTTP_FORBIDDEN,
-		    "The page is of a site that is not among the route's cors_origins.");
+	serving_refuse(sv, HTTP_FORBIDDEN,
+		       "The page is of a site that is not among the route's cors_origins.");
 	return false;
 }

@@ -4,15 +4,15 @@
 #include "route/serving.h"
 
 int
-later_init(struct later *later, struct site *site)
+later_init(struct later *later, struct serving *sv)
 {
 	int rc;
 
-	later->site = site;
-	later->counted = site->request.route->counted;
+	later->out = sv->in->out;
+	later->counted = sv->req->route->counted;
 	later->holder = (struct subscriber_holder){.sub = NULL};
-	buf_init(&later->cors, HEAD_MAX);
-	if ((rc = cors_put_headers(&later->cors, &site->request)) < 0)
+	buf_init(&later->cors, ANSWER_HEAD_MAX);
+	if ((rc = cors_put_headers(&later->cors, sv->req)) < 0)
 		buf_fini(&later->cors);
 	return rc;
 }
@@ -26,8 +26,8 @@ later_expect(struct later *later, struct subscriber *sub)
 void
 later_begin(struct later *later, int status, const char *type)
 {
-	answer_begin(&later->site->out, status, type);
-	answer_fields(&later->site->out, later->cors.p, later->cors.len);
+	answer_begin(later->out, status, type);
+	answer_fields(later->out, later->cors.p, later->cors.len);
 }
 
 void
@@ -37,8 +37,7 @@ later_send(struct later *later)
 
 	if (sub == NULL)
 		return;
-	if (answer_end(&later->site->out) < 0 ||
-	    subscriber_answer(sub, &later->site->out, true) < 0)
+	if (answer_end(later->out) < 0 || subscriber_answer(sub, later->out, true) < 0)
 		logger_error("out of memory: an answer is cut short");
 	sub->ops->send(sub);
 }
@@ -47,8 +46,8 @@ void
 later_refuse(struct later *later, int status, const char *why)
 {
 	counters_refused(later->counted, (unsigned)status);
-	answer_problem(&later->site->out, status, why, 0);
-	answer_fields(&later->site->out, later->cors.p, later->cors.len);
+	answer_problem(later->out, status, why, 0);
+	answer_fields(later->out, later->cors.p, later->cors.len);
 	later_send(later);
 }
 

@@ -51,7 +51,7 @@ struct slot {
 
 struct mux {
 	struct feed *feed;
-	struct site *site;
+	struct serving_context *in;
 	struct params vars; /* of its request, for those of its subscriptions; owned */
 	const char *route;  /* its name */
 	char *user;         /* owned; NULL: nobody */
@@ -606,7 +606,7 @@ add(struct mux *mux, struct json_object *wanted, const char *position, struct sl
 			     "A connection has at most 500 subscriptions.");
 		return;
 	}
-	site_serve(mux->site, &leg->sub, &leg->vars, "", 0);
+	mux->in->serve(mux->in, &leg->sub, &leg->vars, "", 0, NULL);
 	if (leg->sub.feed == NULL && subscriber_has_bytes(&leg->sub))
 		leg->sub.ops->send(&leg->sub);
 }
@@ -756,7 +756,7 @@ mux_open(struct feed *feed, const struct request *req)
 	if ((mux = calloc(1, sizeof(*mux))) == NULL)
 		return HTTP_INTERNAL_ERROR;
 	mux->feed = feed;
-	mux->site = req->route->site;
+	mux->in = req->route->in;
 	mux->route = req->route->name;
 	mux->lag_max = req->route->stream.queue / 4;
 	if (mux->lag_max < PIECE_MIN)
@@ -792,4 +792,5 @@ const struct handler mux_handler = {
     .timer = mux_timer,
     .close = mux_close,
     .is_private = true,
+    .is_mux = true,
 };

@@ -26,7 +26,7 @@ on_told(void *arg, const redisReply *reply)
 		later_refuse(later, HTTP_NOT_FOUND, "There is no such connection.");
 	} else {
 		later_begin(later, HTTP_ACCEPTED, "application/json");
-		answer_printf(&later->site->out, "{}\n");
+		answer_printf(later->out, "{}\n");
 		later_send(later);
 	}
 	later_fini(later);
@@ -67,37 +67,51 @@ is_secret(const char *text)
 }
 
 static bool
-tell_holder(struct site *site, struct later *later, const char *secret, const char *control)
+tell_holder(struct serving *sv, struct later *later, const char *secret, const char *control)
 {
 	char channel[1024];
 	const char *argv[] = {"PUBLISH", channel, control};
 
-	snprintf(channel, sizeof(channel), "%s" MUX_CHANNEL "%s", hub_prefix(site->hub), secret);
-	return hub_command(site->hub) != NULL &&
-	       command_send(hub_command(site->hub), on_told, later, 3, argv, NULL) == 0;
+	snprintf(channel, sizeof(channel), "%s" MUX_CHANNEL "%s", hub_prefix(sv->in->hub), secret);
+	return hub_command(sv->in->hub) != NULL &&
+	       command_send(hub_command(sv->in->hub), on_told, later, 3, argv, NULL) == 0;
 }
 
-void
-mux_serve_post(struct site *site, struct subscriber *sub, const char *body, size_t len)
+static bool
+takes(const struct request *req)
 {
-	const char *secret = query_get(&site->request.query, "connection"), *why;
-	char *control = make_control(&site->request, body, len, &why);
+	return req->method == METHOD_POST && req->route->handler->is_mux;
+}
+
+static void
+serve(struct serving *sv)
+{
+	const char *secret = query_get(&sv->req->query, "connection"), *why;
+	char *control = make_control(sv->req, sv->body, sv->body_len, &why);
 	struct later *later = calloc(1, sizeof(*later));
 
 	if (control == NULL) {
-		site_refuse(site, sub, HTTP_BAD_REQUEST, why);
+		serving_refuse(sv, HTTP_BAD_REQUEST, why);
 	} else if (secret == NULL || !is_secret(secret)) {
-		site_refuse(site, sub, HTTP_BAD_REQUEST,
-			    "The parameter connection must be what mux-open has told.");
-	} else if (later == NULL || later_init(later, site) < 0) {
-		site_refuse(site, sub, HTTP_UNAVAILABLE, "This server has no room for it.");
-	} else if (!tell_holder(site, later, secret, control)) {
+		serving_refuse(sv, HTTP_BAD_REQUEST,
+			       "The parameter connection must be what mux-open has told.");
+	} else if (later == NULL || later_init(later, sv) < 0) {
+		serving_refuse(sv, HTTP_UNAVAILABLE, "This server has no room for it.");
+	} else if (!tell_holder(sv, later, secret, control)) {
 		later_fini(later);
-		site_refuse(site, sub, HTTP_UNAVAILABLE, "Redis is away: nothing was changed.");
+		serving_refuse(sv, HTTP_UNAVAILABLE, "Redis is away: nothing was changed.");
 	} else {
-		later_expect(later, sub);
+		later_expect(later, sv->sub);
 		later = NULL;
 	}
 	free(later);
 	free(control);
 }
+
+const struct service service_mux_post = {
+    .name = "mux",
+    .has_effect = true,
+    .takes = takes,
+    .auth = service_auth_of_reading,
+    .serve = serve,
+};

@@ -23,7 +23,7 @@ struct kept {
 };
 
 struct pending {
-	struct site *site;
+	struct serving_context *in;
 	pending_fn serve;
 	struct list asked, retried;
 	uv_timer_t tick;
@@ -85,7 +85,7 @@ serve(struct kept *k, const struct session_answer *answer)
 	if (sub != NULL) {
 		const struct kept_answer kept = {k->cookie, answer, k->patience};
 
-		k->pending->serve(k->pending->site, sub, &k->params, k->body, k->body_len, &kept);
+		k->pending->serve(k->pending->in, sub, &k->params, k->body, k->body_len, &kept);
 		if (sub->feed == NULL && subscriber_has_bytes(sub))
 			sub->ops->send(sub);
 	}
@@ -172,13 +172,13 @@ pending_retry(struct pending *pending, struct subscriber *sub, const struct para
 }
 
 int
-pending_new(struct pending **out, uv_loop_t *loop, struct site *site, pending_fn serve_fn)
+pending_new(struct pending **out, uv_loop_t *loop, struct serving_context *in, pending_fn serve_fn)
 {
 	struct pending *pending = calloc(1, sizeof(*pending));
 
 	if (pending == NULL)
 		return -ENOMEM;
-	pending->site = site;
+	pending->in = in;
 	pending->serve = serve_fn;
 	list_init(&pending->asked);
 	list_init(&pending->retried);

@@ -12,7 +12,7 @@
 
 struct params;
 struct pending;
-struct site;
+struct serving_context;
 
 /* Until when a request waits, in ms of the monotonic clock; 0: it did not wait for that yet. */
 struct patience {
@@ -27,10 +27,12 @@ struct kept_answer {
 	struct patience patience;            /* as it was given */
 };
 
-typedef void (*pending_fn)(struct site *site, struct subscriber *sub, const struct params *params,
-			   const char *body, size_t body_len, const struct kept_answer *answer);
+typedef void (*pending_fn)(struct serving_context *in, struct subscriber *sub,
+			   const struct params *params, const char *body, size_t body_len,
+			   const struct kept_answer *answer);
 
-int pending_new(struct pending **out, uv_loop_t *loop, struct site *site, pending_fn serve);
+int
+pending_new(struct pending **out, uv_loop_t *loop, struct serving_context *in, pending_fn serve);
 
 /* pending_close - nobody waits any more; on_closed when it is freed. */
 void pending_close(struct pending *pending, void (*on_closed)(void *arg), void *arg);

@@ -50,7 +50,7 @@ log_refusal(const struct posting *p, const struct redisReply *reply)
 static void
 answer_published(struct posting *p, const struct publish_result *result)
 {
-	struct answer *out = &p->later.site->out;
+	struct answer *out = p->later.out;
 
 	later_begin(&p->later, HTTP_ACCEPTED, "application/json");
 	if (result->id != NULL)
@@ -184,13 +184,13 @@ say(struct words *w, const struct publication *pub, const char *prefix)
 }
 
 static int
-tell_redis(struct site *site, struct posting *p, const struct publication *pub)
+tell_redis(struct serving *sv, struct posting *p, const struct publication *pub)
 {
-	const char *prefix = hub_prefix(site->hub);
+	const char *prefix = hub_prefix(sv->in->hub);
 	struct words w = {.n = 0};
 	int rc;
 
-	if (hub_command(site->hub) == NULL)
+	if (hub_command(sv->in->hub) == NULL)
 		return -ENOTCONN;
 	if (pub->once.len > 0)
 		say_once(&w, pub, prefix);
@@ -198,8 +198,9 @@ tell_redis(struct site *site, struct posting *p, const struct publication *pub)
 		say_to_both(&w, pub, prefix);
 	else
 		say(&w, pub, prefix);
-	rc = w.is_broken ? -ENOMEM
-			 : command_send(hub_command(site->hub), on_posted, p, w.n, w.argv, w.lens);
+	rc = w.is_broken
+		 ? -ENOMEM
+		 : command_send(hub_command(sv->in->hub), on_posted, p, w.n, w.argv, w.lens);
 	while (w.n_own > 0)
 		free(w.own[--w.n_own]);
 	return rc;
@@ -207,20 +208,20 @@ tell_redis(struct site *site, struct posting *p, const struct publication *pub)
 
 /* How many messages of the channel are kept, by any route. */
 static unsigned
-records(const struct site *site, const char *channel)
+records(const struct serving *sv, const char *channel)
 {
+	const struct route *rt;
 	unsigned n, most = 0;
-	size_t i;
 
-	for (i = 0; i < site->n_routes; i++) {
-		if ((n = route_records(site->routes[i], channel)) > most)
+	for (size_t i = 0; (rt = sv->in->nth_route(sv->in, i)) != NULL; i++) {
+		if ((n = route_records(rt, channel)) > most)
 			most = n;
 	}
 	return most;
 }
 
 static struct posting *
-posting_new(struct site *site, const struct publication *pub)
+posting_new(struct serving *sv, const struct publication *pub)
 {
 	struct posting *p = calloc(1, sizeof(*p) + pub->name.len);
 
@@ -229,8 +230,8 @@ posting_new(struct site *site, const struct publication *pub)
 	p->is_stream = pub->is_stream;
 	p->len = pub->data.len;
 	memcpy(p->name, pub->name.p, pub->name.len);
-	snprintf(p->route, sizeof(p->route), "%s", site->request.route->name);
-	if (later_init(&p->later, site) < 0) {
+	snprintf(p->route, sizeof(p->route), "%s", sv->req->route->name);
+	if (later_init(&p->later, sv) < 0) {
 		free(p);
 		return NULL;
 	}
@@ -239,9 +240,9 @@ posting_new(struct site *site, const struct publication *pub)
 
 /* The parameters of the path, and those that the template names. As site_check_param(). */
 static int
-check_publish_params(struct site *site, struct subscriber *sub)
+check_publish_params(struct serving *sv)
 {
-	const struct request *req = &site->request;
+	const struct request *req = sv->req;
 	const struct publish *settings = &req->route->publish;
 	struct template *t = settings->stream != NULL ? settings->stream : settings->channel;
 	struct template *const list[] = {t, NULL};
@@ -251,41 +252,58 @@ check_publish_params(struct site *site, struct subscriber *sub)
 	size_t n;
 	int status;
 
-	for (n = 0; (name = path_param(req->route->path, n)) != NULL; n++) {
-		if ((status = site_check_param(site, sub, name, req->values[n])) != 0)
-			return status;
-	}
+	if ((status = key_check_path(sv)) != 0)
+		return status;
 	for (n = 0; (name = template_param(t, n)) != NULL; n++) {
-		if ((status = site_check_param(site, sub, name, request_raw_param(req, name))) != 0)
+		if ((status = key_check(sv, name, request_raw_param(req, name))) != 0)
 			return status;
 	}
 	request_read_params(req, params, KEY_PARAMS_MAX);
-	return authorising_check_channels(site, sub, lists, params) ? 0 : HTTP_FORBIDDEN;
+	return authorising_check_channels(sv, lists, params) ? 0 : HTTP_FORBIDDEN;
 }
 
-void
-posting_serve(struct site *site, struct subscriber *sub, const char *body, size_t len)
+static bool
+takes(const struct request *req)
+{
+	return req->method == METHOD_POST && route_can_publish(req->route);
+}
+
+static const struct auth_list *
+auth_of_publishing(const struct route *rt)
+{
+	return &rt->publish.auth;
+}
+
+static void
+serve(struct serving *sv)
 {
 	struct publication pub;
 	struct posting *p;
 	const char *why;
 	int status;
 
-	if (check_publish_params(site, sub) != 0)
+	if (check_publish_params(sv) != 0)
 		return;
-	status = publish_read(&pub, &site->request, body, len, &why);
+	status = publish_read(&pub, sv->req, sv->body, sv->body_len, &why);
 	if (status == 0 && !pub.is_stream)
-		pub.record = records(site, pub.name.p);
+		pub.record = records(sv, pub.name.p);
 	if (status != 0) {
-		site_refuse_until(site, sub, status, why, pub.retry_after_s);
-	} else if ((p = posting_new(site, &pub)) == NULL) {
-		site_refuse(site, sub, HTTP_UNAVAILABLE,
-			    "This server has no room for the message.");
-	} else if (tell_redis(site, p, &pub) < 0) {
+		serving_refuse_until(sv, status, why, pub.retry_after_s);
+	} else if ((p = posting_new(sv, &pub)) == NULL) {
+		serving_refuse(sv, HTTP_UNAVAILABLE, "This server has no room for the message.");
+	} else if (tell_redis(sv, p, &pub) < 0) {
 		posting_free(p);
-		site_refuse(site, sub, HTTP_UNAVAILABLE, "Redis is away: nothing was published.");
+		serving_refuse(sv, HTTP_UNAVAILABLE, "Redis is away: nothing was published.");
 	} else {
-		later_expect(&p->later, sub);
+		later_expect(&p->later, sv->sub);
 	}
 	publication_fini(&pub);
 }
+
+const struct service service_posting = {
+    .name = "posting",
+    .has_effect = true,
+    .takes = takes,
+    .auth = auth_of_publishing,
+    .serve = serve,
+};

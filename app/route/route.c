@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/strings.h"
-#include "route/mux.h"
 
 enum { PARAM_LEN_MAX = 128 };
 
@@ -274,7 +273,7 @@ route_can_be_carried(const struct route *rt)
 {
 	const struct handler *h = rt->handler;
 
-	return h != NULL && h->answer == NULL && !h->is_wait && h != &mux_handler &&
+	return h != NULL && h->answer == NULL && !h->is_wait && !h->is_mux &&
 	       (!h->is_queue || rt->stream.ack == QUEUE_ACK_CLIENT) && route_can_follow(rt);
 }
 
@@ -293,7 +292,7 @@ route_carries(const struct route *mux, const struct route *rt)
 const char *
 route_methods(const struct route *rt)
 {
-	if (!route_can_publish(rt) && !rt->handler->is_queue && rt->handler != &mux_handler)
+	if (!route_can_publish(rt) && !rt->handler->is_queue && !rt->handler->is_mux)
 		return "GET, HEAD, OPTIONS";
 	return route_can_follow(rt) ? "GET, HEAD, OPTIONS, POST" : "OPTIONS, POST";
 }

@@ -18,7 +18,8 @@
 #include "logic/template.h"
 #include "route/path.h"
 
-struct site;
+struct serving_context;
+struct table;
 
 struct param_rule {
 	char *name;
@@ -72,10 +73,11 @@ struct route {
 	const char **key; /* of route_set_key(); the names are borrowed from the templates */
 	unsigned char auth_digest[AUTH_DIGEST]; /* of [auth]; zeros: it asks nobody who he is */
 	char *source; /* every key with its effective value, a line each: equal text, equal route */
-	struct feed_class feeds; /* site.h initialises it */
-	bool is_serving;         /* feeds is initialised */
-	unsigned counted;        /* its tally (base/counters) */
-	struct site *site;       /* that serves it */
+	struct feed_class feeds;    /* the table initialises it */
+	bool is_serving;            /* feeds is initialised */
+	unsigned counted;           /* its tally (base/counters) */
+	struct serving_context *in; /* of who serves it */
+	struct table *table;
 };
 
 /* route_methods - what its path answers, for Allow. */

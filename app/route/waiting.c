@@ -1,10 +1,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "hub/wait.h"
 #include "base/json_text.h"
-#include "route/origin.h"
 #include "route/serving.h"
 
 /* A client that waits for one event. */
@@ -40,7 +40,7 @@ static void
 answer_event(struct later *later, const struct event *ev)
 {
 	const char *data = ev->data != NULL ? ev->data : "";
-	struct answer *out = &later->site->out;
+	struct answer *out = later->out;
 
 	later_begin(later, HTTP_OK, "application/json");
 	if (ev->id != NULL && ev->id_len <= EVENT_ID_MAX)
@@ -66,32 +66,12 @@ on_waited(struct waiter *w, const struct event *ev)
 		answer_event(&wg->later, ev);
 }
 
-/* Among the route's and the server's streams. Returns 0; or something else having refused, or
- * having put it off. */
-static int
-take_grant(struct site *site, struct subscriber *sub, struct grant **grant)
-{
-	char address[ORIGIN_ADDRESS_MAX];
-	const char *why = "";
-	int rc;
-
-	origin_address(address, &site->request, site->trusted_proxies);
-	rc = grants_take(grant, site->grants, &site->request, address, &why);
-	if (rc == -EAGAIN && authorising_wait_for_place(site, sub))
-		return rc;
-	if (rc > 0 || rc == -EAGAIN)
-		site_refuse(site, sub, HTTP_TOO_MANY_REQUESTS, why);
-	else if (rc < 0)
-		site_refuse_open(site, sub, rc);
-	return rc;
-}
-
 /* "?timeout=" in milliseconds. Returns 0, or the status having refused. */
 static int
-read_timeout(struct site *site, struct subscriber *sub, uint64_t *ms)
+read_timeout(struct serving *sv, uint64_t *ms)
 {
-	const struct feed_settings *fs = &site->request.route->stream;
-	const char *text = request_raw_param(&site->request, "timeout");
+	const struct feed_settings *fs = &sv->req->route->stream;
+	const char *text = request_raw_param(sv->req, "timeout");
 	unsigned long long n;
 	char *end;
 
@@ -101,57 +81,104 @@ read_timeout(struct site *site, struct subscriber *sub, uint64_t *ms)
 	errno = 0;
 	n = strtoull(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || n == 0) {
-		site_refuse(site, sub, HTTP_BAD_REQUEST,
-			    "The parameter timeout must be milliseconds.");
+		serving_refuse(sv, HTTP_BAD_REQUEST, "The parameter timeout must be milliseconds.");
 		return HTTP_BAD_REQUEST;
 	}
 	*ms = n < fs->timeout_max_ms ? n : fs->timeout_max_ms;
 	return 0;
 }
 
-void
-waiting_serve(struct site *site, struct subscriber *sub)
+/* For an event of the feed. Returns 0; or what wait_begin() did, with nothing begun. */
+static int
+wait_for(struct serving *sv, struct feed *fd, uint64_t ms, struct grant *grant)
+{
+	struct waiting *wg = calloc(1, sizeof(*wg));
+	int rc;
+
+	if (wg == NULL) {
+		grants_give_back(grant);
+		return -ENOMEM;
+	}
+	wg->grant = grant;
+	if ((rc = later_init(&wg->later, sv)) < 0 ||
+	    (rc = wait_begin(&wg->waiter, fd, ms, request_raw_param(sv->req, "after"), on_waited,
+			     on_wait_closed)) != 0) {
+		on_wait_closed(&wg->waiter);
+		return rc;
+	}
+	later_expect(&wg->later, sv->sub);
+	wg->later.holder.left = on_left;
+	return 0;
+}
+
+static void
+serve_head(struct serving *sv)
+{
+	serving_begin(sv, HTTP_OK, NULL);
+	answer_field(sv->out, "Content-Type", "application/json");
+	serving_send(sv);
+}
+
+static void
+serve(struct serving *sv)
 {
 	struct template_value key[KEY_PARAMS_MAX + 1];
-	struct request *req = &site->request;
 	struct grant *grant;
-	struct waiting *wg;
 	struct feed *fd;
 	uint64_t ms;
 	int rc;
 
-	if (site_read_key(site, sub, key) != 0 || read_timeout(site, sub, &ms) != 0)
+	if (key_read(sv, key) != 0 || read_timeout(sv, &ms) != 0)
 		return;
-	if (req->method == METHOD_HEAD) {
-		site_begin(site, HTTP_OK, NULL);
-		answer_field(&site->out, "Content-Type", "application/json");
-		site_send(site, sub);
+	if (sv->req->method == METHOD_HEAD) {
+		serve_head(sv);
 		return;
 	}
-	if (take_grant(site, sub, &grant) != 0)
+	if (serving_take_grant(sv, &grant) != 0)
 		return;
-	req->is_opening = true;
-	if ((rc = feed_get(&fd, &req->route->feeds, &wire_event_stream, key, req)) != 0) {
+	sv->req->is_opening = true;
+	if ((rc = feed_get(&fd, &sv->req->route->feeds, &wire_event_stream, key, sv->req)) != 0) {
 		grants_give_back(grant);
-		site_refuse_open(site, sub, rc);
-		return;
+		serving_refuse_open(sv, rc);
+	} else if ((rc = wait_for(sv, fd, ms, grant)) == -EINVAL) {
+		serving_refuse(sv, HTTP_BAD_REQUEST, "The parameter after is no ID.");
+	} else if (rc != 0) {
+		serving_refuse_open(sv, rc);
 	}
-	if ((wg = calloc(1, sizeof(*wg))) == NULL) {
-		grants_give_back(grant);
-		site_refuse_open(site, sub, -ENOMEM);
-		return;
-	}
-	wg->grant = grant;
-	if ((rc = later_init(&wg->later, site)) < 0 ||
-	    (rc = wait_begin(&wg->waiter, fd, ms, request_raw_param(req, "after"), on_waited,
-			     on_wait_closed)) != 0) {
-		on_wait_closed(&wg->waiter);
-		if (rc == -EINVAL)
-			site_refuse(site, sub, HTTP_BAD_REQUEST, "The parameter after is no ID.");
-		else
-			site_refuse_open(site, sub, rc);
-		return;
-	}
-	later_expect(&wg->later, sub);
-	wg->later.holder.left = on_left;
 }
+
+static bool
+takes_wait(const struct request *req)
+{
+	return service_is_get(req) && route_can_follow(req->route) && req->route->handler->is_wait;
+}
+
+/*
+ * A client that cannot read a stream asks for one message at a time. What it accepts says nothing:
+ * some that stand in for EventSource accept JSON. A feed that works by timers, or for subscribers
+ * alone, has no message for it.
+ */
+static bool
+takes_poll(const struct request *req)
+{
+	const struct handler *h = req->route->handler;
+	const char *mode = query_get(&req->query, "mode");
+
+	return service_is_get(req) && route_can_follow(req->route) && mode != NULL &&
+	       strcmp(mode, "poll") == 0 && !h->is_queue && (h->timer == NULL || h->tells_state);
+}
+
+const struct service service_waiting = {
+    .name = "waiting",
+    .has_effect = true,
+    .takes = takes_wait,
+    .auth = service_auth_of_reading,
+    .serve = serve,
+};
+
+const struct service service_polling = {
+    .name = "polling",
+    .takes = takes_poll,
+    .auth = service_auth_of_reading,
+    .serve = serve,
+};

@@ -66,6 +66,9 @@ struct handler {
 	/* Each entry of the one stream goes to one subscriber of the section's group. */
 	bool is_queue;
 
+	/* Its connection carries the streams of other routes: those that "routes" of the section names. */
+	bool is_mux;
+
 	/* Parameters of a request that it asks for by itself, for which a section may have rules;
 	 * ends with NULL. NULL: none. */
 	const char *const *params;
@@ -266,7 +269,7 @@ unsigned long long worker_route_took_us(unsigned route); /* all of them together
  * A module: a shared object that "[server] modules" names, with handlers that are compiled apart
  * from Sluice. One of its files says SLUICE_MODULE(&orders, &chat);
  */
-#define SLUICE_HANDLER_ABI 1U
+#define SLUICE_HANDLER_ABI 2U
 
 struct handler_module {
 	unsigned abi; /* SLUICE_HANDLER_ABI of the header that it was compiled with */

@@ -1,0 +1,29 @@
+#include "route/serving.h"
+
+/* Those of one method in the order in which they are asked: what is special stands first. */
+static const struct service *const services[] = {
+    &service_mux_post, &service_acking,  &service_posting, &service_short,
+    &service_waiting,  &service_polling, &service_queue,   &service_streaming,
+};
+
+const struct service *
+service_find(const struct request *req)
+{
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		if (services[i]->takes(req))
+			return services[i];
+	}
+	return NULL;
+}
+
+bool
+service_is_get(const struct request *req)
+{
+	return req->method == METHOD_GET || req->method == METHOD_HEAD;
+}
+
+const struct auth_list *
+service_auth_of_reading(const struct route *rt)
+{
+	return &rt->auth;
+}

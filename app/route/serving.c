@@ -1,0 +1,94 @@
+#include "route/serving.h"
+
+#include <errno.h>
+
+#include "base/counters.h"
+#include "base/logger.h"
+#include "route/cors.h"
+#include "route/origin.h"
+
+static void
+put_cors(struct serving *sv)
+{
+	answer_check(sv->out, cors_put_headers(&sv->out->head, sv->req));
+}
+
+void
+serving_begin(struct serving *sv, int status, const char *type)
+{
+	answer_begin(sv->out, status, type);
+	put_cors(sv);
+}
+
+void
+serving_begin_stream(struct serving *sv)
+{
+	answer_begin_stream(sv->out, request_wire(sv->req)->content_type);
+	put_cors(sv);
+}
+
+void
+serving_send(struct serving *sv)
+{
+	if (answer_end(sv->out) < 0 ||
+	    subscriber_answer(sv->sub, sv->out, sv->req->method != METHOD_HEAD) < 0)
+		logger_error("out of memory: an answer is cut short");
+}
+
+void
+serving_refuse(struct serving *sv, int status, const char *detail)
+{
+	serving_refuse_until(sv, status, detail, 0);
+}
+
+void
+serving_refuse_until(struct serving *sv, int status, const char *detail, unsigned retry_after_s)
+{
+	counters_refused(sv->req->route != NULL ? sv->req->route->counted : 0, (unsigned)status);
+	answer_problem(sv->out, status, detail, retry_after_s);
+	if (status == HTTP_METHOD_NOT_ALLOWED)
+		answer_field(sv->out, "Allow", "%s", route_methods(sv->req->route));
+	if (status == HTTP_UNAUTHORIZED)
+		answer_field(sv->out, "WWW-Authenticate", "Bearer%s",
+			     sv->has_bad_token ? " error=\"invalid_token\"" : "");
+	put_cors(sv);
+	serving_send(sv);
+}
+
+void
+serving_refuse_open(struct serving *sv, int rc)
+{
+	if (rc < 0)
+		serving_refuse(sv, HTTP_UNAVAILABLE, "This server has no room for another stream.");
+	else if (rc == HTTP_FORBIDDEN)
+		serving_refuse(sv, rc, "This route's messages may not be read.");
+	else
+		serving_refuse(sv, rc, "The route's handler refuses this request.");
+}
+
+void
+serving_end_stream(struct serving *sv, enum end_reason reason, unsigned retry_ms)
+{
+	serving_begin_stream(sv);
+	answer_check(sv->out, subscriber_put_end(&sv->out->body, request_wire(sv->req),
+						 &sv->req->route->stream, reason, retry_ms));
+	serving_send(sv);
+}
+
+int
+serving_take_grant(struct serving *sv, struct grant **grant)
+{
+	char address[ORIGIN_ADDRESS_MAX];
+	const char *why = "";
+	int rc;
+
+	origin_address(address, sv->req, sv->in->trusted_proxies);
+	rc = grants_take(grant, sv->in->grants, sv->req, address, &why);
+	if (rc == -EAGAIN && authorising_wait_for_place(sv))
+		return rc;
+	if (rc > 0 || rc == -EAGAIN)
+		serving_refuse(sv, HTTP_TOO_MANY_REQUESTS, why);
+	else if (rc < 0)
+		serving_refuse_open(sv, rc);
+	return rc;
+}

@@ -1,0 +1,84 @@
+/* streaming.c - the service of event streams, and of queues, which are streams with an effect. */
+#include <string.h>
+
+#include "route/serving.h"
+#include "sse/event.h"
+
+static bool
+takes_stream(const struct request *req)
+{
+	return service_is_get(req) && route_can_follow(req->route);
+}
+
+static bool
+takes_queue(const struct request *req)
+{
+	return takes_stream(req) && req->route->handler->is_queue;
+}
+
+/* A client whose stream was ended for good: at 204 an EventSource gives up (HTML 9.2.2). */
+static bool
+is_ended(const struct request *req)
+{
+	return req->last_event_id != NULL &&
+	       event_is_end_id(req->last_event_id, strlen(req->last_event_id));
+}
+
+static void
+join(struct serving *sv, const struct template_value *key, struct grant *grant)
+{
+	struct request *req = sv->req;
+	struct feed *fd;
+	int rc;
+
+	req->is_opening = true;
+	serving_begin_stream(sv);
+	if ((rc = answer_end(sv->out)) < 0 ||
+	    (rc = feed_get(&fd, &req->route->feeds, request_wire(req), key, req)) != 0 ||
+	    (rc = feed_join(fd, sv->sub, sv->out->head.p, sv->out->head.len, req->last_event_id)) !=
+		0) {
+		grants_give_back(grant);
+		serving_refuse_open(sv, rc);
+	} else if (grant != NULL && grants_keep(grant, sv->sub) < 0) {
+		subscriber_end(sv->sub, END_SLOW); /* out of memory: it comes back */
+	}
+}
+
+static void
+serve(struct serving *sv)
+{
+	struct template_value key[KEY_PARAMS_MAX + 1];
+	struct grant *grant;
+
+	if (key_read(sv, key) != 0)
+		return;
+	if (is_ended(sv->req)) {
+		serving_begin(sv, HTTP_NO_CONTENT, NULL);
+		serving_send(sv);
+	} else if (hub_is_draining(sv->in->hub)) {
+		serving_end_stream(sv, END_DRAIN,
+				   hub_return_ms(sv->in->hub, sv->req->route->stream.retry_ms));
+	} else if (sv->req->method == METHOD_HEAD) {
+		serving_begin_stream(sv);
+		serving_send(sv);
+	} else if (serving_take_grant(sv, &grant) == 0) {
+		join(sv, key, grant);
+	}
+}
+
+const struct service service_queue = {
+    .name = "queue",
+    .is_stream = true,
+    .has_effect = true,
+    .takes = takes_queue,
+    .auth = service_auth_of_reading,
+    .serve = serve,
+};
+
+const struct service service_streaming = {
+    .name = "streaming",
+    .is_stream = true,
+    .takes = takes_stream,
+    .auth = service_auth_of_reading,
+    .serve = serve,
+};
