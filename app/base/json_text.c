@@ -282,6 +282,21 @@ json_text_is_wide(const char *p, size_t len)
 	return take_number(&s) && s.p == s.end && s.has_wide;
 }
 
+/* A payload may be nothing but such bytes, so each costs no more than a copy. */
+static int
+put_escape(struct buf *b, unsigned char c)
+{
+	static const char bytes[] = "\"\\\n\r\t\b\f", letters[] = "\"\\nrtbf";
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c != '\0' ? strchr(bytes, c) : NULL;
+	char text[] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 0xF]};
+
+	if (at == NULL)
+		return buf_put(b, text, sizeof(text));
+	text[1] = letters[at - bytes];
+	return buf_put(b, text, 2);
+}
+
 int
 json_put_escaped(struct buf *b, const char *p, size_t len)
 {
@@ -296,7 +311,7 @@ json_put_escaped(struct buf *b, const char *p, size_t len)
 			continue;
 		if ((rc = buf_put(b, plain, (size_t)(p - plain))) < 0)
 			break;
-		rc = c == '"' || c == '\\' ? buf_printf(b, "\\%c", c) : buf_printf(b, "\\u%04x", c);
+		rc = put_escape(b, c);
 		plain = p + 1;
 	}
 	if (rc < 0 || (rc = buf_put(b, plain, (size_t)(end - plain))) < 0)

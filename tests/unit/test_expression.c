@@ -109,7 +109,7 @@ results(void **state)
 	    {"nil", "nothing"},
 	    {"'text'", "text"},
 	    {"message.name", "Zo\xC3\xAB/\n"},
-	    {"{message.name}", "[\"Zo\xC3\xAB/\\u000a\"]"},
+	    {"{message.name}", "[\"Zo\xC3\xAB/\\n\"]"},
 	    {"message.obj", "{\"z\":1,\"a\":true}"},
 	    {"{b = 1, a = 2, [3] = 4}", "{\"3\":4,\"a\":2,\"b\":1}"},
 	    {"{1, 'two', {}, array{}, array{3}, null, false}", "[1,\"two\",{},[],[3],null,false]"},

@@ -162,11 +162,11 @@ full_buffer(void **state)
 	struct buf b;
 
 	(void)state;
-	for (size_t cap = 2; cap < 10; cap++) {
+	for (size_t cap = 2; cap < 15; cap++) { /* "a\nb\u0001" */
 		buf_init(&b, cap);
 		assert_int_equal(buf_putc(&b, 'x'), 0);
-		assert_int_equal(json_put_string(&b, "a\nb", 3), cap < 11 ? -EMSGSIZE : 0);
-		assert_int_equal(b.len, 1);
+		assert_int_equal(json_put_string(&b, "a\nb\x01", 4), cap < 13 ? -EMSGSIZE : 0);
+		assert_int_equal(b.len, cap < 13 ? 1 : 13);
 		buf_fini(&b);
 	}
 }
