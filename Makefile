@@ -11,7 +11,12 @@ WERROR  ?= $(if $(wildcard .git),-Werror)
 
 # What the program is linked with; iniparser ships no .pc file in Debian 12.
 PKGS    := libuv hiredis json-c fcgi lua5.4 libssl libcrypto
-LIBS    := $(shell pkg-config --libs $(PKGS)) -liniparser
+# Before `make deps` or `make run` has installed it, there may be no pkg-config to ask.
+ifneq ($(shell command -v pkg-config 2>/dev/null),)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
+PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS)))
+endif
+LIBS    := $(PKG_LIBS) -liniparser
 WARN    := -std=gnu11 -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion \
            -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla \
            -Wpointer-arith -Wcast-align -Wwrite-strings $(WERROR)
@@ -20,8 +25,7 @@ LDFLAGS ?= -Wl,-z,relro,-z,now
 # Modules call what <sluice/handler.h> declares.
 EXPORT  := -rdynamic
 override CPPFLAGS += -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' -Iinclude -Iapp \
-           $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS))) \
-           -isystem /usr/include/iniparser
+           $(PKG_CFLAGS) -isystem /usr/include/iniparser
 
 SRC     := $(wildcard app/*.c app/*/*.c handlers/*.c)
 LIBOBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out app/main.c,$(SRC)))

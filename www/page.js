@@ -560,8 +560,8 @@ function iniCode(lines) {
 	return code;
 }
 
-function block(title, code) {
-	const head = element("div", "block-head"), copy = element("button", "", "Copy"), pre = element("pre", "code");
+function block(title, code, kind = "code") {
+	const head = element("div", "block-head"), copy = element("button", "", "Copy"), pre = element("pre", kind);
 	pre.append(code);
 	pre.tabIndex = 0;
 	pre.setAttribute("aria-label", title);
@@ -588,8 +588,8 @@ async function explain() {
 		const [channel, ...data] = aside.dataset.publish.split("|");
 		aside.replaceChildren(
 			...(lines.length ? block("The route, all of it", iniCode(lines)) : []),
-			...block("Publish to it", element("code", "", publishCommand(channel, data.join("|")))),
-			...block("Watch it", element("code", "", `curl -N ${location.origin}${path}`)));
+			...block("Publish to it", element("code", "", publishCommand(channel, data.join("|"))), "code command"),
+			...block("Watch it", element("code", "", `curl -N ${location.origin}${path}`), "code command"));
 	}
 	showShell();
 }

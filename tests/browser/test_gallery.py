@@ -2,11 +2,15 @@
 
 import json
 import subprocess
+import sys
 import urllib.request
 
 import pytest
-from conftest import wait_for
+from conftest import TREE, wait_for
 from selenium.webdriver.common.by import By
+
+sys.path.append(str(TREE / "tests" / "integration"))
+import npm_packages  # noqa: E402
 
 PAGES = ["dashboard", "jobs", "notifications", "chat", "inspector", "patterns"]
 MOST_BYTES = 150_000
@@ -138,6 +142,16 @@ def test_chat(browser, demo):
     wait_for(lambda: texts(browser, "#chat-list .text") == [], "another room")
     record(demo, "chat:garden", name="Bo", text="hi", t=0)
     wait_for(lambda: texts(browser, "#chat-list .text") == ["hi"], "what a program said")
+    name = find(browser, "#chat-name")
+    name.clear()
+    name.send_keys("A<b")
+    browser.execute_script("arguments[0].dispatchEvent(new Event('change'))", name)
+    wait_for(lambda: "none of < >" in text(browser, "#chat-error"), "why this is no name")
+    wait_for(lambda: text(browser, "#here") == "a guest", "a guest until then")
+    name.clear()
+    name.send_keys("Ada")
+    browser.execute_script("arguments[0].dispatchEvent(new Event('change'))", name)
+    wait_for(lambda: text(browser, "#here") == "Ada" and text(browser, "#chat-error") == "", "one that is")
     assert complaints(browser) == []
 
 
@@ -235,6 +249,38 @@ def test_each_shows_how_it_is_made(browser, demo, page):
     if page != "inspector":
         for language in ("Shell", "Python", "PHP", "Node.js"):
             assert language in texts(browser, "summary")
+
+
+LANGUAGES = {
+    "Shell": ["bash", "-c"],
+    "Python": ["/usr/bin/python3", "-c"],
+    "PHP": ["php", "-r"],
+    "Node.js": ["node", "--input-type=module", "-e"],
+}
+
+
+@pytest.mark.parametrize("page, shows", [
+    ("notifications", ("#notes-list .text", ["hi"] * 4)),
+    ("chat", ("#chat-list .text", ["hi"] * 4)),
+    ("patterns", ("#filter-value", ["100 %"])),
+])
+def test_the_lines_work_when_they_are_pasted(browser, demo, page, shows):
+    """In each language, as they stand there: they reach the demo's own Redis."""
+    open_page(browser, demo, page)
+    css, wanted = shows
+
+    def those_shown():
+        return [one for one in texts(browser, css) if one == wanted[0]]
+    before = len(those_shown())
+    folder = npm_packages.install()
+    for language, command in LANGUAGES.items():
+        code = wait_for(lambda language=language: browser.execute_script(
+            "return document.querySelector(`pre[aria-label='${arguments[0]}']`)?.textContent", language), language)
+        done = subprocess.run([*command, code], cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 0, f"{language}:\n{code}\n{done.stdout}{done.stderr}"
+        if page == "patterns":
+            wait_for(lambda: those_shown() == wanted, f"{language}'s event")
+    wait_for(lambda: len(those_shown()) == before + len(wanted) or those_shown() == wanted, f"one of each: {texts(browser, css)}")
 
 
 @pytest.mark.parametrize("width, scheme", [(1280, "light"), (1280, "dark"), (320, "light"), (320, "dark")])

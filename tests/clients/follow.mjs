@@ -12,7 +12,7 @@ process.on("uncaughtException", error => say("error", `uncaught: ${error}`));
 /** What has EventSource's interface. It is told nothing about the end but by the server. */
 function followSource(source) {
 	source.onmessage = ({data}) => say("message", data);
-	for (const name of NAMES) source.addEventListener(name, () => say("event", name));
+	for (const name of NAMES) source.addEventListener(name, ({data}) => say("event", name, data));
 	source.onerror = error => {
 		if (source.readyState === 2) say("closed");
 		else if (error.message && !/terminated|fetch failed|Failed to fetch|network/i.test(error.message)) say("event", `error: ${error.message}`);
@@ -46,7 +46,7 @@ const CLIENTS = {
 			onmessage(m) {
 				const value = JSON.parse(m.data);
 				if (m.event === "") say("message", JSON.stringify(value));
-				else say("event", m.event);
+				else say("event", m.event, m.data);
 				if (m.event === "stream-done") ending.abort();
 			},
 			onclose() {
@@ -71,7 +71,7 @@ const CLIENTS = {
 				const parser = createParser({
 					onEvent({id, event, data}) {
 						last = id ?? last;
-						if (event) say("event", event);
+						if (event) say("event", event, data);
 						else say("message", data);
 						if (!data) say("error", "an event without data");
 						if (event === "stream-done") isOver = true;
@@ -103,7 +103,7 @@ const CLIENTS = {
 		const {origin, pathname} = new URL(url);
 		const one = new Sluice(origin, {EventSource, backoff: [100, 300]}).subscribe(pathname).listen("message", m => say("message", m.data));
 		one.open = () => say("event", "stream-open");
-		one.reset = () => say("event", "stream-reset");
+		one.reset = reason => say("event", "stream-reset", JSON.stringify({reason}));
 		one.end = reason => say("closed", reason);
 		one.error = error => say("error", String(error));
 	},

@@ -56,7 +56,7 @@ def main():
                     return say("closed")
                 response.raise_for_status()
                 for kind, data in events(response, at):
-                    say(*(("message", data) if kind == "message" else ("event", kind)))
+                    say(*(("message", data) if kind == "message" else ("event", kind, data)))
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
             pass
         time.sleep(at["retry"] / 1000)

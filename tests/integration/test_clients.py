@@ -6,7 +6,6 @@ run in Chromium. All do their work at the same time; each has a stream and a cut
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
+import npm_packages
 import webservers
 from cutter import Cutter
 from program import ROOT
@@ -25,8 +25,7 @@ from waiting import SLOW, Timeout, wait_for
 sys.path.append(str(ROOT / "tests" / "browser"))
 import chromium  # noqa: E402
 
-SOURCES = ROOT / "tests" / "clients"
-PACKAGES = ROOT / "build" / "clients"
+SOURCES, PACKAGES = npm_packages.SOURCES, npm_packages.FOLDER
 N, CUTS, SILENCE_S = 100, (0, 10, 35, 60, 85), 40
 LIVE = {"path": "/cl/{name}", "streams": "cl:{name}", "retry": "200ms", "until": "message.n == 99"}
 ROUTES = {
@@ -47,18 +46,7 @@ SILENT = [c for c in CLIENTS if c not in PAGES]
 
 @pytest.fixture(scope="session")
 def packages():
-    """npm's packages as the lock file has them, in build/; the programs beside them."""
-    PACKAGES.mkdir(parents=True, exist_ok=True)
-    lock = (SOURCES / "package-lock.json").read_bytes()
-    mark = PACKAGES / "installed-lock.json"
-    for path in SOURCES.glob("*.*"):
-        shutil.copy(path, PACKAGES)
-    shutil.copy(ROOT / "www" / "sluice.js", PACKAGES / "sluice.mjs")
-    if not mark.exists() or mark.read_bytes() != lock:
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"], cwd=PACKAGES, check=True,
-                       capture_output=True, timeout=300)
-        mark.write_bytes(lock)
-    return PACKAGES
+    return npm_packages.install()
 
 
 class Web(webservers.Lighttpd):
@@ -220,12 +208,13 @@ def results(web, redis, browser):
         one.cutter.hold()
         pipe = redis.client().pipeline()
         for n in range(1500):
-            pipe.xadd(f"cl:slow:{client}", {"data": json.dumps({"n": n, "filler": "x" * 10000})}, maxlen=10, approximate=False)
+            pipe.xadd(f"cl:slow:{client}", {"data": json.dumps({"n": n, "filler": "x" * 10000})})
         pipe.execute()
         one.cutter.go_on()
-        wait_for(lambda: "stream-reset" in one.of("event"), lambda: f"{client} is told: {str(one.said)[-500:]}", 20, every=0.1)
+        wait_for(lambda: ["event", "stream-reset", '{"reason":"slow"}'] in one.said, lambda: f"{client} is told: {str(one.said)[-500:]}", 20, every=0.1)
         redis.client().xadd(f"cl:slow:{client}", {"data": '{"n":"last"}'})
         wait_for(lambda: one.numbers()[-1:] == ["last"], lambda: f"{client} has the last: {str(one.said)[-500:]}", 20, every=0.1)
+        redis.client().delete(f"cl:slow:{client}")
         return {"numbers": one.numbers(), "errors": one.of("error")}
 
     with ThreadPoolExecutor(32) as pool:

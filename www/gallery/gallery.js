@@ -73,33 +73,41 @@ function bar() {
 
 // -- how it is made ---------------------------------------------------------------------------------
 
-/** The same in several languages. kind: publish, xadd, or record, which is kept, too (conf/record.lua). */
-function programs(kind, key, json) {
-	const quoted = `'${json}'`;
-	return {
-		publish: {
-			Shell: `redis-cli PUBLISH ${key} ${quoted}`,
-			Python: `redis.Redis().publish("${key}", ${quoted})`,
-			PHP: `$redis->publish("${key}", ${quoted});`,
-			"Node.js": `await redis.publish("${key}", ${quoted});`,
-		},
-		xadd: {
-			Shell: `redis-cli XADD ${key} "*" data ${quoted}`,
-			Python: `redis.Redis().xadd("${key}", {"data": ${quoted}})`,
-			PHP: `$redis->xAdd("${key}", "*", ["data" => ${quoted}]);`,
-			"Node.js": `await redis.xAdd("${key}", "*", {data: ${quoted}});`,
-		},
-		record: {
-			Shell: `redis-cli --eval conf/record.lua ${key} ${key}:log , ${quoted} 200`,
-			Python: `record = r.register_script(open("conf/record.lua").read())\nrecord(keys=["${key}", "${key}:log"], args=[${quoted}, 200])`,
-			PHP: `$record = file_get_contents("conf/record.lua");\n$redis->eval($record, ["${key}", "${key}:log", ${quoted}, 200], 2);`,
-			"Node.js": `await redis.eval(readFileSync("conf/record.lua", "utf8"),\n    {keys: ["${key}", "${key}:log"], arguments: [${quoted}, "200"]});`,
-		},
+/** The same in several languages, each a program that can be pasted. kind: publish, xadd, or record, which is kept, too (conf/record.lua). */
+function programs({redis_cli: cli, socket, tree}, kind, key, json) {
+	const script = `${tree}/conf/record.lua`;
+	const [shell, python, php, node] = {
+		publish: [
+			`PUBLISH ${key} '${json}'`,
+			`r.publish("${key}", '${json}')`,
+			`$r->publish("${key}", '${json}');`,
+			`await r.publish("${key}", '${json}');`,
+		],
+		xadd: [
+			`XADD ${key} "*" data '${json}'`,
+			`r.xadd("${key}", {"data": '${json}'})`,
+			`$r->xAdd("${key}", "*", ["data" => '${json}']);`,
+			`await r.xAdd("${key}", "*", {data: '${json}'});`,
+		],
+		record: [
+			`--eval ${script} ${key} ${key}:log , '${json}' 200`,
+			`record = r.register_script(open("${script}").read())\nrecord(keys=["${key}", "${key}:log"], args=['${json}', 200])`,
+			`$script = file_get_contents("${script}");\n$r->eval($script, ["${key}", "${key}:log", '${json}', 200], 2);`,
+			`const script = readFileSync("${script}", "utf8");\n`
+				+ `await r.eval(script, {keys: ["${key}", "${key}:log"], arguments: ['${json}', "200"]});`,
+		],
 	}[kind];
+	return {
+		Shell: `${cli} ${shell}`,
+		Python: `import redis\nr = redis.Redis(unix_socket_path="${socket}")\n${python}`,
+		PHP: `$r = new Redis();\n$r->connect("${socket}");\n${php}`,
+		"Node.js": `import {createClient} from "redis";\n${kind === "record" ? 'import {readFileSync} from "node:fs";\n' : ""}`
+			+ `const r = await createClient({socket: {path: "${socket}"}}).connect();\n${node}\nawait r.quit();`,
+	};
 }
 
 function block(title, text) {
-	const details = element("details"), summary = element("summary", title), pre = element("pre", undefined, "code");
+	const details = element("details"), summary = element("summary", title), pre = element("pre", undefined, title === "Shell" ? "code command" : "code");
 	pre.tabIndex = 0;
 	pre.setAttribute("aria-label", title);
 	pre.append(element("code", text));
@@ -118,6 +126,7 @@ export function section(ini, name) {
 
 export const text = async url => (await fetch(url)).text();
 export const ini = text("/demo/demo.ini").catch(() => "");
+const about = text("/demo/about").then(JSON.parse).catch(() => ({redis_cli: "redis-cli", socket: "/run/redis/redis-server.sock", tree: "."}));
 
 async function explain() {
 	for (const how of document.querySelectorAll(".how")) {
@@ -126,7 +135,7 @@ async function explain() {
 		if (routes) blocks.push(block("The routes", routes.split(" ").map(name => section(lines, name)).join("\n\n")));
 		if (publish) {
 			const [kind, key, json] = publish.split("|");
-			for (const [language, code] of Object.entries(programs(kind, key, json))) blocks.push(block(language, code));
+			for (const [language, code] of Object.entries(programs(await about, kind, key, json))) blocks.push(block(language, code));
 		}
 		if (script) blocks.push(block("The page", await text(script)));
 		blocks.slice(2, -1).forEach(one => one.open = false);
