@@ -1,10 +1,12 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/board.h"
@@ -24,7 +26,8 @@ enum {
 	FLUSH_MS = 700,
 	FLUSH_TICK_MS = 20,
 	REFUSAL_MS = 60000, /* so long is a refusal of Redis's told, from the last one on */
-	BEAT_MS = 250,      /* how often the supervisor hears at least that the loop turns */
+	MEMORY_LOG_MS = 10000,
+	BEAT_MS = 250, /* how often the supervisor hears at least that the loop turns */
 	N_SIGNALS = 4,
 };
 
@@ -51,6 +54,7 @@ struct worker {
 	uv_timer_t beat;
 	uv_timer_t flush;
 	uint64_t flush_until_ms;
+	struct logger_pause log_memory;
 	bool is_draining;
 };
 
@@ -74,10 +78,11 @@ enum trouble {
 	TROUBLES
 };
 
+/* All of the program, and this worker knows: no stream is opened from here on. */
 static bool
 is_draining(void)
 {
-	return board_get(BOARD_DRAINING) != 0 || this_worker->is_draining;
+	return board_get(BOARD_DRAINING) != 0 && this_worker->is_draining;
 }
 
 /* The names of the routes that Redis has refused something of late. */
@@ -422,6 +427,43 @@ reload(struct worker *w)
 	logger_info("configuration reloaded from %s", w->config_path);
 }
 
+/* What the process has in memory of its own; 0 if that cannot be told. */
+static size_t
+own_memory(void)
+{
+	unsigned long pages, resident, shared;
+	FILE *f = fopen("/proc/self/statm", "re");
+	int n = 0;
+
+	if (f == NULL)
+		return 0;
+	/* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers */
+	n = fscanf(f, "%lu %lu %lu", &pages, &resident, &shared);
+	fclose(f);
+	return n == 3 && resident > shared ? (resident - shared) * (size_t)sysconf(_SC_PAGESIZE)
+					   : 0;
+}
+
+/* Beyond the limit those for whom most waits are ended, and nobody new is let in. */
+static void
+look_at_memory(struct worker *w)
+{
+	size_t max = w->cfg->server.max_memory, used = max > 0 ? own_memory() : 0, n;
+
+	if (used > max) {
+		malloc_trim(0); /* what is free already is no reason to end anybody */
+		used = own_memory();
+	}
+	hub_refuse_new(w->hub, used > max);
+	if (used <= max)
+		return;
+	n = hub_shed(w->hub, used - max);
+	if (logger_may(&w->log_memory, uv_now(&w->loop), MEMORY_LOG_MS))
+		logger_warn("%zu MiB are in use, more than max_memory: the %zu slowest clients "
+			    "are ended, new ones are told to come back",
+			    used >> 20, n);
+}
+
 static void
 on_beat(uv_timer_t *timer)
 {
@@ -430,6 +472,7 @@ on_beat(uv_timer_t *timer)
 	board_beat();
 	board_redis(worker_redis_is_up());
 	hub_count_lags(w->hub);
+	look_at_memory(w);
 }
 
 static void

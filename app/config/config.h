@@ -25,6 +25,7 @@ struct config {
 		unsigned workers;
 		char *user, *group; /* NULL: stay */
 		unsigned drain_ms;
+		size_t max_memory;    /* bytes of a worker; 0: no limit */
 		unsigned watchdog_ms; /* 0: never */
 		char *log;
 		enum logger_level log_level;

@@ -641,6 +641,18 @@ hub_count_lags(struct hub *hub)
 	}
 }
 
+void
+hub_refuse_new(struct hub *hub, bool is_full)
+{
+	hub->is_full = is_full;
+}
+
+bool
+hub_is_full(const struct hub *hub)
+{
+	return hub->is_full;
+}
+
 bool
 hub_is_draining(const struct hub *hub)
 {

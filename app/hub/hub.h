@@ -40,6 +40,17 @@ bool hub_is_draining(const struct hub *hub);
  */
 unsigned hub_return_ms(const struct hub *hub, unsigned usual_ms);
 
+/*
+ * hub_shed - end those clients for whom most waits, with END_SLOW, until about so many bytes are
+ * free. Returns how many.
+ */
+size_t hub_shed(struct hub *hub, size_t bytes);
+
+/* hub_refuse_new - from now on, or no more, a new stream is one that ends at once, with END_SLOW:
+ * there is no room for it. */
+void hub_refuse_new(struct hub *hub, bool is_full);
+bool hub_is_full(const struct hub *hub);
+
 /* hub_count_lags - by how much the slowest client of each route lags, for its tally. */
 void hub_count_lags(struct hub *hub);
 

@@ -147,6 +147,7 @@ struct hub {
 	uint64_t drain_began_ms, drain_ms;
 	uint64_t drain_total, drain_done; /* subscribers to end, and ended */
 	bool is_draining, is_succeeded;   /* and another program serves already */
+	bool is_full;                     /* there is no memory for more streams */
 	unsigned n_handles;
 };
 
@@ -271,6 +272,8 @@ subscriber_is_open(const struct subscriber *sub)
 	return sub->state == SUBSCRIBER_OPEN || sub->state == SUBSCRIBER_LAPSED;
 }
 
+/* subscriber_shed - its client does not read, and memory is short: what waits for it goes. */
+void subscriber_shed(struct subscriber *sub);
 /* subscriber_overflow - it is among the blocked, and more waits than its queue: what the route
  * says. It is not among them any more. */
 void subscriber_overflow(struct subscriber *sub);

@@ -795,6 +795,23 @@ subscriber_overflow(struct subscriber *sub)
 	check(sub);
 }
 
+void
+subscriber_shed(struct subscriber *sub)
+{
+	assert(sub->is_blocked);
+	feed_count(sub->feed, COUNTER_SLOW, 1);
+	if (!reads_log(sub)) {
+		subscriber_end(sub, END_SLOW);
+		return;
+	}
+	keep_rest_of_frame(sub);
+	if (sub->cursor == sub->end_at)
+		finish(sub);
+	else
+		end_slow(sub);
+	check(sub);
+}
+
 int
 subscriber_watch(struct subscriber *sub, struct subscriber_watch *watch)
 {

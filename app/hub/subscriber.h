@@ -174,8 +174,8 @@ void subscriber_unblocked(struct subscriber *sub);
 void subscriber_end(struct subscriber *sub, enum end_reason reason);
 
 /*
- * subscriber_probe - is its client still there? Something that says nothing is written to it, unless
- * bytes wait for it anyway: then it is the carrier that will notice.
+ * subscriber_probe - is its client still there? Something that says nothing is written to it,
+ * unless bytes wait for it anyway: then it is the carrier that will notice.
  */
 void subscriber_probe(struct subscriber *sub);
 

@@ -44,6 +44,13 @@ join(struct serving *sv, const struct template_value *key, struct grant *grant)
 	}
 }
 
+/* There is no place for it now: it is told when to come back. */
+static void
+send_away(struct serving *sv, enum end_reason reason)
+{
+	serving_end_stream(sv, reason, hub_return_ms(sv->in->hub, sv->req->route->stream.retry_ms));
+}
+
 static void
 serve(struct serving *sv)
 {
@@ -56,8 +63,9 @@ serve(struct serving *sv)
 		serving_begin(sv, HTTP_NO_CONTENT, NULL);
 		serving_send(sv);
 	} else if (hub_is_draining(sv->in->hub)) {
-		serving_end_stream(sv, END_DRAIN,
-				   hub_return_ms(sv->in->hub, sv->req->route->stream.retry_ms));
+		send_away(sv, END_DRAIN);
+	} else if (hub_is_full(sv->in->hub)) {
+		send_away(sv, END_SLOW);
 	} else if (sv->req->method == METHOD_HEAD) {
 		serving_begin_stream(sv);
 		serving_send(sv);

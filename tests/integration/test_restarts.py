@@ -1,5 +1,6 @@
 """What keeps serving while processes hang, die, are replaced or make room for a new program."""
 
+import json
 import os
 import re
 import resource
@@ -11,7 +12,7 @@ import time
 import pytest
 
 from processes import Child, free_port, is_alive
-from program import IS_ROOT, IS_VALGRIND
+from program import IS_INSTRUMENTED, IS_ROOT, IS_VALGRIND
 from waiting import SLOW, wait_for
 
 ROUTES = {"x": {"path": "/x/{id}", "channels": "x:{id}", "heartbeat": "200ms"}}
@@ -382,3 +383,56 @@ def test_descriptors_are_kept_back_for_the_links(launch, own_redis):
         for c in clients:
             c.close()
     first.close()
+
+
+# Memory
+
+
+@pytest.mark.skipif(IS_INSTRUMENTED, reason="instrumented memory is no measure")
+def test_beyond_max_memory_the_slowest_are_ended_first(launch, redis):
+    """Who reads notices nothing; who does not is told "slow"; a new one is told so too, and comes back."""
+    sluice = launch({"m": {"path": "/m/{id}", "channels": "mm:{id}", "queue": "64m", "retry": "1s"}},
+                    server={"max_memory": "32m"})
+    quick = sluice.open("/m/quick")
+    slow = [sluice.open(f"/m/{i}", receive_buffer=4096) for i in range(2)]
+    refused = []
+
+    def is_over():
+        for i in range(2):
+            redis.publish(f"mm:{i}", "x" * 1_000_000)
+        with sluice.get("/m/new") as response:
+            event = response.next_event(5)
+            if event.type == "stream-end":
+                assert json.loads(event.data) == {"reason": "slow"} and response.parser.retry == 1000
+                refused.append(event)
+        return "max_memory" in sluice.log()
+    wait_for(is_over, "it has more than it may", 30)
+    wait_for(lambda: sluice.status()["slow"] >= 1, "a slow one is ended")
+    redis.publish("mm:quick", "still here")
+    assert quick.next_event(5).data == "still here"
+
+    def has_room():
+        with sluice.get("/m/new") as response:
+            return response.next_event(5).type == "stream-open"
+    wait_for(has_room, "there is room again", 15)
+    ended = 0
+    for stream in slow:
+        events = stream.rest(20)
+        ended += bool(events) and events[-1].type == "stream-end"
+    assert ended >= 1
+
+
+def test_a_new_stream_beyond_max_memory(launch, redis):
+    """With sanitizers the least is too little from the start: nobody is told an error."""
+    sluice = launch({"m": {"path": "/m", "channels": "m", "retry": "1s"}}, server={"max_memory": "16m"})
+    if IS_INSTRUMENTED:
+        def told():
+            with sluice.get("/m") as response:
+                assert response.status == 200
+                event = response.next_event(5)
+                return event.type == "stream-end" and json.loads(event.data) == {"reason": "slow"}
+        wait_for(told, "there is no room", 5)
+    else:
+        with sluice.open("/m") as stream:
+            redis.publish("m", "fits")
+            assert stream.next_event().data == "fits"
