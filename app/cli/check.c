@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "cli/connect.h"
 #include "cli/explain.h"
 #include "cli/sharing.h"
 #include "config/config.h"
@@ -44,6 +45,8 @@ run(const struct options *opt, char **args)
 		fputs(cfg->notes, stderr);
 	if (opt->explain != NULL)
 		status = explain_path(cfg, opt->explain);
+	else if (opt->is_connect)
+		status = connect_check(cfg);
 	else
 		tell(cfg, path);
 	config_free(cfg);
@@ -52,11 +55,11 @@ run(const struct options *opt, char **args)
 
 const struct command check_command = {
     .name = "check",
-    .synopsis = "[-c] [FILE]\n[-c FILE] --explain PATH",
+    .synopsis = "[-c] [FILE]\n[-c FILE] --explain PATH\n[-c FILE] --connect",
     .help = "Reads the configuration as the server would; tells every fault as FILE:LINE: what is "
 	    "wrong,\n"
 	    "and notes what is allowed and hardly meant.\n",
-    .takes = "ce",
+    .takes = "ceo",
     .max_args = 1,
     .run = run,
 };

@@ -39,7 +39,7 @@ struct options {
 	    *may;
 	const char **claims;
 	size_t n_claims;
-	bool is_json, is_stream;
+	bool is_json, is_stream, is_connect;
 };
 
 /* command_run - argv[0] is the command's own name. Returns the exit status; what it printed has

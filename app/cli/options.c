@@ -26,6 +26,8 @@ static const struct entry {
     {'w', "workers", "N", KIND_TEXT, FIELD(workers), "how many processes serve, from 1 to 256"},
     {'e', "explain", "PATH", KIND_TEXT, FIELD(explain),
      "which route serves the path, and how: parameters, channels, stages, limits"},
+    {'o', "connect", NULL, KIND_FLAG, FIELD(is_connect),
+     "try every Redis server that is named, and what the routes need of it"},
     {'j', "json", NULL, KIND_FLAG, FIELD(is_json), "one JSON object for each event"},
     {'s', "stream", NULL, KIND_FLAG, FIELD(is_stream), "add to a stream, instead of a channel"},
     {'t', "timeout", "MS", KIND_TEXT, FIELD(timeout), "how long to wait, in milliseconds"},

@@ -20,8 +20,8 @@ on_interrupt(int number)
 }
 
 /*
- * What is whole of the stream: of NDJSON each line that is no heartbeat. Nobody reads on what cannot
- * be written.
+ * What is whole of the stream: of NDJSON each line that is no heartbeat. Nobody reads on what
+ * cannot be written.
  */
 static int
 print_lines(struct client *client)

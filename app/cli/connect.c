@@ -1,0 +1,330 @@
+#include "cli/connect.h"
+
+#include <hiredis.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "config/config.h"
+#include "redis/direct.h"
+#include "redis/sentinel.h"
+
+enum { NAME_MAX_LEN = 2048, WORDS_MAX = 32, CLOCK_S = 2, WHY_MAX = 2048 };
+
+/* Less than this, and a burst to slow links ends them: Redis's own default is 32 MiB. */
+enum { PUBSUB_LIMIT_MIN = 8 * 1024 * 1024 };
+
+/* One server, or whom the sentinels name. */
+struct target {
+	struct redis_settings settings;
+	const struct config *cfg;
+	bool is_at_fault, is_primary;
+};
+
+__attribute__((format(printf, 2, 3))) static void
+say(const char *what, const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("  %-8s ", what);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+}
+
+/* The reply, which is the caller's; NULL, and it was told why. */
+static redisReply *
+ask(struct target *t, int argc, const char *const *argv)
+{
+	redisReply *reply = NULL;
+	char why[WHY_MAX];
+
+	if (redis_direct(&t->settings, argc, argv, NULL, &reply, why, sizeof(why)) == 0)
+		return reply;
+	say("fault", "%s", why);
+	t->is_at_fault = true;
+	return NULL;
+}
+
+static bool
+is_error(const redisReply *reply, const char *code)
+{
+	return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
+}
+
+/* Facts about a server. Each may be refused by its ACL, and then is not known. */
+
+/* The value behind "NAME:" in what INFO says. Returns false if it is not there. */
+static bool
+info_value(const redisReply *reply, const char *name, char *out, size_t len)
+{
+	const char *at = reply->type == REDIS_REPLY_STRING ? strstr(reply->str, name) : NULL;
+
+	if (at == NULL || at[strlen(name)] != ':')
+		return false;
+	at += strlen(name) + 1;
+	snprintf(out, len, "%.*s", (int)strcspn(at, "\r\n"), at);
+	return true;
+}
+
+static void
+judge_version(struct target *t, const redisReply *reply)
+{
+	char version[32];
+
+	(void)t;
+	if (info_value(reply, "valkey_version", version, sizeof(version)))
+		say("is", "Valkey %s", version);
+	else if (info_value(reply, "redis_version", version, sizeof(version)))
+		say("is", "Redis %s", version);
+}
+
+static void
+judge_role(struct target *t, const redisReply *reply)
+{
+	(void)t;
+	if (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+	    reply->element[0]->type == REDIS_REPLY_STRING)
+		say("is", "a primary");
+}
+
+static bool
+follows_streams(const struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->n_routes; i++) {
+		if (cfg->routes[i]->streams != NULL || cfg->routes[i]->stream.record > 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+judge_memory(struct target *t, const redisReply *reply)
+{
+	char policy[64], limit[32];
+
+	if (!info_value(reply, "maxmemory_policy", policy, sizeof(policy)) ||
+	    !info_value(reply, "maxmemory", limit, sizeof(limit)))
+		return;
+	say("has", "maxmemory %s, maxmemory-policy %s", limit, policy);
+	if (follows_streams(t->cfg) && strncmp(policy, "allkeys-", 8) == 0)
+		say("warning",
+		    "maxmemory-policy %s may evict a stream that a route follows, and "
+		    "what it held is lost: CONFIG SET maxmemory-policy noeviction",
+		    policy);
+}
+
+/* "normal 0 0 0 slave … pubsub 33554432 8388608 60" */
+static void
+judge_output_limit(struct target *t, const redisReply *reply)
+{
+	const char *at;
+	char *end;
+	long long hard;
+
+	(void)t;
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+	    reply->element[1]->type != REDIS_REPLY_STRING ||
+	    (at = strstr(reply->element[1]->str, "pubsub ")) == NULL)
+		return;
+	hard = strtoll(at + strlen("pubsub "), &end, 10);
+	say("has", "client-output-buffer-limit %s", at);
+	if (hard > 0 && hard < PUBSUB_LIMIT_MIN)
+		say("warning",
+		    "a burst of more than %lld bytes ends the connection, and what was "
+		    "in it is lost: CONFIG SET client-output-buffer-limit \"pubsub "
+		    "33554432 8388608 60\"",
+		    hard);
+}
+
+static void
+judge_time(struct target *t, const redisReply *reply)
+{
+	long long apart;
+
+	(void)t;
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+	    reply->element[0]->type != REDIS_REPLY_STRING)
+		return;
+	apart = strtoll(reply->element[0]->str, NULL, 10) - (long long)time(NULL);
+	if (llabs(apart) > CLOCK_S)
+		say("warning",
+		    "its clock and ours are %lld s apart: ids of streams and what "
+		    "expires are told by its own",
+		    llabs(apart));
+}
+
+static const struct fact {
+	const char *argv[3];
+	int argc;
+	void (*judge)(struct target *t, const redisReply *reply);
+} facts[] = {
+    {{"INFO", "server"}, 2, judge_version},
+    {{"ROLE"}, 1, judge_role},
+    {{"INFO", "memory"}, 2, judge_memory},
+    {{"CONFIG", "GET", "client-output-buffer-limit"}, 3, judge_output_limit},
+    {{"TIME"}, 1, judge_time},
+};
+
+/* Returns false if the server cannot be reached, or is none to be served from. */
+static bool
+ask_facts(struct target *t)
+{
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+		redisReply *reply = ask(t, facts[i].argc, facts[i].argv);
+
+		if (reply == NULL)
+			return false;
+		if (is_error(reply, "NOPERM"))
+			say("note", "%s may not be asked, so it is not known what it would say",
+			    facts[i].argv[0]);
+		else if (reply->type == REDIS_REPLY_ERROR)
+			say("note", "%s: %s", facts[i].argv[0], reply->str);
+		else
+			facts[i].judge(t, reply);
+		freeReplyObject(reply);
+	}
+	return true;
+}
+
+/* What the routes need */
+
+/* A name as it might be: each parameter stands for itself. */
+static int
+expand(const struct config *cfg, const struct route *rt, const struct template *t, struct buf *b)
+{
+	struct template_value values[WORDS_MAX + 1] = {{NULL, NULL}};
+	const struct template_scope scope = {.params = values, .channel = ""};
+	const char *name;
+
+	(void)rt;
+	for (size_t n = 0; n < WORDS_MAX && (name = template_param(t, n)) != NULL; n++)
+		values[n] = (struct template_value){name, name};
+	buf_truncate(b, 0);
+	if (buf_puts(b, cfg->redis.prefix) < 0 || template_expand(t, &scope, b) < 0)
+		return -1;
+	return buf_putc(b, '\0');
+}
+
+/* A stream that is not there yet is no fault. */
+static bool
+is_refusal(const redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "no such key") == NULL;
+}
+
+static void
+try_name(struct target *t, const struct route *rt, const struct template *name, const char *suffix,
+	 int argc, const char *const *verb)
+{
+	const char *argv[3] = {verb[0], verb[1]};
+	redisReply *reply;
+	struct buf b;
+
+	buf_init(&b, NAME_MAX_LEN);
+	if (expand(t->cfg, rt, name, &b) == 0 && b.len > 0) {
+		buf_truncate(&b, b.len - 1);
+		if (buf_puts(&b, suffix) == 0 && buf_putc(&b, '\0') == 0) {
+			argv[argc] = b.p;
+			if ((reply = ask(t, argc + 1, argv)) != NULL && is_refusal(reply)) {
+				say("fault", "[route %s] %s %s: %s", rt->name, verb[0], b.p,
+				    reply->str);
+				t->is_at_fault = true;
+			}
+			if (reply != NULL)
+				freeReplyObject(reply);
+		}
+	}
+	buf_fini(&b);
+}
+
+static void
+try_names(struct target *t, const struct route *rt, struct template *const *names,
+	  const char *suffix, int argc, const char *const *verb)
+{
+	for (size_t i = 0; names != NULL && names[i] != NULL; i++)
+		try_name(t, rt, names[i], suffix, argc, verb);
+}
+
+static void
+try_route(struct target *t, const struct route *rt)
+{
+	static const char *const subscribe[] = {"SUBSCRIBE", NULL},
+				 *const psubscribe[] = {"PSUBSCRIBE", NULL},
+				 *const stream[] = {"XINFO", "STREAM"};
+
+	try_names(t, rt, rt->channels, "", 1, subscribe);
+	try_names(t, rt, rt->patterns, "", 1, psubscribe);
+	try_names(t, rt, rt->streams, "", 2, stream);
+	if (rt->stream.record > 0)
+		try_names(t, rt, rt->channels, ":log", 2, stream);
+}
+
+static void
+check_target(struct target *t, const char *where)
+{
+	printf("%s\n", where);
+	t->is_primary = ask_facts(t);
+	for (size_t i = 0; t->is_primary && i < t->cfg->n_routes; i++)
+		try_route(t, t->cfg->routes[i]);
+	if (t->is_primary && !t->is_at_fault)
+		say("fine", "the routes may follow what they name");
+}
+
+/* Whom each of the sentinels names. */
+static void
+check_sentinels(const struct config *cfg)
+{
+	const char *argv[] = {"SENTINEL", "get-master-addr-by-name", cfg->redis.sentinel_master};
+	char where[256];
+
+	for (size_t i = 0; i < cfg->redis.n_urls; i++) {
+		struct target t = {.cfg = cfg};
+		redisReply *reply;
+		const char *host;
+		int port;
+
+		printf("sentinel %s\n", redis_url_print(&cfg->redis.urls[i], where, sizeof(where)));
+		if (sentinel_settings(&t.settings, &cfg->redis, i) < 0)
+			return;
+		if ((reply = ask(&t, 3, argv)) != NULL) {
+			if ((host = sentinel_read(reply, &port)) != NULL)
+				say("names", "%s:%d", host, port);
+			else
+				say("fault", "it knows no primary called %s", argv[2]);
+			freeReplyObject(reply);
+		}
+		free(t.settings.urls);
+	}
+}
+
+int
+connect_check(const struct config *cfg)
+{
+	bool has_primary = false, is_at_fault = false;
+	char where[256];
+
+	if (cfg->redis.sentinel_master != NULL) {
+		struct target t = {.settings = cfg->redis, .cfg = cfg};
+
+		check_sentinels(cfg);
+		check_target(&t, cfg->redis.sentinel_master);
+		return t.is_primary && !t.is_at_fault ? 0 : 1;
+	}
+	for (size_t i = 0; i < cfg->redis.n_urls; i++) {
+		struct target t = {.settings = cfg->redis, .cfg = cfg};
+
+		t.settings.urls = &cfg->redis.urls[i];
+		t.settings.n_urls = 1;
+		check_target(&t, redis_url_print(t.settings.urls, where, sizeof(where)));
+		has_primary |= t.is_primary;
+		is_at_fault |= t.is_primary && t.is_at_fault;
+	}
+	return has_primary && !is_at_fault ? 0 : 1;
+}
