@@ -15,6 +15,9 @@ ROUTES = {
     "until": {"path": "/until", "channels": "f:until", "until": "message == 'z'"},
     "count": {"path": "/count", "channels": "f:count", "max_events": 2},
     "name": {"path": "/name", "channels": "f:name", "event": "{.e}"},
+    "oldest": {"path": "/oldest", "channels": "f:slow", "queue": "4k", "overflow": "drop_oldest"},
+    "latest": {"path": "/latest", "channels": "f:slow", "queue": "4k", "overflow": "latest"},
+    "oldest-quiet": {"path": "/oldest-quiet", "channels": "f:slow", "queue": "4k", "overflow": "drop_oldest", "announce": "no"},
     "own": {"path": "/own", "channels": "f:own", "heartbeat": "50ms", "heartbeat_event": "tick", "heartbeat_data": '{{"a":{now}}}'},
     "empty": {"path": "/empty", "channels": "f:empty", "heartbeat": "50ms", "heartbeat_data": ""},
     "comment": {"path": "/comment", "channels": "f:comment", "heartbeat": "50ms", "heartbeat_event": '""'},
@@ -98,6 +101,23 @@ def test_done_is_another_name_than_end(sluice, redis, path, reason, send):
         assert last == ["id: 0.end", "event: stream-done", f'data: {{"reason":"{reason}"}}']
     with sluice.get(path, headers={"Last-Event-ID": "0.end"}) as back:
         assert back.status == 204
+
+
+@pytest.mark.parametrize("path", ["/oldest", "/latest", "/oldest-quiet"])
+def test_a_slow_client_too_is_sent_no_frame_without_data(sluice, redis, path):
+    """What fills a record that was cut short is comments: whole lines of them, between frames."""
+    with sluice.get(path, receive_buffer=1) as stream:
+        wait_body(stream, b"retry")
+        for i in range(4000):
+            redis.publish("f:slow", f"{i} " + "x" * (i * 7 % 3001))
+        redis.publish("f:slow", "end")
+        wait_for(lambda: stream.has_ended(0.05) or b"data: end\n\n" in stream.body[-200_000:], "the end", 20)
+        seen = []
+        for frame in frames(stream.body[:stream.body.rindex(b"\n\n")]):
+            assert "data" in names_of(frame), frame
+            assert all(re.match(r"(:+|retry: \d+|id: .*|event: \S+|data: .*)$", line) for line in frame), frame
+            seen += [int(line.split()[1]) for line in frame if re.match(r"data: \d+ x*$", line)]
+        assert seen == sorted(set(seen)) and 0 < len(seen) < 4000
 
 
 def test_message_is_no_name_to_write(sluice, redis):

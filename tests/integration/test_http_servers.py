@@ -8,6 +8,7 @@ import pytest
 
 ROUTES = {
     "open": {"path": "/open/{id}", "channels": "servers:{id}"},
+    "stream": {"path": "/stream", "streams": "servers:stream"},
     "query": {"path": "/query", "channels": "servers:{topic}"},
 }
 
@@ -36,6 +37,22 @@ def test_methods(web):
     with web.get("/events/open/1", method="OPTIONS") as response:
         assert response.status in (200, 204)
         assert "GET" in response.headers["allow"]
+
+
+@pytest.mark.parametrize("id", ["\u00e9", "a b", "urn:uuid:1", "(x)", "\u00c3\u00a9;,=", "x" * 2000, "5-0, 6-0"])
+def test_a_last_event_id_of_any_bytes(web, id):
+    """An EventSource that is told 400 never comes back."""
+    for path in "/events/open/1", "/events/stream":
+        with web.get(path, headers={"Last-Event-ID": id}) as response:
+            assert response.status == 200, path
+            assert response.next_event().type == "stream-open"
+            assert path != "/events/stream" or response.next_event().data == '{"reason":"unknown-id"}'
+
+
+def test_a_query_that_is_none_of_the_routes(web):
+    for query in "utm_source=a&utm_source=b", "x[]=1&x[]=2", "x=%E9", "a;b&&=&%3D":
+        assert status_of(web, f"/events/query?topic=1&{query}") == 200, query
+    assert status_of(web, "/events/query?topic=1&topic=1") == 400
 
 
 def test_get_with_a_body(web):
