@@ -15,6 +15,7 @@
 
 #include "cli/command.h"
 #include "config/config.h"
+#include "sse/wire.h"
 
 #define REQUEST_ID 1
 #define HEAD_MAX   ((size_t)64 << 10)
@@ -213,6 +214,18 @@ head_field(const char *head, const char *end, const char *name, size_t *len)
 	return NULL;
 }
 
+static bool
+is_stream(const char *type)
+{
+	const struct wire *wire;
+
+	for (size_t i = 0; (wire = wire_nth(i)) != NULL; i++) {
+		if (strncmp(type, wire->media_type, strlen(wire->media_type)) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Once the head is whole: its status, and it is taken off client->text. Returns 0, -EPROTO;
  * -ENOTSUP for a stream that is not wanted. */
 static int
@@ -230,8 +243,7 @@ take_head(struct client *client)
 		client->status = (int)strtol(client->reason, NULL, 10);
 	}
 	field = head_field(client->text.p, end + 2, "Content-Type: ", &len);
-	if (client->refuses_streams && field != NULL &&
-	    strncmp(field, "text/event-stream", 17) == 0)
+	if (client->refuses_streams && field != NULL && is_stream(field))
 		return -ENOTSUP;
 	buf_consume(&client->text, (size_t)(end + 4 - client->text.p));
 	return 0;
@@ -339,7 +351,7 @@ client_init(struct client *client, const char *name)
 {
 	memset(client, 0, sizeof(*client));
 	client->name = name;
-	client->accept = "text/event-stream";
+	client->accept = wire_nth(0)->media_type;
 	buf_init(&client->text, BODY_MAX);
 	buf_init(&client->authorization, HEADER_MAX);
 }

@@ -306,6 +306,12 @@ def test_tail_json_prints_it(sluice, redis, query):
         assert tail.wait(10) == 0
 
 
+@pytest.mark.parametrize("query", ["", "?mode=ndjson"])
+def test_wait_does_not_take_a_stream_for_an_answer(sluice, query):
+    result = sluice.run("wait", "-c", sluice.config, "/relay" + query)
+    assert result.returncode == 1 and "sluice tail" in result.err
+
+
 # Behind each web server
 
 
