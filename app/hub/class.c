@@ -6,7 +6,7 @@
 #include "base/counters.h"
 #include "base/logger.h"
 
-enum { LOG_PAUSE_MS = 60000 };
+enum { LOG_PAUSE_MS = 60000, RETRY_MS = 1000 };
 
 static void
 on_beat_due(struct fifo *fifo, struct fifo_node *node)
@@ -42,14 +42,25 @@ on_open_wait_due(struct fifo *fifo, struct fifo_node *node)
 	subscriber_release(LIST_ENTRY(node, struct subscriber, quiet));
 }
 
+unsigned
+class_retry_ms(const struct feed_class *fc)
+{
+	return RETRY_MS - (unsigned)(uv_now(fc->hub->loop) % RETRY_MS);
+}
+
 void
 class_tell_refusal(struct feed_class *fc, const char *what, const char *why)
 {
 	counters_add_of(fc->counted, COUNTER_REFUSALS, 1);
 	counters_set_refusal(fc->counted, clock_ms());
-	if (logger_may(&fc->refusals, uv_now(fc->hub->loop), LOG_PAUSE_MS))
+	if (!logger_may(&fc->refusals, uv_now(fc->hub->loop), LOG_PAUSE_MS))
+		return;
+	if (fc->refusals.n_reported > 0)
 		logger_warn("[route %s] Redis refuses %s: %s (%u more since the last report)",
 			    fc->settings->stages.route, what, why, fc->refusals.n_reported);
+	else
+		logger_warn("[route %s] Redis refuses %s: %s", fc->settings->stages.route, what,
+			    why);
 }
 
 void

@@ -471,41 +471,27 @@ feed_entry(struct feed *fd, struct subscription *sn, const struct stream_id *id,
 
 /* What was lost nobody can give: they are told, and go on where the stream does. */
 void
-feed_loss(struct feed *fd, struct subscription *sn, enum stream_change change)
+feed_tell_loss(struct feed *fd, enum stream_change change)
 {
 	static const char *const data[] = {
 	    [STREAM_TRIMMED] = "{\"reason\":\"trimmed\"}",
 	    [STREAM_BEGAN_ANEW] = "{\"reason\":\"unknown-id\"}",
 	};
 
-	feed_positioned(fd, sn);
-	if (queue_is(fd)) {
-		queue_grew(fd); /* or began anew: the group knows what it has given */
-		return;
-	}
 	feed_count(fd, COUNTER_RESETS, 1);
 	if (fd->n_subs > fd->n_waiting && fd->class->settings->announce &&
 	    emit_own(fd, "stream-reset", data[change]) < 0)
 		feed_end_all(fd, END_SLOW);
 }
 
-/* A subject that Redis does not allow us: the clients of this feed are told, all others go on. */
 void
-feed_refused(struct feed *fd)
+feed_loss(struct feed *fd, struct subscription *sn, enum stream_change change)
 {
-	struct list *node, *tmp;
-
-	fd->is_refused = true;
-	if (fd->more != NULL)
-		wait_answer(fd, NULL);
-	LIST_FOREACH (node, tmp, &fd->joined) {
-		struct subscriber *sub = LIST_ENTRY(node, struct subscriber, joined);
-
-		if (sub->state == SUBSCRIBER_WAITING)
-			subscriber_refuse(sub);
-		else
-			subscriber_end(sub, END_AUTH);
-	}
+	feed_positioned(fd, sn);
+	if (queue_is(fd))
+		queue_grew(fd); /* or began anew: the group knows what it has given */
+	else
+		feed_tell_loss(fd, change);
 }
 
 /*
@@ -604,7 +590,7 @@ void
 feed_linger(struct feed *fd)
 {
 	/* A private one nobody else will find. */
-	if (fd->class->is_closing || fd->is_refused || fd->class->handler->is_private)
+	if (fd->class->is_closing || fd->class->handler->is_private)
 		feed_bury(fd);
 	else
 		fifo_add(&fd->class->hub->lingering, &fd->linger);

@@ -122,7 +122,7 @@ int feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
  * feed_join - sub becomes an open event stream of fd. head is the CGI response head with
  * its blank line, copied; it is sent once Redis has confirmed the feed's
  * subscriptions, or open_wait is over. last_event_id is what the client has seen, or NULL. Returns
- * 0; HTTP_FORBIDDEN if Redis refuses us a subject; -ENOMEM.
+ * 0, -ENOMEM.
  */
 int feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head_len,
 	      const char *last_event_id);

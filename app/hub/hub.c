@@ -104,18 +104,19 @@ on_confirmed(struct pubsub_subject *remote)
 	}
 }
 
+/* It is tried again: who follows it waits, and those of its route are told in the log. */
 static void
 on_refused(struct pubsub_subject *remote, const char *why)
 {
+	static struct logger_pause pause;
 	struct subject *subject = subject_of(remote);
 	struct list *node, *tmp;
 
-	LIST_FOREACH (node, tmp, &subject->subscriptions) {
-		struct feed *fd = subscription_of(node)->feed;
-
-		class_tell_refusal(fd->class, subject->name, why);
-		feed_refused(fd);
-	}
+	if (subject == subject->hub->noticed &&
+	    logger_may(&pause, uv_now(subject->hub->loop), 60000))
+		logger_warn("Redis refuses a subscription to %s: %s", subject->name, why);
+	LIST_FOREACH (node, tmp, &subject->subscriptions)
+		class_tell_refusal(subscription_of(node)->feed->class, subject->name, why);
 }
 
 static void

@@ -42,7 +42,6 @@ more_new(struct feed *fd)
 	list_init(&more->asks);
 	list_init(&more->waiters);
 	list_init(&more->replays);
-	list_init(&more->readings);
 	list_init(&more->snapshot_asked);
 	list_init(&more->snapshot_wanted);
 	buf_init(&more->last, SIZE_MAX);
@@ -191,15 +190,17 @@ read_reply(struct feed *fd, struct buf *text, const struct redisReply *reply, co
 	bool is_map = reply_is_map(command);
 	int rc;
 
-	fd->more->is_reply_refused = false;
-
-	if (reply == NULL)
+	if (reply == NULL) {
+		fd->more->is_reply_refused = false;
 		return false;
+	}
 	rc = reply_put(text, reply, is_map);
 	if (rc == 0)
 		rc = buf_putc(text, '\0');
-	if (rc == 0 || rc == -ENOENT)
+	if (rc == 0 || rc == -ENOENT) {
+		fd->more->is_reply_refused = false;
 		return true;
+	}
 	if (stream_reply_is_passing(reply))
 		return false;
 	fd->more->is_reply_refused = true;

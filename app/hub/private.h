@@ -76,18 +76,31 @@ struct feed {
 	unsigned n_waiting;
 	unsigned n_unconfirmed;
 	bool was_confirmed; /* what happened since may have been missed */
-	bool is_refused;    /* Redis does not let us subscribe */
 	bool is_dead;       /* to be freed at the turn's end */
 	struct template_value
 	    params[]; /* ends with a NULL name; their values, the key, stand behind */
 };
 
 /* How a recorded channel stands. */
+enum recorded_state {
+	RECORDED_UNSURE,  /* Redis has not confirmed it */
+	RECORDED_READING, /* its log: messages are not taken, for they stand in it */
+	RECORDED_DIRTY,   /* and some came meanwhile: it is looked at again */
+	RECORDED_SURE,
+	RECORDED_FAILED, /* its log is looked at again, soon */
+};
+
 struct recorded {
-	bool is_known;   /* its cursor holds */
-	bool is_reading; /* its log: messages are not taken, for they stand in it */
-	bool is_dirty;   /* some came meanwhile */
-	bool has_failed; /* it is to be read again, soon */
+	struct past_reading reading;
+	struct feed *feed;
+	enum recorded_state state;
+	bool is_known;              /* place holds */
+	bool is_refused;            /* its log, by Redis */
+	bool is_awaited;            /* by the feed, to be confirmed */
+	struct stream_place place;  /* all up to here was handed on, or came before */
+	struct stream_id to;        /* it is read up to here */
+	struct stream_id read_from; /* where the newest reading began */
+	size_t entry_size;          /* bytes, as far as is known */
 };
 
 /* What a feed needs only for a script, a rate, a batch, or a handler that asks for it. */
@@ -106,8 +119,7 @@ struct feed_more {
 	struct stream_id settled[STREAM_CURSOR_MAX]; /* while events are held: what came later waits
 							with them */
 	struct recorded recorded[STREAM_CURSOR_MAX];
-	struct list readings; /* of logs */
-	uv_timer_t again;     /* to read them again */
+	uv_timer_t again; /* to read them again */
 	unsigned n_streams;
 	uint64_t recent_from; /* from here on the log is held, of recent.c */
 	bool has_recent;
@@ -165,7 +177,6 @@ feed_count(const struct feed *fd, enum counter c, int64_t n)
 /* feed.c */
 void feed_message(struct feed *fd, struct message *msg);
 void feed_confirmed(struct feed *fd); /* one subscription fewer to wait for */
-void feed_refused(struct feed *fd);
 void feed_lost(struct feed *fd);
 void feed_free(struct feed *fd);
 void feed_left(struct feed *fd); /* one subscriber fewer */
@@ -197,7 +208,8 @@ void feed_advance(struct feed *fd, unsigned index, const struct stream_id *id);
 const struct stream_id *feed_place(struct feed *fd, const struct stream_id *from);
 bool feed_holds(const struct feed *fd); /* by rate or batch */
 void feed_loss(struct feed *fd, struct subscription *sn, enum stream_change change);
-void feed_positioned(struct feed *fd, struct subscription *sn); /* its stream is known */
+void feed_tell_loss(struct feed *fd, enum stream_change change); /* by stream-reset */
+void feed_positioned(struct feed *fd, struct subscription *sn);  /* its stream is known */
 
 /* wait.c */
 void wait_answer(struct feed *fd, const struct event *ev); /* NULL: there will be none */
@@ -244,6 +256,9 @@ void more_keep(struct feed *fd, const struct buf *frame); /* as the newest, if t
 
 /* class.c */
 void class_feed_freed(struct feed_class *fc);
+/* class_retry_ms - in how long to ask again what was refused: all of a worker ask at once, so that
+ * who asks for the same shares the answer. */
+unsigned class_retry_ms(const struct feed_class *fc);
 /* class_tell_refusal - Redis refuses what the route asks of a key, channel or command. */
 void class_tell_refusal(struct feed_class *fc, const char *what, const char *why);
 
@@ -264,7 +279,6 @@ void subscriber_has_more(struct subscriber *sub);     /* its own bytes are to be
  */
 void subscriber_go_on(struct subscriber *sub, uint64_t place, uint32_t n_seen, uint32_t n_events);
 void subscriber_release(struct subscriber *sub); /* send the head now, confirmed or not */
-void subscriber_refuse(struct subscriber *sub);  /* the route's Redis user may not */
 /* subscriber_is_open - it is sent what comes; one that is too slow, too, sooner or later. */
 static inline bool
 subscriber_is_open(const struct subscriber *sub)

@@ -8,13 +8,13 @@
 #include "hub/queue_private.h"
 #include "redis/command.h"
 #include "redis/group.h"
+#include "redis/stream_entry.h"
 
 enum {
 	ASK_MAX = 256,       /* entries that are asked for at once */
 	ACK_MAX = 256,       /* and acknowledged */
 	CLAIM_MAX = 64,      /* and claimed */
 	SWEEP_MIN_MS = 5000, /* a consumer has asked for nothing for so long at least */
-	LOG_PAUSE_MS = 60000
 };
 
 static uint64_t
@@ -46,22 +46,32 @@ send_command(struct queue *q, command_fn fn, int argc, const char *const *argv)
 	return true;
 }
 
-static void
-log_error(const struct queue *q, const redisReply *reply)
-{
-	static struct logger_pause pause;
-
-	if (reply != NULL && reply->type == REDIS_REPLY_ERROR &&
-	    logger_may(&pause, now_ms(q), LOG_PAUSE_MS))
-		logger_warn("Redis refuses a command for the queue %s of group %s: %s", q->key,
-			    q->group.p, reply->str);
-}
-
 static bool
 begins_with(const redisReply *reply, const char *word)
 {
 	return reply != NULL && reply->type == REDIS_REPLY_ERROR &&
 	       strncmp(reply->str, word, strlen(word)) == 0;
+}
+
+static void
+see_refusal(struct queue *q, const redisReply *reply)
+{
+	bool is_refused = reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+			  !stream_reply_is_passing(reply) && !begins_with(reply, "NOGROUP");
+
+	if (reply != NULL)
+		q->feed->more->is_reply_refused = is_refused;
+	if (is_refused)
+		class_tell_refusal(q->feed->class, q->key, reply->str);
+}
+
+/* Of what the queue cannot do without: nothing is asked for a while of who refuses. */
+static void
+see_vital_refusal(struct queue *q, const redisReply *reply)
+{
+	see_refusal(q, reply);
+	if (q->feed->more->is_reply_refused)
+		q->ask_at_ms = now_ms(q) + class_retry_ms(q->feed->class);
 }
 
 static void
@@ -88,7 +98,7 @@ on_done_acked(void *arg, const redisReply *reply)
 
 	if (!is_answered(q, &q->is_acking))
 		return;
-	log_error(q, reply);
+	see_vital_refusal(q, reply);
 	if (reply == NULL || reply->type != REDIS_REPLY_INTEGER)
 		return; /* at the next tick */
 	feed_count(q->feed, COUNTER_ACKED, reply->integer);
@@ -128,7 +138,7 @@ on_entries(void *arg, const redisReply *reply)
 	if (begins_with(reply, "NOGROUP"))
 		q->is_known = false; /* somebody has deleted it, or the stream */
 	else
-		log_error(q, reply);
+		see_vital_refusal(q, reply);
 	queue_give_all(q, group_entries(reply));
 	if (q->has_grown || !q->is_known)
 		queue_go_on_soon(q);
@@ -161,7 +171,7 @@ on_claimed(void *arg, const redisReply *reply)
 	if (!is_answered(q, &q->is_claiming))
 		return;
 	q->n_coming -= q->n_claimed;
-	log_error(q, reply);
+	see_refusal(q, reply);
 	queue_go_on_soon(q); /* what was kept free for these may be asked for */
 	if ((entries = group_claimed(reply, &n_dead)) == NULL)
 		return;
@@ -208,7 +218,7 @@ on_created(void *arg, const redisReply *reply)
 		return;
 	if (reply == NULL ||
 	    (reply->type == REDIS_REPLY_ERROR && !begins_with(reply, "BUSYGROUP"))) {
-		log_error(q, reply);
+		see_vital_refusal(q, reply);
 		return; /* at the next tick */
 	}
 	was_awaited = q->is_awaited;
@@ -262,7 +272,7 @@ on_swept(void *arg, const redisReply *reply)
 	struct queue *q = arg;
 
 	if (is_answered(q, &q->is_sweeping))
-		log_error(q, reply);
+		see_refusal(q, reply);
 }
 
 /* Of those who were killed nobody else takes leave. */
@@ -278,6 +288,8 @@ sweep(struct queue *q)
 void
 queue_go_on(struct queue *q)
 {
+	if (now_ms(q) < q->ask_at_ms)
+		return; /* a tick will come */
 	if (!q->is_known) {
 		create(q);
 		return;

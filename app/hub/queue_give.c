@@ -224,23 +224,21 @@ give_entry(struct queue *q, struct share *share, struct held *h, const struct st
 static bool
 give(struct queue *q, const redisReply *one)
 {
-	struct stream_id id;
+	struct stream_entry entry;
 	struct share *share;
 	struct entry en;
 	struct held *h;
 	int rc;
 
-	if (one->type != REDIS_REPLY_ARRAY || one->elements != 2 ||
-	    one->element[0]->type != REDIS_REPLY_STRING ||
-	    !stream_id_parse(&id, one->element[0]->str, one->element[0]->len))
+	if (!stream_entry_parse(&entry, one))
 		return true; /* it was deleted meanwhile */
 	h = find_held(q, one->element[0]->str, one->element[0]->len);
 	if (h != NULL && h->share == NULL)
 		return true; /* it was had, and Redis is being told */
 	if ((share = choose(q, h != NULL ? h->share : NULL)) == NULL ||
-	    (h = hold(q, &id, h)) == NULL)
+	    (h = hold(q, &entry.id, h)) == NULL)
 		return false;
-	if ((rc = entry_read(&en, replay_stream_name(q->feed, 0), &id, one->element[1])) < 0) {
+	if ((rc = entry_read(&en, replay_stream_name(q->feed, 0), &entry.id, entry.fields)) < 0) {
 		feed_count_drop(q->feed, rc);
 		if (rc == -EINVAL)
 			queue_finish(q, h);
@@ -248,7 +246,7 @@ give(struct queue *q, const redisReply *one)
 			queue_forget(q, h);
 		return true;
 	}
-	give_entry(q, share, h, &id, &en.msg);
+	give_entry(q, share, h, &entry.id, &en.msg);
 	entry_fini(&en);
 	return true;
 }

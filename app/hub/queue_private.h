@@ -34,7 +34,8 @@ struct queue {
 	struct list done; /* to be acknowledged by us */
 	bool is_known;    /* the group is there */
 	bool is_creating, is_asking, is_claiming, is_acking, is_sweeping;
-	bool has_grown; /* while we asked */
+	bool has_grown;     /* while we asked */
+	uint64_t ask_at_ms; /* not before: Redis has refused something */
 	uint64_t claim_at_ms, sweep_at_ms;
 	bool is_awaited;                       /* by the feed, to be confirmed */
 	unsigned n_asked, n_claimed, n_coming; /* entries that will come at most, and their sum */

@@ -1,9 +1,10 @@
 /*
- * What feeds of recorded channels do: messages come by pub/sub, each with its ID; and whenever some
- * may have been missed, they are read from the channel's log before anything newer is sent.
+ * recorded - what feeds of recorded channels do: messages come by pub/sub, each with its id; and
+ * whenever some may have been missed, they are read from the channel's log before anything newer is
+ * sent.
  *
- * While the log is read, messages that arrive are not taken: they stand in the log, too, and it is
- * read again until none has come meanwhile.
+ * While the log is looked at and read, messages that arrive are not taken: they stand in the log,
+ * too, and it is looked at again until none has come meanwhile.
  */
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -15,36 +16,28 @@
 #include "hub/private.h"
 #include "logic/entry.h"
 #include "redis/recorded.h"
+#include "redis/stream_entry.h"
 
-enum { COUNT = 1000, AGAIN_MS = 300 };
+enum { AGAIN_MS = 300 };
 
-/* One reading of one log; the feed may end before the answer comes. */
-struct reading {
-	struct list of_feed; /* more->readings */
-	struct feed *feed;   /* NULL: it has ended */
-	unsigned index;
-};
+static void look(struct recorded *rec);
 
-static void read_log(struct feed *fd, unsigned index);
-
-static struct subscription *
-nth(const struct feed *fd, unsigned index)
+static unsigned
+index_of(const struct recorded *rec)
 {
-	struct subscription *sn = fd->subscriptions;
-
-	while (index-- > 0)
-		sn = sn->next;
-	return sn;
+	return (unsigned)(rec - rec->feed->more->recorded);
 }
 
-/* All that had been missed is there. */
-static void
-settle(struct feed *fd, unsigned index)
+static struct recorded *
+recorded_of(struct feed *fd, const struct subscription *sn)
 {
-	fd->more->recorded[index].is_known = true;
-	fd->more->recorded[index].is_reading = false;
-	replay_go_on(fd);
-	feed_confirmed(fd);
+	const struct subscription *one;
+	unsigned i = 0;
+
+	for (one = fd->subscriptions; one != sn; one = one->next)
+		i++;
+	fd->more->recorded[i].feed = fd;
+	return &fd->more->recorded[i];
 }
 
 static void
@@ -54,146 +47,206 @@ on_again(uv_timer_t *timer)
 	unsigned i;
 
 	for (i = 0; i < more->n_streams; i++) {
-		if (more->recorded[i].has_failed) {
-			more->recorded[i].has_failed = false;
-			read_log(more->feed, i);
-		}
+		if (more->recorded[i].state == RECORDED_FAILED)
+			look(&more->recorded[i]);
 	}
 }
 
+/* An answer that is of no use: none, or that Redis cannot or will not. */
 static void
-fail(struct feed *fd, unsigned index)
+fail(struct recorded *rec, const redisReply *reply)
 {
-	fd->more->recorded[index].has_failed = true;
+	struct feed *fd = rec->feed;
+
+	rec->state = RECORDED_FAILED;
+	if (reply != NULL && reply->type == REDIS_REPLY_ERROR && !stream_reply_is_passing(reply)) {
+		rec->is_refused = true;
+		class_tell_refusal(fd->class, replay_stream_name(fd, index_of(rec)), reply->str);
+	}
 	if (more_need_timers(fd) == 0)
-		uv_timer_start(&fd->more->again, on_again, AGAIN_MS, 0);
+		uv_timer_start(&fd->more->again, on_again,
+			       rec->is_refused ? class_retry_ms(fd->class) : AGAIN_MS, 0);
+}
+
+/* All that had been missed is there. */
+static void
+settle(struct recorded *rec)
+{
+	bool was_awaited = rec->is_awaited;
+	struct feed *fd = rec->feed;
+
+	rec->state = RECORDED_SURE;
+	rec->is_awaited = false;
+	replay_go_on(fd);
+	if (was_awaited)
+		feed_confirmed(fd);
 }
 
 static void
-on_first_info(struct feed *fd, unsigned index, const redisReply *reply)
+set_place(struct recorded *rec, const struct stream_place *place)
 {
-	struct stream_info info;
+	struct feed_more *more = rec->feed->more;
 
-	if (stream_info_read(&info, reply) < 0) {
-		fail(fd, index);
+	rec->place = *place;
+	more->cursor[index_of(rec)] = more->settled[index_of(rec)] = place->last;
+}
+
+/* In what is read there is each message once. */
+static void
+take_entry(struct recorded *rec, const redisReply *reply)
+{
+	struct feed *fd = rec->feed;
+	struct stream_entry entry;
+	struct entry en;
+
+	if (!stream_entry_parse(&entry, reply) ||
+	    stream_id_compare(&entry.id, &rec->place.last) <= 0)
+		return;
+	rec->place.last = entry.id;
+	rec->place.n_added++;
+	if (entry_read(&en, replay_stream_name(fd, index_of(rec)), &entry.id, entry.fields) < 0) {
+		feed_count_drop(fd, -ENOMEM);
 		return;
 	}
-	fd->more->cursor[index] = fd->more->settled[index] = info.newest;
-	fd->more->recorded[index].is_known = true;
-	if (fd->more->recorded[index].is_dirty)
-		read_log(fd, index);
+	feed_advance(fd, index_of(rec), &entry.id);
+	feed_count(fd, COUNTER_MESSAGES, 1);
+	feed_message(fd, &en.msg);
+	entry_fini(&en);
+}
+
+static void read_on(struct recorded *rec);
+
+static void
+go_on(struct recorded *rec)
+{
+	if (stream_id_compare(&rec->place.last, &rec->to) < 0)
+		read_on(rec);
+	else if (rec->state == RECORDED_DIRTY)
+		look(rec);
 	else
-		settle(fd, index);
+		settle(rec);
 }
 
 static void
-on_entries(struct feed *fd, unsigned index, const redisReply *reply)
+on_page(struct past_reading *reading, const struct past_answer *answer)
 {
-	struct subscription *sn = nth(fd, index);
-	const char *channel = sn->subject->name + strlen(fd->class->hub->redis->prefix);
-	struct stream_id id;
-	struct entry en;
+	struct recorded *rec = LIST_ENTRY(reading, struct recorded, reading);
+	const redisReply *reply = answer->reply;
 	size_t i;
 
-	if (reply->type != REDIS_REPLY_ARRAY) {
-		fail(fd, index);
+	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) {
+		rec->entry_size = rec->entry_size * 4 + 1;
+		fail(rec, reply);
 		return;
 	}
-	for (i = 0; i < reply->elements; i++) {
-		const redisReply *one = reply->element[i];
-
-		if (one->type != REDIS_REPLY_ARRAY || one->elements != 2 ||
-		    one->element[0]->type != REDIS_REPLY_STRING ||
-		    !stream_id_parse(&id, one->element[0]->str, one->element[0]->len) ||
-		    entry_read(&en, channel, &id, one->element[1]) < 0)
-			continue;
-		feed_advance(fd, index, &id);
-		feed_count(fd, COUNTER_MESSAGES, 1);
-		feed_message(fd, &en.msg);
-		entry_fini(&en);
-	}
-	if (reply->elements == COUNT || fd->more->recorded[index].is_dirty)
-		read_log(fd, index);
-	else
-		settle(fd, index);
+	for (i = 0; i < reply->elements; i++)
+		take_entry(rec, reply->element[i]);
+	if (reply->elements > 0)
+		rec->entry_size = stream_entry_bytes(reply) / reply->elements + 1;
+	if (answer->is_whole)
+		rec->to = rec->place.last;
+	go_on(rec);
 }
 
 static void
-on_reply(void *arg, const redisReply *reply)
+ask(struct recorded *rec, const struct past_range *range,
+    void (*fn)(struct past_reading *reading, const struct past_answer *answer))
 {
-	struct reading rd = *(struct reading *)arg;
+	struct past *past = rec->feed->class->hub->past;
+	char key[STREAM_KEY_MAX];
 
-	list_del(&((struct reading *)arg)->of_feed);
-	free(arg);
-	if (rd.feed == NULL)
-		return;
-	if (reply == NULL)
-		fail(rd.feed, rd.index);
-	else if (!rd.feed->more->recorded[rd.index].is_known)
-		on_first_info(rd.feed, rd.index, reply);
-	else
-		on_entries(rd.feed, rd.index, reply);
+	replay_print_key(key, rec->feed, index_of(rec));
+	rec->reading.on_answer = fn;
+	if ((range != NULL ? past_read(past, &rec->reading, key, range)
+			   : past_look(past, &rec->reading, key)) < 0)
+		fail(rec, NULL);
 }
 
-/* At first: where does it stand? Later: what came behind the cursor? */
 static void
-read_log(struct feed *fd, unsigned index)
+read_on(struct recorded *rec)
 {
-	struct recorded *rec = &fd->more->recorded[index];
-	struct reading *rd = malloc(sizeof(*rd));
-	char key[STREAM_KEY_MAX], from[STREAM_ID_TEXT + 1] = "(", count[16];
-	const char *info[] = {"XINFO", "STREAM", key};
-	const char *range[] = {"XRANGE", key, from, "+", "COUNT", count};
+	struct past_range range = {.from = stream_id_after(rec->place.last),
+				   .to = rec->to,
+				   .count = past_count(rec->entry_size)};
 
-	rec->is_reading = true;
-	rec->is_dirty = false;
-	snprintf(key, sizeof(key), "%s" RECORDED_SUFFIX, nth(fd, index)->subject->name);
-	stream_id_print(from + 1, &fd->more->cursor[index]);
-	snprintf(count, sizeof(count), "%d", COUNT);
-	if (rd == NULL) {
-		fail(fd, index);
-		return;
-	}
-	*rd = (struct reading){.feed = fd, .index = index};
-	if (fd->class->hub->command == NULL ||
-	    command_send(fd->class->hub->command, on_reply, rd, rec->is_known ? 6 : 3,
-			 rec->is_known ? range : info, NULL) < 0) {
-		free(rd);
-		fail(fd, index);
-		return;
-	}
-	list_add_tail(&fd->more->readings, &rd->of_feed);
+	ask(rec, &range, on_page);
 }
 
-static unsigned
-index_of(const struct feed *fd, const struct subscription *sn)
+static void
+on_info(struct past_reading *reading, const struct past_answer *answer)
 {
-	const struct subscription *one;
-	unsigned i = 0;
+	struct recorded *rec = LIST_ENTRY(reading, struct recorded, reading);
+	struct stream_place place = rec->place;
+	enum stream_change change;
+	struct stream_info info;
 
-	for (one = fd->subscriptions; one != sn; one = one->next)
-		i++;
-	return i;
+	if (answer->reply == NULL || stream_info_read(&info, answer->reply) < 0) {
+		fail(rec, answer->reply);
+		return;
+	}
+	rec->is_refused = false;
+	if (!rec->is_known) {
+		rec->is_known = true;
+		set_place(rec, &(struct stream_place){info.newest, info.n_added});
+	} else if ((change = stream_place_look(&place, &info)) != STREAM_SAME) {
+		if (change == STREAM_BEGAN_ANEW)
+			set_place(rec, &place);
+		rec->place = place;
+		feed_tell_loss(rec->feed, change);
+	} else {
+		rec->place = place;
+	}
+	rec->to = info.newest;
+	rec->read_from = rec->place.last;
+	rec->entry_size = info.entry_size;
+	go_on(rec);
+}
+
+/* At first: where does it stand? Later: what came behind our place, and is it the same log? */
+static void
+look(struct recorded *rec)
+{
+	rec->state = RECORDED_READING;
+	ask(rec, NULL, on_info);
 }
 
 void
 recorded_confirmed(struct feed *fd, struct subscription *sn)
 {
-	unsigned index = index_of(fd, sn);
+	struct recorded *rec = recorded_of(fd, sn);
 
-	if (!fd->more->recorded[index].is_reading || fd->more->recorded[index].has_failed) {
-		fd->more->recorded[index].has_failed = false;
-		read_log(fd, index);
-	} else {
-		fd->more->recorded[index].is_dirty = true; /* what it reads now is from before */
+	rec->is_awaited = true;
+	if (rec->state == RECORDED_READING)
+		rec->state = RECORDED_DIRTY; /* what it reads now is from before */
+	else if (rec->state != RECORDED_DIRTY)
+		look(rec);
+}
+
+/*
+ * Messages come in the order of their ids. One that is not newer was read from the log just now, or
+ * the log was deleted and begun anew, with lower ids: then it is looked at.
+ */
+static void
+take_message(struct recorded *rec, const struct stream_id *id, struct message *msg)
+{
+	struct feed *fd = rec->feed;
+
+	if (stream_id_compare(id, &rec->place.last) > 0) {
+		rec->place.last = *id;
+		rec->place.n_added++;
+		feed_advance(fd, index_of(rec), id);
+		feed_message(fd, msg);
+		replay_go_on(fd);
+	} else if (stream_id_compare(id, &rec->read_from) <= 0 ||
+		   stream_id_compare(id, &rec->to) > 0) {
+		look(rec);
 	}
 }
 
 void
 recorded_message(struct feed *fd, struct subscription *sn, struct message *msg)
 {
-	unsigned index = index_of(fd, sn);
-	struct recorded *rec = &fd->more->recorded[index];
+	struct recorded *rec = recorded_of(fd, sn);
 	char text[STREAM_ID_TEXT];
 	struct message own;
 	struct stream_id id;
@@ -203,34 +256,29 @@ recorded_message(struct feed *fd, struct subscription *sn, struct message *msg)
 		feed_message(fd, msg); /* somebody said PUBLISH alone: it is in no log */
 		return;
 	}
-	if (rec->is_reading || !rec->is_known) {
-		rec->is_dirty = true;
+	if (rec->state != RECORDED_SURE) {
+		if (rec->state == RECORDED_READING)
+			rec->state = RECORDED_DIRTY;
 		return;
 	}
-	if (stream_id_compare(&id, &fd->more->cursor[index]) <= 0)
-		return;
-	feed_advance(fd, index, &id);
 	stream_id_print(text, &id);
 	message_init(&own, msg->channel, msg->channel_len, msg->data + head, msg->data_len - head);
 	own.id = text;
 	own.id_len = strlen(text);
-	feed_message(fd, &own);
+	take_message(rec, &id, &own);
 	message_fini(&own);
-	replay_go_on(fd);
 }
 
 void
 recorded_forget(struct feed *fd)
 {
-	struct list *node, *tmp;
 	unsigned i;
 
 	for (i = 0; i < fd->more->n_streams; i++) {
-		fd->more->recorded[i].is_reading = false;
-		fd->more->recorded[i].has_failed = false;
-	}
-	LIST_FOREACH (node, tmp, &fd->more->readings) {
-		LIST_ENTRY(node, struct reading, of_feed)->feed = NULL;
-		list_del(node);
+		struct recorded *rec = &fd->more->recorded[i];
+
+		past_cancel(&rec->reading);
+		rec->state = RECORDED_UNSURE;
+		rec->is_awaited = false;
 	}
 }

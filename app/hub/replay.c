@@ -31,7 +31,6 @@
 enum {
 	ROOM = 128 * 1024, /* bytes for one client, then it must take them */
 	AGAIN_MS = 300,    /* Redis did not answer */
-	REFUSED_MS = 1000, /* Redis refuses */
 };
 
 enum replay_state {
@@ -668,7 +667,8 @@ static void
 try_again(struct replay *rp)
 {
 	leave_place(rp);
-	uv_timer_start(&rp->again, on_again, rp->is_refused ? REFUSED_MS : AGAIN_MS, 0);
+	uv_timer_start(&rp->again, on_again,
+		       rp->is_refused ? class_retry_ms(rp->feed->class) : AGAIN_MS, 0);
 }
 
 static void
@@ -1042,9 +1042,10 @@ ask_snapshot(struct feed *fd)
 	if (list_is_empty(&fd->more->snapshot_wanted) || !list_is_empty(&fd->more->snapshot_asked))
 		return;
 	list_splice_tail(&fd->more->snapshot_asked, &fd->more->snapshot_wanted);
-	fd->more->is_reply_refused = false;
-	if (more_ask_words(fd, fd->class->settings->snapshot, on_snapshot) < 0)
+	if (more_ask_words(fd, fd->class->settings->snapshot, on_snapshot) < 0) {
+		fd->more->is_reply_refused = false;
 		on_snapshot(fd, NULL);
+	}
 }
 
 static void

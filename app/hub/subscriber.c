@@ -586,31 +586,6 @@ subscriber_release(struct subscriber *sub)
 	make_ready(sub);
 }
 
-void
-subscriber_refuse(struct subscriber *sub)
-{
-	static const char answer[] =
-	    "Status: 403 Forbidden\r\n"
-	    "Content-Type: application/problem+json\r\n"
-	    "Cache-Control: no-store\r\n"
-	    "X-Content-Type-Options: nosniff\r\n"
-	    "\r\n"
-	    "{\"type\":\"about:blank\",\"title\":\"Forbidden\",\"status\":403,"
-	    "\"detail\":\"This server may not subscribe to what the route names.\"}";
-
-	if (!sub->is_held) { /* its head said 200 already */
-		subscriber_end(sub, END_AUTH);
-		return;
-	}
-	sub->is_held = false;
-	begin_ending(sub);
-	stop_reading(sub);
-	buf_truncate(&sub->own, 0);
-	if (buf_put(&sub->own, answer, sizeof(answer) - 1) < 0)
-		logger_error("out of memory: a refusal is not told");
-	make_ready(sub);
-}
-
 /* A heartbeat for one that does not read the log yet; a client that does not read gets none. */
 int
 subscriber_put_heartbeat(struct subscriber *sub, const char *frame, size_t len)
@@ -919,8 +894,6 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 	int rc;
 
 	assert(sub->state == SUBSCRIBER_NEW);
-	if (fd->is_refused)
-		return HTTP_FORBIDDEN;
 	buf_init(&sub->own, fs->queue + head_len + OWN_SLACK);
 	if ((rc = replay_plan(fd, sub, last_event_id)) < 0 ||
 	    (rc = buf_put(&sub->own, head, head_len)) < 0) {

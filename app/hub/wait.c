@@ -10,13 +10,6 @@
 #include "hub/render.h"
 #include "logic/entry.h"
 
-enum { PAST_MAX = 1000 };
-
-struct question {
-	struct waiter *w;
-	unsigned stream;
-};
-
 static void
 on_timer_closed(uv_handle_t *timer)
 {
@@ -25,21 +18,17 @@ on_timer_closed(uv_handle_t *timer)
 	w->on_closed(w);
 }
 
-static void
-close_if_done(struct waiter *w)
-{
-	if (w->feed == NULL && w->n_pending == 0)
-		uv_close((uv_handle_t *)&w->timer, on_timer_closed);
-}
-
 /* The feed lingers when nobody else wants it. */
 static void
 leave(struct waiter *w)
 {
 	struct feed *fd = w->feed;
+	unsigned i;
 
 	list_del(&w->of_feed);
 	uv_timer_stop(&w->timer);
+	for (i = 0; i < STREAM_CURSOR_MAX; i++)
+		past_cancel(&w->parts[i].reading);
 	w->feed = NULL;
 	if (fd->n_subs == 0 && list_is_empty(&fd->more->waiters) && !fd->is_dead)
 		feed_linger(fd);
@@ -51,7 +40,7 @@ tell(struct waiter *w, const struct event *ev)
 {
 	leave(w);
 	w->on_event(w, ev);
-	close_if_done(w);
+	uv_close((uv_handle_t *)&w->timer, on_timer_closed);
 }
 
 void
@@ -60,7 +49,7 @@ wait_cancel(struct waiter *w)
 	if (w->feed == NULL)
 		return;
 	leave(w);
-	close_if_done(w);
+	uv_close((uv_handle_t *)&w->timer, on_timer_closed);
 }
 
 static void ask_all(struct waiter *w);
@@ -112,16 +101,6 @@ put_first(struct sink *to, const struct event *ev, const struct template_scope *
 		tell(w, ev);
 }
 
-static bool
-read_one(struct entry *en, const struct feed *fd, unsigned stream, struct stream_id *id,
-	 const redisReply *one)
-{
-	return one->type == REDIS_REPLY_ARRAY && one->elements == 2 &&
-	       one->element[0]->type == REDIS_REPLY_STRING &&
-	       stream_id_parse(id, one->element[0]->str, one->element[0]->len) &&
-	       entry_read(en, replay_stream_name(fd, stream), id, one->element[1]) == 0;
-}
-
 /* One entry after the other, until one comes to an event. */
 static void
 look_through(struct waiter *w, unsigned stream, const redisReply *reply)
@@ -130,65 +109,69 @@ look_through(struct waiter *w, unsigned stream, const redisReply *reply)
 	struct first first = {{put_first}, w};
 	struct stream_id cursor[STREAM_CURSOR_MAX];
 	const struct place at = {cursor, fd->more->n_streams, replay_open_script(fd)};
+	struct stream_entry entry;
 	struct entry en;
 	size_t i;
 
 	memcpy(cursor, w->after, sizeof(cursor));
 	for (i = 0; i < reply->elements && w->feed != NULL; i++) {
-		if (!read_one(&en, fd, stream, &cursor[stream], reply->element[i]))
+		if (!stream_entry_parse(&entry, reply->element[i]) ||
+		    entry_read(&en, replay_stream_name(fd, stream), &entry.id, entry.fields) < 0)
 			continue;
+		cursor[stream] = entry.id;
 		(void)render(fd, &at, &en.msg, &first.sink);
 		entry_fini(&en);
 	}
 	stages_close(&fd->class->settings->stages, at.callback);
-	if (reply->elements == PAST_MAX) {
-		w->after[stream] = cursor[stream]; /* none of these; there is more */
-		w->is_dirty = true;
-	}
+	w->after[stream] = cursor[stream]; /* none of these */
 }
 
 static void
-on_past(void *arg, const redisReply *reply)
+on_past(struct past_reading *reading, const struct past_answer *answer)
 {
-	struct question q = *(struct question *)arg;
-	struct waiter *w = q.w;
+	struct wait_part *part = LIST_ENTRY(reading, struct wait_part, reading);
+	struct waiter *w = part->waiter;
+	unsigned stream = (unsigned)(part - w->parts);
+	const redisReply *reply = answer->reply;
 
-	free(arg);
-	if (w->feed == NULL)
-		;
-	else if (reply == NULL)
+	w->n_pending--;
+	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) {
 		w->needs_past = true;
-	else if (reply->type == REDIS_REPLY_ARRAY)
-		look_through(w, q.stream, reply);
-	w->n_pending--; /* until here it keeps w, which may be told meanwhile */
+		if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+			class_tell_refusal(w->feed->class, replay_stream_name(w->feed, stream),
+					   reply->str);
+		return;
+	}
+	if (reply->elements > 0)
+		part->entry_size = stream_entry_bytes(reply) / reply->elements + 1;
+	look_through(w, stream, reply);
 	if (w->feed == NULL)
-		close_if_done(w);
-	else if (w->n_pending == 0 && w->is_dirty)
+		return; /* it was told */
+	if (!answer->is_whole)
+		w->is_dirty = true; /* there is more */
+	if (w->n_pending == 0 && w->is_dirty)
 		ask_all(w);
 }
 
+/* What comes behind the feed's cursor is told as it comes. */
 static void
 ask_past(struct waiter *w, unsigned stream)
 {
-	char key[STREAM_KEY_MAX], from[STREAM_ID_TEXT + 1] = "(", count[16];
-	const char *argv[] = {"XRANGE", key, from, "+", "COUNT", count};
-	struct question *q = malloc(sizeof(*q));
+	struct wait_part *part = &w->parts[stream];
+	struct past_range range = {.from = stream_id_after(w->after[stream]),
+				   .to = w->feed->more->cursor[stream],
+				   .count = past_count(part->entry_size)};
+	char key[STREAM_KEY_MAX];
 
-	if (q == NULL || w->feed->class->hub->command == NULL) {
-		free(q);
-		w->needs_past = true;
+	if (stream_id_compare(&range.from, &range.to) > 0)
 		return;
-	}
-	*q = (struct question){w, stream};
 	replay_print_key(key, w->feed, stream);
-	stream_id_print(from + 1, &w->after[stream]);
-	snprintf(count, sizeof(count), "%d", PAST_MAX);
-	if (command_send(w->feed->class->hub->command, on_past, q, 6, argv, NULL) < 0) {
-		free(q);
+	part->waiter = w;
+	part->reading.on_answer = on_past;
+	if (past_read(w->feed->class->hub->past, &part->reading, key, &range) < 0)
 		w->needs_past = true;
-	} else {
+	else
 		w->n_pending++;
-	}
 }
 
 static void
@@ -223,8 +206,6 @@ wait_begin(struct waiter *w, struct feed *fd, uint64_t ms, const char *after,
 {
 	int rc;
 
-	if (fd->is_refused)
-		return HTTP_FORBIDDEN;
 	if ((rc = more_new(fd)) < 0)
 		return rc;
 	memset(w, 0, sizeof(*w));

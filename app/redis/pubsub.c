@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <hiredis.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -10,7 +11,7 @@
 #include "base/list.h"
 #include "base/map.h"
 
-enum { RETRY_MS = 500 };
+enum { RETRY_MS = 500, REFUSED_MS = 1000 };
 
 /* What was sent and is not answered yet. Redis answers in order; messages come in between. */
 enum sent_kind { SENT_SUBSCRIBE, SENT_UNSUBSCRIBE, SENT_PING };
@@ -20,6 +21,7 @@ struct sent {
 	enum sent_kind kind;
 	struct pubsub_subject *subject; /* of SUBSCRIBE; NULL: it was unsubscribed since */
 	unsigned char subject_kind;
+	bool was_refused;
 	uint32_t len;
 	char name[]; /* of UNSUBSCRIBE, whose subject is gone */
 };
@@ -32,6 +34,9 @@ struct pubsub {
 	struct map channels, patterns;
 	struct list sent;
 	struct list postponed; /* what a busy Redis refused */
+	struct list refused;   /* what Redis does not permit, for now */
+	unsigned n_refused;
+	uint64_t refused_at_ms; /* of the loop: when to try again */
 	uv_timer_t retry;
 };
 
@@ -135,6 +140,8 @@ static void
 forget_sent(struct pubsub *ps)
 {
 	list_splice_tail(&ps->sent, &ps->postponed);
+	list_splice_tail(&ps->sent, &ps->refused);
+	ps->n_refused = 0;
 	while (!list_is_empty(&ps->sent))
 		sent_free(LIST_ENTRY(ps->sent.next, struct sent, node));
 	uv_timer_stop(&ps->retry);
@@ -149,24 +156,69 @@ is_wanted(const struct pubsub *ps, const struct sent *sent)
 	return pubsub_find(ps, sent->subject_kind, sent->name, sent->len) == NULL;
 }
 
-static void
-on_retry(uv_timer_t *timer)
+/* Up to n of what stands in a list is said again. Returns 0, or < 0: the link was given up. */
+static int
+say_again(struct pubsub *ps, struct list *list, unsigned n)
 {
-	struct pubsub *ps = timer->data;
+	while (n > 0 && !list_is_empty(list)) {
+		struct sent *sent = LIST_ENTRY(list->next, struct sent, node);
+		int rc;
 
-	while (!list_is_empty(&ps->postponed)) {
-		struct sent *sent = LIST_ENTRY(ps->postponed.next, struct sent, node);
-
+		if (list == &ps->refused)
+			ps->n_refused--;
 		if (!is_wanted(ps, sent)) {
 			sent_free(sent);
 			continue;
 		}
 		list_del(&sent->node);
-		if (say(ps, sent) < 0) {
+		if ((rc = say(ps, sent)) < 0) {
 			link_fail(ps->link, "out of memory");
-			return;
+			return rc;
 		}
+		n--;
 	}
+	return 0;
+}
+
+/*
+ * Of what is not permitted one is tried each second, so that Redis is not asked for nothing; of
+ * very many a tenth. Once one is confirmed the others follow.
+ */
+static void
+on_retry(uv_timer_t *timer)
+{
+	struct pubsub *ps = timer->data;
+	uint64_t now = uv_now(timer->loop);
+
+	if (say_again(ps, &ps->postponed, UINT_MAX) < 0)
+		return;
+	if (now >= ps->refused_at_ms) {
+		ps->refused_at_ms = now + REFUSED_MS;
+		if (say_again(ps, &ps->refused, 1 + ps->n_refused / 10) < 0)
+			return;
+	}
+	if (!list_is_empty(&ps->refused))
+		uv_timer_start(timer, on_retry, RETRY_MS, 0);
+}
+
+static void
+keep_refused(struct pubsub *ps, struct sent *sent)
+{
+	list_move_tail(&ps->refused, &sent->node);
+	ps->n_refused++;
+	sent->was_refused = true;
+	if (ps->refused_at_ms <= uv_now(ps->retry.loop))
+		ps->refused_at_ms = uv_now(ps->retry.loop) + REFUSED_MS;
+	if (!uv_is_active((uv_handle_t *)&ps->retry))
+		uv_timer_start(&ps->retry, on_retry, RETRY_MS, 0);
+}
+
+static void
+hasten_refused(struct pubsub *ps)
+{
+	ps->refused_at_ms = 0;
+	if (!list_is_empty(&ps->refused))
+		uv_timer_start(&ps->retry, on_retry, 0, 0);
 }
 
 static void
@@ -239,6 +291,8 @@ take_sent(struct pubsub *ps, enum sent_kind kind, bool *is_right)
 		return NULL;
 	}
 	subject = sent->subject;
+	if (sent->was_refused)
+		hasten_refused(ps);
 	sent_free(sent);
 	return subject;
 }
@@ -284,11 +338,11 @@ on_error(struct pubsub *ps, const redisReply *reply)
 		link_fail(ps->link, reply->str);
 	} else if (sent->kind != SENT_PING && is_passing(reply)) {
 		postpone(ps, sent);
+	} else if ((subject = sent->subject) != NULL) {
+		keep_refused(ps, sent);
+		ps->ops->on_refused(subject, reply->str);
 	} else {
-		subject = sent->subject;
 		sent_free(sent);
-		if (subject != NULL)
-			ps->ops->on_refused(subject, reply->str);
 	}
 }
 
@@ -358,6 +412,7 @@ pubsub_new(struct pubsub **out, uv_loop_t *loop, struct topology *tp, const stru
 	map_init(&ps->patterns);
 	list_init(&ps->sent);
 	list_init(&ps->postponed);
+	list_init(&ps->refused);
 	if ((rc = link_new(&ps->link, loop, "pub/sub", tp, &link_ops, ps)) < 0) {
 		free(ps);
 		return rc;

@@ -37,7 +37,7 @@ struct pubsub_ops {
 	void (*on_message)(struct pubsub_subject *subject, const struct pubsub_message *msg);
 	/* Redis has confirmed: what is published from now on arrives. Again after each on_lost. */
 	void (*on_confirmed)(struct pubsub_subject *subject);
-	/* Redis refuses this one (ACL). It is not tried again until the link is new. */
+	/* Redis refuses this one (ACL). It is tried again, and each time either comes. */
 	void (*on_refused)(struct pubsub_subject *subject, const char *why);
 	void (*on_lost)(void *ctx); /* the link broke: no subject is confirmed any more */
 };

@@ -101,7 +101,7 @@ def test_each_parameter_has_a_feed(sluice, redis):
 def test_an_error_is_logged_and_nothing_is_sent(sluice, redis):
     redis.client().set("p:string", "x")
     with sluice.open("/wrong") as stream:
-        sluice.wait_log("Redis refuses a command of a route: WRONGTYPE")
+        sluice.wait_log("[route wrong] Redis refuses LRANGE: WRONGTYPE")
         assert stream.quiet_for(0.2)
 
 

