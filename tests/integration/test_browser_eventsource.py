@@ -56,7 +56,7 @@ def sluice(launch_shared):
 class Page:
     def __init__(self, browser, web):
         self.browser, self.web = browser, web
-        browser.get(f"{web.scheme}://127.0.0.1:{web.port}/events/status")
+        browser.get(f"{web.scheme}://127.0.0.1:{web.port}/events/nothing")
 
     def open(self, path, *names):
         return self.browser.execute_async_script(OPEN, f"/events{path}", list(names))
@@ -187,6 +187,6 @@ def test_closing(page, sluice, redis):
 def test_another_origin(page, redis):
     """eventsource-cross-origin: only the page of a site that the route names may read"""
     port = page.web.port
-    page.browser.get(f"http://localhost:{port}/events/status")
+    page.browser.get(f"http://localhost:{port}/events/nothing")
     assert page.browser.execute_async_script(OPEN, f"http://127.0.0.1:{port}/events/shared", []) == "closed"
     assert page.browser.execute_async_script(OPEN, f"http://localhost:{port}/events/shared", []) == "open"
