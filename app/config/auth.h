@@ -5,20 +5,8 @@
  * config_auth - the [auth] section, and the keys of a route that say who may.
  */
 #include "auth/settings.h"
-#include "config/route.h"
-#include "config/values.h"
-
-/* Of these the field is the whole struct auth_settings. */
-CONFIG_SETTER(config_set_jwt_key_file);
-CONFIG_SETTER(config_set_jwt_key);
-CONFIG_SETTER(config_set_link_key_file);
-CONFIG_SETTER(config_set_link_key);
-CONFIG_SETTER(config_set_session_user);
-
-CONFIG_SETTER(config_set_algorithms);  /* char ** */
-CONFIG_SETTER(config_set_session_key); /* struct template * */
-CONFIG_SETTER(config_set_auth_list);   /* struct auth_list */
-CONFIG_SETTER(config_set_proxies);     /* char ** */
+#include "config/source.h"
+#include "route/route.h"
 
 /* config_auth_why - what does not go together in the section, for its key *at; NULL: all does. */
 const char *config_auth_why(const struct auth_settings *auth, const char **at);

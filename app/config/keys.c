@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "config/config.h"
-#include "config/auth.h"
+#include "config/auth_values.h"
 #include "config/values.h"
 #include "base/suggest.h"
 

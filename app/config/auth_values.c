@@ -1,0 +1,273 @@
+#include "config/auth_values.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "auth/identity.h"
+#include "base/logger.h"
+#include "base/suggest.h"
+#include "config/keys.h"
+#include "logic/library.h"
+#include "route/origin.h"
+
+enum { KEY_FILE_MAX = 64 * 1024, PATH_LEN_MAX = 1024, WHY_LEN = 512, QUOTED_MAX = 80 };
+
+/*
+ * What the expression gives, told apart: a text or an integer, which names somebody, has an "="
+ * before it; anything else but nil and false its type.
+ */
+#define SESSION_USER \
+	"(function(v) if type(v) == 'string' then return '=' .. v end " \
+	"if math.type(v) == 'integer' then return '=' .. tostring(v) end " \
+	"return v and type(v) or nil end)(%s)"
+
+#define REFUSE(...) (snprintf(why, why_len, __VA_ARGS__), -EINVAL)
+
+/* Keys */
+
+/* The whole file, the caller's, and its length. Returns 0, -ENOMEM, -EINVAL with why. */
+static int
+read_key_file(const char *path, char **text, size_t *len, char *why, size_t why_len)
+{
+	FILE *f = fopen(path, "re");
+	struct stat st;
+	int rc = 0;
+
+	if (f == NULL || fstat(fileno(f), &st) < 0)
+		rc = REFUSE("%.*s: %s", QUOTED_MAX, path, strerror(errno));
+	else if (!S_ISREG(st.st_mode) || st.st_size > KEY_FILE_MAX)
+		rc = REFUSE("%.*s is no regular file of at most 64 KiB", QUOTED_MAX, path);
+	else if ((*text = malloc(KEY_FILE_MAX)) == NULL)
+		rc = -ENOMEM;
+	else
+		*len = fread(*text, 1, KEY_FILE_MAX, f);
+	if (rc == 0 && (st.st_mode & S_IROTH) != 0)
+		logger_warn("%s holds a key and can be read by everybody: chmod 0640", path);
+	if (f != NULL)
+		fclose(f);
+	return rc;
+}
+
+/* A list of files, or none of them: one key and one file would leave open which counts. */
+static int
+set_keys_of_files(struct auth_settings *auth, struct auth_keys *keys, const char *paths, char *why,
+		  size_t why_len)
+{
+	char path[PATH_LEN_MAX], reason[WHY_LEN];
+	const char *one;
+	size_t len;
+	int rc = 0;
+
+	if (keys->n > 0)
+		return REFUSE("there is a key already: one of the key and the files");
+	while (rc == 0 && (one = config_list_next(&paths, &len)) != NULL) {
+		char *text = NULL;
+		size_t text_len = 0;
+
+		snprintf(path, sizeof(path), "%.*s", (int)len, one);
+		if ((rc = read_key_file(path, &text, &text_len, why, why_len)) == 0) {
+			auth_settings_note(auth, text, text_len);
+			rc = keys_add(keys, text, text_len, KEYS_OF_FILE, reason, sizeof(reason));
+			if (rc == -EINVAL)
+				rc = REFUSE("%.*s: %s", QUOTED_MAX, path, reason);
+		}
+		free(text);
+	}
+	return rc;
+}
+
+static int
+set_key(struct auth_keys *keys, const char *text, const char *file_key, char *why, size_t why_len)
+{
+	if (keys->n > 0)
+		return REFUSE("there is a key already: one of the key and the files");
+	if (*text == '/' && access(text, F_OK) == 0)
+		return REFUSE("it is a file's name, which is no secret: %s = %.*s", file_key,
+			      QUOTED_MAX, text);
+	return keys_add(keys, text, strlen(text), KEYS_OF_VALUE, why, why_len);
+}
+
+/* Links are made by whoever has the key: it must be a secret. */
+static int
+check_secrets(const struct auth_keys *keys, int rc, char *why, size_t why_len)
+{
+	if (rc == 0 && !keys_are_secrets(keys))
+		return REFUSE("links are signed with a secret, not with a public key");
+	return rc;
+}
+
+CONFIG_SETTER(config_set_jwt_key_file)
+{
+	struct auth_settings *auth = field;
+
+	(void)key;
+	return set_keys_of_files(auth, &auth->jwt.keys, text, why, why_len);
+}
+
+CONFIG_SETTER(config_set_jwt_key)
+{
+	(void)key;
+	return set_key(&((struct auth_settings *)field)->jwt.keys, text, "jwt_key_file", why,
+		       why_len);
+}
+
+CONFIG_SETTER(config_set_link_key_file)
+{
+	struct auth_settings *auth = field;
+	int rc = set_keys_of_files(auth, &auth->link_keys, text, why, why_len);
+
+	(void)key;
+	return check_secrets(&auth->link_keys, rc, why, why_len);
+}
+
+CONFIG_SETTER(config_set_link_key)
+{
+	struct auth_settings *auth = field;
+	int rc = set_key(&auth->link_keys, text, "signed_key_file", why, why_len);
+
+	(void)key;
+	return check_secrets(&auth->link_keys, rc, why, why_len);
+}
+
+/* Sessions */
+
+CONFIG_SETTER(config_set_session_user)
+{
+	struct auth_settings *auth = field;
+	char *wrapped;
+	int rc;
+
+	(void)key;
+	if (*text == '\0')
+		return 0;
+	if ((rc = sandbox_new(&auth->sandbox, library_open)) < 0)
+		return rc;
+	/* By itself first: what is wrong with it is told in its own words. */
+	if ((rc = expression_new(&auth->session_user, auth->sandbox, text, why, why_len)) < 0)
+		return rc;
+	expression_free(auth->session_user);
+	auth->session_user = NULL;
+	if (asprintf(&wrapped, SESSION_USER, text) < 0)
+		return -ENOMEM;
+	rc = expression_new(&auth->session_user, auth->sandbox, wrapped, why, why_len);
+	free(wrapped);
+	return rc;
+}
+
+CONFIG_SETTER(config_set_session_key)
+{
+	const char *name;
+	struct template *t;
+	int rc = template_compile(&t, text, key->allow, why, why_len);
+
+	if (rc < 0)
+		return rc;
+	name = template_param(t, 0);
+	if (name == NULL || strcmp(name, "cookie") != 0 || template_param(t, 1) != NULL) {
+		template_free(t);
+		return REFUSE("the cookie's value, and nothing else, must stand in it: "
+			      "PHPREDIS_SESSION:{cookie}");
+	}
+	*(struct template **)field = t;
+	return 0;
+}
+
+/* Lists */
+
+CONFIG_SETTER(config_set_algorithms)
+{
+	static const char *const known[] = {"HS256", "HS384", "HS512", "RS256", "RS384",
+					    "RS512", "ES256", "ES384", "ES512", "EdDSA"};
+	int rc = config_set_names(key, field, text, why, why_len);
+	char **list = *(char ***)field;
+
+	for (size_t i = 0; rc == 0 && list != NULL && list[i] != NULL; i++) {
+		size_t n = 0;
+
+		while (n < 10 && strcmp(known[n], list[i]) != 0)
+			n++;
+		if (n == 10)
+			return REFUSE("\"%.*s\" is none of HS256 HS384 HS512 RS256 RS384 RS512 "
+				      "ES256 ES384 ES512 EdDSA",
+				      QUOTED_MAX, list[i]);
+	}
+	return rc;
+}
+
+static int
+add_credential(struct auth_list *list, const struct credential *cr, char *why, size_t why_len)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->v[i] == cr)
+			return REFUSE("\"%s\" stands twice", cr->word);
+	}
+	if (list->n > 0 && list->v[list->n - 1] == &credential_none)
+		return REFUSE("\"none\" lets everybody in: it stands last");
+	if (list->n == CREDENTIALS_MAX)
+		return REFUSE("there are more than %d", CREDENTIALS_MAX);
+	list->v[list->n++] = cr;
+	return 0;
+}
+
+static int
+refuse_word(const char *text, const char *best, char *why, size_t why_len)
+{
+	size_t len;
+
+	if (best != NULL)
+		return REFUSE("\"%s\" is no credential; did you mean \"%s\"?", text, best);
+	len = (size_t)snprintf(why, why_len, "\"%s\" is none of:", text);
+	for (size_t i = 0; credentials[i] != NULL && len < why_len; i++)
+		len += (size_t)snprintf(why + len, why_len - len, " %s", credentials[i]->word);
+	return -EINVAL;
+}
+
+static int
+add_word(struct auth_list *list, const char *word, size_t len, char *why, size_t why_len)
+{
+	struct suggest s;
+	char text[64];
+
+	snprintf(text, sizeof(text), "%.*s", (int)len, word);
+	suggest_init(&s, text);
+	for (size_t i = 0; credentials[i] != NULL; i++) {
+		suggest_try(&s, credentials[i]->word);
+		if (strcasecmp(credentials[i]->word, text) == 0)
+			return add_credential(list, credentials[i], why, why_len);
+	}
+	return refuse_word(text, suggest_best(&s), why, why_len);
+}
+
+CONFIG_SETTER(config_set_auth_list)
+{
+	struct auth_list *list = field;
+	const char *one;
+	size_t len;
+	int rc = 0;
+
+	(void)key;
+	while (rc == 0 && (one = config_list_next(&text, &len)) != NULL)
+		rc = add_word(list, one, len, why, why_len);
+	if (rc == 0 && list->n == 0)
+		return REFUSE("it is empty; \"none\" lets everybody in");
+	return rc;
+}
+
+CONFIG_SETTER(config_set_proxies)
+{
+	int rc = config_set_names(key, field, text, why, why_len);
+	char **list = *(char ***)field;
+
+	for (size_t i = 0; rc == 0 && list != NULL && list[i] != NULL; i++) {
+		if (!origin_check_network(list[i]))
+			return REFUSE("\"%.*s\" is neither an address nor a network such as "
+				      "192.0.2.0/24",
+				      QUOTED_MAX, list[i]);
+	}
+	return rc;
+}

@@ -1,0 +1,22 @@
+#ifndef SLUICE_CONFIG_AUTH_VALUES_H
+#define SLUICE_CONFIG_AUTH_VALUES_H
+
+/*
+ * auth_values - the text of a value of [auth], or of who may, into its field: as config_values.
+ */
+#include "auth/settings.h"
+#include "config/values.h"
+
+/* Of these the field is the whole struct auth_settings. */
+CONFIG_SETTER(config_set_jwt_key_file);
+CONFIG_SETTER(config_set_jwt_key);
+CONFIG_SETTER(config_set_link_key_file);
+CONFIG_SETTER(config_set_link_key);
+CONFIG_SETTER(config_set_session_user);
+
+CONFIG_SETTER(config_set_algorithms);  /* char ** */
+CONFIG_SETTER(config_set_session_key); /* struct template * */
+CONFIG_SETTER(config_set_auth_list);   /* struct auth_list */
+CONFIG_SETTER(config_set_proxies);     /* char ** */
+
+#endif
