@@ -54,7 +54,7 @@ poll_answer(struct feed *feed, struct message *reply)
 		free(poll->answer); /* the key is gone; when it comes back, that is news */
 		poll->answer = NULL;
 		feed_forget_last(feed);
-	} else if (is_news(poll, bytes, len) || feed_is_always(feed)) {
+	} else if (is_news(poll, bytes, len) || feed_key_number(feed, "always") != 0) {
 		feed_offer(feed, bytes, len);
 	}
 }
@@ -88,7 +88,7 @@ poll_open(struct feed *feed, const struct request *req)
 	if (poll == NULL)
 		return HTTP_INTERNAL_ERROR;
 	feed_set_data(feed, poll);
-	if ((status = feed_keep_last(feed, !feed_is_always(feed))) != 0)
+	if ((status = feed_keep_last(feed, feed_key_number(feed, "always") == 0)) != 0)
 		return status;
 	return feed_timer(feed, FIRST_MS);
 }
@@ -103,8 +103,14 @@ poll_close(struct feed *feed)
 	free(poll);
 }
 
+static const struct handler_key keys[] = {
+    {"always", HANDLER_YES_NO, "no", 0, 1, "whether an answer that has not changed is sent, too"},
+    {0},
+};
+
 const struct handler poll_handler = {
     .name = "poll",
+    .keys = keys,
     .open = poll_open,
     .timer = poll_timer,
     .close = poll_close,

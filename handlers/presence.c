@@ -113,7 +113,7 @@ ask(struct feed *feed, const char *mode)
 	struct here *here = feed_data(feed);
 	char lease[16];
 
-	snprintf(lease, sizeof(lease), "%u", feed_lease_ms(feed));
+	snprintf(lease, sizeof(lease), "%u", (unsigned)feed_key_number(feed, "lease"));
 	return feed_ask(feed, on_answer, "EVAL", SCRIPT, "1", feed_channel_name(feed, 0), here->id,
 			here->name, lease, mode, NULL);
 }
@@ -129,7 +129,7 @@ presence_timer(struct feed *feed)
 		feed_timer(feed, OPEN_MS);
 		return;
 	}
-	feed_timer(feed, feed_lease_ms(feed) / RENEWALS);
+	feed_timer(feed, (unsigned)feed_key_number(feed, "lease") / RENEWALS);
 	if (here->is_asking || (here->is_watching && here->is_told))
 		return;
 	if (ask(feed, here->is_watching ? "look" : here->is_told ? "here" : "list") == 0)
@@ -214,8 +214,20 @@ presence_close(struct feed *feed)
 
 static const char *const params[] = {"name", "mode", NULL};
 
+static const struct handler_key keys[] = {
+    {"lease", HANDLER_DURATION, "20s", 1000, 3600000,
+     "how long who is gone without a goodbye counts as present"},
+    {0},
+};
+
+static const char *const refuses[] = {"patterns", "streams", "record", "snapshot",
+				      "rate",     "batch",   NULL};
+
 const struct handler presence = {
     .name = "presence",
+    .keys = keys,
+    .refuses = refuses,
+    .why_refused = "handler = presence follows one channel, which it uses itself",
     .open = presence_open,
     .message = presence_message,
     .timer = presence_timer,

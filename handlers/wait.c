@@ -6,8 +6,11 @@
  */
 #include <sluice/handler.h>
 
+static const char *const takes[] = {"timeout", "timeout_max", NULL};
+
 const struct handler wait_handler = {
     .name = "wait",
+    .takes = takes,
     .open = feed_subjects,
     .is_wait = true,
 };

@@ -4,7 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <sluice/handler.h>
+#include <sluice/unique.h>
 
 /* A process draws its own number; a fork draws again. */
 static uint64_t

@@ -72,20 +72,15 @@ check_pace(const struct config_source *src, const struct route *rt, size_t secti
 static void
 check_poll(const struct config_source *src, const struct route *rt, size_t section)
 {
+	static const char *const asking[] = {"command", "interval"};
+
 	if (rt->handler == NULL)
 		return;
-	if (strcmp(rt->handler->name, "relay") == 0) {
-		if (ini_find(src->ini, section, "command") != NULL)
-			refuse(src, section, "command",
-			       "relay asks Redis nothing; handler = poll does");
-		if (ini_find(src->ini, section, "interval") != NULL)
-			refuse(src, section, "interval",
+	for (size_t i = 0; strcmp(rt->handler->name, "relay") == 0 && i < 2; i++) {
+		if (ini_find(src->ini, section, asking[i]) != NULL)
+			refuse(src, section, asking[i],
 			       "relay asks Redis nothing; handler = poll does");
 	}
-	if (!rt->handler->is_wait && ini_find(src->ini, section, "timeout") != NULL)
-		refuse(src, section, "timeout", "only handler = wait has one");
-	if (!rt->handler->is_wait && ini_find(src->ini, section, "timeout_max") != NULL)
-		refuse(src, section, "timeout_max", "only handler = wait has one");
 	if (strcmp(rt->handler->name, "poll") == 0 && rt->stream.command == NULL &&
 	    !is_set(rt->logic.script))
 		config_fault_section(src, section,
@@ -118,33 +113,11 @@ check_record(const struct config_source *src, const struct route *rt, size_t sec
 		       "more than 6 channels: a client's Last-Event-ID holds no more");
 }
 
-/* What a queue gives to one subscriber it gives to no other, and at once. */
 static void
 check_queue(const struct config_source *src, const struct route *rt, size_t section)
 {
-	static const char *const queue_keys[] = {"group",    "ack",         "claim_after",
-						 "prefetch", "dead_letter", "max_deliveries"};
-	static const char *const others[] = {"channels", "patterns", "record", "snapshot",
-					     "rate",     "batch",    "id"};
-
-	if (rt->handler == NULL)
+	if (rt->handler == NULL || !rt->handler->is_queue)
 		return;
-	if (!rt->handler->is_queue) {
-		for (size_t i = 0; i < sizeof(queue_keys) / sizeof(queue_keys[0]); i++) {
-			if (ini_find(src->ini, section, queue_keys[i]) != NULL)
-				refuse(src, section, queue_keys[i], "only handler = queue has one");
-		}
-		return;
-	}
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		const struct ini_entry *e = config_entry(src, section, others[i]);
-
-		if (e != NULL && strcmp(e->value, "0") != 0)
-			refuse(
-			    src, section, others[i],
-			    "handler = queue gives the entries of one stream, each by itself and "
-			    "with its own ID");
-	}
 	if (length(rt->streams) != 1)
 		config_fault_section(src, section, "needs one stream: streams = jobs");
 	if (rt->stream.group == NULL)
@@ -154,26 +127,10 @@ check_queue(const struct config_source *src, const struct route *rt, size_t sect
 		       "there is no dead_letter stream for what was delivered so often");
 }
 
-/* handler = presence */
 static void
 check_state(const struct config_source *src, const struct route *rt, size_t section)
 {
-	static const char *const others[] = {"patterns", "streams", "record",
-					     "snapshot", "rate",    "batch"};
-
-	if (rt->handler == NULL || !rt->handler->tells_state) {
-		if (rt->handler != NULL && ini_find(src->ini, section, "lease") != NULL)
-			refuse(src, section, "lease", "only handler = presence has one");
-		return;
-	}
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		const struct ini_entry *e = config_entry(src, section, others[i]);
-
-		if (e != NULL && strcmp(e->value, "0") != 0)
-			refuse(src, section, others[i],
-			       "handler = presence follows one channel, which it uses itself");
-	}
-	if (length(rt->channels) != 1)
+	if (rt->handler != NULL && rt->handler->tells_state && length(rt->channels) != 1)
 		config_fault_section(src, section, "needs one channel: channels = here:{room}");
 }
 

@@ -14,6 +14,7 @@
 #include "config/auth.h"
 #include "config/keys.h"
 #include "config/mux.h"
+#include "config/own.h"
 #include "config/route.h"
 #include "config/together.h"
 #include "config/values.h"
@@ -317,6 +318,8 @@ use_module(struct loader *ld, const char *path, const struct ini_entry *where)
 	char why[WHY_LEN];
 	int rc = handlers_load(path, why, sizeof(why));
 
+	if (rc == 0)
+		rc = config_own_refuse(why, sizeof(why));
 	if (rc != -EINVAL)
 		return rc;
 	faults_add(&ld->faults, where->file, where->line, "[server] modules: %s", why);
@@ -622,13 +625,16 @@ load(struct loader *ld, const char *path)
 	    (rc = read_includes(ld, path)) < 0 || (rc = read_environment(ld)) < 0)
 		return rc;
 	find_sections(ld);
+	/* Modules first: their handlers have keys. */
+	if ((rc = load_modules(ld)) < 0)
+		return rc;
 	check_keys(ld);
 	if ((rc = set_settings(ld)) < 0)
 		return rc;
 	check_auth(ld);
 	check_redis(ld);
 	check_log(ld);
-	if ((rc = load_modules(ld)) < 0 || (rc = set_routes(ld)) < 0)
+	if ((rc = set_routes(ld)) < 0)
 		return rc;
 	if (ld->cfg->n_routes == 0 && ld->faults.n == ld->faults.n_notes)
 		faults_add(&ld->faults, 0, 0,

@@ -1,12 +1,15 @@
 #include "config/keys.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "config/config.h"
 #include "config/auth_values.h"
 #include "config/values.h"
+#include "route/handlers.h"
 #include "base/suggest.h"
 
 /* NOLINTNEXTLINE(bugprone-sizeof-expression): a field may well be a pointer */
@@ -131,7 +134,8 @@ static const struct config_key keys[] = {
      .help = "literal segments and {parameters}"},
     {ROUTE(handler), .name = "handler", .set = config_set_handler, .fallback = "relay",
      .help = "what serves the route"},
-    {ROUTE(carries), .name = "routes", .set = config_set_names, .is_stream = true,
+    {ROUTE(carries), .name = "routes", .is_special = true, .set = config_set_names,
+     .is_stream = true,
      .help = "the routes that a connection of handler = mux may carry; *: all that stream"},
     {ROUTE(channels), .name = "channels", .set = config_set_templates, .allow = TEMPLATE_PARAMS,
      .is_stream = true, .help = "Redis channels to follow"},
@@ -154,27 +158,25 @@ static const struct config_key keys[] = {
      .help = "what a handler such as poll asks Redis"},
     {STREAM(interval_ms), .name = "interval", .set = config_set_duration, .fallback = "1s",
      .min = 10, .max = 24 * HOUR, .help = "how often it asks"},
-    {STREAM(lease_ms), .name = "lease", .set = config_set_duration, .fallback = "20s", .min = 1000,
-     .max = HOUR, .help = "how long who is gone without a goodbye counts as present"},
-    {STREAM(always), .name = "always", .set = config_set_yes_no, .fallback = "no",
-     .help = "whether an answer that has not changed is sent, too"},
-    {STREAM(timeout_ms), .name = "timeout", .set = config_set_duration, .fallback = "10s",
-     .min = 10, .max = HOUR, .help = "how long handler = wait waits"},
-    {STREAM(timeout_max_ms), .name = "timeout_max", .set = config_set_duration, .fallback = "60s",
-     .min = 10, .max = HOUR, .help = "how long a client may ask for"},
-    {STREAM(group), .name = "group", .set = config_set_template, .allow = TEMPLATE_PARAMS,
-     .help = "the consumer group of handler = queue"},
-    {STREAM(ack), .name = "ack", .set = config_set_word, .fallback = "auto", .words = "auto client",
+    {STREAM(timeout_ms), .name = "timeout", .is_special = true, .set = config_set_duration,
+     .fallback = "10s", .min = 10, .max = HOUR, .help = "how long handler = wait waits"},
+    {STREAM(timeout_max_ms), .name = "timeout_max", .is_special = true, .set = config_set_duration,
+     .fallback = "60s", .min = 10, .max = HOUR, .help = "how long a client may ask for"},
+    {STREAM(group), .name = "group", .is_special = true, .set = config_set_template,
+     .allow = TEMPLATE_PARAMS, .help = "the consumer group of handler = queue"},
+    {STREAM(ack), .name = "ack", .is_special = true, .set = config_set_word, .fallback = "auto",
+     .words = "auto client",
      .help = "whether what was written counts as had, or the client says so"},
-    {STREAM(claim_after_ms), .name = "claim_after", .set = config_set_duration, .fallback = "30s",
-     .min = 100, .max = 24 * HOUR,
+    {STREAM(claim_after_ms), .name = "claim_after", .is_special = true, .set = config_set_duration,
+     .fallback = "30s", .min = 100, .max = 24 * HOUR,
      .help = "an entry unacknowledged for so long is given to another"},
-    {STREAM(prefetch), .name = "prefetch", .set = config_set_number, .fallback = "100", .min = 1,
-     .max = 10000, .help = "the most unacknowledged entries that one subscriber holds"},
-    {STREAM(dead_letter), .name = "dead_letter", .set = config_set_template,
+    {STREAM(prefetch), .name = "prefetch", .is_special = true, .set = config_set_number,
+     .fallback = "100", .min = 1, .max = 10000,
+     .help = "the most unacknowledged entries that one subscriber holds"},
+    {STREAM(dead_letter), .name = "dead_letter", .is_special = true, .set = config_set_template,
      .allow = TEMPLATE_PARAMS, .help = "the stream of entries that were delivered too often"},
-    {STREAM(max_deliveries), .name = "max_deliveries", .set = config_set_number, .fallback = "5",
-     .min = 1, .max = 1000000, .help = "how often is often enough"},
+    {STREAM(max_deliveries), .name = "max_deliveries", .is_special = true, .set = config_set_number,
+     .fallback = "5", .min = 1, .max = 1000000, .help = "how often is often enough"},
     {LOGIC(filter), .name = "filter", .set = config_set_text,
      .help = "expression: a message for which it is not true is not sent"},
     {LOGIC(transform), .name = "transform", .set = config_set_text,
@@ -261,10 +263,50 @@ static const struct config_key keys[] = {
 };
 /* clang-format on */
 
+enum { N_KEYS = sizeof(keys) / sizeof(keys[0]) };
+
+/* The keys that handlers have for themselves; made anew when a module has brought more of them. */
+static struct config_key *of_handlers;
+static size_t n_of_handlers, n_handlers_known;
+
+static int
+add_of_handler(const struct handler *h)
+{
+	const struct handler_key *key;
+	struct config_key *v;
+
+	for (key = h->keys; key != NULL && key->name != NULL; key++) {
+		v = reallocarray(of_handlers, n_of_handlers + 1, sizeof(*v));
+		if (v == NULL)
+			return -ENOMEM;
+		of_handlers = v;
+		v[n_of_handlers++] = (struct config_key){.name = key->name,
+							 .fallback = key->fallback,
+							 .min = key->min,
+							 .max = key->max,
+							 .help = key->help,
+							 .section = CONFIG_ROUTE,
+							 .handler = h};
+	}
+	return 0;
+}
+
+static void
+know_handlers(void)
+{
+	const struct handler *h;
+
+	while ((h = handlers_nth(n_handlers_known)) != NULL && add_of_handler(h) == 0)
+		n_handlers_known++;
+}
+
 const struct config_key *
 config_key_nth(size_t n)
 {
-	return n < sizeof(keys) / sizeof(keys[0]) ? &keys[n] : NULL;
+	know_handlers();
+	if (n < N_KEYS)
+		return &keys[n];
+	return n - N_KEYS < n_of_handlers ? &of_handlers[n - N_KEYS] : NULL;
 }
 
 const char *

@@ -12,6 +12,8 @@
 /* The sections of which there is one, then those of routes. */
 enum config_section { CONFIG_SERVER, CONFIG_REDIS, CONFIG_AUTH, CONFIG_ROUTE };
 
+struct handler;
+
 struct config_key {
 	const char *name;
 	/*
@@ -30,10 +32,13 @@ struct config_key {
 	unsigned allow; /* what may stand in the braces of a template */
 	bool or_zero;   /* 0 is allowed besides min to max */
 	bool or_empty;  /* an empty value means something, or set refuses it with a better reason */
-	bool is_stream; /* says nothing to a handler that gives a short answer */
+	bool is_special;               /* of use with those handlers alone that take it */
+	const struct handler *handler; /* that has it for itself; NULL: none */
+	bool is_stream;                /* says nothing to a handler that gives a short answer */
 };
 
-/* config_key_nth - NULL past the last. */
+/* config_key_nth - NULL past the last; those of handlers come last. Valid until a module is loaded.
+ */
 const struct config_key *config_key_nth(size_t n);
 
 /*

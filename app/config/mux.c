@@ -62,18 +62,14 @@ void
 config_mux_check(const struct config_source *src, struct route *const *routes, size_t n_routes,
 		 size_t n, size_t section)
 {
-	const struct ini_entry *own = ini_find(src->ini, section, "routes");
 	const struct ini_entry *e =
 	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "routes"));
 	const struct route *rt = routes[n];
 
 	if (rt->handler == NULL)
 		return;
-	if (!rt->handler->is_mux) {
-		if (own != NULL && rt->handler->answer == NULL)
-			config_fault(src, own, "only handler = mux carries other routes");
+	if (!rt->handler->is_mux)
 		return;
-	}
 	if (rt->carries == NULL) {
 		config_fault_section(src, section,
 				     "does not say what it carries: routes = NAME NAME, or * for "

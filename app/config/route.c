@@ -11,6 +11,7 @@
 #include "config/checks.h"
 #include "config/keys.h"
 #include "config/logic.h"
+#include "config/own.h"
 #include "config/values.h"
 #include "config/rule.h"
 #include "base/suggest.h"
@@ -353,6 +354,8 @@ put_source(const struct config_source *src, const struct route *rt, size_t secti
 			    b, key->name, e != NULL ? e->value : fallback_of(src, key, section));
 	}
 	if (rc == 0)
+		rc = config_own_put(rt, b);
+	if (rc == 0)
 		rc = config_logic_put_adds(src, section, b);
 	for (size_t i = 0; rc == 0 && i < rt->n_rules; i++) {
 		snprintf(name, sizeof(name), PARAM_PREFIX "%s", rt->rules[i].name);
@@ -415,7 +418,8 @@ config_route_build(struct route **out, const struct config_source *src, size_t s
 		    (rc = set_key(src, key, rt, section)) < 0)
 			goto fail;
 	}
-	if ((rc = config_logic_build(src, rt, section)) < 0 ||
+	if ((rc = config_own_set(src, rt, section)) < 0 ||
+	    (rc = config_logic_build(src, rt, section)) < 0 ||
 	    (rc = set_rules(src, rt, section, true)) < 0 ||
 	    (src->defaults != CONFIG_NO_SECTION &&
 	     (rc = set_rules(src, rt, src->defaults, false)) < 0))
@@ -428,6 +432,7 @@ config_route_build(struct route **out, const struct config_source *src, size_t s
 	check_subjects(src, rt, section, "publish_stream",
 		       (struct template *const[]){rt->publish.stream, NULL});
 	check_whole(src, rt, section);
+	config_own_check(src, rt, section);
 	config_check_route(src, rt, section);
 	if ((rc = route_set_key(rt)) < 0)
 		goto fail;

@@ -819,10 +819,32 @@ feed_channel_name(const struct feed *fd, unsigned n)
 	return NULL;
 }
 
-unsigned
-feed_lease_ms(const struct feed *fd)
+static const struct feed_own *
+find_own(const struct feed *fd, const char *name)
 {
-	return fd->class->settings->lease_ms;
+	const struct feed_settings *fs = fd->class->settings;
+
+	for (size_t i = 0; i < fs->n_own; i++) {
+		if (strcmp(fs->own[i].key->name, name) == 0)
+			return &fs->own[i];
+	}
+	return NULL;
+}
+
+const char *
+feed_key(const struct feed *fd, const char *name)
+{
+	const struct feed_own *own = find_own(fd, name);
+
+	return own != NULL ? own->text : NULL;
+}
+
+unsigned long long
+feed_key_number(const struct feed *fd, const char *name)
+{
+	const struct feed_own *own = find_own(fd, name);
+
+	return own != NULL ? own->number : 0;
 }
 
 bool

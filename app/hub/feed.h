@@ -35,15 +35,23 @@ enum queue_ack {
 enum overflow { OVERFLOW_DISCONNECT, OVERFLOW_DROP_OLDEST, OVERFLOW_LATEST };
 
 /* What a route's section says about its streams. Borrowed by the class for its life. */
+/* A key that the handler has for itself, and what holds of it. */
+struct feed_own {
+	const struct handler_key *key;
+	char *text; /* NULL: nothing */
+	uint64_t number;
+};
+
 struct feed_settings {
+	struct feed_own *own; /* as the handler's keys, in their order */
+	size_t n_own;
+
 	struct template *event; /* NULL: no event name */
 	struct template *id;    /* NULL: no id but the message's */
 	struct stages stages;
 	struct pace_settings pace;
 	struct template **command; /* its words, ends with NULL; NULL: none */
 	unsigned interval_ms;
-	unsigned lease_ms; /* of handler = presence */
-	bool always;
 	unsigned timeout_ms, timeout_max_ms; /* of one that waits for an event */
 	char *heartbeat_event;               /* "" : a comment */
 	struct template *heartbeat_data;     /* NULL: an empty data line */

@@ -333,9 +333,3 @@ feed_interval_ms(const struct feed *fd)
 {
 	return fd->class->settings->interval_ms;
 }
-
-bool
-feed_is_always(const struct feed *fd)
-{
-	return fd->class->settings->always;
-}

@@ -4,7 +4,7 @@
 #include <lualib.h>
 #include <string.h>
 
-#include <sluice/handler.h>
+#include <sluice/unique.h>
 
 #include "logic/sandbox.h"
 #include "logic/values.h"

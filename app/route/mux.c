@@ -785,8 +785,11 @@ mux_open(struct feed *feed, const struct request *req)
 	return feed_channel(feed, MUX_CHANNEL "%s", mux->secret);
 }
 
+static const char *const takes[] = {"routes", NULL};
+
 const struct handler mux_handler = {
     .name = "mux",
+    .takes = takes,
     .open = mux_open,
     .message = mux_message,
     .timer = mux_timer,

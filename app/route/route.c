@@ -69,6 +69,9 @@ route_free(struct route *rt)
 	free(rt->stream.heartbeat_event);
 	strings_free(rt->cors_origins);
 	strings_free(rt->carries);
+	for (size_t i = 0; i < rt->stream.n_own; i++)
+		free(rt->stream.own[i].text);
+	free(rt->stream.own);
 	free(rt->source);
 	free(rt->key);
 	free(rt);

@@ -16,6 +16,9 @@
 #include <stddef.h>
 
 #include <sluice/http.h>
+#include <sluice/json.h>
+#include <sluice/module.h>
+#include <sluice/unique.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -32,6 +35,23 @@ enum verdict {
 	DROP, /* send nothing */
 	HOLD, /* send nothing now: the handler has kept what it needs, and will send it itself */
 	LAST  /* send it, then end the feed's subscribers for good */
+};
+
+/* A key of a route's section that a handler has for itself. */
+enum handler_value {
+	HANDLER_TEXT,
+	HANDLER_NUMBER,
+	HANDLER_DURATION, /* "250ms", "5s"; its number is milliseconds */
+	HANDLER_SIZE,     /* "64k"; its number is bytes */
+	HANDLER_YES_NO    /* 1 or 0 */
+};
+
+struct handler_key {
+	const char *name; /* lower-case letters and "_"; no other key may be called so */
+	enum handler_value kind;
+	const char *fallback; /* what holds without it, as it would be written; NULL: nothing */
+	unsigned long long min, max; /* of its number */
+	const char *help;            /* what it says, in a few words */
 };
 
 struct handler {
@@ -66,12 +86,25 @@ struct handler {
 	/* Each entry of the one stream goes to one subscriber of the section's group. */
 	bool is_queue;
 
-	/* Its connection carries the streams of other routes: those that "routes" of the section names. */
+	/* Its connection carries the streams of other routes: those that "routes" of the section
+	 * names. */
 	bool is_mux;
 
 	/* Parameters of a request that it asks for by itself, for which a section may have rules;
 	 * ends with NULL. NULL: none. */
 	const char *const *params;
+
+	/* Keys that it adds to the section; ends with a NULL name. NULL: none. What is wrong with a
+	 * value is told as for every key. */
+	const struct handler_key *keys;
+
+	/*
+	 * Of the keys that not every handler has a use for (timeout, group, routes and the like),
+	 * those that this one has; and those that have none with it, of which a section is told
+	 * why. Each list ends with NULL. NULL: none.
+	 */
+	const char *const *takes, *const *refuses;
+	const char *why_refused;
 
 	/* The first event is how things stand: it is what a client that polls is answered. */
 	bool tells_state;
@@ -177,8 +210,14 @@ int feed_ask(struct feed *feed, feed_reply_fn fn, ...) __attribute__((sentinel))
 /* feed_command - ask what the section's "command" says, as feed_ask(). -ENOENT: it says none. */
 int feed_command(struct feed *feed, feed_reply_fn fn);
 unsigned feed_interval_ms(const struct feed *feed); /* the section's "interval" */
-bool feed_is_always(const struct feed *feed);       /* the section's "always" */
-unsigned feed_lease_ms(const struct feed *feed);    /* the section's "lease" */
+
+/*
+ * feed_key, feed_key_number - what the section says of a key that the handler adds, or what holds
+ * without: its text, NULL if there is none; its number, 0 if there is none. Borrowed for the feed's
+ * life.
+ */
+const char *feed_key(const struct feed *feed, const char *name);
+unsigned long long feed_key_number(const struct feed *feed, const char *name);
 
 /* What the handler remembers for the feed; NULL until set. */
 void feed_set_data(struct feed *feed, void *data);
@@ -212,20 +251,6 @@ enum verdict message_replace(struct message *msg, struct json_object *value);
  * may not be sent is found out later: the message is dropped and counted.
  */
 void message_set_event(struct message *msg, const char *type);
-
-/* json_text - the member name of obj, if it is a string: borrowed from obj; else NULL. */
-const char *json_text(struct json_object *obj, const char *name);
-/* json_is - is the member name of obj this string? false if there is no such member. */
-bool json_is(struct json_object *obj, const char *name, const char *value);
-/* json_is_true - is the member name of obj true? */
-bool json_is_true(struct json_object *obj, const char *name);
-
-/*
- * unique_make - a text that no other call returns, in any worker on any machine: letters and digits
- * that begin with the time, so that later ones sort behind earlier ones of the same worker.
- */
-enum { UNIQUE_LEN = 33 };
-void unique_make(char text[UNIQUE_LEN]);
 
 /*
  * reply: of answer(). reply_type sets the media type (text/plain otherwise). reply_printf adds
@@ -264,22 +289,6 @@ bool worker_route_refused(unsigned route, unsigned n, unsigned *status, unsigned
 /* worker_route_took - writes that came so long after Redis, at the most; 0: any longer. */
 bool worker_route_took(unsigned route, unsigned n, unsigned *us, unsigned long long *value);
 unsigned long long worker_route_took_us(unsigned route); /* all of them together */
-
-/*
- * A module: a shared object that "[server] modules" names, with handlers that are compiled apart
- * from Sluice. One of its files says SLUICE_MODULE(&orders, &chat);
- */
-#define SLUICE_HANDLER_ABI 2U
-
-struct handler_module {
-	unsigned abi; /* SLUICE_HANDLER_ABI of the header that it was compiled with */
-	const struct handler *const *handlers; /* ends with NULL */
-};
-
-#define SLUICE_MODULE(...) \
-	static const struct handler *const sluice_module_handlers[] = {__VA_ARGS__, NULL}; \
-	extern const struct handler_module sluice_module; \
-	const struct handler_module sluice_module = {SLUICE_HANDLER_ABI, sluice_module_handlers}
 
 #ifdef __cplusplus
 }

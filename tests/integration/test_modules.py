@@ -1,5 +1,6 @@
 """Handlers that are compiled apart: built against the installed headers, loaded, checked."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -103,3 +104,45 @@ def test_make_handlers_for_a_folder_of_ones_own(folder):
     subprocess.run(["make", "-s", "-C", ROOT, "handlers", f"H={folder}"], check=True, capture_output=True,
                    env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")})
     assert (folder / "own.so").exists()
+
+
+@pytest.fixture
+def counting(installed, folder):
+    """docs/skeleton/handler.c, as somebody would begin with it."""
+    text = (ROOT / "docs/skeleton/handler.c").read_text()
+    return compile_module(folder, "counting", text, f"-I{installed}/include", "-Wall", "-Wextra", "-Werror")
+
+
+def test_the_skeleton_of_a_handler(launch, redis, counting):
+    route = {"path": "/n/{id}", "handler": "counting", "channels": "n:{id}"}
+    sluice = launch({"n": {**route, "summary": "50ms"}, "quiet": {**route, "path": "/quiet/{id}"}},
+                    server={"modules": counting})
+    with sluice.open("/n/a") as stream, sluice.open("/quiet/a") as quiet:
+        redis.publish("n:a", '{"x":1}')
+        assert json.loads(stream.next_of("message").data) == {"x": 1, "number": 1}
+        assert json.loads(stream.next_of("summary").data) == {"count": 1}
+        redis.publish("n:a", '{"x":2}')
+        assert [json.loads(quiet.next_event().data)["number"] for _ in range(2)] == [1, 2], "and no sum between"
+    assert "summary = 50ms" in sluice.run("routes", "-c", sluice.config).out
+
+
+@pytest.mark.parametrize("keys, why", [
+    ({"handler": "counting", "summary": "5"}, "summary: \"5\" is no duration from 0 to 1h"),
+    ({"handler": "counting", "sumary": "5s"}, "unknown key \"sumary\"; did you mean \"summary\"?"),
+    ({"summary": "5s"}, "summary: only handler = counting has one"),
+    ({"handler": "counting", "batch": "2/s"}, "batch: handler = counting numbers each message by itself"),
+    ({"lease": "5s"}, "lease: only handler = presence has one"),
+    ({"handler": "counting", "timeout": "5s"}, "timeout: only handler = wait has one"),
+])
+def test_keys_of_a_module_are_checked_as_every_other(launch, counting, keys, why):
+    sluice = launch({"n": {"path": "/n", "channels": "n", **keys}}, server={"modules": counting}, start=False)
+    result = sluice.run("check", "-c", sluice.config)
+    assert result.returncode == 1 and why in result.err, result.err
+
+
+def test_a_key_that_is_there_already(launch, installed, folder):
+    text = (ROOT / "docs/skeleton/handler.c").read_text().replace('{"summary"', '{"heartbeat"')
+    module = compile_module(folder, "counting", text, f"-I{installed}/include")
+    sluice = launch({"n": {"path": "/n", "channels": "n"}}, server={"modules": module}, start=False)
+    result = sluice.run("check", "-c", sluice.config)
+    assert result.returncode == 1 and 'handler "counting" adds the key "heartbeat", which is there already' in result.err

@@ -23,7 +23,11 @@ static bool is_named[KEYS_MAX], has_default[KEYS_MAX];
 static size_t
 number_of(const struct config_key *key)
 {
-	return (size_t)(key - config_key_nth(0));
+	size_t n = 0;
+
+	while (config_key_nth(n) != key)
+		assert_non_null(config_key_nth(n++));
+	return n;
 }
 
 static void

@@ -1,0 +1,98 @@
+/*
+ * handler.c - to be copied: a handler with a key of its own. It sends each message with its number,
+ * and how many there were so far every "summary" (a duration; 0: never).
+ *
+ * Put it into handlers/ and name it in app/route/handlers.c, or compile it apart:
+ *
+ *	cc -O2 -fPIC -shared -o counting.so handler.c
+ *
+ * and name that in [server] modules. Then a route has it:
+ *
+ *	[route sensors]
+ *	path = /sensors/{id}
+ *	handler = counting
+ *	channels = sensors:{id}
+ *	summary = 5s
+ */
+#include <stdlib.h>
+
+#include <sluice/handler.h>
+
+/* One for each feed: what the subscribers of one path with the same parameters share. */
+struct counting {
+	unsigned long long n;
+};
+
+static void
+start_timer(struct feed *feed)
+{
+	unsigned ms = (unsigned)feed_key_number(feed, "summary");
+
+	if (ms > 0)
+		feed_timer(feed, ms);
+}
+
+/* A client is there, and no feed serves the like of it yet. Subscribe last. */
+static int
+counting_open(struct feed *feed, const struct request *req)
+{
+	struct counting *counting = calloc(1, sizeof(*counting));
+
+	if (counting == NULL)
+		return HTTP_INTERNAL_ERROR;
+	feed_set_data(feed, counting); /* from here on counting_close() frees it */
+	start_timer(feed);
+	return feed_subjects(feed, req); /* what "channels" and the like of the section name */
+}
+
+/* Each message; those of the past, of a queue and of a poll, too. */
+static enum verdict
+counting_message(struct feed *feed, struct message *msg)
+{
+	struct counting *counting = feed_data(feed);
+	struct json_object *copy = message_copy(msg);
+
+	if (copy == NULL)
+		return DROP; /* no object */
+	json_object_object_add(copy, "number", json_object_new_int64((int64_t)++counting->n));
+	return message_replace(msg, copy);
+}
+
+static void
+counting_timer(struct feed *feed)
+{
+	struct counting *counting = feed_data(feed);
+	struct json_object *sum = json_object_new_object();
+
+	json_object_object_add(sum, "count", json_object_new_int64((int64_t)counting->n));
+	feed_send_json(feed, "summary", sum);
+	start_timer(feed);
+}
+
+static void
+counting_close(struct feed *feed)
+{
+	free(feed_data(feed));
+}
+
+/* In the manual page, by sluice check and in the suggestions these are as every other key. */
+static const struct handler_key keys[] = {
+    {"summary", HANDLER_DURATION, "0", 0, 3600000, "how often the sum is sent; 0: never"},
+    {0},
+};
+
+/* Keys of the section that would have no use. */
+static const char *const refuses[] = {"batch", NULL};
+
+static const struct handler counting = {
+    .name = "counting",
+    .open = counting_open,
+    .message = counting_message,
+    .timer = counting_timer,
+    .close = counting_close,
+    .keys = keys,
+    .refuses = refuses,
+    .why_refused = "handler = counting numbers each message by itself",
+};
+
+SLUICE_MODULE(&counting);
