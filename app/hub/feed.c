@@ -671,6 +671,15 @@ feed_n_unsent(const struct feed *fd)
 	return subscriber_n_unsent(LIST_ENTRY(fd->joined.next, struct subscriber, joined));
 }
 
+void
+feed_probe(struct feed *fd)
+{
+	struct list *node, *tmp;
+
+	LIST_FOREACH (node, tmp, &fd->joined)
+		subscriber_probe(LIST_ENTRY(node, struct subscriber, joined));
+}
+
 int
 feed_on_flushed(struct feed *fd, feed_flushed_fn fn)
 {

@@ -77,6 +77,7 @@ struct feed_settings {
 	size_t queue; /* bytes that may wait for a client that is slow */
 	enum overflow overflow;
 	bool announce;
+	bool is_of_user; /* its sources are named by the user or a claim: so are its events' ids */
 };
 
 /*
@@ -151,6 +152,9 @@ bool feed_can_resume(const struct feed *fd);
 
 /* feed_n_unsent - bytes that wait for its first subscriber: of a private feed its only one. */
 size_t feed_n_unsent(const struct feed *fd);
+
+/* feed_probe - subscriber_probe() of all. */
+void feed_probe(struct feed *fd);
 
 /* feed_on_flushed - fn is called when a subscriber was written all that it had. 0, -ENOMEM. */
 typedef void (*feed_flushed_fn)(struct feed *fd);

@@ -12,6 +12,7 @@
 #include "base/counters.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "hub/cursor.h"
 #include "hub/feed.h"
 #include "hub/fifo.h"
 #include "hub/hub.h"
@@ -121,7 +122,8 @@ struct feed_more {
 	struct recorded recorded[STREAM_CURSOR_MAX];
 	uv_timer_t again; /* to read them again */
 	unsigned n_streams;
-	uint64_t recent_from; /* from here on the log is held, of recent.c */
+	char whose[DIGEST_TEXT + 1]; /* of cursor.c */
+	uint64_t recent_from;          /* from here on the log is held, of recent.c */
 	bool has_recent;
 	struct list waiters;        /* of wait.h */
 	struct queue *queue;        /* NULL: it is none */
@@ -241,8 +243,7 @@ void recent_hold(struct feed *fd); /* an event will be appended: hold it for a w
 void recent_forget(struct feed *fd);
 /* recent_find - does the log still hold the event with these ids? Then where the next frame begins,
  * and how many events there are from there on. */
-bool
-recent_find(const struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned *n_behind);
+bool recent_find(struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned *n_behind);
 
 /* more.c */
 int more_need_timers(struct feed *fd); /* 0, -ENOMEM */

@@ -43,7 +43,7 @@ recent_forget(struct feed *fd)
 /* What is looked for among frames, and what was found. */
 struct search {
 	const struct wire *wire;
-	char id[STREAM_CURSOR_TEXT];
+	char id[CURSOR_TEXT];
 	size_t len;
 	bool is_found;
 	uint64_t at;       /* where the next frame begins */
@@ -71,7 +71,7 @@ search_piece(struct search *s, const char *begin, size_t len, uint64_t base)
 }
 
 bool
-recent_find(const struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned *n_behind)
+recent_find(struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned *n_behind)
 {
 	const struct feed_more *more = fd->more;
 	struct iovec pieces[PIECES_MAX];
@@ -82,7 +82,7 @@ recent_find(const struct feed *fd, const struct stream_id *ids, uint64_t *at, un
 	if (more == NULL || !more->has_recent)
 		return false;
 	base = more->recent_from;
-	s.len = stream_cursor_print(s.id, ids, more->n_streams);
+	s.len = cursor_print(s.id, fd, ids, more->n_streams);
 	if (log_gather(&fd->log, base, fd->log.end, pieces, &n) != fd->log.end - base)
 		return false; /* in more pieces than one looks through */
 	for (i = 0; i < n; i++) {

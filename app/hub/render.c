@@ -106,11 +106,11 @@ set_id(struct way *way, struct event *ev)
 {
 	const struct template *t = way->feed->class->settings->id;
 	struct buf *id = &way->feed->class->hub->id;
-	char cursor[STREAM_CURSOR_TEXT];
+	char cursor[CURSOR_TEXT];
 	int rc;
 
 	if (way->at->n_cursor > 0) {
-		ev->id_len = stream_cursor_print(cursor, way->at->cursor, way->at->n_cursor);
+		ev->id_len = cursor_print(cursor, way->feed, way->at->cursor, way->at->n_cursor);
 		buf_truncate(id, 0);
 		if ((rc = buf_put(id, cursor, ev->id_len)) < 0)
 			return rc;

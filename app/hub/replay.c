@@ -28,6 +28,9 @@
 #include "redis/recorded.h"
 #include "redis/stream_entry.h"
 
+#define UNKNOWN_ID "{\"reason\":\"unknown-id\"}"
+#define OTHER      "{\"reason\":\"other\"}"
+
 enum {
 	ROOM = 128 * 1024, /* bytes for one client, then it must take them */
 	AGAIN_MS = 300,    /* Redis did not answer */
@@ -72,7 +75,7 @@ struct replay {
 	enum replay_state state;
 	bool is_resumed;     /* the client says where it stood */
 	bool is_past_wanted; /* by one that does not say it: "start" */
-	bool is_unknown;     /* what the client says is none of ours */
+	const char *unknown; /* why what the client says is no place of ours; NULL: it is one */
 	bool is_trimmed;     /* and it is to be told so */
 	bool has_begun;      /* the client was told where it stands */
 	bool has_place;
@@ -167,17 +170,18 @@ replay_new(struct feed *fd, struct subscriber *sub)
 	return rp;
 }
 
-static bool
+/* NULL: the id is one of ours; else the reason of the reset. */
+static const char *
 parse_client(struct replay *rp, const char *text)
 {
-	struct stream_id said[STREAM_CURSOR_MAX];
-	unsigned i;
+	static const char *const reasons[] = {
+	    [CURSOR_OURS] = NULL, [CURSOR_OTHER] = OTHER, [CURSOR_UNKNOWN] = UNKNOWN_ID};
+	struct stream_id said[STREAM_CURSOR_MAX] = {0};
+	enum cursor_said is = cursor_parse(said, rp->feed, text);
 
-	if (!stream_cursor_parse(said, rp->n, text))
-		return false;
-	for (i = 0; i < rp->n; i++)
+	for (unsigned i = 0; i < rp->n; i++)
 		rp->parts[i].said = said[i];
-	return true;
+	return reasons[is];
 }
 
 int
@@ -196,7 +200,7 @@ replay_plan(struct feed *fd, struct subscriber *sub, const char *from)
 	rp->is_resumed = has_streams && from != NULL;
 	rp->is_past_wanted =
 	    has_streams && from == NULL && (fs->start.is_beginning || fs->start.last > 0);
-	rp->is_unknown = rp->is_resumed && !parse_client(rp, from);
+	rp->unknown = rp->is_resumed ? parse_client(rp, from) : NULL;
 	sub->replay = rp;
 	return 0;
 }
@@ -280,12 +284,12 @@ make_cursor(struct stream_id cursor[STREAM_CURSOR_MAX], const struct replay *rp)
 }
 
 static size_t
-print_cursor(char text[STREAM_CURSOR_TEXT], const struct replay *rp)
+print_cursor(char text[CURSOR_TEXT], const struct replay *rp)
 {
 	struct stream_id cursor[STREAM_CURSOR_MAX];
 
 	make_cursor(cursor, rp);
-	return stream_cursor_print(text, cursor, rp->n);
+	return cursor_print(text, rp->feed, cursor, rp->n);
 }
 
 static int
@@ -328,7 +332,7 @@ tell_trimmed(struct replay *rp)
 static bool
 is_known(const struct replay *rp)
 {
-	return rp->is_resumed && !rp->is_unknown;
+	return rp->is_resumed && rp->unknown == NULL;
 }
 
 /*
@@ -336,7 +340,7 @@ is_known(const struct replay *rp)
  * sent; or, if there is none, where the round ends.
  */
 static void
-print_beginning(char text[STREAM_CURSOR_TEXT], const struct replay *rp)
+print_beginning(char text[CURSOR_TEXT], const struct replay *rp)
 {
 	struct stream_id cursor[STREAM_CURSOR_MAX];
 	unsigned i;
@@ -351,7 +355,7 @@ print_beginning(char text[STREAM_CURSOR_TEXT], const struct replay *rp)
 		else
 			cursor[i] = part->to;
 	}
-	stream_cursor_print(text, cursor, rp->n);
+	cursor_print(text, rp->feed, cursor, rp->n);
 }
 
 /* Returns 0, -EMSGSIZE, -ENOMEM. */
@@ -371,12 +375,12 @@ put_snapshot(struct replay *rp)
 static int
 put_beginning(struct replay *rp)
 {
-	char text[STREAM_CURSOR_TEXT];
+	char text[CURSOR_TEXT];
 	int rc;
 
 	print_beginning(text, rp);
 	if ((rc = subscriber_put_open(rp->sub, is_known(rp), rp->n > 0 ? text : NULL)) < 0 ||
-	    (rp->is_unknown && (rc = put_reset(rp, "{\"reason\":\"unknown-id\"}")) < 0) ||
+	    (rp->unknown != NULL && (rc = put_reset(rp, rp->unknown)) < 0) ||
 	    (rc = tell_trimmed(rp)) < 0)
 		return rc;
 	return put_snapshot(rp);
@@ -443,7 +447,7 @@ put_rest(struct replay *rp)
 {
 	struct sending s = {.rp = rp};
 	struct event rest = {.type = NULL};
-	char text[STREAM_CURSOR_TEXT];
+	char text[CURSOR_TEXT];
 
 	rest.id = text;
 	rest.id_len = print_cursor(text, rp);
@@ -620,7 +624,7 @@ tell_begun_anew(struct replay *rp)
 		part->is_entry = false;
 		is_some = true;
 	}
-	return is_some ? put_reset(rp, "{\"reason\":\"unknown-id\"}") : 0;
+	return is_some ? put_reset(rp, UNKNOWN_ID) : 0;
 }
 
 /* What stands nowhere but in the log has passed while there was no place in it. */
@@ -754,7 +758,7 @@ on_info(struct past_reading *reading, const struct past_answer *answer)
 		part->length = info.length;
 		part->entry_size = info.entry_size;
 		if (rp->is_resumed && stream_id_compare(&part->said, &info.newest) > 0)
-			rp->is_unknown = true;
+			rp->unknown = UNKNOWN_ID;
 		else if (rp->is_resumed && stream_info_lacks(&info, &part->said))
 			rp->is_trimmed = true;
 	}
@@ -1145,14 +1149,14 @@ is_recent(struct replay *rp)
 	struct subscriber *sub = rp->sub;
 	uint64_t max = fd->class->settings->max_events, at;
 	struct stream_id said[STREAM_CURSOR_MAX];
-	char text[STREAM_CURSOR_TEXT];
+	char text[CURSOR_TEXT];
 	unsigned n_events, i;
 
 	for (i = 0; i < rp->n; i++)
 		said[i] = rp->parts[i].said;
 	if (!is_known(rp) || !recent_find(fd, said, &at, &n_events) || (max > 0 && n_events >= max))
 		return false;
-	stream_cursor_print(text, said, rp->n);
+	cursor_print(text, rp->feed, said, rp->n);
 	let_go(rp);
 	feed_count(fd, COUNTER_REPLAYED, n_events);
 	subscriber_open_at(sub, at, n_events, text);

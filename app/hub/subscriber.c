@@ -465,7 +465,7 @@ put_last(struct subscriber *sub)
 int
 subscriber_put_open(struct subscriber *sub, bool is_resumed, const char *cursor)
 {
-	char data[64 + STREAM_CURSOR_TEXT];
+	char data[64 + CURSOR_TEXT];
 	struct event ev = {.id = cursor,
 			   .id_len = cursor != NULL ? strlen(cursor) : 0,
 			   .type = "stream-open",
@@ -542,7 +542,7 @@ void
 subscriber_open(struct subscriber *sub)
 {
 	struct feed *fd = sub->feed;
-	char cursor[STREAM_CURSOR_TEXT] = "";
+	char cursor[CURSOR_TEXT] = "";
 	bool can_resume = fd->more != NULL && fd->more->n_streams > 0;
 
 	assert(sub->state == SUBSCRIBER_WAITING);
@@ -552,7 +552,7 @@ subscriber_open(struct subscriber *sub)
 	subscriber_begin_times(sub);
 	begin_reading(sub);
 	if (can_resume)
-		stream_cursor_print(cursor, feed_place(fd, NULL), fd->more->n_streams);
+		cursor_print(cursor, fd, feed_place(fd, NULL), fd->more->n_streams);
 	if (subscriber_put_open(sub, false, can_resume ? cursor : NULL) < 0)
 		logger_error("out of memory: a stream opens without stream-open");
 	put_last(sub);

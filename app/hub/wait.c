@@ -209,8 +209,15 @@ wait_begin(struct waiter *w, struct feed *fd, uint64_t ms, const char *after,
 	if ((rc = more_new(fd)) < 0)
 		return rc;
 	memset(w, 0, sizeof(*w));
-	if (after != NULL && !stream_cursor_parse(w->after, fd->more->n_streams, after))
+	switch (after != NULL ? cursor_parse(w->after, fd, after) : CURSOR_OURS) {
+	case CURSOR_UNKNOWN:
 		return -EINVAL;
+	case CURSOR_OTHER:
+		after = NULL; /* another's past is none of this one's: what comes now */
+		break;
+	case CURSOR_OURS:
+		break;
+	}
 	w->feed = fd;
 	w->has_after = w->needs_past = after != NULL && fd->more->n_streams > 0;
 	w->on_event = on_event;

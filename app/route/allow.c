@@ -40,8 +40,10 @@ add_text(unsigned char digest[ALLOW_DIGEST], const char *text)
 		memcpy(digest, mac, ALLOW_DIGEST);
 }
 
-void
-allow_digest(unsigned char digest[ALLOW_DIGEST], const struct route *rt, const struct identity *id)
+/* Of the user, and of each claim that the route names: in allow, a template, an expression, a
+ * script. */
+static void
+digest_of(unsigned char digest[ALLOW_DIGEST], const struct route *rt, const struct identity *id)
 {
 	const char *name;
 
@@ -76,7 +78,7 @@ allow_keep(struct allow_case *kept, const struct request *req, const struct iden
 	size_t n = 0;
 
 	kept->rt = req->route;
-	allow_digest(kept->digest, req->route, id);
+	digest_of(kept->digest, req->route, id);
 	if (req->route->allow == NULL)
 		return 0;
 	request_read_params(req, params, PARAMS_MAX);
@@ -104,7 +106,7 @@ allow_again(const struct allow_case *kept, const struct identity *id)
 	unsigned char digest[ALLOW_DIGEST];
 	size_t n;
 
-	allow_digest(digest, kept->rt, id);
+	digest_of(digest, kept->rt, id);
 	if (memcmp(digest, kept->digest, ALLOW_DIGEST) != 0)
 		return FORBIDDEN;
 	if (kept->params == NULL)

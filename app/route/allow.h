@@ -19,13 +19,6 @@ enum allowed allow_judge(const struct route *rt, const struct template_value *pa
 
 enum { ALLOW_DIGEST = 32 };
 
-/*
- * allow_digest - of the user, and of each claim that the route names: in allow, a template, an
- * expression, a script.
- */
-void
-allow_digest(unsigned char digest[ALLOW_DIGEST], const struct route *rt, const struct identity *id);
-
 /* What is kept of a request to judge it again. */
 struct allow_case {
 	const struct route *rt;

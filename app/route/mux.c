@@ -476,7 +476,15 @@ leg_abort(struct subscriber *sub)
 	leg_free(leg);
 }
 
-static const struct subscriber_ops leg_ops = {.send = leg_send, .abort = leg_abort};
+/* A comment to the subscription alone would reach nobody. */
+static void
+leg_probe(struct subscriber *sub)
+{
+	feed_probe(LIST_ENTRY(sub, struct leg, sub)->mux->feed);
+}
+
+static const struct subscriber_ops leg_ops = {
+    .send = leg_send, .abort = leg_abort, .probe = leg_probe};
 
 /* Adding and removing */
 

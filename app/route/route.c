@@ -319,6 +319,38 @@ add_name(const char ***list, const char *name)
 	return 0;
 }
 
+static bool
+names_identity(struct template *const *list)
+{
+	const char *name;
+
+	for (; list != NULL && *list != NULL; list++) {
+		for (size_t n = 0; (name = template_param(*list, n)) != NULL; n++) {
+			if (identity_is_name(name))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What a handler names by itself it can only know from the feed's key, or if it is private. */
+static bool
+is_of_user(const struct route *rt)
+{
+	const char *name;
+
+	if (names_identity(rt->channels) || names_identity(rt->patterns) ||
+	    names_identity(rt->streams))
+		return true;
+	if (rt->handler == NULL || rt->handler->open == feed_subjects)
+		return false;
+	for (size_t n = 0; (name = route_key_param(rt, n)) != NULL; n++) {
+		if (identity_is_name(name))
+			return true;
+	}
+	return rt->handler->is_private && route_knows_users(rt);
+}
+
 int
 route_set_key(struct route *rt)
 {
@@ -333,6 +365,7 @@ route_set_key(struct route *rt)
 		rc = add_name(&rt->key, name);
 	for (size_t n = 0; rc == 0 && (name = named_by_logic(rt, n)) != NULL; n++)
 		rc = add_name(&rt->key, name);
+	rt->stream.is_of_user = is_of_user(rt);
 	return rc;
 }
 
