@@ -14,12 +14,32 @@ buf_init(struct buf *b, size_t cap)
 	b->cap = cap;
 }
 
+/* Where the heap begins. */
+static char *
+base(const struct buf *b)
+{
+	return b->p != NULL ? b->p - b->gone : NULL;
+}
+
 void
 buf_fini(struct buf *b)
 {
-	free(b->p);
+	free(base(b));
 	b->p = NULL;
-	b->len = b->alloc = 0;
+	b->len = b->alloc = b->gone = 0;
+}
+
+/* What was consumed is room again. Only where it is more than what is left: then the bytes that are
+ * moved are fewer than those that were consumed, however small the pieces. */
+static void
+close_gap(struct buf *b)
+{
+	if (b->gone <= b->len)
+		return;
+	memmove(base(b), b->p, b->len);
+	b->p -= b->gone;
+	b->alloc += b->gone;
+	b->gone = 0;
 }
 
 int
@@ -31,6 +51,8 @@ buf_reserve(struct buf *b, size_t len)
 	if (len > b->cap - b->len)
 		return -EMSGSIZE;
 	need = b->len + len + 1; /* vsnprintf() ends its text with a NUL, which is not counted */
+	if (need > b->alloc)
+		close_gap(b);
 	if (need <= b->alloc || len == 0)
 		return 0;
 	alloc = b->alloc > b->cap / 2 ? b->cap + 1 : b->alloc * 2;
@@ -38,9 +60,9 @@ buf_reserve(struct buf *b, size_t len)
 		alloc = need;
 	if (alloc < FIRST_ALLOC && FIRST_ALLOC <= b->cap)
 		alloc = FIRST_ALLOC;
-	if ((p = realloc(b->p, alloc)) == NULL)
+	if ((p = realloc(base(b), b->gone + alloc)) == NULL)
 		return -ENOMEM;
-	b->p = p;
+	b->p = p + b->gone;
 	b->alloc = alloc;
 	return 0;
 }
@@ -98,8 +120,11 @@ buf_consume(struct buf *b, size_t len)
 		buf_fini(b);
 		return;
 	}
-	memmove(b->p, b->p + len, b->len - len);
+	b->p += len;
 	b->len -= len;
+	b->alloc -= len;
+	b->gone += len;
+	close_gap(b);
 }
 
 void

@@ -12,8 +12,9 @@
 struct buf {
 	char *p;
 	size_t len;
-	size_t alloc;
-	size_t cap; /* len never passes it */
+	size_t alloc; /* from p on */
+	size_t cap;   /* len never passes it */
+	size_t gone;  /* bytes of the heap before p, which were consumed */
 };
 
 void buf_init(struct buf *b, size_t cap);

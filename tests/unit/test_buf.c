@@ -20,9 +20,20 @@ failing_realloc(void *p, size_t size)
 	return realloc(p, size);
 }
 
+static size_t n_moved; /* bytes */
+
+static void *
+counting_memmove(void *to, const void *from, size_t len)
+{
+	n_moved += len;
+	return memmove(to, from, len);
+}
+
 #define realloc failing_realloc
+#define memmove counting_memmove
 #include "base/buf.c" /* NOLINT(bugprone-suspicious-include) */
 #undef realloc
+#undef memmove
 
 static void
 assert_bytes(const struct buf *b, const char *want)
@@ -185,6 +196,36 @@ consume_and_truncate(void **state)
 	assert_null(b.p);
 }
 
+/* What is written a little at a time is not moved for each of them, whatever comes behind it. */
+static void
+consuming_is_linear(void **state)
+{
+	enum { LEN = 1000000, PIECE = 100 };
+	unsigned in = 0, out = 0, seed = 3;
+	size_t n_consumed = 0;
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 2 * LEN);
+	n_moved = 0;
+	while (b.len < LEN)
+		assert_int_equal(buf_putc(&b, (char)(in++ % 251)), 0);
+	while (b.len > 0) {
+		size_t n = 1 + (size_t)rand_r(&seed) % PIECE;
+
+		for (size_t i = 0; i < n && i < b.len; i++)
+			assert_int_equal((unsigned char)b.p[i], out++ % 251);
+		n_consumed += n;
+		buf_consume(&b, n);
+		assert_true(b.gone <= b.len);
+		for (int i = 0; i < 10 && n_consumed < LEN; i++)
+			assert_int_equal(buf_putc(&b, (char)(in++ % 251)), 0);
+	}
+	assert_int_equal(in, out);
+	assert_true(n_moved <= n_consumed);
+	assert_null(b.p);
+}
+
 static void
 allocations(void **state)
 {
@@ -221,7 +262,7 @@ main(void)
 	    cmocka_unit_test(appends),     cmocka_unit_test(nothing_holds_no_heap),
 	    cmocka_unit_test(caps),        cmocka_unit_test(reserve),
 	    cmocka_unit_test(growth),      cmocka_unit_test(consume_and_truncate),
-	    cmocka_unit_test(allocations),
+	    cmocka_unit_test(allocations), cmocka_unit_test(consuming_is_linear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
