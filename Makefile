@@ -119,6 +119,11 @@ unit-programs: $(UNIT)
 stress: asan
 	SLUICE=$(B)/asan/sluice /usr/bin/python3 tests/stress/stress.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
+# Strikes on Redis, workers, the program and web servers, by a seed: make chaos TIME=3m SEED=7
+.PHONY: chaos
+chaos: all
+	SLUICE=$(B)/sluice /usr/bin/python3 tests/chaos/chaos.py --seconds $(or $(TIME),60s) --seed $(or $(SEED),1)
+
 # SINCE=REV: only what has changed since that commit.
 .PHONY: lint format
 lint: all
@@ -183,6 +188,7 @@ help:
 	@echo 'make test       every test: unit, integration, browser, sanitizers'
 	@echo 'make bench      the benchmarks, with a table at the end'
 	@echo 'make lint       includes, format, cppcheck, clang, clang-tidy'
+	@echo 'make chaos      strikes on everything, and each promise judged: TIME=60s SEED=1'
 	@echo 'make stress     everything at once, by a seed: SECONDS=60 SEED=1'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make install    PREFIX=/usr/local DESTDIR= sysconfdir=/etc; make uninstall takes it away'

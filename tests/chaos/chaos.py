@@ -1,0 +1,320 @@
+#!/usr/bin/python3
+"""Chaos by a seed: numbered messages over every kind of source, clients written from the standard, direct and through
+lighttpd, nginx and Apache, and one strike after another; then each promise is judged from what clients were sent.
+
+    make chaos TIME=3m SEED=7       a longer run; what is struck when is the seed's alone
+    tests/chaos/chaos.py --defects  the checker checked: each planted defect must be found
+
+The last line is JSON: the figures of the run.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+import urllib.parse
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "integration")]
+import defects  # noqa: E402
+import publisher  # noqa: E402
+import strikes  # noqa: E402
+import webservers  # noqa: E402
+from eventsource import EventSource, direct, through  # noqa: E402
+from judge import Published, judge, judge_queue  # noqa: E402
+from processes import Child, accepts, n_descriptors, rss_bytes  # noqa: E402
+from redisd import RedisServer  # noqa: E402
+from sluice import Sluice  # noqa: E402
+from waiting import SLOW, Timeout, wait_for  # noqa: E402
+
+BASE = "/events"
+RECOVERY = 5.0  # seconds after a strike's end
+ROUTES = {
+    "channel": {"path": "/channel", "channels": "x:channel"},
+    "recorded": {"path": "/recorded", "channels": "x:recorded", "record": 5000, "history": 5000, "publish": "x:recorded",
+                 "publish_auth": "none"},
+    "stream": {"path": "/stream", "streams": "x:stream", "history": 5000},
+    "two": {"path": "/two", "streams": "x:one x:other", "history": 5000},
+    "queue": {"path": "/queue", "handler": "queue", "streams": "x:queue", "group": "g", "claim_after": "2s"},
+    "mux": {"path": "/mux", "handler": "mux", "routes": "stream channel"},
+    "status": {"path": "/status", "handler": "status"},
+    "health": {"path": "/health", "handler": "health"},
+}
+MUX = "/mux?s=" + urllib.parse.quote(json.dumps([["stream", f"{BASE}/stream"], ["channel", f"{BASE}/channel"]]))
+# path: (sources that are followed, whether a gap may be there if it is told)
+FOLLOWED = {"/channel": (["channel"], True), "/recorded": (["recorded"], False), "/stream": (["stream"], False),
+            "/two": (["one", "other"], False), MUX: (["stream", "channel"], True)}
+SOURCES = ["channel", "recorded", "stream", "one", "other", "queue"]
+
+
+def restartable(server):
+    """With a start_again() on the same port, so that clients come back to it."""
+    def start_again():
+        server.child = Child(server.name, server.command(server.folder / f"{server.name}.conf"), server.folder)
+        server.child.wait_ready(lambda: accepts(server.address))
+    server.start_again = start_again
+    return server.start()
+
+
+class Run:
+    def __init__(self, folder, seed, kinds):
+        self.folder, self.random = folder, random.Random(seed)
+        self.redis = RedisServer(folder, options=("--appendonly", "yes", "--appendfsync", "always",
+                                                  "--enable-debug-command", "yes")).start()
+        sections = {"server": {"base": BASE, "workers": 2, "drain": "1s", "watchdog": "1s"},
+                    **{f"route {n}": {**keys, **({} if n in ("status", "health") else {"heartbeat": "1s", "retry": "500ms"})}
+                       for n, keys in ROUTES.items()}}
+        self.sluice = Sluice(folder, sections, self.redis).start()
+        self.program = strikes.Program(self.sluice)
+        self.servers = [restartable(kind(folder, self.sluice.path)) for kind in kinds]
+        self.published = {s: Published(s) for s in SOURCES}
+        self.clients, self.publishers, self.struck = [], [], []
+        # Threads that stay: what a thread has started ends with it (PR_SET_PDEATHSIG).
+        self.hands = ThreadPoolExecutor(2)
+        list(self.hands.map(time.sleep, [0.1, 0.1]))
+
+    def publish(self):
+        p = self.published
+        path = self.redis.path
+        how = {"channel": publisher.by_publish(path, "x:channel"),
+               "recorded": publisher.by_post(self.sluice.path, f"{BASE}/recorded"),
+               **{s: publisher.by_xadd(path, f"x:{s}") for s in ("stream", "one", "other", "queue")}}
+        self.publishers = [publisher.Publisher(p[s], how[s]) for s in SOURCES]
+        for one in self.publishers:
+            one.start()
+
+    def follow(self, name, connect, paths):
+        for path in paths:
+            client = EventSource(f"{name} {path.partition('?')[0]}", connect, BASE + path)
+            client.follows = path
+            self.clients.append(client)
+            client.start()
+
+    def follow_all(self):
+        for name, connect in [("direct", direct(self.sluice.path)), *((s.name, through(s)) for s in self.servers)]:
+            self.follow(name, connect, [*FOLLOWED, "/queue"])
+        self.wait_fresh(time.monotonic())
+
+    def readers(self):
+        return [c for c in self.clients if c.follows != "/queue"]
+
+    def wait_fresh(self, since, seconds=60):
+        """Until each client has a message that was published since then: seconds for each."""
+        took = {}
+
+        def all_have():
+            for c in self.readers():
+                if c not in took and c.newest >= since:
+                    took[c] = time.monotonic() - since
+            return len(took) == len(self.readers())
+        try:
+            wait_for(all_have, "", seconds)
+        except Timeout:
+            raise Timeout(f"still without a message after {seconds} s: {[c.name for c in self.readers() if c not in took]}\n"
+                          f"{self.program.log()[-3000:]}") from None
+        return took
+
+    def strike(self):
+        """One, sometimes two at once; when all is repaired, how long each client took to be back."""
+        names = self.random.sample(strikes.ALL, 2 if self.random.random() < 0.2 else 1)
+        if len(names) == 2 and not self.can_be_together(names):
+            names = names[:1]
+        seconds = self.random.uniform(0.3, 3)
+        hand = strikes.Strikes(self.program, self.redis, self.servers, self.random)
+        begin, errors = time.monotonic(), []
+
+        def one(name):
+            try:
+                getattr(hand, name)(seconds)
+            except Exception as e:  # noqa: BLE001: the main thread tells it
+                errors.append((name, e))
+        list(self.hands.map(one, names))
+        if errors:
+            raise AssertionError(f"a strike went wrong: {errors}\n{self.program.log()[-3000:]}")
+        end = time.monotonic()
+        took = self.wait_fresh(end)
+        last = max(took, key=took.get)
+        self.struck.append((names, begin, end + took[last], took))
+        print(f"{'+'.join(names):40} {end - begin:5.1f} s, back after {sorted(took.values())[len(took) // 2]:.2f} s, "
+              f"at last {took[last]:.2f} s: {last.name}", flush=True)
+
+    @staticmethod
+    def can_be_together(names):
+        """What changes the process, or Redis, twice at the same time is no fault that there is."""
+        groups = [{"restarted", "replaced", "supervisor_killed", "worker_killed", "worker_stopped", "reloaded"},
+                  {"redis_killed", "redis_stopped", "redis_busy", "links_cut", "one_link_cut"}]
+        return not any(set(names) <= g for g in groups)
+
+    def finish(self):
+        for one in self.publishers:
+            one.end()
+        last = {s: max(p.acked, default=0) for s, p in self.published.items()}
+
+        def is_through(client):
+            seen = {}
+            for kind, what in list(client.log):
+                if kind == "message":
+                    seen[what["source"]] = max(seen.get(what["source"], 0), what["n"])
+            return all(seen.get(s, 0) >= last[s] for s in FOLLOWED[client.follows][0])
+        try:
+            wait_for(lambda: all(is_through(c) for c in self.readers()), "", 10)
+            wait_for(lambda: not judge_queue(self.queue_logs(), self.published["queue"]), "", 20)
+        except Timeout:
+            pass  # the judge says what is missing
+        self.memory = [rss_bytes(w) for w in self.program.workers()]
+        for c in self.clients:
+            c.is_closed.set()
+        for c in self.clients:
+            c.close()
+
+    def queue_logs(self):
+        return [list(c.log) for c in self.clients if c.follows == "/queue"]
+
+    def left_behind(self):
+        """What should be gone once all clients are."""
+        try:
+            wait_for(lambda: self.sluice.status()["subscribers"] == self.sluice.status()["feeds"] == 0, "", 45)
+            wait_for(lambda: not [c for c in self.redis.channels() if c.startswith("x:")], "", 10)
+            return {}
+        except Timeout:
+            status = self.sluice.status()
+            return {"subscribers": status["subscribers"], "feeds": status["feeds"], "channels": sorted(self.redis.channels())}
+
+    def is_of_crash(self, at):
+        """A request that a process had accepted when it was killed, and what a web server remembers of it."""
+        return any(set(names) & strikes.CRASHES and begin - 0.2 <= at <= end + 3 for names, begin, end, _ in self.struck)
+
+    @staticmethod
+    def patience(client, names):
+        """Apache ends a response 5 s after the program that it came from has died."""
+        is_apache = client.name.startswith("apache ") and set(names) & strikes.CRASHES
+        return RECOVERY * SLOW + (5 if is_apache else 0)
+
+    def verdict(self):
+        findings, told = Counter(), Counter()
+        for c in self.readers():
+            sources, may_be_told = FOLLOWED[c.follows]
+            for source in sources:
+                found, n = judge([e for e in c.log if e[0] == "told" and e[1] in (None, source)
+                                  or e[0] == "message" and e[1].get("source") == source],
+                                 {source: self.published[source]}, may_be_told and source == "channel")
+                told[source] += n
+                for kind, n in found.items():
+                    findings[f"{kind}: {source} by {c.name}"] += n
+        findings += Counter({f"{k}: queue": n for k, n in judge_queue(self.queue_logs(), self.published["queue"]).items()})
+        statuses = [(at, status) for c in self.clients for at, status in c.statuses]
+        errors = Counter(status for at, status in statuses if not self.is_of_crash(at))
+        findings += Counter({f"answered {status}": n for status, n in errors.items()})
+        took = sorted(t for *_, all_took in self.struck for t in all_took.values())
+        for names, _, _, all_took in self.struck:
+            for c, t in all_took.items():
+                if t > self.patience(c, names):
+                    findings[f"late after {'+'.join(names)}: {c.name}, {t:.1f} s"] += 1
+        return findings, {
+            "strikes": len(self.struck), "kinds": Counter(n for names, *_ in self.struck for n in names),
+            "published": {s: len(p.acked) for s, p in self.published.items()},
+            "delivered": sum(kind == "message" for c in self.clients for kind, _ in c.log), "told": dict(told),
+            "answers 5xx of crashes": len(statuses) - sum(errors.values()),
+            "recovered s": {"median": round(took[len(took) // 2], 2), "last": round(took[-1], 2)} if took else None,
+            "worker MB": [m >> 20 for m in self.memory], "findings": dict(findings)}
+
+    def end(self):
+        for one in self.publishers:
+            one.is_over.set()
+        for c in self.clients:
+            c.is_closed.set()
+        self.hands.shutdown()
+        for server in self.servers:
+            server.stop()
+        try:
+            self.program.end()
+        finally:
+            self.redis.end()
+
+
+def chaos(folder, seed, seconds):
+    run = Run(folder, seed, [webservers.Lighttpd, webservers.Nginx, webservers.Apache])
+    try:
+        run.publish()
+        run.follow_all()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            run.strike()
+        run.finish()
+        findings, figures = run.verdict()
+        behind = run.left_behind()
+        if behind:
+            findings["left behind"] = 1
+            figures["left behind"] = behind
+        figures["descriptors"] = [n_descriptors(w) for w in run.program.workers()]
+    finally:
+        run.end()
+    return findings, figures
+
+
+def planted(folder, seed):
+    """Beside a client that is served well, one for each defect: all of these, and nothing else, must be found."""
+    run = Run(folder, seed, [webservers.Nginx])
+    proxies = [defects.Defect(name, run.servers[0].port) for name in defects.NAMES]
+    try:
+        run.publish()
+        for proxy in proxies:
+            proxy.start()
+            run.follow(proxy.name, through(None, proxy.port, "1.0"), ["/channel" if "reset" in proxy.name else "/stream"])
+        run.follow("none", through(run.servers[0]), ["/channel", "/stream"])
+        run.wait_fresh(time.monotonic())
+        client = publisher.Redis(run.redis.path)
+        for _ in range(3):
+            client.ask("CLIENT", "KILL", "TYPE", "pubsub")
+            for _ in range(5):  # before the links are back: nobody hears it, and all must be told
+                publish_unheard(run.published["channel"], client)
+            run.wait_fresh(time.monotonic())
+        run.finish()
+        findings, figures = run.verdict()
+    finally:
+        for proxy in proxies:
+            proxy.close()
+        run.end()
+    found = {name for name in defects.NAMES if any(f.partition(" by ")[2].startswith(f"{name} /") for f in findings)}
+    wrong = [f for f in findings if " by none " in f]
+    figures["found"], figures["not found"] = sorted(found), sorted(set(defects.NAMES) - found)
+    return Counter({f"not found: {n}": 1 for n in figures["not found"]}) + Counter({f"wrongly: {f}": 1 for f in wrong}), figures
+
+
+def publish_unheard(published, client):
+    n, text = published.next(0)
+    client.ask("PUBLISH", "x:channel", text)
+    published.acked.add(n)
+
+
+def seconds_of(text):
+    units = {"s": 1, "m": 60, "h": 3600}
+    return int(text[:-1]) * units[text[-1]] if text[-1] in units else int(text)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=seconds_of, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--defects", action="store_true")
+    args = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="sluice-", dir="/tmp"))
+    folder.chmod(0o777)
+    try:
+        findings, figures = planted(folder, args.seed) if args.defects else chaos(folder, args.seed, args.seconds)
+    finally:
+        shutil.rmtree(folder)
+    for finding, n in sorted(findings.items()):
+        print(f"{n} {finding}")
+    print(json.dumps({"seed": args.seed, "program": os.environ.get("SLUICE", "build/sluice"), **figures}))
+    sys.exit(1 if findings else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""What was published, what each client was sent, and which promise was broken.
+
+It knows nothing of Sluice but what its users are promised: on a stream and a recorded channel everything arrives, once
+and in order; on a channel what is missing is told by an event before the next one; of a queue everything is given to
+somebody. Pure: logs in, findings out.
+"""
+
+import json
+import threading
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+
+KINDS = ("lost", "doubled", "out of order", "forged", "missing at the end")
+
+
+def check_of(source, n):
+    return zlib.crc32(f"{source} {n}".encode())
+
+
+@dataclass
+class Published:
+    """One source: numbers from 1 on, each acknowledged or not (it may have arrived all the same)."""
+
+    source: str
+    sent: int = 0
+    acked: set = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next(self, now):
+        """The next number, and its message."""
+        with self.lock:
+            self.sent += 1
+            n = self.sent
+        return n, json.dumps({"source": self.source, "n": n, "at": now, "check": check_of(self.source, n)})
+
+    def is_ours(self, message):
+        return (message.get("source") == self.source and 0 < message.get("n", 0) <= self.sent
+                and message.get("check") == check_of(self.source, message["n"]))
+
+
+class Reading:
+    """One client's view of one source: numbers, and when it was told that some may be missing."""
+
+    def __init__(self, published):
+        self.published, self.last, self.seen, self.was_told = published, 0, set(), False
+        self.findings, self.n_told = Counter(), 0
+
+    def told(self):
+        self.was_told = True
+
+    def message(self, message):
+        if not self.published.is_ours(message):
+            self.findings["forged"] += 1
+            return
+        n = message["n"]
+        if n in self.seen:
+            self.findings["doubled"] += 1
+        elif n < self.last:
+            self.findings["out of order"] += 1
+        elif self.last > 0:
+            self._gap(n)
+        self.seen.add(n)
+        self.last = max(self.last, n)
+        self.was_told = False
+
+    def _gap(self, n):
+        missing = sum(1 for k in range(self.last + 1, n) if k in self.published.acked)
+        if missing and self.was_told:
+            self.n_told += missing
+        elif missing:
+            self.findings["lost"] += missing
+
+    def end(self):
+        """Everything has had its time: what was acknowledged last must be there."""
+        if self.published.acked and not self.was_told:
+            self.findings["missing at the end"] += sum(1 for k in self.published.acked if k > self.last)
+
+
+def judge(log, published, may_be_told):
+    """Findings of one client. `log` has ("told", source or None), ("message", message) in the order of arrival;
+    `published` is {source: Published} of what it follows. Without `may_be_told` a gap is one, told or not."""
+    readings = {source: Reading(p) for source, p in published.items()}
+    findings = Counter()
+    for kind, what in log:
+        if kind == "told":
+            for source, reading in readings.items():
+                if what in (None, source):
+                    reading.told()
+        elif kind == "message" and isinstance(what, dict) and what.get("source") in readings:
+            readings[what["source"]].message(what)
+        elif kind == "message":
+            findings["forged"] += 1
+    told = 0
+    for reading in readings.values():
+        reading.end()
+        findings += reading.findings
+        told += reading.n_told
+    if not may_be_told:
+        findings["lost"] += told
+    return +findings, told
+
+
+def judge_queue(logs, published):
+    """Each acknowledged entry was given to somebody."""
+    given = {what["n"] for log in logs for kind, what in log if kind == "message" and published.is_ours(what)}
+    lost = len(published.acked - given)
+    return +Counter({"lost": lost})
