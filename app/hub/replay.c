@@ -81,6 +81,7 @@ struct replay {
 	bool has_place;
 	bool has_failed, is_refused; /* some answer of this time */
 	bool has_snapshot, is_snapshot_refused;
+	bool ends;              /* with the snapshot, for good */
 	uint64_t place;         /* in the feed's log */
 	uint32_t n_feed_events; /* of the feed, when the place was taken, or given up */
 	uint64_t n_events;      /* sent */
@@ -358,6 +359,20 @@ print_beginning(char text[CURSOR_TEXT], const struct replay *rp)
 	cursor_print(text, rp->feed, cursor, rp->n);
 }
 
+static bool
+ends_with_snapshot(const struct replay *rp)
+{
+	struct message msg;
+	const struct template_scope scope = {
+	    .params = rp->feed->params, .msg = &msg, .now = clock_unix()};
+	bool ends;
+
+	message_init(&msg, "", 0, rp->snapshot, rp->snapshot_len);
+	ends = stages_ends_with(&rp->feed->class->settings->stages, &scope);
+	message_fini(&msg);
+	return ends;
+}
+
 /* Returns 0, -EMSGSIZE, -ENOMEM. */
 static int
 put_snapshot(struct replay *rp)
@@ -366,10 +381,15 @@ put_snapshot(struct replay *rp)
 			   .type_len = strlen("snapshot"),
 			   .data = rp->snapshot,
 			   .data_len = rp->snapshot_len};
+	int rc;
 
 	if (rp->is_snapshot_refused)
 		return put_reset(rp, "{\"reason\":\"snapshot\"}");
-	return rp->snapshot != NULL ? put_own(rp, &ev) : 0;
+	if (rp->snapshot == NULL)
+		return 0;
+	if ((rc = put_own(rp, &ev)) == 0)
+		rp->ends = ends_with_snapshot(rp);
+	return rc;
 }
 
 static int
@@ -550,6 +570,10 @@ begin(struct replay *rp)
 	rp->callback = replay_open_script(rp->feed);
 	if (put_beginning(rp) < 0) {
 		end(rp, END_SLOW);
+		return false;
+	}
+	if (rp->ends) {
+		end(rp, END_UNTIL);
 		return false;
 	}
 	subscriber_begin_times(rp->sub);
@@ -1009,6 +1033,7 @@ keep_snapshot(struct replay *rp, struct message *reply)
 	if ((rp->snapshot = malloc(len + 1)) == NULL)
 		return -ENOMEM;
 	memcpy(rp->snapshot, bytes, len);
+	rp->snapshot[len] = '\0';
 	rp->snapshot_len = len;
 	return 0;
 }

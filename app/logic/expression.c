@@ -225,7 +225,10 @@ evaluate(lua_State *L)
 		values_push_message(L, scope->msg, values_push_view);
 	else
 		lua_pushnil(L); /* a request is judged, and there is no message */
-	lua_pushlstring(L, scope->channel, scope->channel_len);
+	if (scope->channel != NULL)
+		lua_pushlstring(L, scope->channel, scope->channel_len);
+	else
+		lua_pushnil(L); /* a snapshot came by none */
 	if (scope->id != NULL)
 		lua_pushlstring(L, scope->id, scope->id_len);
 	else

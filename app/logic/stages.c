@@ -168,6 +168,12 @@ stages_run(struct stages *st, int callback, const struct template_scope *scope, 
 	return result;
 }
 
+bool
+stages_ends_with(struct stages *st, const struct template_scope *scope)
+{
+	return st->until != NULL && is_true(st, "until", st->until, scope);
+}
+
 int
 stages_open(struct stages *st, const struct template_scope *scope, uint64_t *after_ms)
 {

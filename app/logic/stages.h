@@ -48,6 +48,9 @@ enum stages_result {
 enum stages_result stages_run(struct stages *st, int callback, const struct template_scope *scope,
 			      struct rendering *r);
 
+/* stages_ends_with - of a snapshot, which until alone is asked of: is it the last that there is? */
+bool stages_ends_with(struct stages *st, const struct template_scope *scope);
+
 /*
  * stages_open - the callback of a new feed; SCRIPT_NONE without a script, or if it fails (logged).
  * *after_ms: when it wants to be called without a message; 0: not.

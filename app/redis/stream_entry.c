@@ -135,7 +135,7 @@ stream_place_look(struct stream_place *place, const struct stream_info *info)
 		has_lost_some = info->n_added > 0 && info->n_added < place->n_added;
 		place->n_added = info->n_added;
 	} else if (has_lost_some) {
-		place->n_added = info->n_added - info->length;
+		place->n_added = info->n_added > 0 ? info->n_added - info->length : 0;
 	}
 	return has_lost_some ? STREAM_TRIMMED : STREAM_SAME;
 }

@@ -14,6 +14,9 @@ ROUTES = {
     "hash": {"path": "/hash", "channels": "n:changes", "snapshot": "HGETALL n:state"},
     "list": {"path": "/list", "channels": "n:list", "snapshot": "LRANGE n:items 0 -1"},
     "logic": {"path": "/logic", "channels": "n:logic", "snapshot": "GET n:logic:now", "filter": "message.n > 5"},
+    "until": {"path": "/until/{k}", "channels": "n:until:{k}", "snapshot": "GET n:until:{k}:now",
+              "filter": "message.n > 5", "until": "message.done == true and id == nil and channel == nil or message.last == true"},
+    "text": {"path": "/text", "channels": "n:text", "snapshot": "GET n:text:now", "until": "text == '[DONE]'"},
     "stream": {"path": "/stream", "streams": "n:stream", "snapshot": "GET n:stream:now"},
 }
 
@@ -55,6 +58,28 @@ def test_logic_is_for_messages(sluice, redis):
         redis.publish("n:logic", '{"n":1}')
         redis.publish("n:logic", '{"n":9}')
         assert stream.next_event().data == '{"n":9}'
+
+
+def test_until_is_asked_of_it(sluice, redis):
+    """Without the filter; the subscriber alone ends."""
+    client = redis.client()
+    with sluice.open("/until/a") as before:
+        client.set("n:until:a:now", '{"n":1,"done":true}')
+        with sluice.open("/until/a") as stream:
+            events = stream.rest()
+            assert [e.type for e in events] == ["snapshot", "stream-done"]
+            assert json.loads(events[-1].data) == {"reason": "until"}
+            assert events[-1].last_event_id.endswith(".end")
+        redis.publish("n:until:a", '{"n":9,"done":true}')
+        assert before.next_message().data == '{"n":9,"done":true}'
+    client.set("n:until:b:now", '{"n":1}')
+    with sluice.open("/until/b") as stream:
+        assert stream.next_event().type == "snapshot"
+        redis.publish("n:until:b", '{"n":9}')
+        assert stream.next_message().data == '{"n":9}'
+    client.set("n:text:now", "[DONE]")
+    with sluice.open("/text") as stream:
+        assert [e.type for e in stream.rest()] == ["snapshot", "stream-done"]
 
 
 def test_who_resumes_needs_none(sluice, redis):
