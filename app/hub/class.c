@@ -82,18 +82,13 @@ feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *ha
 	fifo_init(&fc->openings, hub->loop, settings->open_wait_ms, on_open_wait_due);
 	fifo_init(&fc->windows, hub->loop, settings->pace.rate.period_ms, pace_on_window_due);
 	fifo_init(&fc->batches, hub->loop, settings->pace.batch.period_ms, pace_on_batch_due);
-	fc->beats.timer.data = fc->lifetimes.timer.data = fc;
-	fc->idles.timer.data = fc->openings.timer.data = fc;
-	fc->windows.timer.data = fc->batches.timer.data = fc;
 }
 
 static void
-on_timer_closed(uv_handle_t *timer)
+on_timers_closed(struct closing *closing)
 {
-	struct feed_class *fc = timer->data;
+	struct feed_class *fc = LIST_ENTRY(closing, struct feed_class, closing);
 
-	if (--fc->n_open_timers > 0)
-		return;
 	list_del(&fc->of_hub);
 	map_fini(&fc->by_key);
 	fc->on_closed(fc);
@@ -102,13 +97,13 @@ on_timer_closed(uv_handle_t *timer)
 static void
 close_timers(struct feed_class *fc)
 {
-	fc->n_open_timers = 6;
-	fifo_close(&fc->beats, on_timer_closed);
-	fifo_close(&fc->lifetimes, on_timer_closed);
-	fifo_close(&fc->idles, on_timer_closed);
-	fifo_close(&fc->openings, on_timer_closed);
-	fifo_close(&fc->windows, on_timer_closed);
-	fifo_close(&fc->batches, on_timer_closed);
+	closing_begin(&fc->closing, on_timers_closed);
+	fifo_close_in(&fc->beats, &fc->closing);
+	fifo_close_in(&fc->lifetimes, &fc->closing);
+	fifo_close_in(&fc->idles, &fc->closing);
+	fifo_close_in(&fc->openings, &fc->closing);
+	fifo_close_in(&fc->windows, &fc->closing);
+	fifo_close_in(&fc->batches, &fc->closing);
 }
 
 void

@@ -26,7 +26,7 @@ append(struct feed *fd, const struct buf *frame)
 
 	if ((rc = log_append(&fd->log, frame->p, frame->len)) < 0)
 		return rc;
-	list_splice_tail(&fd->class->hub->ready, &fd->caught_up);
+	list_splice_tail(&fd->class->hub->turn.ready, &fd->caught_up);
 	fifo_add(&fd->class->beats, &fd->beat);
 	return 0;
 }
@@ -141,7 +141,7 @@ feed_emit(struct feed *fd, const struct event *ev)
 	if (n_replaced > 0)
 		feed_count(fd, COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
 	feed_count(fd, COUNTER_EVENTS, 1);
-	fd->arrived_us = hub->arrived_us;
+	fd->arrived_us = hub->turn.arrived_us;
 	fd->newest = at;
 	fd->n_events++;
 	if (feed_holds(fd))
@@ -208,8 +208,8 @@ end_for_good(struct feed *fd)
 	end_those_who_saw(fd);
 }
 
-int
-feed_open_script(struct feed *fd)
+static int
+open_script(struct feed *fd)
 {
 	struct stages *stages = &fd->class->settings->stages;
 	const struct template_scope scope = {
@@ -257,7 +257,7 @@ int
 feed_callback(struct feed *fd)
 {
 	if (fd->class->settings->stages.script != NULL && fd->more->callback == SCRIPT_NONE)
-		fd->more->callback = feed_open_script(fd);
+		fd->more->callback = open_script(fd);
 	return fd->more->callback;
 }
 
@@ -332,10 +332,6 @@ feed_message(struct feed *fd, struct message *arrived)
 	struct outcome out;
 	struct place at;
 
-	if (queue_is(fd)) {
-		queue_acked(fd, arrived); /* no other channel does a queue have */
-		return;
-	}
 	/* What is held waits for one who comes back, and what comes meanwhile belongs to it. */
 	if (fd->n_subs == 0 && !is_waited_for(fd) && !feed_holds(fd)) {
 		recent_forget(fd); /* or this one would be missing from it */
@@ -344,6 +340,15 @@ feed_message(struct feed *fd, struct message *arrived)
 	at = live_place(fd);
 	out = render(fd, &at, arrived, &live.sink);
 	settle(fd, &out);
+}
+
+void
+feed_reset(struct feed *fd, const char *data)
+{
+	feed_count(fd, COUNTER_RESETS, 1);
+	if (fd->n_subs > fd->n_waiting && fd->class->settings->announce &&
+	    emit_own(fd, "stream-reset", data) < 0)
+		feed_end_all(fd, END_SLOW); /* a client that comes back knows as much */
 }
 
 /* The last subscription is confirmed: from now on nothing falls between. */
@@ -355,12 +360,8 @@ open_all(struct feed *fd)
 	/* What recorded channels missed has been read from their logs, and a queue keeps its own.
 	 */
 	if (fd->was_confirmed && fd->n_subs > fd->n_waiting && fd->class->settings->record == 0 &&
-	    !queue_is(fd)) {
-		feed_count(fd, COUNTER_RESETS, 1);
-		if (fd->class->settings->announce &&
-		    emit_own(fd, "stream-reset", "{\"reason\":\"redis\"}") < 0)
-			feed_end_all(fd, END_SLOW); /* a client that comes back knows as much */
-	}
+	    !queue_is(fd))
+		feed_reset(fd, "{\"reason\":\"redis\"}");
 	fd->was_confirmed = true;
 	if (fd->more != NULL)
 		wait_confirmed(fd);
@@ -380,118 +381,6 @@ feed_confirmed(struct feed *fd)
 	assert(fd->n_unconfirmed > 0);
 	if (--fd->n_unconfirmed == 0)
 		open_all(fd);
-}
-
-void
-feed_lost(struct feed *fd)
-{
-	struct subscription *sn;
-
-	fd->n_unconfirmed = queue_is_ready(fd) ? 0 : 1;
-	if (fd->class->settings->record > 0)
-		recorded_forget(fd);
-	for (sn = fd->subscriptions; sn != NULL; sn = sn->next)
-		fd->n_unconfirmed += !sn->subject->is_confirmed;
-}
-
-/* Streams */
-
-static unsigned
-index_of(const struct feed *fd, const struct subscription *sn)
-{
-	const struct subscription *one;
-	unsigned i = 0;
-
-	for (one = fd->subscriptions; one != sn; one = one->next)
-		i += one->subject->remote.kind == SUBJECT_STREAM;
-	return i;
-}
-
-static const struct stream_id *
-last_of(const struct subscription *sn)
-{
-	return &LIST_ENTRY(sn->subject, struct stream_subject, subject)->remote.place.last;
-}
-
-void
-feed_advance(struct feed *fd, unsigned index, const struct stream_id *id)
-{
-	struct feed_more *more = fd->more;
-
-	if (!feed_holds(fd))
-		memcpy(more->settled, more->cursor, sizeof(more->settled));
-	more->cursor[index] = *id;
-}
-
-void
-feed_positioned(struct feed *fd, struct subscription *sn)
-{
-	unsigned index = index_of(fd, sn);
-
-	fd->more->cursor[index] = fd->more->settled[index] = *last_of(sn);
-}
-
-/*
- * A client that has had what is held (it was sent it as it was ended) would have it twice, so all
- * others have it now. Any other gets it from the log, like all who are there.
- */
-const struct stream_id *
-feed_place(struct feed *fd, const struct stream_id *from)
-{
-	const struct feed_more *more = fd->more;
-	unsigned i;
-
-	if (!feed_holds(fd))
-		return more->cursor;
-	for (i = 0; from != NULL && i < more->n_streams; i++) {
-		if (stream_id_compare(&from[i], &more->settled[i]) > 0) {
-			pace_flush(fd);
-			return more->cursor;
-		}
-	}
-	return more->settled;
-}
-
-void
-feed_entry(struct feed *fd, struct subscription *sn, const struct stream_id *id,
-	   struct message *msg)
-{
-	unsigned index = index_of(fd, sn);
-
-	if (queue_is(fd)) {
-		queue_grew(fd);
-		return;
-	}
-	if (stream_id_compare(id, &fd->more->cursor[index]) <= 0)
-		return; /* it subscribed later */
-	feed_advance(fd, index, id);
-	feed_message(fd, msg);
-	replay_go_on(fd);
-}
-
-/* What was lost nobody can give: they are told, and go on where the stream does. */
-void
-feed_tell_loss(struct feed *fd, enum stream_change change)
-{
-	static const char *const data[] = {
-	    [STREAM_TRIMMED] = "{\"reason\":\"trimmed\"}",
-	    [STREAM_BEGAN_ANEW] = "{\"reason\":\"unknown-id\"}",
-	};
-
-	feed_count(fd, COUNTER_RESETS, 1);
-	if (fd->n_subs > fd->n_waiting && fd->class->settings->announce &&
-	    emit_own(fd, "stream-reset", data[change]) < 0)
-		feed_end_all(fd, END_SLOW);
-}
-
-void
-feed_loss(struct feed *fd, struct subscription *sn, enum stream_change change)
-{
-	feed_positioned(fd, sn);
-	if (queue_is(fd))
-		queue_grew(fd); /* or began anew: the group knows what it has given */
-	else
-		feed_tell_loss(fd, change);
 }
 
 /*
@@ -540,15 +429,11 @@ void
 feed_free(struct feed *fd)
 {
 	struct feed_class *fc = fd->class;
-	struct subscription *sn;
 
 	assert(fd->n_subs == 0);
 	if (fc->handler->close != NULL)
 		fc->handler->close(fd);
-	while ((sn = fd->subscriptions) != NULL) {
-		fd->subscriptions = sn->next;
-		hub_unsubscribe(sn);
-	}
+	feed_unsubscribe(fd);
 	recent_forget(fd);
 	more_free(fd);
 	if (!fd->is_dead)
@@ -617,7 +502,7 @@ begin_logic(struct feed *fd)
 	if ((rc = more_new(fd)) < 0)
 		return rc;
 	if (fs->stages.script != NULL)
-		fd->more->callback = feed_open_script(fd);
+		fd->more->callback = open_script(fd);
 	return 0;
 }
 
@@ -690,12 +575,6 @@ feed_on_flushed(struct feed *fd, feed_flushed_fn fn)
 	return rc;
 }
 
-const struct feed_class *
-feed_class_of(const struct feed *fd)
-{
-	return fd->class;
-}
-
 /* The heartbeat's frame into the hub's buffer. */
 static int
 encode_heartbeat(struct feed *fd)
@@ -759,7 +638,7 @@ subscribe(struct feed *fd, enum subject_kind kind, const char *fmt, va_list ap)
 
 	if (len <= 0 || (size_t)len >= sizeof(name))
 		return HTTP_BAD_REQUEST;
-	return hub_subscribe(fd->class->hub, fd, kind, name) == 0 ? 0 : HTTP_INTERNAL_ERROR;
+	return feed_subscribe(fd, kind, name) == 0 ? 0 : HTTP_INTERNAL_ERROR;
 }
 
 int
@@ -819,11 +698,11 @@ feed_is_open(const struct feed *fd)
 const char *
 feed_channel_name(const struct feed *fd, unsigned n)
 {
-	const struct subscription *sn;
+	const struct feed_source *so;
 
-	for (sn = fd->subscriptions; sn != NULL; sn = sn->next) {
-		if (sn->subject->remote.kind == SUBJECT_CHANNEL && n-- == 0)
-			return sn->subject->name + strlen(fd->class->hub->redis->prefix);
+	for (so = fd->sources; so != NULL; so = so->next) {
+		if (subscription_kind(&so->sn) == SUBJECT_CHANNEL && n-- == 0)
+			return subscription_name(&so->sn);
 	}
 	return NULL;
 }

@@ -102,7 +102,7 @@ struct feed_class {
 	struct logger_pause log_refused; /* of events that may not be sent */
 	struct logger_pause refusals;
 	bool is_closing;
-	unsigned n_open_timers; /* until the class may be freed */
+	struct closing closing; /* of its timers */
 	void (*on_closed)(struct feed_class *fc);
 };
 
@@ -159,8 +159,5 @@ void feed_probe(struct feed *fd);
 /* feed_on_flushed - fn is called when a subscriber was written all that it had. 0, -ENOMEM. */
 typedef void (*feed_flushed_fn)(struct feed *fd);
 int feed_on_flushed(struct feed *fd, feed_flushed_fn fn);
-
-/* feed_class_of - for feed_subjects(), which knows the route. */
-const struct feed_class *feed_class_of(const struct feed *fd);
 
 #endif

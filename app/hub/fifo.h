@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/closing.h"
 #include "base/list.h"
 
 struct fifo_node {
@@ -34,6 +35,13 @@ void fifo_init(struct fifo *fifo, uv_loop_t *loop, uint64_t period_ms,
 /* fifo_close - stop and begin to close the timer; on_closed as uv_close() tells. Nodes stay linked.
  */
 void fifo_close(struct fifo *fifo, uv_close_cb on_closed);
+
+/* fifo_close_in - the same, as one of the handles of a closing. */
+static inline void
+fifo_close_in(struct fifo *fifo, struct closing *closing)
+{
+	closing_add(closing, (uv_handle_t *)&fifo->timer);
+}
 
 void fifo_node_init(struct fifo_node *node);
 void

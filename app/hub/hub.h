@@ -61,7 +61,6 @@ void hub_count_lags(struct hub *hub);
 typedef void (*hub_notice_fn)(void *arg, const char *data, size_t len);
 int hub_notice(struct hub *hub, const char *name, hub_notice_fn fn, void *arg);
 
-uint64_t hub_now_ms(const struct hub *hub); /* the loop's clock */
 bool hub_redis_is_up(const struct hub *hub);
 size_t hub_n_subscribers(const struct hub *hub);
 

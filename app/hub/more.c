@@ -256,7 +256,7 @@ send_ask(struct feed *fd, feed_reply_fn fn, int argc, const char *const *argv)
 static int
 ask(struct feed *fd, feed_reply_fn fn, int argc, const char *const *argv)
 {
-	const char *prefix = fd->class->hub->redis->prefix, *prefixed[ARGS_MAX];
+	const char *prefix = hub_prefix(fd->class->hub), *prefixed[ARGS_MAX];
 	char *own[ARGS_MAX];
 	int i, n = 0, rc = more_new(fd);
 

@@ -19,7 +19,9 @@
 #include "hub/log.h"
 #include "hub/pace.h"
 #include "hub/queue.h"
+#include "hub/subjects.h"
 #include "hub/subscriber.h"
+#include "hub/turn.h"
 #include "hub/wait.h"
 #include "logic/rendering.h"
 #include "redis/past.h"
@@ -32,27 +34,11 @@ enum { FEED_LINGER_MS = 5000, END_LINGER_MS = 10000 };
 /* A subject's name is at most this long; Redis would take 512 MB. */
 enum { SUBJECT_NAME_MAX = 1024, STREAM_KEY_MAX = 2 * SUBJECT_NAME_MAX };
 
-/* What can be subscribed to: one subscription in Redis, however many feeds want it. */
-struct subject {
-	struct pubsub_subject remote;
-	bool is_confirmed;
-	struct hub *hub;
-	struct list subscriptions;
-	char name[]; /* with the prefix */
-};
-
-/* A subject that is a stream: its remote.kind says so. */
-struct stream_subject {
-	struct reader_stream remote;
-	struct subject subject; /* last, for its name */
-};
-
 /* One feed's registration for one subject. */
-struct subscription {
-	struct list of_subject;
-	struct subscription *next; /* of the same feed */
+struct feed_source {
+	struct subscription sn;
+	struct feed_source *next; /* of the same feed, in the order of subscribing */
 	struct feed *feed;
-	struct subject *subject;
 };
 
 struct feed {
@@ -65,7 +51,7 @@ struct feed {
 	struct heap blocked;   /* who reads the log, and whose descriptor takes no more */
 	unsigned n_lapsed;     /* of whom so much waited that they have left the log */
 	uint64_t lapsed_at;    /* where they return to it; held while there are any */
-	struct subscription *subscriptions;
+	struct feed_source *sources;
 	void *data;              /* the handler's */
 	struct feed_more *more;  /* NULL: as for most */
 	uint32_t n_events;       /* encoded; it wraps, and only differences count */
@@ -136,38 +122,30 @@ struct feed_more {
 
 struct hub {
 	uv_loop_t *loop;
-	struct pubsub *pubsub;
-	struct readers *readers;
+	struct turn turn;
+	struct subjects *subjects;
 	struct past *past;
 	struct command *command; /* NULL: there is none to ask */
-	struct subject *noticed; /* NULL: none */
-	hub_notice_fn notice;    /* of it */
+	struct subscription noticed;
+	hub_notice_fn notice; /* of it */
 	void *notice_arg;
-	const struct redis_settings *redis;
 	struct list classes;
 	struct map watches; /* of subscribers, by their number */
-	struct list ready;  /* subscribers to write at the turn's end */
 	struct list dead;   /* feeds to free at the turn's end */
 	struct fifo lingering;
 	struct fifo endings;
 	struct buf frame, type, id, key; /* what is being encoded */
 	struct rendering rendering;      /* what a route's logic made of the message */
 	size_t n_subs;
-	uint64_t arrived_us; /* of the message that is being delivered; 0: there is none */
-	uint64_t wrote_us;   /* the clock when subscribers were written last, roughly */
-	uv_prepare_t turn_end;
-	uv_idle_t more; /* keeps the loop from sleeping while subscribers are ready */
 	uv_timer_t drain;
 	uint64_t drain_began_ms, drain_ms;
 	uint64_t drain_total, drain_done; /* subscribers to end, and ended */
 	bool is_draining, is_succeeded;   /* and another program serves already */
 	bool is_full;                     /* there is no memory for more streams */
-	unsigned n_handles;
+	struct closing closing;
 };
 
 /* hub.c */
-int hub_subscribe(struct hub *hub, struct feed *fd, enum subject_kind kind, const char *name);
-void hub_unsubscribe(struct subscription *sn);
 
 /* What the feed's route counts. */
 static inline void
@@ -177,9 +155,14 @@ feed_count(const struct feed *fd, enum counter c, int64_t n)
 }
 
 /* feed.c */
+/* feed_subscribe - one more source; the same name twice is one. Returns 0, -EINVAL for a source
+ * that cannot stand beside the others, -E2BIG, -ENOMEM. */
+int feed_subscribe(struct feed *fd, enum subject_kind kind, const char *name);
+void feed_unsubscribe(struct feed *fd); /* from all */
 void feed_message(struct feed *fd, struct message *msg);
+/* feed_reset - tell those who are there that something may be missing, and why. */
+void feed_reset(struct feed *fd, const char *data);
 void feed_confirmed(struct feed *fd); /* one subscription fewer to wait for */
-void feed_lost(struct feed *fd);
 void feed_free(struct feed *fd);
 void feed_left(struct feed *fd); /* one subscriber fewer */
 void feed_end_all(struct feed *fd, enum end_reason reason);
@@ -194,13 +177,10 @@ void feed_lapsed_left(struct feed *fd);
 void feed_count_drop(const struct feed *fd, int rc); /* an event was not sent for this error */
 void feed_run_script(struct feed *fd);               /* without a message */
 
-int feed_open_script(struct feed *fd); /* a callback of its own, or SCRIPT_NONE */
 /* The callback of a feed that has more; opened anew if that failed, as while scripts pause. */
 int feed_callback(struct feed *fd);
 /* Behind each run of the stages: a script whose state is full begins anew, for new subscribers. */
 void feed_check_script(struct feed *fd, int callback);
-void feed_entry(struct feed *fd, struct subscription *sn, const struct stream_id *id,
-		struct message *msg);
 /* feed_advance - the feed's cursor: it has come to an entry of its stream or recorded channel. */
 void feed_advance(struct feed *fd, unsigned index, const struct stream_id *id);
 /*
@@ -208,18 +188,18 @@ void feed_advance(struct feed *fd, unsigned index, const struct stream_id *id);
  * before it: what is held comes by the log. from: where its client stands; NULL: nowhere.
  */
 const struct stream_id *feed_place(struct feed *fd, const struct stream_id *from);
-bool feed_holds(const struct feed *fd); /* by rate or batch */
-void feed_loss(struct feed *fd, struct subscription *sn, enum stream_change change);
-void feed_tell_loss(struct feed *fd, enum stream_change change); /* by stream-reset */
-void feed_positioned(struct feed *fd, struct subscription *sn);  /* its stream is known */
+bool feed_holds(const struct feed *fd);                            /* by rate or batch */
+void feed_tell_change(struct feed *fd, enum stream_change change); /* by stream-reset */
 
 /* wait.c */
 void wait_answer(struct feed *fd, const struct event *ev); /* NULL: there will be none */
 void wait_confirmed(struct feed *fd);
 
 /* recorded.c */
-void recorded_confirmed(struct feed *fd, struct subscription *sn);
-void recorded_message(struct feed *fd, struct subscription *sn, struct message *msg);
+void recorded_confirmed(struct feed *fd, struct feed_source *so);
+/* id NULL: it is in no log. */
+void recorded_message(struct feed *fd, struct feed_source *so, struct message *msg,
+		      const struct stream_id *id);
 void recorded_forget(struct feed *fd); /* what is asked concerns it no more */
 
 /* replay.c */

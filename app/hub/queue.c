@@ -133,7 +133,7 @@ expand_key(struct feed *fd, const struct template *t, char **key)
 	if (t == NULL)
 		return 0;
 	buf_init(&text, STREAM_KEY_MAX);
-	if ((rc = buf_puts(&text, fd->class->hub->redis->prefix)) == 0 &&
+	if ((rc = buf_puts(&text, hub_prefix(fd->class->hub))) == 0 &&
 	    (rc = template_expand(t, &scope, &text)) == 0 && (rc = buf_putc(&text, '\0')) == 0)
 		*key = text.p;
 	else
@@ -167,7 +167,7 @@ follow_acks(struct feed *fd)
 	if (fd->class->settings->ack == QUEUE_ACK_AUTO)
 		return 0;
 	snprintf(name, sizeof(name), "%s" GROUP_ACKED_SUFFIX, replay_stream_name(fd, 0));
-	return hub_subscribe(fd->class->hub, fd, SUBJECT_CHANNEL, name);
+	return feed_subscribe(fd, SUBJECT_CHANNEL, name);
 }
 
 int

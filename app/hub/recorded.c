@@ -29,12 +29,12 @@ index_of(const struct recorded *rec)
 }
 
 static struct recorded *
-recorded_of(struct feed *fd, const struct subscription *sn)
+recorded_of(struct feed *fd, const struct feed_source *so)
 {
-	const struct subscription *one;
+	const struct feed_source *one;
 	unsigned i = 0;
 
-	for (one = fd->subscriptions; one != sn; one = one->next)
+	for (one = fd->sources; one != so; one = one->next)
 		i++;
 	fd->more->recorded[i].feed = fd;
 	return &fd->more->recorded[i];
@@ -192,7 +192,7 @@ on_info(struct past_reading *reading, const struct past_answer *answer)
 		if (change == STREAM_BEGAN_ANEW)
 			set_place(rec, &place);
 		rec->place = place;
-		feed_tell_loss(rec->feed, change);
+		feed_tell_change(rec->feed, change);
 	} else {
 		rec->place = place;
 	}
@@ -211,9 +211,9 @@ look(struct recorded *rec)
 }
 
 void
-recorded_confirmed(struct feed *fd, struct subscription *sn)
+recorded_confirmed(struct feed *fd, struct feed_source *so)
 {
-	struct recorded *rec = recorded_of(fd, sn);
+	struct recorded *rec = recorded_of(fd, so);
 
 	rec->is_awaited = true;
 	if (rec->state == RECORDED_READING)
@@ -244,15 +244,14 @@ take_message(struct recorded *rec, const struct stream_id *id, struct message *m
 }
 
 void
-recorded_message(struct feed *fd, struct subscription *sn, struct message *msg)
+recorded_message(struct feed *fd, struct feed_source *so, struct message *msg,
+		 const struct stream_id *id)
 {
-	struct recorded *rec = recorded_of(fd, sn);
+	struct recorded *rec = recorded_of(fd, so);
 	char text[STREAM_ID_TEXT];
 	struct message own;
-	struct stream_id id;
-	size_t head;
 
-	if (!recorded_parse(&id, &head, msg->data, msg->data_len)) {
+	if (id == NULL) {
 		feed_message(fd, msg); /* somebody said PUBLISH alone: it is in no log */
 		return;
 	}
@@ -261,11 +260,11 @@ recorded_message(struct feed *fd, struct subscription *sn, struct message *msg)
 			rec->state = RECORDED_DIRTY;
 		return;
 	}
-	stream_id_print(text, &id);
-	message_init(&own, msg->channel, msg->channel_len, msg->data + head, msg->data_len - head);
+	stream_id_print(text, id);
+	message_init(&own, msg->channel, msg->channel_len, msg->data, msg->data_len);
 	own.id = text;
 	own.id_len = strlen(text);
-	take_message(rec, &id, &own);
+	take_message(rec, id, &own);
 	message_fini(&own);
 }
 

@@ -230,20 +230,20 @@ static const char *
 name_of_stream(const struct feed *fd, unsigned index)
 {
 	bool is_recorded = fd->class->settings->record > 0;
-	const struct subscription *sn;
+	const struct feed_source *so;
 
-	for (sn = fd->subscriptions; sn != NULL; sn = sn->next) {
-		if ((is_recorded || sn->subject->remote.kind == SUBJECT_STREAM) && index-- == 0)
+	for (so = fd->sources; so != NULL; so = so->next) {
+		if ((is_recorded || subscription_kind(&so->sn) == SUBJECT_STREAM) && index-- == 0)
 			break;
 	}
-	assert(sn != NULL);
-	return sn->subject->name;
+	assert(so != NULL);
+	return subscription_key(&so->sn);
 }
 
 const char *
 replay_stream_name(const struct feed *fd, unsigned index)
 {
-	return name_of_stream(fd, index) + strlen(fd->class->hub->redis->prefix);
+	return name_of_stream(fd, index) + strlen(hub_prefix(fd->class->hub));
 }
 
 /* The key that Redis knows: of a recorded channel its log. */
@@ -264,10 +264,10 @@ index_of(const struct part *part)
 static bool
 has_channels(const struct feed *fd)
 {
-	const struct subscription *sn;
+	const struct feed_source *so;
 
-	for (sn = fd->subscriptions; sn != NULL; sn = sn->next) {
-		if (sn->subject->remote.kind != SUBJECT_STREAM)
+	for (so = fd->sources; so != NULL; so = so->next) {
+		if (subscription_kind(&so->sn) != SUBJECT_STREAM)
 			return fd->class->settings->record == 0;
 	}
 	return false;

@@ -116,7 +116,7 @@ static void
 make_ready(struct subscriber *sub)
 {
 	if (sub->feed != NULL && !sub->is_blocked)
-		list_move_tail(&hub_of(sub)->ready, &sub->node);
+		list_move_tail(&hub_of(sub)->turn.ready, &sub->node);
 	check(sub);
 }
 
@@ -406,7 +406,7 @@ subscriber_unblocked(struct subscriber *sub)
 static void
 count_time(const struct feed *fd)
 {
-	uint64_t now = fd->class->hub->wrote_us;
+	uint64_t now = fd->class->hub->turn.wrote_us;
 
 	if (fd->arrived_us != 0 && now >= fd->arrived_us)
 		counters_took(fd->class->counted, now - fd->arrived_us);

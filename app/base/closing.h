@@ -1,0 +1,41 @@
+#ifndef SLUICE_BASE_CLOSING_H
+#define SLUICE_BASE_CLOSING_H
+
+/*
+ * closing - what embeds handles of libuv may be freed once all of them are closed: they count
+ * themselves.
+ */
+#include <uv.h>
+
+struct closing {
+	void (*done)(struct closing *c);
+	unsigned n;
+};
+
+/* closing_begin - done() is called once all that are added are closed; never within this file. */
+static inline void
+closing_begin(struct closing *c, void (*done)(struct closing *c))
+{
+	c->done = done;
+	c->n = 0;
+}
+
+static inline void
+closing_on_closed(uv_handle_t *handle)
+{
+	struct closing *c = handle->data;
+
+	if (--c->n == 0)
+		c->done(c);
+}
+
+/* closing_add - close it; its data is the closing's from now on. At least one must be added. */
+static inline void
+closing_add(struct closing *c, uv_handle_t *handle)
+{
+	handle->data = c;
+	c->n++;
+	uv_close(handle, closing_on_closed);
+}
+
+#endif

@@ -1,0 +1,412 @@
+#include "hub/subjects.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/counters.h"
+#include "hub/turn.h"
+#include "logic/entry.h"
+#include "redis/recorded.h"
+#include "redis/topology.h"
+
+struct subjects {
+	uv_loop_t *loop;
+	struct pubsub *pubsub;
+	struct readers *readers;
+	struct command *command; /* NULL: there is none to ask */
+	const struct redis_settings *redis;
+	struct turn *turn;
+	struct list subscribed; /* subjects, without the streams */
+};
+
+/* What can be subscribed to: one subscription in Redis, however many want it. */
+struct subject {
+	struct pubsub_subject remote;
+	bool is_confirmed;
+	struct subjects *of;
+	struct list of_subscribed;
+	struct list subscriptions;
+	char name[]; /* with the prefix */
+};
+
+/* A subject that is a stream: its remote.kind says so. */
+struct stream_subject {
+	struct reader_stream remote;
+	struct subject subject; /* last, for its name */
+};
+
+static struct subject *
+subject_of(struct pubsub_subject *remote)
+{
+	return LIST_ENTRY(remote, struct subject, remote);
+}
+
+static struct subscription *
+subscription_of(struct list *node)
+{
+	return LIST_ENTRY(node, struct subscription, of_subject);
+}
+
+/* Channels and patterns */
+
+static void
+tell(struct subject *subject, struct message *msg, const struct stream_id *id)
+{
+	struct list *node, *tmp;
+
+	LIST_FOREACH (node, tmp, &subject->subscriptions)
+		subscription_of(node)->ops->on_message(subscription_of(node), msg, id);
+}
+
+/*
+ * What was published on a recorded channel begins with its ID. It is taken off for all, for it is
+ * nothing to who does not record, or follows a pattern.
+ */
+static void
+on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
+{
+	struct subject *subject = subject_of(remote);
+	struct message msg;
+	struct stream_id id;
+	size_t head = 0;
+	bool has_id = recorded_parse(&id, &head, got->data, got->data_len);
+
+	turn_note_arrival(subject->of->turn);
+	if (!has_id)
+		head = 0;
+	message_init(&msg, got->channel, got->channel_len, got->data + head, got->data_len - head);
+	tell(subject, &msg, has_id ? &id : NULL);
+	message_fini(&msg);
+}
+
+static void
+confirm(struct subject *subject)
+{
+	struct list *node, *tmp;
+
+	subject->is_confirmed = true;
+	LIST_FOREACH (node, tmp, &subject->subscriptions)
+		subscription_of(node)->ops->on_confirmed(subscription_of(node));
+}
+
+static void
+on_confirmed(struct pubsub_subject *remote)
+{
+	if (!subject_of(remote)->is_confirmed)
+		confirm(subject_of(remote));
+}
+
+static void
+refuse(struct subject *subject, const char *why)
+{
+	struct list *node, *tmp;
+
+	LIST_FOREACH (node, tmp, &subject->subscriptions)
+		subscription_of(node)->ops->on_refused(subscription_of(node), why);
+}
+
+static void
+on_refused(struct pubsub_subject *remote, const char *why)
+{
+	refuse(subject_of(remote), why);
+}
+
+/* All are unconfirmed before the first owner is told, for one may own several. */
+static void
+on_lost(void *ctx)
+{
+	struct subjects *sj = ctx;
+	struct list *node, *tmp, *one, *next;
+
+	LIST_FOREACH (node, tmp, &sj->subscribed)
+		LIST_ENTRY(node, struct subject, of_subscribed)->is_confirmed = false;
+	LIST_FOREACH (node, tmp, &sj->subscribed) {
+		struct subject *subject = LIST_ENTRY(node, struct subject, of_subscribed);
+
+		LIST_FOREACH (one, next, &subject->subscriptions)
+			subscription_of(one)->ops->on_lost(subscription_of(one));
+	}
+}
+
+/* Streams */
+
+static struct subject *
+subject_of_stream(struct reader_stream *remote)
+{
+	return &LIST_ENTRY(remote, struct stream_subject, remote)->subject;
+}
+
+static void
+on_entry(struct reader_stream *remote, const struct stream_entry *entry)
+{
+	struct subject *subject = subject_of_stream(remote);
+	size_t prefix = strlen(subjects_prefix(subject->of));
+	struct entry en;
+
+	turn_note_arrival(subject->of->turn);
+	counters_add(COUNTER_MESSAGES, 1);
+	if (entry_read(&en, subject->name + prefix, &entry->id, entry->fields) < 0) {
+		counters_add(COUNTER_DROPPED_MEMORY, 1);
+		return;
+	}
+	tell(subject, &en.msg, &entry->id);
+	entry_fini(&en);
+}
+
+static void
+on_stream_confirmed(struct reader_stream *remote)
+{
+	confirm(subject_of_stream(remote));
+}
+
+static void
+on_stream_refused(struct reader_stream *remote, const char *why)
+{
+	refuse(subject_of_stream(remote), why);
+}
+
+static void
+on_change(struct reader_stream *remote, enum stream_change change)
+{
+	struct subject *subject = subject_of_stream(remote);
+	struct list *node, *tmp;
+
+	LIST_FOREACH (node, tmp, &subject->subscriptions)
+		subscription_of(node)->ops->on_change(subscription_of(node), change);
+}
+
+static const struct readers_ops readers_ops = {
+    .on_entry = on_entry,
+    .on_confirmed = on_stream_confirmed,
+    .on_refused = on_stream_refused,
+    .on_loss = on_change,
+};
+
+static const struct pubsub_ops pubsub_ops = {
+    .on_message = on_message,
+    .on_confirmed = on_confirmed,
+    .on_refused = on_refused,
+    .on_lost = on_lost,
+};
+
+/* Life */
+
+int
+subjects_new(struct subjects **out, uv_loop_t *loop, struct topology *tp, struct turn *turn)
+{
+	struct subjects *sj = calloc(1, sizeof(*sj));
+	int rc;
+
+	if (sj == NULL)
+		return -ENOMEM;
+	sj->loop = loop;
+	sj->redis = topology_settings(tp);
+	sj->turn = turn;
+	list_init(&sj->subscribed);
+	if ((rc = readers_new(&sj->readers, loop, tp, &readers_ops)) < 0 ||
+	    (rc = pubsub_new(&sj->pubsub, loop, tp, &pubsub_ops, sj)) < 0) {
+		readers_free(sj->readers);
+		free(sj);
+		return rc;
+	}
+	*out = sj;
+	return 0;
+}
+
+void
+subjects_free(struct subjects *sj)
+{
+	if (sj == NULL)
+		return;
+	assert(list_is_empty(&sj->subscribed));
+	pubsub_free(sj->pubsub);
+	readers_free(sj->readers);
+	free(sj);
+}
+
+int
+subjects_set_redis(struct subjects *sj, struct topology *tp)
+{
+	struct readers *readers;
+	struct pubsub *pubsub;
+	int rc;
+
+	if ((rc = readers_new(&readers, sj->loop, tp, &readers_ops)) < 0)
+		return rc;
+	if ((rc = pubsub_new(&pubsub, sj->loop, tp, &pubsub_ops, sj)) < 0) {
+		readers_free(readers);
+		return rc;
+	}
+	readers_set_command(readers, sj->command);
+	readers_adopt(readers, sj->readers);
+	readers_free(sj->readers);
+	sj->readers = readers;
+	on_lost(sj);
+	pubsub_adopt(pubsub, sj->pubsub);
+	pubsub_free(sj->pubsub);
+	sj->pubsub = pubsub;
+	sj->redis = topology_settings(tp);
+	return 0;
+}
+
+void
+subjects_set_command(struct subjects *sj, struct command *command)
+{
+	sj->command = command;
+	readers_set_command(sj->readers, command);
+}
+
+bool
+subjects_are_up(const struct subjects *sj)
+{
+	return pubsub_is_up(sj->pubsub);
+}
+
+const char *
+subjects_prefix(const struct subjects *sj)
+{
+	return sj->redis->prefix;
+}
+
+static void
+set_name(struct subject *subject, struct subjects *sj, const char *name)
+{
+	size_t prefix = strlen(subjects_prefix(sj));
+
+	memcpy(subject->name, subjects_prefix(sj), prefix);
+	memcpy(subject->name + prefix, name, strlen(name));
+	subject->of = sj;
+	list_init(&subject->of_subscribed);
+	list_init(&subject->subscriptions);
+}
+
+/* The stream that is followed already, or a new one. Returns 0, -ENOMEM. */
+static int
+get_stream(struct subject **out, struct subjects *sj, const char *name)
+{
+	size_t len = strlen(subjects_prefix(sj)) + strlen(name);
+	struct stream_subject *st = calloc(1, sizeof(*st) + len + 1);
+	struct reader_stream *remote;
+	int rc;
+
+	if (st == NULL)
+		return -ENOMEM;
+	set_name(&st->subject, sj, name);
+	if ((remote = readers_find(sj->readers, st->subject.name, len)) != NULL) {
+		free(st);
+		*out = subject_of_stream(remote);
+		return 0;
+	}
+	st->subject.remote.kind = SUBJECT_STREAM;
+	if ((rc = readers_follow(sj->readers, &st->remote, st->subject.name, len)) < 0) {
+		free(st);
+		return rc;
+	}
+	*out = &st->subject;
+	return 0;
+}
+
+/* The one that is subscribed already, or a new one. Returns 0, -ENOMEM. */
+static int
+get_subject(struct subject **out, struct subjects *sj, enum subject_kind kind, const char *name)
+{
+	size_t len = strlen(subjects_prefix(sj)) + strlen(name);
+	struct subject *subject;
+	struct pubsub_subject *remote;
+	int rc;
+
+	if (kind == SUBJECT_STREAM)
+		return get_stream(out, sj, name);
+	if ((subject = calloc(1, sizeof(*subject) + len + 1)) == NULL)
+		return -ENOMEM;
+	set_name(subject, sj, name);
+	if ((remote = pubsub_find(sj->pubsub, kind, subject->name, len)) != NULL) {
+		free(subject);
+		*out = subject_of(remote);
+		return 0;
+	}
+	if ((rc = pubsub_subscribe(sj->pubsub, &subject->remote, kind, subject->name, len)) < 0) {
+		free(subject);
+		return rc;
+	}
+	list_add_tail(&sj->subscribed, &subject->of_subscribed);
+	*out = subject;
+	return 0;
+}
+
+static void
+free_if_unwanted(struct subject *subject)
+{
+	struct stream_subject *st;
+
+	if (!list_is_empty(&subject->subscriptions))
+		return;
+	if (subject->remote.kind == SUBJECT_STREAM) {
+		st = LIST_ENTRY(subject, struct stream_subject, subject);
+		readers_leave(subject->of->readers, &st->remote);
+		free(st);
+		return;
+	}
+	pubsub_unsubscribe(subject->of->pubsub, &subject->remote);
+	list_del(&subject->of_subscribed);
+	free(subject);
+}
+
+int
+subjects_follow(struct subjects *sj, struct subscription *sn, enum subject_kind kind,
+		const char *name)
+{
+	int rc;
+
+	if ((rc = get_subject(&sn->subject, sj, kind, name)) < 0)
+		return rc;
+	list_init(&sn->of_subject);
+	list_add_tail(&sn->subject->subscriptions, &sn->of_subject);
+	return 0;
+}
+
+void
+subjects_leave(struct subscription *sn)
+{
+	struct subject *subject = sn->subject;
+
+	if (subject == NULL)
+		return;
+	sn->subject = NULL;
+	list_del(&sn->of_subject);
+	free_if_unwanted(subject);
+}
+
+/* Of one subscription */
+
+enum subject_kind
+subscription_kind(const struct subscription *sn)
+{
+	return sn->subject->remote.kind;
+}
+
+const char *
+subscription_key(const struct subscription *sn)
+{
+	return sn->subject->name;
+}
+
+const char *
+subscription_name(const struct subscription *sn)
+{
+	return sn->subject->name + strlen(subjects_prefix(sn->subject->of));
+}
+
+bool
+subscription_is_confirmed(const struct subscription *sn)
+{
+	return sn->subject->is_confirmed;
+}
+
+const struct stream_id *
+subscription_place(const struct subscription *sn)
+{
+	return &LIST_ENTRY(sn->subject, struct stream_subject, subject)->remote.place.last;
+}

@@ -1,0 +1,88 @@
+#include "hub/turn.h"
+
+#include "hub/private.h"
+
+enum {
+	/*
+	 * A fan-out is written in slices of so long, and the loop runs between two:
+	 * a connection or a heartbeat never waits for ten thousand writes. What
+	 * Redis sends meanwhile joins the writes that are still to come.
+	 */
+	SLICE_US = 2000,
+	SLICE_CHECK = 16 /* the clock is read once for so many writes */
+};
+
+static uint64_t
+clock_us(void)
+{
+	return uv_hrtime() / 1000;
+}
+
+void
+turn_note_arrival(struct turn *turn)
+{
+	turn->arrived_us = clock_us();
+}
+
+/* Write each subscriber that has something to send once, for as long as a slice lasts. */
+static void
+write_ready(struct turn *turn)
+{
+	uint64_t until = 0;
+	unsigned n = 0;
+
+	while (!list_is_empty(&turn->ready)) {
+		struct subscriber *sub = LIST_ENTRY(turn->ready.next, struct subscriber, node);
+		enum send_result result;
+
+		if (n++ % SLICE_CHECK == 0) {
+			turn->wrote_us = clock_us();
+			if (until == 0)
+				until = turn->wrote_us + SLICE_US;
+			else if (turn->wrote_us >= until)
+				return;
+		}
+		list_del(&sub->node);
+		result = sub->ops->send(sub);
+		if (result != SEND_GONE)
+			subscriber_flushed(sub, result);
+	}
+}
+
+static void
+on_more(uv_idle_t *idle)
+{
+	(void)idle; /* its being active is all: the loop polls without waiting */
+}
+
+static void
+on_end(uv_prepare_t *prepare)
+{
+	struct turn *turn = LIST_ENTRY(prepare, struct turn, end);
+
+	turn->arrived_us = 0; /* what is sent from here on is no message's */
+	write_ready(turn);
+	turn->on_end(turn);
+	if (list_is_empty(&turn->ready))
+		uv_idle_stop(&turn->more);
+	else
+		uv_idle_start(&turn->more, on_more);
+}
+
+void
+turn_init(struct turn *turn, uv_loop_t *loop, void (*fn)(struct turn *turn))
+{
+	list_init(&turn->ready);
+	turn->arrived_us = turn->wrote_us = 0;
+	turn->on_end = fn;
+	uv_prepare_init(loop, &turn->end);
+	uv_idle_init(loop, &turn->more);
+	uv_prepare_start(&turn->end, on_end);
+}
+
+void
+turn_close(struct turn *turn, struct closing *closing)
+{
+	closing_add(closing, (uv_handle_t *)&turn->end);
+	closing_add(closing, (uv_handle_t *)&turn->more);
+}
