@@ -153,6 +153,12 @@ conf/record.lua 644 $(DATADIR)/sluice/record.lua
 $(foreach f,$(filter-out www/page.js,$(wildcard www/*.js www/*.ts)),$(f) 644 $(DATADIR)/sluice/$(f)
 )$(foreach f,$(wildcard conf/gallery/*.ini conf/gallery/*.lua handlers/examples/*.c),$(f) 644 $(DATADIR)/doc/sluice/examples/$(notdir $(f))
 )conf/lighttpd/60-sluice.conf 644 $(sysconfdir)/lighttpd/conf-available/60-sluice.conf
+conf/lighttpd/61-sluice-come-back.conf 644 $(sysconfdir)/lighttpd/conf-available/61-sluice-come-back.conf
+conf/lighttpd/come-back.lua 644 $(sysconfdir)/lighttpd/sluice-come-back.lua
+conf/apache/sluice-come-back.conf 644 $(sysconfdir)/apache2/conf-available/sluice-come-back.conf
+conf/apache/come-back.lua 644 $(sysconfdir)/apache2/sluice-come-back.lua
+conf/haproxy/sluice.cfg 644 $(sysconfdir)/haproxy/sluice.cfg
+conf/caddy/sluice.caddy 644 $(sysconfdir)/caddy/sluice.caddy
 conf/apache/sluice.conf 644 $(sysconfdir)/apache2/conf-available/sluice.conf
 conf/nginx/sluice.conf 644 $(sysconfdir)/nginx/snippets/sluice.conf
 packaging/sluice.ini 640 $(sysconfdir)/sluice/sluice.ini

@@ -167,7 +167,7 @@ def test_served_again_as_soon_as_the_application_is_back(web, spy, folder):
     """An EventSource that is told 5xx never comes back: the server must not go on saying so."""
     spy.close()
     (folder / "spy.sock").unlink()
-    with web.get("/events/x") as refused:
+    with web.get("/events/x", headers={"Accept": "*/*"}) as refused:
         assert refused.status in (502, 503)
     again = Spy(spy.path)
     (folder / "spy.sock").chmod(0o777)

@@ -21,6 +21,8 @@ class WebServer:
     fragment = None
     scheme = "http"
     seconds_until_back = 0.5  # after the application was away
+    says_of_malformed = ()  # an escape that is none
+    come_back = ()  # (files that tell an EventSource to come back, where they stand on a site); some need none beside the fragment
 
     def __init__(self, folder, socket_path):
         self.folder = Path(folder) / self.name
@@ -43,6 +45,11 @@ class WebServer:
         assert text.count(SOCKET_IN_FRAGMENT) == 1, "the fragment names the socket once"
         copy = self.folder / Path(self.fragment).name
         copy.write_text(text.replace(SOCKET_IN_FRAGMENT, self.socket_path))
+        for file, place in self.come_back:
+            text = (ROOT / "conf" / file).read_text()
+            for other, there in self.come_back:
+                text = text.replace(there, str(self.folder / Path(other).name))
+            (self.folder / Path(file).name).write_text(text)
         return copy
 
     def start(self):
@@ -82,6 +89,8 @@ class WebServer:
 class Lighttpd(WebServer):
     name = "lighttpd"
     seconds_until_back = 3  # it looks at its backends once a second
+    come_back = (("lighttpd/61-sluice-come-back.conf", "/etc/lighttpd/conf-available/61-sluice-come-back.conf"),
+                 ("lighttpd/come-back.lua", "/etc/lighttpd/sluice-come-back.lua"))
     fragment = "lighttpd/60-sluice.conf"
     notices_idle_client = True
 
@@ -98,6 +107,7 @@ server.upload-dirs = ( "{self.folder}" )
 server.max-write-idle = 1
 server.modules = ( "mod_access", "mod_fastcgi" )
 include "{fragment}"
+include "{self.folder}/61-sluice-come-back.conf"
 {more}
 """
 
@@ -139,6 +149,8 @@ http {{
 class Apache(WebServer):
     name = "apache"
     fragment = "apache/sluice.conf"
+    come_back = (("apache/sluice-come-back.conf", "/etc/apache2/conf-available/sluice-come-back.conf"),
+                 ("apache/come-back.lua", "/etc/apache2/sluice-come-back.lua"))
     notices_idle_client = False  # only when it next writes to it
 
     def command(self, config):
@@ -154,7 +166,7 @@ class Apache(WebServer):
 
     def configuration(self, fragment):
         f, modules = self.folder, "/usr/lib/apache2/modules"
-        names = ("mpm_event", "authz_core", "proxy", "proxy_fcgi", "deflate", "filter", "env")
+        names = ("mpm_event", "authz_core", "proxy", "proxy_fcgi", "deflate", "filter", "env", "lua")
         load = "\n".join(f"LoadModule {n}_module {modules}/mod_{n}.so" for n in names)
         return f"""
 ServerRoot {f}
@@ -178,6 +190,68 @@ MaxRequestWorkers 256
 MinSpareThreads 32
 MaxSpareThreads 256
 Include {fragment}
+Include {f}/sluice-come-back.conf
+"""
+
+
+class HAProxy(WebServer):
+    name = "haproxy"
+    fragment = "haproxy/sluice.cfg"
+    says_of_malformed = (500,)
+    notices_idle_client = False  # only when it next writes to it
+
+    def command(self, config):
+        return ["haproxy", "-W", "-db", "-f", config, "-f", self.folder / "sluice.cfg"]
+
+    def configuration(self, fragment):
+        return f"""
+global
+	maxconn 2000
+	log {self.folder}/log.sock local0
+defaults
+	mode http
+	timeout connect 1s
+	timeout client 1s
+	timeout server 1s
+	timeout http-keep-alive 1s
+frontend site
+	bind 127.0.0.1:{self.port}
+	use_backend sluice if {{ path_beg /events/ }}
+	http-request return status 200 content-type text/html file {self.folder}/www/index.html if {{ path /index.html }}
+	http-request deny deny_status 404 if !{{ path_beg /events/ }}
+"""
+
+
+class Caddy(WebServer):
+    name = "caddy"
+    fragment = "caddy/sluice.caddy"
+    notices_idle_client = False  # only when it next writes to it
+
+    def stop(self):
+        """By force: at TERM it would wait for clients."""
+        if self.child is not None:
+            self.child.end(signal.SIGKILL)
+
+    def command(self, config):
+        return ["env", f"XDG_CONFIG_HOME={self.folder}", f"XDG_DATA_HOME={self.folder}", "caddy", "run", "--adapter", "caddyfile", "--config", config]
+
+    def configuration(self, fragment):
+        return f"""
+{{
+	admin off
+	auto_https off
+	storage file_system {self.folder}/storage
+	log {{
+		output file {self.folder}/error.log
+	}}
+}}
+http://:{self.port} {{
+	bind 127.0.0.1
+	root * {self.folder}/www
+	encode gzip
+	import {fragment}
+	file_server
+}}
 """
 
 
@@ -219,4 +293,4 @@ Protocols h2 http/1.1
 """
 
 
-ALL = {s.name: s for s in (Lighttpd, Nginx, Apache)}
+ALL = {s.name: s for s in (Lighttpd, Nginx, Apache, HAProxy, Caddy)}
