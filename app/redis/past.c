@@ -11,7 +11,9 @@
 enum {
 	SENT_MAX = 8,          /* questions on their way */
 	PAGE_SIZE = 64 * 1024, /* bytes */
-	COUNT_MIN = 4,         /* entries, however large they are */
+	LARGE = 1024 * 1024,
+	COUNT_MIN = 4,   /* entries, however large they are */
+	COUNT_LARGE = 2, /* of such an entry or more: the first of a page was had already */
 	COUNT_UNKNOWN = 16,
 	COUNT_MAX = 500,
 };
@@ -189,7 +191,9 @@ past_count(size_t entry_size)
 {
 	size_t n = entry_size > 0 ? PAGE_SIZE / entry_size : COUNT_UNKNOWN;
 
-	return n < COUNT_MIN ? COUNT_MIN : n > COUNT_MAX ? COUNT_MAX : (unsigned)n;
+	if (n < COUNT_MIN)
+		return entry_size > LARGE ? COUNT_LARGE : COUNT_MIN;
+	return n > COUNT_MAX ? COUNT_MAX : (unsigned)n;
 }
 
 int

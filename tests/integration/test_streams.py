@@ -352,13 +352,13 @@ def test_what_was_missed_just_now_comes_from_memory(launch, redis, path, keys):
         for n in range(6):
             client.xadd(keys[n % len(keys)], {"data": n})
             ids.append(stays.next_message().last_event_id)
-        before = calls(redis, "xrevrange", "xrange", "xinfo|stream")
+        before = calls(redis, "xrevrange", "xrange")
         for missed in range(6):
             with sluice.open(path, headers={"Last-Event-ID": ids[missed]}) as back:
                 assert b'"resumed":true' in back.body
                 assert [back.next_message().data for _ in range(5 - missed)] == [str(n) for n in range(missed + 1, 6)]
                 assert back.quiet_for(0.03)
-        assert calls(redis, "xrevrange", "xrange", "xinfo|stream") == before
+        assert calls(redis, "xrevrange", "xrange") == before
         with sluice.open(path, headers={"Last-Event-ID": ids[0]}) as back:
             for n in range(6, 10):
                 client.xadd(keys[0], {"data": n})
