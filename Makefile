@@ -30,7 +30,7 @@ override CPPFLAGS += -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' -Iinclude -Ia
 SRC     := $(wildcard app/*.c app/*/*.c handlers/*.c)
 LIBOBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out app/main.c,$(SRC)))
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
-C_FILES := $(SRC) $(wildcard handlers/examples/*.c tests/*/*.c)
+C_FILES := $(SRC) $(wildcard handlers/examples/*.c docs/skeleton/*.c tests/*/*.c)
 H_FILES := $(wildcard include/sluice/*.h app/*.h app/*/*.h tests/*/*.h)
 
 # Short lines; V=1 shows the commands.
@@ -112,6 +112,11 @@ test-built: all unit-programs handlers
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory clang
 
+# For every change, in seconds: unit tests, and one route through lighttpd.
+.PHONY: check
+check: all unit-programs
+	tests/run check
+
 unit-programs: $(UNIT)
 
 # Everything at once, by a seed: make stress SECONDS=300 SEED=7
@@ -192,8 +197,9 @@ help:
 	@echo 'make handlers   handlers as modules: those of H=DIR, or handlers/examples'
 	@echo 'make run        a private Redis, lighttpd and Sluice with the demo page; Ctrl-C ends them'
 	@echo 'make test       every test: unit, integration, browser, sanitizers'
+	@echo 'make check      the quick one, for every change: unit tests, one route through lighttpd'
 	@echo 'make bench      the benchmarks, with a table at the end'
-	@echo 'make lint       includes, format, cppcheck, clang, clang-tidy'
+	@echo 'make lint       the house'"'"'s rules, format, cppcheck, clang-tidy; SINCE=REV: of what has changed'
 	@echo 'make chaos      strikes on everything, and each promise judged: TIME=60s SEED=1'
 	@echo 'make stress     everything at once, by a seed: SECONDS=60 SEED=1'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60)'

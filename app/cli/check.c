@@ -15,13 +15,14 @@ tell_logic(const struct route *rt)
 {
 	const struct stages *st = &rt->stream.stages;
 	char text[SHARING_TEXT];
+	const char *name;
 
 	if (stages_is_empty(st))
 		return;
-	printf("[route %s]%s%s%s%s%s: shared by %s\n", rt->name,
-	       st->filter != NULL ? " filter" : "", st->transform != NULL ? " transform" : "",
-	       st->script != NULL ? " script" : "", !shape_is_empty(&st->shape) ? " fields" : "",
-	       st->until != NULL ? " until" : "", sharing_text(rt, text));
+	printf("[route %s]", rt->name);
+	for (size_t n = 0; (name = stages_name(st, n)) != NULL; n++)
+		printf(" %s", name);
+	printf(": shared by %s\n", sharing_text(rt, text));
 }
 
 static void

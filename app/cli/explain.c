@@ -75,14 +75,12 @@ print_stages(const struct route *rt)
 {
 	const struct stages *st = &rt->stream.stages;
 	char text[SHARING_TEXT];
+	const char *name;
 
 	if (rt->handler->message != NULL)
 		printf("  %-14s %s\n", "message", "looked at by the handler");
-	if (!stages_is_empty(st))
-		printf(
-		    "  %-14s%s%s%s%s%s\n", "stages", st->filter != NULL ? " filter" : "",
-		    st->transform != NULL ? " transform" : "", st->script != NULL ? " script" : "",
-		    shape_is_empty(&st->shape) ? "" : " fields", st->until != NULL ? " until" : "");
+	for (size_t n = 0; (name = stages_name(st, n)) != NULL; n++)
+		printf("  %-14s %s\n", "stage", name);
 	printf("  %-14s %s\n", "shared by", sharing_text(rt, text));
 }
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "logic/message.h"
+#include "logic/stage.h"
 
 enum { WHY_LEN = 512, LOG_PAUSE_MS = 60000, AGAIN_MS = 1000 };
 
@@ -21,151 +22,272 @@ stages_fini(struct stages *st)
 	memset(st, 0, sizeof(*st));
 }
 
-bool
-stages_is_empty(const struct stages *st)
-{
-	return st->filter == NULL && st->transform == NULL && st->until == NULL &&
-	       st->script == NULL && shape_is_empty(&st->shape);
-}
-
-/*
- * Is a message that is not JSON of no use to them? They take one if all that they name of it is
- * `text`. A script has message among its parameters: of it counts that it names text.
- */
-static bool
-need_json(const struct stages *st)
-{
-	const struct expression *all[] = {st->filter, st->transform, st->until};
-	bool sees_text = st->script != NULL && script_sees_text(st->script);
-	bool sees_message =
-	    !shape_is_empty(&st->shape) || (st->script != NULL && !script_sees_text(st->script));
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		sees_text = sees_text || (all[i] != NULL && expression_sees_text(all[i]));
-		sees_message = sees_message || (all[i] != NULL && expression_sees_message(all[i]));
-	}
-	return sees_message || (!sees_text && !stages_is_empty(st));
-}
-
-static void
-fail(struct stages *st, const char *stage, const char *why)
+void
+stage_failed(struct stages *st, const char *name, const char *why)
 {
 	counters_add_of(st->counted, COUNTER_FAILED, 1);
 	if (!logger_may(&st->pause, clock_ms(), LOG_PAUSE_MS))
 		return;
 	if (st->pause.n_reported > 0)
-		logger_warn("[route %s] %s: %s (%u more since the last report)", st->route, stage,
+		logger_warn("[route %s] %s: %s (%u more since the last report)", st->route, name,
 			    why, st->pause.n_reported);
 	else
-		logger_warn("[route %s] %s: %s", st->route, stage, why);
+		logger_warn("[route %s] %s: %s", st->route, name, why);
+}
+
+static unsigned
+sees(const struct expression *ex)
+{
+	return (expression_sees_text(ex) ? SEES_TEXT : 0U) |
+	       (expression_sees_message(ex) ? SEES_JSON : 0U);
 }
 
 /* An expression that fails on a message counts as not true. */
 static bool
-is_true(struct stages *st, const char *stage, struct expression *ex,
+is_true(struct stages *st, const char *name, struct expression *ex,
 	const struct template_scope *scope)
 {
 	char why[WHY_LEN];
 	bool result;
 
 	if (expression_is_true(ex, scope, &result, why, sizeof(why)) < 0) {
-		fail(st, stage, why);
+		stage_failed(st, name, why);
 		st->has_failed = st->has_failed || sandbox_is_paused(st->sandbox);
 	}
 	return result;
 }
 
-static enum stages_result
-run_script(struct stages *st, int callback, const struct template_scope *scope, struct rendering *r)
+/* What was made is the event's data, if there is memory for it. */
+static void
+put_made(struct stages *st, struct passage *p)
+{
+	if (rendering_add(p->r, 0, NULL, 0) == 0) {
+		p->result = STAGES_RENDERED;
+		return;
+	}
+	counters_add_of(st->counted, COUNTER_DROPPED_MEMORY, 1);
+	st->has_failed = true;
+}
+
+/* filter */
+
+static bool
+has_filter(const struct stages *st)
+{
+	return st->filter != NULL;
+}
+
+static unsigned
+filter_sees(const struct stages *st)
+{
+	return sees(st->filter);
+}
+
+static bool
+run_filter(struct stages *st, struct passage *p)
+{
+	if (is_true(st, "filter", st->filter, p->scope))
+		return true;
+	counters_add_of(st->counted, COUNTER_FILTERED, 1);
+	p->result = STAGES_NOTHING;
+	return false;
+}
+
+/* script */
+
+static bool
+has_script(const struct stages *st)
+{
+	return st->script != NULL;
+}
+
+/* It has message among its parameters, whether it looks at it or not: what counts is whether it
+ * names text. */
+static unsigned
+script_sees(const struct stages *st)
+{
+	return script_sees_text(st->script) ? SEES_TEXT : SEES_JSON;
+}
+
+static bool
+run_script(struct stages *st, struct passage *p)
 {
 	char why[WHY_LEN];
 
-	if (callback == SCRIPT_NONE) {
+	p->result = STAGES_NOTHING;
+	if (p->callback == SCRIPT_NONE) {
 		st->has_failed = true;
-		return STAGES_NOTHING;
+		return true;
 	}
-	if (script_run(st->script, callback, scope, r, why, sizeof(why)) < 0) {
+	if (script_run(st->script, p->callback, p->scope, p->r, why, sizeof(why)) < 0) {
 		st->has_failed = true;
 		st->is_full = sandbox_is_full(st->sandbox);
-		fail(st, "script", why);
+		stage_failed(st, "script", why);
 		/* A timer that fails once must not be the last: the script waits for it. */
-		if (scope->msg == NULL && r->after_ms == 0)
-			r->after_ms = AGAIN_MS;
-		return STAGES_NOTHING;
+		if (p->scope->msg == NULL && p->r->after_ms == 0)
+			p->r->after_ms = AGAIN_MS;
+	} else if (p->r->n > 0) {
+		p->result = STAGES_RENDERED;
 	}
-	return r->n > 0 ? STAGES_RENDERED : STAGES_NOTHING;
+	return true;
 }
 
-static enum stages_result
-run_transform(struct stages *st, const struct template_scope *scope, struct rendering *r)
+/* transform */
+
+static bool
+has_transform(const struct stages *st)
+{
+	return st->transform != NULL;
+}
+
+static unsigned
+transform_sees(const struct stages *st)
+{
+	return sees(st->transform);
+}
+
+static bool
+run_transform(struct stages *st, struct passage *p)
 {
 	char why[WHY_LEN];
 	bool is_some;
 
-	if (expression_render(st->transform, scope, &r->bytes, &is_some, why, sizeof(why)) < 0) {
-		fail(st, "transform", why);
+	p->result = STAGES_NOTHING;
+	if (expression_render(st->transform, p->scope, &p->r->bytes, &is_some, why, sizeof(why)) <
+	    0) {
+		stage_failed(st, "transform", why);
 		st->has_failed = true;
-		return STAGES_NOTHING;
+	} else if (is_some) {
+		put_made(st, p);
 	}
-	if (!is_some)
-		return STAGES_NOTHING;
-	if (rendering_add(r, 0, NULL, 0) == 0)
-		return STAGES_RENDERED;
-	counters_add_of(st->counted, COUNTER_DROPPED_MEMORY, 1);
-	st->has_failed = true;
-	return STAGES_NOTHING;
+	return true;
 }
 
-static enum stages_result
-run_shape(struct stages *st, const struct template_scope *scope, struct rendering *r)
-{
-	int rc = shape_render(&st->shape, scope, &r->bytes);
+/* fields and add.NAME */
 
-	if (rc == 0 && rendering_add(r, 0, NULL, 0) == 0)
-		return STAGES_RENDERED;
+static bool
+has_shape(const struct stages *st)
+{
+	return !shape_is_empty(&st->shape);
+}
+
+static unsigned
+shape_sees(const struct stages *st)
+{
+	(void)st;
+	return SEES_JSON;
+}
+
+static bool
+run_shape(struct stages *st, struct passage *p)
+{
+	int rc = shape_render(&st->shape, p->scope, &p->r->bytes);
+
+	p->result = STAGES_NOTHING;
+	if (rc == 0) {
+		put_made(st, p);
+		return true;
+	}
+	st->has_failed = true;
 	if (rc == -EINVAL || rc == -ENOENT)
-		fail(st, "fields",
-		     rc == -EINVAL ? "the message is no object"
-				   : "a field that add names is not there");
+		stage_failed(st, "fields",
+			     rc == -EINVAL ? "the message is no object"
+					   : "a field that add names is not there");
 	else
 		counters_add_of(st->counted, COUNTER_DROPPED_MEMORY, 1);
-	st->has_failed = true;
-	return STAGES_NOTHING;
+	return true;
 }
 
-static enum stages_result
-render(struct stages *st, int callback, const struct template_scope *scope, struct rendering *r)
+/* until */
+
+static bool
+has_until(const struct stages *st)
 {
-	if (st->script != NULL)
-		return run_script(st, callback, scope, r);
-	if (st->transform != NULL)
-		return run_transform(st, scope, r);
-	if (!shape_is_empty(&st->shape))
-		return run_shape(st, scope, r);
-	return STAGES_AS_IS;
+	return st->until != NULL;
+}
+
+static unsigned
+until_sees(const struct stages *st)
+{
+	return sees(st->until);
+}
+
+static bool
+run_until(struct stages *st, struct passage *p)
+{
+	if (is_true(st, "until", st->until, p->scope))
+		p->r->ends = true;
+	return true;
+}
+
+/*
+ * In their order. What filter drops, no other is asked about; of script, transform and fields a
+ * section has one; until is asked of the message, whatever was made of it.
+ */
+static const struct stage stages[] = {
+    {"filter", has_filter, filter_sees, run_filter},
+    {"script", has_script, script_sees, run_script},
+    {"transform", has_transform, transform_sees, run_transform},
+    {"fields", has_shape, shape_sees, run_shape},
+    {"until", has_until, until_sees, run_until},
+};
+
+enum { N_STAGES = sizeof(stages) / sizeof(stages[0]) };
+
+const char *
+stages_name(const struct stages *st, size_t n)
+{
+	for (size_t i = 0; i < N_STAGES; i++) {
+		if (stages[i].is_set(st) && n-- == 0)
+			return stages[i].name;
+	}
+	return NULL;
+}
+
+bool
+stages_is_empty(const struct stages *st)
+{
+	return stages_name(st, 0) == NULL;
+}
+
+/*
+ * Is a message that is not JSON of no use to them? They take one if all that they look at of it is
+ * its text.
+ */
+static bool
+need_json(const struct stages *st)
+{
+	unsigned all = SEES_NOTHING;
+
+	for (size_t i = 0; i < N_STAGES; i++) {
+		if (stages[i].is_set(st))
+			all |= stages[i].sees(st);
+	}
+	return all != SEES_TEXT && !stages_is_empty(st);
 }
 
 enum stages_result
 stages_run(struct stages *st, int callback, const struct template_scope *scope, struct rendering *r)
 {
-	enum stages_result result;
+	struct passage p = {callback, scope, r, STAGES_AS_IS};
 
 	rendering_clear(r);
 	st->has_failed = st->is_full = false;
-	if (scope->msg == NULL)
-		return st->script != NULL ? run_script(st, callback, scope, r) : STAGES_NOTHING;
+	if (scope->msg == NULL) { /* the script alone is called without one */
+		p.result = STAGES_NOTHING;
+		if (st->script != NULL)
+			(void)run_script(st, &p);
+		return p.result;
+	}
 	if (need_json(st) && !message_is_json(scope->msg)) {
 		counters_add_of(st->counted, COUNTER_DROPPED_INVALID, 1);
 		return STAGES_NOTHING;
 	}
-	if (st->filter != NULL && !is_true(st, "filter", st->filter, scope)) {
-		counters_add_of(st->counted, COUNTER_FILTERED, 1);
-		return STAGES_NOTHING;
+	for (size_t i = 0; i < N_STAGES; i++) {
+		if (stages[i].is_set(st) && !stages[i].run(st, &p))
+			break;
 	}
-	result = render(st, callback, scope, r);
-	if (st->until != NULL && is_true(st, "until", st->until, scope))
-		r->ends = true;
-	return result;
+	return p.result;
 }
 
 bool
@@ -183,7 +305,7 @@ stages_open(struct stages *st, const struct template_scope *scope, uint64_t *aft
 	*after_ms = 0;
 	if (st->script != NULL &&
 	    script_open(st->script, scope, &callback, after_ms, why, sizeof(why)) < 0)
-		fail(st, "script", why);
+		stage_failed(st, "script", why);
 	return callback;
 }
 

@@ -35,6 +35,9 @@ void stages_fini(struct stages *st);
 
 bool stages_is_empty(const struct stages *st);
 
+/* stages_name - the n-th of those that the section has, in their order; NULL past the last. */
+const char *stages_name(const struct stages *st, size_t n);
+
 enum stages_result {
 	STAGES_NOTHING,  /* send nothing; why is counted and, for a failure, logged */
 	STAGES_AS_IS,    /* send the message's bytes */
