@@ -9,6 +9,7 @@
 #include "config/keys.h"
 #include "logic/library.h"
 #include "logic/names.h"
+#include "logic/slips.h"
 #include "logic/stages.h"
 
 #define ADD_PREFIX "add."
@@ -95,6 +96,17 @@ find_request_params(struct route *rt, const char *text, bool is_allow)
 
 /* Expressions */
 
+/* What would most likely fail on each message. */
+static void
+note_slips(const struct config_source *src, const struct ini_entry *e, const char *text,
+	   bool is_file)
+{
+	char why[WHY_LEN];
+
+	if (slips_look(text, is_file, why, sizeof(why)) < 0)
+		config_note(src, e, why);
+}
+
 static int
 need_sandbox(struct stages *st)
 {
@@ -120,6 +132,7 @@ compile(const struct config_source *src, struct route *rt, size_t section, const
 		config_fault(src, config_entry(src, section, key), why);
 		return 0;
 	}
+	note_slips(src, config_entry(src, section, key), text, false);
 	if (strncmp(key, "publish_", strlen("publish_")) == 0 || strcmp(key, "allow") == 0)
 		return find_request_params(rt, text, strcmp(key, "allow") == 0);
 	return find_params(rt, text);
@@ -191,8 +204,10 @@ compile_script(const struct config_source *src, struct route *rt, size_t section
 	if ((path = script_path(src, e)) == NULL)
 		return -ENOMEM;
 	if ((text = read_file(path)) != NULL) {
-		if ((rc = load_script(rt, path, text, why)) == 0)
+		if ((rc = load_script(rt, path, text, why)) == 0) {
+			note_slips(src, e, text, true);
 			rc = find_params(rt, text);
+		}
 	} else {
 		rc = errno == ENOMEM ? -ENOMEM : -EINVAL;
 		snprintf(why, sizeof(why), "%s: %s", path,

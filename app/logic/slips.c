@@ -158,8 +158,6 @@ check_name(const struct check *check, const struct token *before, const struct t
 	lexer_next(&lx, &dot);
 	lexer_next(&lx, &member);
 	lexer_next(&lx, &behind);
-	if (token_is(before, ":") && token_is(&dot, "("))
-		return check_method(check, t);
 	if (token_is(before, ".") || token_is(before, ":") || !token_is(&dot, ".") ||
 	    !token_is_name(&member) || token_is(&behind, "=") ||
 	    library_member(t->p, t->len, 0) == NULL)
@@ -168,6 +166,24 @@ check_name(const struct check *check, const struct token *before, const struct t
 	if (names_use(check->text, strlen(check->text), table).is_declared)
 		return 0;
 	return check_member(check, t, &member);
+}
+
+int
+slips_look(const char *text, bool is_file, char *why, size_t why_len)
+{
+	const struct check check = {text, is_file, why, why_len};
+	struct token t, next, before = {0};
+	struct lexer lx, ahead;
+	int rc = 0;
+
+	lexer_init(&lx, text, strlen(text));
+	for (lexer_next(&lx, &t); t.kind != TOKEN_END && rc == 0; before = t, lexer_next(&lx, &t)) {
+		ahead = lx;
+		lexer_next(&ahead, &next);
+		if (token_is_name(&t) && token_is(&before, ":") && token_is(&next, "("))
+			rc = check_method(&check, &t);
+	}
+	return rc;
 }
 
 int

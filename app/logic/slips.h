@@ -15,4 +15,10 @@
  */
 int slips_check(const char *text, bool is_file, char *why, size_t why_len);
 
+/*
+ * slips_look - as slips_check(), for what is most likely one, and cannot be told for sure: a method
+ * of a string that strings do not have here ("text:match(x)").
+ */
+int slips_look(const char *text, bool is_file, char *why, size_t why_len);
+
 #endif

@@ -964,6 +964,9 @@ slips(void **state)
 	     "f:12: [route b] " BACK},
 	    {"not Lua's", ROUTE "filter = message.a === 1 && !message.b\n",
 	     "f:4: [route x] filter: there is no operator \"===\"; did you mean \"==\"?\n"},
+	    {"a method that strings lack", ROUTE "filter = message.a:match('x')\n",
+	     "f:4: note: [route x] filter: there is no \"string.match\"; did you mean "
+	     "\"string.find\"?\n"},
 	    {"not in the library", ROUTE "filter = string.match(message.a, 'x')\n",
 	     "f:4: [route x] filter: there is no \"string.match\"; did you mean "
 	     "\"string.find\"?\n"},
