@@ -165,7 +165,7 @@ check_resuming(const struct config_source *src, const struct route *rt, size_t s
 {
 	static const char *const keys[] = {"start", "history"};
 
-	if (rt->handler == NULL || rt->handler->open != feed_subjects || rt->streams != NULL ||
+	if (rt->handler == NULL || !rt->is_of_subjects || rt->streams != NULL ||
 	    rt->stream.record > 0)
 		return;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {

@@ -103,12 +103,28 @@ is_in(const char *const *list, const char *name)
 	return false;
 }
 
+/* One of a module that is a queue, say, has a queue's keys without naming them. */
+static bool
+is_of_kind(const struct handler *h, const struct handler *other)
+{
+	return (h->is_queue && other->is_queue) || (h->is_wait && other->is_wait) ||
+	       (h->is_mux && other->is_mux) || (h->tells_state && other->tells_state);
+}
+
 static bool
 has(const struct handler *h, const struct config_key *key)
 {
+	const struct handler *other;
+
 	if (key->handler != NULL)
 		return key->handler == h;
-	return !key->is_special || is_in(h->takes, key->name);
+	if (!key->is_special || is_in(h->takes, key->name))
+		return true;
+	for (size_t n = 0; (other = handlers_nth(n)) != NULL; n++) {
+		if (is_of_kind(h, other) && is_in(other->takes, key->name))
+			return true;
+	}
+	return false;
 }
 
 /* "only handler = poll has one", or several that do. */

@@ -301,8 +301,8 @@ check_whole(const struct config_source *src, const struct route *rt, size_t sect
 
 	if (ini_find(src->ini, section, "path") == NULL)
 		config_fault_section(src, section, "has no path: path = /events/{id}");
-	if (rt->handler != NULL && rt->handler->open == feed_subjects && rt->channels == NULL &&
-	    rt->patterns == NULL && rt->streams == NULL && !route_can_publish(rt))
+	if (rt->is_of_subjects && rt->channels == NULL && rt->patterns == NULL &&
+	    rt->streams == NULL && !route_can_publish(rt))
 		config_fault_section(
 		    src, section,
 		    has_subject ? "has an empty list of channels, patterns or streams"
@@ -418,6 +418,8 @@ config_route_build(struct route **out, const struct config_source *src, size_t s
 		    (rc = set_key(src, key, rt, section)) < 0)
 			goto fail;
 	}
+	/* Asked here alone: everywhere else it is a property of the route. */
+	rt->is_of_subjects = rt->handler != NULL && rt->handler->open == feed_subjects;
 	if ((rc = config_own_set(src, rt, section)) < 0 ||
 	    (rc = config_logic_build(src, rt, section)) < 0 ||
 	    (rc = set_rules(src, rt, section, true)) < 0 ||

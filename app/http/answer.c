@@ -42,12 +42,6 @@ kind_of(int status)
 	return &other;
 }
 
-const char *
-answer_title(int status)
-{
-	return kind_of(status)->title;
-}
-
 void
 answer_init(struct answer *a)
 {
@@ -77,7 +71,7 @@ begin(struct answer *a, int status, const char *type, const char *cache)
 	buf_truncate(&a->body, 0);
 	a->is_broken = false;
 	a->has_type = type != NULL;
-	answer_field(a, "Status", "%d %s", status, answer_title(status));
+	answer_field(a, "Status", "%d %s", status, kind_of(status)->title);
 	if (type != NULL)
 		answer_field(a, "Content-Type", "%s", type);
 	answer_field(a, "Cache-Control", "%s", cache);
@@ -175,7 +169,7 @@ answer_problem(struct answer *a, int status, const char *detail, unsigned retry_
 	if (retry_after_s > 0)
 		answer_field(a, "Retry-After", "%u", retry_after_s);
 	answer_printf(a, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d",
-		      answer_title(status), status);
+		      kind_of(status)->title, status);
 	if (detail != NULL) {
 		answer_printf(a, ",\"detail\":\"");
 		put_json_text(a, detail);

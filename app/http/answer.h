@@ -54,7 +54,4 @@ void answer_problem(struct answer *a, int status, const char *detail, unsigned r
 /* answer_end - the head is whole, and the body, if it has one. Returns 0, -ENOMEM. */
 int answer_end(struct answer *a);
 
-/* answer_title - the status's reason phrase; never NULL. */
-const char *answer_title(int status);
-
 #endif

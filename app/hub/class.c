@@ -130,7 +130,7 @@ feed_class_close(struct feed_class *fc, enum end_reason reason,
 
 		feed_end_all(fd, reason);
 		if (fd->more != NULL)
-			wait_answer(fd, NULL);
+			wait_answer(fd, NULL, false);
 		if (fd->n_subs == 0)
 			feed_bury(fd);
 	}

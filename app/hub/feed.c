@@ -237,7 +237,7 @@ put_live(struct sink *to, const struct event *ev, const struct template_scope *o
 	int rc;
 
 	if (fd->more != NULL)
-		wait_answer(fd, ev);
+		wait_answer(fd, ev, of->id_len > 0);
 	if (pace->rate.n == 0 && pace->batch.n == 0) {
 		if ((rc = feed_emit(fd, ev)) < 0)
 			feed_count_drop(fd, rc);
@@ -752,7 +752,7 @@ feed_send(struct feed *fd, const char *type, const char *data, size_t len)
 			return -EINVAL;
 	}
 	if (fd->more != NULL)
-		wait_answer(fd, &ev);
+		wait_answer(fd, &ev, false);
 	return fd->n_subs == 0 ? 0 : feed_emit(fd, &ev);
 }
 

@@ -193,7 +193,7 @@ end_waits(struct hub *hub)
 			struct feed *fd = LIST_ENTRY(node, struct feed, of_class);
 
 			if (fd->more != NULL)
-				wait_answer(fd, NULL);
+				wait_answer(fd, NULL, false);
 		}
 	}
 }

@@ -192,7 +192,9 @@ bool feed_holds(const struct feed *fd);                            /* by rate or
 void feed_tell_change(struct feed *fd, enum stream_change change); /* by stream-reset */
 
 /* wait.c */
-void wait_answer(struct feed *fd, const struct event *ev); /* NULL: there will be none */
+/* wait_answer - ev NULL: there will be none. is_entry: it stands in a stream or log, at the feed's
+ * cursor. */
+void wait_answer(struct feed *fd, const struct event *ev, bool is_entry);
 void wait_confirmed(struct feed *fd);
 
 /* recorded.c */

@@ -2,13 +2,15 @@
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "hub/cursor.h"
 #include "hub/private.h"
 #include "hub/render.h"
 #include "logic/entry.h"
+#include "redis/stream_entry.h"
+
+enum { FIRST_PAGE = 16, AGAIN_MS = 300, REFUSED_MS = 1000 };
 
 static void
 on_timer_closed(uv_handle_t *timer)
@@ -18,20 +20,19 @@ on_timer_closed(uv_handle_t *timer)
 	w->on_closed(w);
 }
 
-/* The feed lingers when nobody else wants it. */
+/* It wants nothing any more. The feed lingers when nobody else does. */
 static void
 leave(struct waiter *w)
 {
 	struct feed *fd = w->feed;
-	unsigned i;
 
-	list_del(&w->of_feed);
-	uv_timer_stop(&w->timer);
-	for (i = 0; i < STREAM_CURSOR_MAX; i++)
+	for (unsigned i = 0; i < fd->more->n_streams; i++)
 		past_cancel(&w->parts[i].reading);
+	list_del(&w->of_feed);
 	w->feed = NULL;
 	if (fd->n_subs == 0 && list_is_empty(&fd->more->waiters) && !fd->is_dead)
 		feed_linger(fd);
+	uv_close((uv_handle_t *)&w->timer, on_timer_closed);
 }
 
 /* It is told, once. */
@@ -40,46 +41,39 @@ tell(struct waiter *w, const struct event *ev)
 {
 	leave(w);
 	w->on_event(w, ev);
-	uv_close((uv_handle_t *)&w->timer, on_timer_closed);
 }
 
 void
 wait_cancel(struct waiter *w)
 {
-	if (w->feed == NULL)
-		return;
-	leave(w);
-	uv_close((uv_handle_t *)&w->timer, on_timer_closed);
+	if (w->feed != NULL)
+		leave(w);
 }
 
-static void ask_all(struct waiter *w);
+/* The client of another worker may be ahead of this one's reader: it has had this one. */
+static bool
+is_had(const struct waiter *w)
+{
+	const struct feed_more *more = w->feed->more;
 
-/*
- * Who asks for the past gets the first of it, and that may be older than this one; so may it be
- * before it was asked for: what came while the feed was opened is delivered before the feed is
- * confirmed.
- */
+	for (unsigned i = 0; i < more->n_streams; i++) {
+		if (stream_id_compare(&more->cursor[i], &w->parts[i].after) > 0)
+			return false;
+	}
+	return true;
+}
+
 void
-wait_answer(struct feed *fd, const struct event *ev)
+wait_answer(struct feed *fd, const struct event *ev, bool is_entry)
 {
 	struct list *node, *tmp;
 
 	LIST_FOREACH (node, tmp, &fd->more->waiters) {
 		struct waiter *w = LIST_ENTRY(node, struct waiter, of_feed);
 
-		if (ev == NULL || (w->n_pending == 0 && !w->needs_past))
+		if (ev == NULL || (w->state == WAITER_LIVE && !(is_entry && is_had(w))))
 			tell(w, ev);
-		else if (w->n_pending > 0)
-			w->is_dirty = true;
-		else if (fd->n_unconfirmed == 0)
-			ask_all(w); /* again: Redis did not answer */
 	}
-}
-
-static void
-on_time(uv_timer_t *timer)
-{
-	tell(timer->data, NULL);
 }
 
 /* The past */
@@ -101,88 +95,169 @@ put_first(struct sink *to, const struct event *ev, const struct template_scope *
 		tell(w, ev);
 }
 
+static void go_on(struct waiter *w);
+
+static void
+on_time(uv_timer_t *timer)
+{
+	struct waiter *w = timer->data;
+
+	if (uv_now(timer->loop) >= w->until_ms)
+		tell(w, NULL);
+	else
+		go_on(w);
+}
+
+static void
+set_timer(struct waiter *w, uint64_t ms)
+{
+	uint64_t now = uv_now(w->timer.loop), left = w->until_ms > now ? w->until_ms - now : 0;
+
+	uv_timer_start(&w->timer, on_time, left < ms ? left : ms, 0);
+}
+
+/* An answer that is of no use: it is asked again, until the time is over. */
+static void
+fail(struct waiter_part *part, const redisReply *reply)
+{
+	struct waiter *w = part->w;
+	bool is_refused =
+	    reply != NULL && reply->type == REDIS_REPLY_ERROR && !stream_reply_is_passing(reply);
+
+	w->has_failed = true;
+	set_timer(w, is_refused ? REFUSED_MS : AGAIN_MS);
+	if (is_refused)
+		class_tell_refusal(w->feed->class,
+				   replay_stream_name(w->feed, (unsigned)(part - w->parts)),
+				   reply->str);
+}
+
+static void
+answered(struct waiter *w)
+{
+	if (--w->n_pending == 0 && !w->has_failed)
+		go_on(w);
+}
+
 /* One entry after the other, until one comes to an event. */
 static void
-look_through(struct waiter *w, unsigned stream, const redisReply *reply)
+look_through(struct waiter *w, struct waiter_part *part, const redisReply *reply)
 {
+	unsigned stream = (unsigned)(part - w->parts);
 	struct feed *fd = w->feed;
 	struct first first = {{put_first}, w};
 	struct stream_id cursor[STREAM_CURSOR_MAX];
 	const struct place at = {cursor, fd->more->n_streams, replay_open_script(fd)};
-	struct stream_entry entry;
+	struct stream_entry one;
 	struct entry en;
-	size_t i;
 
-	memcpy(cursor, w->after, sizeof(cursor));
-	for (i = 0; i < reply->elements && w->feed != NULL; i++) {
-		if (!stream_entry_parse(&entry, reply->element[i]) ||
-		    entry_read(&en, replay_stream_name(fd, stream), &entry.id, entry.fields) < 0)
+	for (unsigned i = 0; i < at.n_cursor; i++)
+		cursor[i] = w->parts[i].after;
+	for (size_t i = 0; i < reply->elements && w->feed != NULL; i++) {
+		if (!stream_entry_parse(&one, reply->element[i]))
 			continue;
-		cursor[stream] = entry.id;
+		part->after = cursor[stream] = one.id;
+		if (entry_read(&en, replay_stream_name(fd, stream), &one.id, one.fields) < 0)
+			continue;
 		(void)render(fd, &at, &en.msg, &first.sink);
 		entry_fini(&en);
 	}
 	stages_close(&fd->class->settings->stages, at.callback);
-	w->after[stream] = cursor[stream]; /* none of these */
 }
 
 static void
-on_past(struct past_reading *reading, const struct past_answer *answer)
+on_page(struct past_reading *reading, const struct past_answer *answer)
 {
-	struct wait_part *part = LIST_ENTRY(reading, struct wait_part, reading);
-	struct waiter *w = part->waiter;
-	unsigned stream = (unsigned)(part - w->parts);
+	struct waiter_part *part = LIST_ENTRY(reading, struct waiter_part, reading);
+	struct waiter *w = part->w;
 	const redisReply *reply = answer->reply;
 
-	w->n_pending--;
 	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) {
-		w->needs_past = true;
-		if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
-			class_tell_refusal(w->feed->class, replay_stream_name(w->feed, stream),
-					   reply->str);
-		return;
+		fail(part, reply);
+	} else {
+		look_through(w, part, reply);
+		if (w->feed == NULL)
+			return;
+		if (answer->is_whole)
+			part->after = part->to;
+		else if (reply->elements > 0)
+			part->entry_size = stream_entry_bytes(reply) / reply->elements;
 	}
-	if (reply->elements > 0)
-		part->entry_size = stream_entry_bytes(reply) / reply->elements + 1;
-	look_through(w, stream, reply);
-	if (w->feed == NULL)
-		return; /* it was told */
-	if (!answer->is_whole)
-		w->is_dirty = true; /* there is more */
-	if (w->n_pending == 0 && w->is_dirty)
-		ask_all(w);
+	answered(w);
 }
 
-/* What comes behind the feed's cursor is told as it comes. */
+/* What the client says it has had is newer than what we have: is there such an entry? */
 static void
-ask_past(struct waiter *w, unsigned stream)
+on_look(struct past_reading *reading, const struct past_answer *answer)
 {
-	struct wait_part *part = &w->parts[stream];
-	struct past_range range = {.from = stream_id_after(w->after[stream]),
-				   .to = w->feed->more->cursor[stream],
-				   .count = past_count(part->entry_size)};
-	char key[STREAM_KEY_MAX];
+	struct waiter_part *part = LIST_ENTRY(reading, struct waiter_part, reading);
+	struct stream_info info;
 
-	if (stream_id_compare(&range.from, &range.to) > 0)
-		return;
-	replay_print_key(key, w->feed, stream);
-	part->waiter = w;
-	part->reading.on_answer = on_past;
-	if (past_read(w->feed->class->hub->past, &part->reading, key, &range) < 0)
-		w->needs_past = true;
+	if (answer->reply == NULL || stream_info_read(&info, answer->reply) < 0)
+		fail(part, answer->reply);
+	else if (stream_id_compare(&part->after, &info.newest) > 0)
+		part->after = part->to; /* none of ours: what comes from now on counts */
 	else
-		w->n_pending++;
+		part->to = part->after; /* it will come, and was had */
+	answered(part->w);
 }
 
-static void
-ask_all(struct waiter *w)
+/* Returns whether there is anything to be asked for. */
+static bool
+ask(struct waiter_part *part)
 {
-	unsigned i;
+	struct waiter *w = part->w;
+	struct past *past = w->feed->class->hub->past;
+	int order = stream_id_compare(&part->after, &part->to);
+	struct past_range range = {.from = part->after, .to = part->to};
+	char key[STREAM_KEY_MAX];
+	int rc;
 
-	w->is_dirty = false;
-	w->needs_past = false;
-	for (i = 0; i < w->feed->more->n_streams; i++)
-		ask_past(w, i);
+	if (order == 0)
+		return false;
+	replay_print_key(key, w->feed, (unsigned)(part - w->parts));
+	w->n_pending++;
+	if (order > 0) {
+		part->reading.on_answer = on_look;
+		rc = past_look(past, &part->reading, key);
+	} else {
+		part->reading.on_answer = on_page;
+		range.from = stream_id_after(part->after);
+		range.count = past_count(part->entry_size);
+		if (range.count == 0)
+			range.count = FIRST_PAGE;
+		rc = past_read(past, &part->reading, key, &range);
+	}
+	if (rc < 0) {
+		w->n_pending--;
+		fail(part, NULL);
+	}
+	return true;
+}
+
+/*
+ * Up to the feed's cursor, which moves on meanwhile: so again, until nothing has come between. What
+ * comes after that is live.
+ */
+static void
+go_on(struct waiter *w)
+{
+	const struct feed_more *more = w->feed->more;
+	bool is_asking = false;
+
+	if (w->state != WAITER_PAST || w->n_pending > 0)
+		return;
+	w->has_failed = false;
+	set_timer(w, UINT64_MAX);
+	for (unsigned i = 0; i < more->n_streams; i++) {
+		struct waiter_part *part = &w->parts[i];
+
+		if (stream_id_compare(&part->to, &more->cursor[i]) < 0)
+			part->to = more->cursor[i];
+		is_asking = ask(part) || is_asking;
+	}
+	if (!is_asking)
+		w->state = WAITER_LIVE;
 }
 
 /* What is published from now on arrives, so the past is what was before. */
@@ -194,9 +269,31 @@ wait_confirmed(struct feed *fd)
 	LIST_FOREACH (node, tmp, &fd->more->waiters) {
 		struct waiter *w = LIST_ENTRY(node, struct waiter, of_feed);
 
-		if (w->has_after && w->n_pending == 0)
-			ask_all(w);
+		if (w->state != WAITER_OPENING)
+			continue;
+		w->state = WAITER_PAST;
+		go_on(w);
 	}
+}
+
+/* Returns 0, with whether the past counts; -EINVAL. */
+static int
+read_after(struct waiter *w, struct feed *fd, const char *after)
+{
+	struct stream_id ids[STREAM_CURSOR_MAX];
+
+	switch (cursor_parse(ids, fd, after)) {
+	case CURSOR_UNKNOWN:
+		return -EINVAL;
+	case CURSOR_OTHER:
+		return 0; /* another's past is none of this one's: what comes now */
+	case CURSOR_OURS:
+		break;
+	}
+	for (unsigned i = 0; i < fd->more->n_streams; i++)
+		w->parts[i] = (struct waiter_part){.w = w, .after = ids[i]};
+	w->state = fd->more->n_streams > 0 ? WAITER_OPENING : WAITER_LIVE;
+	return 0;
 }
 
 int
@@ -209,22 +306,16 @@ wait_begin(struct waiter *w, struct feed *fd, uint64_t ms, const char *after,
 	if ((rc = more_new(fd)) < 0)
 		return rc;
 	memset(w, 0, sizeof(*w));
-	switch (after != NULL ? cursor_parse(w->after, fd, after) : CURSOR_OURS) {
-	case CURSOR_UNKNOWN:
-		return -EINVAL;
-	case CURSOR_OTHER:
-		after = NULL; /* another's past is none of this one's: what comes now */
-		break;
-	case CURSOR_OURS:
-		break;
-	}
+	w->state = WAITER_LIVE;
+	if (after != NULL && (rc = read_after(w, fd, after)) < 0)
+		return rc;
 	w->feed = fd;
-	w->has_after = w->needs_past = after != NULL && fd->more->n_streams > 0;
 	w->on_event = on_event;
 	w->on_closed = on_closed;
 	uv_timer_init(fd->class->hub->loop, &w->timer);
 	w->timer.data = w;
-	uv_timer_start(&w->timer, on_time, ms, 0);
+	w->until_ms = uv_now(w->timer.loop) + ms;
+	set_timer(w, ms);
 	list_init(&w->of_feed);
 	list_add_tail(&fd->more->waiters, &w->of_feed);
 	fifo_del(&fd->linger);

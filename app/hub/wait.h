@@ -13,11 +13,20 @@
 
 struct feed;
 
-/* One stream whose past it is asked for. */
-struct wait_part {
+struct waiter;
+
+/* Of one stream: what is between the client's place and the feed's. */
+struct waiter_part {
 	struct past_reading reading;
-	struct waiter *waiter;
-	size_t entry_size; /* bytes, as far as is known */
+	struct waiter *w;
+	struct stream_id after, to; /* what lies between is not looked through yet */
+	size_t entry_size;
+};
+
+enum waiter_state {
+	WAITER_OPENING, /* its feed is not confirmed, so its past is not known yet */
+	WAITER_PAST,    /* looks through what came before; what comes meanwhile will be of it */
+	WAITER_LIVE     /* what comes next counts */
 };
 
 /* A part of whatever answers the client. The fields are wait's. */
@@ -25,12 +34,11 @@ struct waiter {
 	struct list of_feed; /* more->waiters; in none once it has been told */
 	struct feed *feed;
 	uv_timer_t timer;
-	struct stream_id after[STREAM_CURSOR_MAX];
-	struct wait_part parts[STREAM_CURSOR_MAX];
-	bool has_after;
-	bool needs_past;    /* it is to be asked for before anything that comes counts */
-	bool is_dirty;      /* something came while the past was asked for: it stands there, too */
-	unsigned n_pending; /* questions about the past */
+	uint64_t until_ms;
+	enum waiter_state state;
+	unsigned n_pending; /* answers about the past */
+	bool has_failed;    /* one of them said nothing */
+	struct waiter_part parts[STREAM_CURSOR_MAX];
 	void (*on_event)(struct waiter *w, const struct event *ev);
 	void (*on_closed)(struct waiter *w);
 };

@@ -140,6 +140,6 @@ const struct service service_acking = {
     .name = "acking",
     .has_effect = true,
     .takes = takes,
-    .auth = service_auth_of_reading,
+    .auth = route_auth,
     .serve = serve,
 };

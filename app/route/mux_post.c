@@ -112,6 +112,6 @@ const struct service service_mux_post = {
     .name = "mux",
     .has_effect = true,
     .takes = takes,
-    .auth = service_auth_of_reading,
+    .auth = route_auth,
     .serve = serve,
 };

@@ -338,6 +338,12 @@ request_wire(const struct request *req)
 }
 
 bool
+request_is_get(const struct request *req)
+{
+	return req->method == METHOD_GET || req->method == METHOD_HEAD;
+}
+
+bool
 request_match(struct request *req, struct route *rt)
 {
 	if (!path_match(rt->path, &req->path, req->values))

@@ -63,6 +63,8 @@ const struct wire *request_wire(const struct request *req);
  * of its route with its length; NULL of any other. */
 const char *request_carrier(const struct request *req, const char **route, size_t *len);
 
+bool request_is_get(const struct request *req); /* GET or HEAD */
+
 /* request_match - is it for this route? Then its parameters are known from now on. */
 bool request_match(struct request *req, struct route *rt);
 

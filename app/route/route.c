@@ -117,8 +117,8 @@ is_plain(const char *name, const char *value)
 	return len >= 1 && len <= PARAM_LEN_MAX && value[len] == '\0';
 }
 
-const struct param_rule *
-route_rule(const struct route *rt, const char *name)
+static const struct param_rule *
+find_rule(const struct route *rt, const char *name)
 {
 	size_t i;
 
@@ -132,7 +132,7 @@ route_rule(const struct route *rt, const char *name)
 const char *
 route_rule_text(const struct route *rt, const char *name)
 {
-	const struct param_rule *rule = route_rule(rt, name);
+	const struct param_rule *rule = find_rule(rt, name);
 
 	return rule != NULL ? rule->text : plain_rule(name)->text;
 }
@@ -140,7 +140,7 @@ route_rule_text(const struct route *rt, const char *name)
 bool
 route_param_ok(const struct route *rt, const char *name, const char *value)
 {
-	const struct param_rule *rule = route_rule(rt, name);
+	const struct param_rule *rule = find_rule(rt, name);
 
 	return rule == NULL ? is_plain(name, value) : regexec(&rule->regex, value, 0, NULL, 0) == 0;
 }
@@ -258,6 +258,12 @@ route_knows_users(const struct route *rt)
 	return knows_users(&rt->auth) || knows_users(&rt->publish.auth);
 }
 
+const struct auth_list *
+route_auth(const struct route *rt)
+{
+	return &rt->auth;
+}
+
 bool
 route_can_publish(const struct route *rt)
 {
@@ -267,7 +273,7 @@ route_can_publish(const struct route *rt)
 bool
 route_can_follow(const struct route *rt)
 {
-	return rt->handler->open != feed_subjects || rt->channels != NULL || rt->patterns != NULL ||
+	return !rt->is_of_subjects || rt->channels != NULL || rt->patterns != NULL ||
 	       rt->streams != NULL;
 }
 
@@ -355,7 +361,7 @@ int
 route_set_key(struct route *rt)
 {
 	bool has_all_of_path =
-	    rt->logic.uses_any_param || (rt->handler != NULL && rt->handler->open != feed_subjects);
+	    rt->logic.uses_any_param || (rt->handler != NULL && !rt->is_of_subjects);
 	const char *name;
 	int rc = 0;
 

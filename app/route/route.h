@@ -50,6 +50,7 @@ struct route {
 	char *name;
 	struct path *path;
 	const struct handler *handler;
+	bool is_of_subjects; /* the handler opens what the templates name, and nothing else */
 	struct template **channels, **patterns, **streams; /* each ends with NULL, or is NULL */
 	struct param_rule *rules; /* for the parameters that have one of their own */
 	size_t n_rules;
@@ -79,6 +80,9 @@ struct route {
 	struct serving_context *in; /* of who serves it */
 	struct table *table;
 };
+
+/* route_auth - who may follow it; for a service. */
+const struct auth_list *route_auth(const struct route *rt);
 
 /* route_methods - what its path answers, for Allow. */
 const char *route_methods(const struct route *rt);
@@ -119,9 +123,6 @@ bool route_takes(const struct route *rt, const struct credential *cr);
 
 /* route_knows_users - does any of its credentials prove who asks? */
 bool route_knows_users(const struct route *rt);
-
-/* route_rule - the rule that the route's section gives the parameter; NULL: the default. */
-const struct param_rule *route_rule(const struct route *rt, const char *name);
 
 /* route_rule_text - and the rule that counts, as it would be written. */
 const char *route_rule_text(const struct route *rt, const char *name);

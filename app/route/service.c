@@ -15,15 +15,3 @@ service_find(const struct request *req)
 	}
 	return NULL;
 }
-
-bool
-service_is_get(const struct request *req)
-{
-	return req->method == METHOD_GET || req->method == METHOD_HEAD;
-}
-
-const struct auth_list *
-service_auth_of_reading(const struct route *rt)
-{
-	return &rt->auth;
-}

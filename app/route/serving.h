@@ -74,8 +74,6 @@ extern const struct service service_streaming;
 
 /* service_find - the one that takes the request, whose route is known; NULL: none does. */
 const struct service *service_find(const struct request *req);
-bool service_is_get(const struct request *req); /* GET or HEAD */
-const struct auth_list *service_auth_of_reading(const struct route *rt);
 
 /*
  * serving_begin - an answer of this status and media type (NULL: it has no body), with what the

@@ -32,7 +32,7 @@ takes(const struct request *req)
 	const struct handler *h = req->route->handler;
 	const char *mode = query_get(&req->query, "mode");
 
-	return service_is_get(req) && h->answer != NULL &&
+	return request_is_get(req) && h->answer != NULL &&
 	       (h->open == NULL || mode == NULL || strcmp(mode, "stream") != 0);
 }
 
@@ -58,6 +58,6 @@ serve(struct serving *sv)
 const struct service service_short = {
     .name = "short",
     .takes = takes,
-    .auth = service_auth_of_reading,
+    .auth = route_auth,
     .serve = serve,
 };

@@ -7,7 +7,7 @@
 static bool
 takes_stream(const struct request *req)
 {
-	return service_is_get(req) && route_can_follow(req->route);
+	return request_is_get(req) && route_can_follow(req->route);
 }
 
 static bool
@@ -79,7 +79,7 @@ const struct service service_queue = {
     .is_stream = true,
     .has_effect = true,
     .takes = takes_queue,
-    .auth = service_auth_of_reading,
+    .auth = route_auth,
     .serve = serve,
 };
 
@@ -87,6 +87,6 @@ const struct service service_streaming = {
     .name = "streaming",
     .is_stream = true,
     .takes = takes_stream,
-    .auth = service_auth_of_reading,
+    .auth = route_auth,
     .serve = serve,
 };

@@ -150,7 +150,7 @@ serve(struct serving *sv)
 static bool
 takes_wait(const struct request *req)
 {
-	return service_is_get(req) && route_can_follow(req->route) && req->route->handler->is_wait;
+	return request_is_get(req) && route_can_follow(req->route) && req->route->handler->is_wait;
 }
 
 /*
@@ -164,7 +164,7 @@ takes_poll(const struct request *req)
 	const struct handler *h = req->route->handler;
 	const char *mode = query_get(&req->query, "mode");
 
-	return service_is_get(req) && route_can_follow(req->route) && mode != NULL &&
+	return request_is_get(req) && route_can_follow(req->route) && mode != NULL &&
 	       strcmp(mode, "poll") == 0 && !h->is_queue && (h->timer == NULL || h->tells_state);
 }
 
@@ -172,13 +172,13 @@ const struct service service_waiting = {
     .name = "waiting",
     .has_effect = true,
     .takes = takes_wait,
-    .auth = service_auth_of_reading,
+    .auth = route_auth,
     .serve = serve,
 };
 
 const struct service service_polling = {
     .name = "polling",
     .takes = takes_poll,
-    .auth = service_auth_of_reading,
+    .auth = route_auth,
     .serve = serve,
 };

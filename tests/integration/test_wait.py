@@ -147,6 +147,49 @@ def test_none_is_missed_by_who_follows_by_id(sluice):
     assert got == list(range(100))
 
 
+def test_none_is_missed_or_doubled_by_whichever_worker(launch, redis):
+    """One of them may be behind the id that another has given."""
+    sluice = launch({"w": ROUTES["stream"]}, server={"workers": 3})
+    client = redis.client()
+    client.delete("w:stream")
+
+    def write():
+        for n in range(150):
+            client.xadd("w:stream", {"data": str(n)})
+    thread = threading.Thread(target=write)
+    thread.start()
+    after, got = "0-0", []
+    while len(got) < 150:
+        status, body, headers = answer(ask(sluice, f"/stream?after={after}"))
+        assert status == 200
+        got.append(body)
+        after = headers["last-event-id"]
+    thread.join()
+    assert got == list(range(150))
+
+
+def test_an_id_that_is_none_of_ours_is_no_wall(launch, redis):
+    """It is newer than all there is: then what comes from now on counts."""
+    sluice = launch({"w": {**ROUTES["stream"], "streams": "w:wall"}})
+    redis.client().xadd("w:wall", {"data": "0"}, id="5-0")
+    connection = ask(sluice, "/stream?after=99-0")
+    wait_for(lambda: sluice.status()["feeds"] >= 1, "it waits")
+    with sluice.get("/stream?after=5-0&timeout=150") as response:
+        assert response.status == 504  # the worker has looked at the first one's id by now
+    redis.client().xadd("w:wall", {"data": "1"}, id="6-0")
+    assert answer(connection)[1] == 1
+
+
+def test_what_nobody_recorded_counts_too(sluice, redis):
+    last = post(sluice, "/recorded/plain", "0")[2]["id"]
+    connection = ask(sluice, f"/recorded/plain?after={last}")
+    redis.wait_subscribed("w:rec:plain")
+    with sluice.get(f"/recorded/plain?after={last}&timeout=150") as response:
+        assert response.status == 504
+    redis.publish("w:rec:plain", '"plain"')
+    assert answer(connection)[1] == "plain"
+
+
 def test_clients_that_go_away(sluice, redis):
     for _ in range(50):
         ask(sluice, "/wait/gone/1").close()
