@@ -162,6 +162,8 @@ conf/lighttpd/61-sluice-come-back.conf 644 $(sysconfdir)/lighttpd/conf-available
 conf/lighttpd/come-back.lua 644 $(sysconfdir)/lighttpd/sluice-come-back.lua
 conf/apache/sluice-come-back.conf 644 $(sysconfdir)/apache2/conf-available/sluice-come-back.conf
 conf/apache/come-back.lua 644 $(sysconfdir)/apache2/sluice-come-back.lua
+bridges/php/Sluice.php 644 $(DATADIR)/sluice/php/Sluice.php
+bridges/python/sluice.py 644 $(DATADIR)/sluice/python/sluice.py
 conf/haproxy/sluice.cfg 644 $(sysconfdir)/haproxy/sluice.cfg
 conf/caddy/sluice.caddy 644 $(sysconfdir)/caddy/sluice.caddy
 conf/apache/sluice.conf 644 $(sysconfdir)/apache2/conf-available/sluice.conf
