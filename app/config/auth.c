@@ -76,6 +76,15 @@ check_names(const struct config_source *src, const struct route *rt, size_t sect
 			 name);
 		config_fault_section(src, section, why);
 	}
+	for (struct template *const *word = rt->allow_command; word != NULL && *word != NULL;
+	     word++) {
+		if ((name = identity_name(*word)) == NULL || knows_users(&rt->auth))
+			continue;
+		snprintf(why, sizeof(why),
+			 "asks in allow_command for {%s}, but its auth lets in whom nobody knows",
+			 name);
+		config_fault_section(src, section, why);
+	}
 	if ((name = identity_name(t)) != NULL && !knows_users(&rt->publish.auth)) {
 		snprintf(why, sizeof(why),
 			 "publishes to {%s}, but its publish_auth lets in whom nobody knows", name);

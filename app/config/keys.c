@@ -249,6 +249,8 @@ static const struct config_key keys[] = {
      .help = "which credentials count: none, jwt, session, signed, remote_user"},
     {ROUTE(allow_text), .name = "allow", .set = config_set_text,
      .help = "expression of user, claims and params that must be true"},
+    {ROUTE(allow_command), .name = "allow_command", .set = config_set_command,
+     .allow = TEMPLATE_PARAMS, .help = "a Redis command whose answer must be true"},
     {ROUTE(max_subscribers), .name = "max_subscribers", .set = config_set_number, .fallback = "0",
      .min = 0, .max = UINT32_MAX, .is_stream = true,
      .help = "the most open streams of the route; 0: no limit"},

@@ -10,6 +10,7 @@
 #include "auth/credential.h"
 #include "base/clock.h"
 #include "base/logger.h"
+#include "base/strings.h"
 #include "route/allow.h"
 #include "route/origin.h"
 #include "route/serving.h"
@@ -278,6 +279,64 @@ refuse_user(struct serving *sv)
 	serving_refuse(sv, HTTP_FORBIDDEN, detail);
 }
 
+/* The parameters of allow_command must be there, and keep their rules. */
+static bool
+check_params_of_right(struct serving *sv)
+{
+	const char *name;
+
+	for (struct template *const *t = sv->req->route->allow_command; *t != NULL; t++) {
+		for (size_t n = 0; (name = template_param(*t, n)) != NULL; n++) {
+			if (key_check(sv, name, request_raw_param(sv->req, name)) != 0)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* What Redis has said of the same command while this request waited; else it waits now. */
+static bool
+has_right(struct serving *sv, char *const *words)
+{
+	static const char away[] = "Redis does not say whether this route is for who asks.";
+	const struct known_right *right = &sv->kept.right;
+	struct patience patience = patience_of(sv);
+	unsigned char digest[RIGHT_DIGEST];
+
+	right_digest(digest, words);
+	if (right->is_known && memcmp(right->digest, digest, RIGHT_DIGEST) == 0) {
+		if (right->allowed == ALLOWED)
+			return true;
+		refuse(sv, HTTP_FORBIDDEN, "", "This route is not for who asks.");
+		return false;
+	}
+	if (clock_ms() >= patience.decide_ms && sv->kept.patience.decide_ms > 0)
+		answer_away(sv, away);
+	else if (pending_ask_right(sv->in->pending, sv->sub, sv->req->vars, sv->body, sv->body_len,
+				   sv->in->hub, words, &patience) < 0)
+		wait_or_answer(sv, away);
+	return false;
+}
+
+static bool
+check_right(struct serving *sv)
+{
+	char **words;
+	bool has;
+
+	if (sv->req->route->allow_command == NULL)
+		return true;
+	if (!check_params_of_right(sv))
+		return false;
+	if ((words = right_words(sv->req, hub_prefix(sv->in->hub))) == NULL) {
+		answer_away(sv, "There is no memory to ask whether this route is for who asks.");
+		return false;
+	}
+	has = has_right(sv, words);
+	strings_free(words);
+	return has;
+}
+
 bool
 authorising_check(struct serving *sv, const struct auth_list *list)
 {
@@ -299,7 +358,7 @@ authorising_check(struct serving *sv, const struct auth_list *list)
 	request_read_params(sv->req, params, KEY_PARAMS_MAX + 2);
 	switch (allow_judge(sv->req->route, params)) {
 	case ALLOWED:
-		return true;
+		return check_right(sv);
 	case FORBIDDEN:
 		refuse(sv, HTTP_FORBIDDEN, "", "This route is not for who asks.");
 		return false;

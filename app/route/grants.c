@@ -7,7 +7,9 @@
 #include "base/clock.h"
 #include "base/logger.h"
 #include "base/quota.h"
+#include "base/strings.h"
 #include "route/allow.h"
+#include "route/right.h"
 #include "base/random.h"
 
 enum {
@@ -31,6 +33,8 @@ struct grant {
 	uint64_t taken[KEYS_MAX];
 	unsigned n_taken;
 	uint64_t look_ms; /* when its session is looked at again; 0: never */
+	char **words;     /* of allow_command, owned; NULL: none */
+	struct right_question *question;
 	bool is_looking;
 	bool is_limited; /* open, and counted among those of a user or address */
 	bool is_probed;  /* once, and again at probe_ms */
@@ -62,6 +66,9 @@ grant_free(struct grant *g)
 	g->grants->n_probed -= g->is_probed;
 	g->grants->n_limited -= g->is_limited;
 	allow_fini(&g->allow);
+	right_forget(g->question);
+	if (g->words != NULL)
+		strings_free(g->words);
 	identity_fini(&g->id);
 	free(g);
 }
@@ -132,7 +139,7 @@ plan_look(struct grant *g)
 	uint64_t ms = g->grants->settings.auth->reauth_ms;
 
 	g->look_ms = 0;
-	if (g->id.session != NULL && ms > 0)
+	if ((g->id.session != NULL || g->words != NULL) && ms > 0)
 		g->look_ms =
 		    uv_now(g->grants->tick.loop) + ms - random_below((unsigned)(ms / SPREAD + 1));
 }
@@ -142,7 +149,8 @@ is_needed(const struct grants *grants, const struct route *rt, const struct iden
 {
 	return grants->settings.max_subscribers > 0 || rt->max_subscribers > 0 ||
 	       rt->max_per_user > 0 || rt->max_per_ip > 0 || id->expires > 0 ||
-	       id->session != NULL || grants->settings.auth->kick != NULL;
+	       id->session != NULL || rt->allow_command != NULL ||
+	       grants->settings.auth->kick != NULL;
 }
 
 static void on_tick(uv_timer_t *timer);
@@ -159,7 +167,12 @@ remember(struct grant *g, const struct request *req)
 		return rc;
 	json_object_put(g->id.claims);
 	g->id.claims = NULL;
-	return id->session != NULL ? allow_keep(&g->allow, req, id) : 0;
+	if (id->session != NULL && (rc = allow_keep(&g->allow, req, id)) < 0)
+		return rc;
+	if (req->route->allow_command != NULL &&
+	    (g->words = right_words(req, hub_prefix(g->grants->hub))) == NULL)
+		return -ENOMEM;
+	return 0;
 }
 
 int
@@ -275,12 +288,32 @@ on_look(uv_timer_t *timer)
 /* Credentials that hold no longer */
 
 static void
+on_right(void *arg, enum allowed allowed)
+{
+	struct grant *g = arg;
+
+	g->question = NULL;
+	if (allowed == FORBIDDEN)
+		subscriber_end(g->sub, END_AUTH);
+}
+
+/* While Redis does not say it stays. */
+static void
+look_at_right(struct grant *g)
+{
+	if (g->words != NULL && g->question == NULL)
+		g->question = right_ask(g->grants->hub, g->words, on_right, g);
+}
+
+static void
 judge(struct grant *g, const struct session_answer *answer)
 {
 	plan_look(g);
 	if (answer->state == SESSION_NONE ||
 	    (answer->state == SESSION_THERE && allow_again(&g->allow, answer->id) == FORBIDDEN))
 		subscriber_end(g->sub, END_AUTH);
+	else
+		look_at_right(g);
 }
 
 static void
@@ -297,6 +330,11 @@ look(struct grant *g)
 {
 	struct session_answer answer;
 
+	if (g->id.session == NULL) {
+		plan_look(g);
+		look_at_right(g);
+		return;
+	}
 	g->waiter.on_known = on_looked;
 	answer = sessions_ask(g->grants->sessions, g->id.session, &g->waiter);
 	g->is_looking = answer.state == SESSION_ASKED;

@@ -16,8 +16,10 @@ struct kept {
 	struct pending *pending;
 	struct params params;
 	struct patience patience;
-	uint64_t again_ms; /* when it is served again */
-	char *cookie;      /* NULL: it waits for no session */
+	uint64_t again_ms;               /* when it is served again */
+	struct right_question *question; /* NULL: it waits for no command */
+	struct known_right right;
+	char *cookie; /* NULL: it waits for no session */
 	char *body;
 	size_t body_len;
 };
@@ -49,6 +51,7 @@ on_left(struct subscriber_holder *holder)
 	struct kept *k = LIST_ENTRY(holder, struct kept, holder);
 
 	sessions_forget_waiter(&k->waiter);
+	right_forget(k->question);
 	kept_free(k);
 }
 
@@ -83,7 +86,7 @@ serve(struct kept *k, const struct session_answer *answer)
 
 	list_del(&k->of_pending);
 	if (sub != NULL) {
-		const struct kept_answer kept = {k->cookie, answer, k->patience};
+		const struct kept_answer kept = {k->cookie, answer, k->patience, k->right};
 
 		k->pending->serve(k->pending->in, sub, &k->params, k->body, k->body_len, &kept);
 		if (sub->feed == NULL && subscriber_has_bytes(sub))
@@ -157,6 +160,40 @@ pending_ask(struct pending *pending, struct subscriber *sub, const struct params
 	return answer;
 }
 
+static void
+on_right(void *arg, enum allowed allowed)
+{
+	struct kept *k = arg;
+
+	k->question = NULL;
+	k->right.is_known = allowed != UNDECIDED;
+	k->right.allowed = allowed;
+	if (allowed == UNDECIDED)
+		retry(k, TICK_MS);
+	else
+		serve(k, NULL);
+}
+
+int
+pending_ask_right(struct pending *pending, struct subscriber *sub, const struct params *params,
+		  const char *body, size_t body_len, struct hub *hub, char *const *words,
+		  const struct patience *patience)
+{
+	struct kept *k = keep(pending, params, body, body_len, NULL);
+
+	if (k == NULL)
+		return -ENOMEM;
+	k->patience = *patience;
+	right_digest(k->right.digest, words);
+	if ((k->question = right_ask(hub, words, on_right, k)) == NULL) {
+		kept_free(k);
+		return -ENOTCONN;
+	}
+	list_add_tail(&pending->asked, &k->of_pending);
+	subscriber_hold(sub, &k->holder);
+	return 0;
+}
+
 int
 pending_retry(struct pending *pending, struct subscriber *sub, const struct params *params,
 	      const char *body, size_t body_len, unsigned ms, const struct patience *patience)
@@ -196,6 +233,7 @@ forget(struct list *kept)
 
 		(void)subscriber_let_go(&k->holder);
 		sessions_forget_waiter(&k->waiter);
+		right_forget(k->question);
 		kept_free(k);
 	}
 }

@@ -8,6 +8,7 @@
  */
 #include <uv.h>
 
+#include "route/right.h"
 #include "route/sessions.h"
 
 struct params;
@@ -20,11 +21,19 @@ struct patience {
 	uint64_t place_ms;  /* until a place is free */
 };
 
+/* What allow_command has said, of the command with this digest. */
+struct known_right {
+	bool is_known;
+	enum allowed allowed;
+	unsigned char digest[RIGHT_DIGEST];
+};
+
 /* What is known of a request that is served again. */
 struct kept_answer {
 	const char *cookie;                  /* whose session it is of; NULL: of none */
 	const struct session_answer *answer; /* NULL: there is none */
 	struct patience patience;            /* as it was given */
+	struct known_right right;
 };
 
 typedef void (*pending_fn)(struct serving_context *in, struct subscriber *sub,
@@ -45,6 +54,12 @@ struct session_answer
 pending_ask(struct pending *pending, struct subscriber *sub, const struct params *params,
 	    const char *body, size_t body_len, struct sessions *sessions, const char *cookie,
 	    const struct patience *patience);
+
+/* pending_ask_right - keep the request until Redis has said what the words, a command, ask for.
+ * Returns 0; -ENOTCONN: it cannot be asked now; -ENOMEM. */
+int pending_ask_right(struct pending *pending, struct subscriber *sub, const struct params *params,
+		      const char *body, size_t body_len, struct hub *hub, char *const *words,
+		      const struct patience *patience);
 
 /* pending_retry - keep the request, and serve it again after ms. Returns 0, -ENOMEM. */
 int pending_retry(struct pending *pending, struct subscriber *sub, const struct params *params,

@@ -51,6 +51,7 @@ route_free(struct route *rt)
 	free_templates(rt->stream.command);
 	free_templates(rt->stream.snapshot);
 	expression_free(rt->allow);
+	free_templates(rt->allow_command);
 	free(rt->allow_text);
 	expression_free(rt->publish.filter);
 	expression_free(rt->publish.transform);
@@ -210,6 +211,12 @@ route_named_param(const struct route *rt, size_t n)
 	     i++) {
 		if (n-- == 0)
 			return rt->handler->params[i];
+	}
+	for (struct template *const *t = rt->allow_command; t != NULL && *t != NULL; t++) {
+		for (size_t i = 0; (name = template_param(*t, i)) != NULL; i++) {
+			if (n-- == 0)
+				return name;
+		}
 	}
 	for (size_t t = 0; t < 2; t++) {
 		for (size_t i = 0;

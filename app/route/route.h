@@ -65,9 +65,10 @@ struct route {
 		bool uses_any_param; /* which they name cannot be told */
 	} logic;
 	struct publish publish;
-	struct auth_list auth;                              /* of who follows */
-	char *allow_text;                                   /* NULL: who is known may */
-	struct expression *allow;                           /* in stream.stages.sandbox */
+	struct auth_list auth;           /* of who follows */
+	char *allow_text;                /* NULL: who is known may */
+	struct template **allow_command; /* its words, ends with NULL; NULL: none */
+	struct expression *allow;        /* in stream.stages.sandbox */
 	uint64_t max_subscribers, max_per_user, max_per_ip; /* 0: no limit */
 	char **cors_origins; /* NULL-terminated; "*" alone: any; NULL: none */
 	bool cors_credentials;

@@ -1,0 +1,83 @@
+/*
+ * What allow_command may answer, and what of it is true.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include <hiredis/hiredis.h>
+
+#include "route/right.h"
+
+static void
+answers(void **state)
+{
+	static const struct {
+		const char *name;
+		int type;
+		long long integer;
+		const char *text;
+		size_t elements;
+		enum allowed allowed;
+	} cases[] = {
+	    {"1", REDIS_REPLY_INTEGER, 1, "", 0, ALLOWED},
+	    {"-1", REDIS_REPLY_INTEGER, -1, "", 0, ALLOWED},
+	    {"0", REDIS_REPLY_INTEGER, 0, "", 0, FORBIDDEN},
+	    {"nil", REDIS_REPLY_NIL, 0, "", 0, FORBIDDEN},
+	    {"a text", REDIS_REPLY_STRING, 0, "admin", 0, ALLOWED},
+	    {"an empty text", REDIS_REPLY_STRING, 0, "", 0, FORBIDDEN},
+	    {"a text 0", REDIS_REPLY_STRING, 0, "0", 0, FORBIDDEN},
+	    {"a text 00", REDIS_REPLY_STRING, 0, "00", 0, ALLOWED},
+	    {"no", REDIS_REPLY_STRING, 0, "no", 0, FORBIDDEN},
+	    {"NO", REDIS_REPLY_STRING, 0, "NO", 0, FORBIDDEN},
+	    {"not no", REDIS_REPLY_STRING, 0, "now", 0, ALLOWED},
+	    {"a status", REDIS_REPLY_STATUS, 0, "OK", 0, ALLOWED},
+	    {"a list", REDIS_REPLY_ARRAY, 0, "", 1, ALLOWED},
+	    {"an empty list", REDIS_REPLY_ARRAY, 0, "", 0, FORBIDDEN},
+	    {"an error", REDIS_REPLY_ERROR, 0, "WRONGTYPE", 0, UNDECIDED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct redisReply reply = {.type = cases[i].type,
+						 .integer = cases[i].integer,
+						 .str = (char *)cases[i].text,
+						 .len = strlen(cases[i].text),
+						 .elements = cases[i].elements};
+
+		if (right_read(&reply) != cases[i].allowed)
+			fail_msg("%s", cases[i].name);
+	}
+	assert_int_equal(right_read(NULL), UNDECIDED);
+}
+
+/* Other words, or the same cut otherwise, are another question. */
+static void
+questions(void **state)
+{
+	static const char *const lists[][4] = {{"SISMEMBER", "a", "b"},
+					       {"SISMEMBER", "a", "c"},
+					       {"SISMEMBER", "ab"},
+					       {"SISMEMBER", "a"}};
+	unsigned char digest[4][RIGHT_DIGEST];
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		right_digest(digest[i], (char *const *)lists[i]);
+		for (size_t k = 0; k < i; k++)
+			assert_memory_not_equal(digest[i], digest[k], RIGHT_DIGEST);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(answers),
+	    cmocka_unit_test(questions),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
