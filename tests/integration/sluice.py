@@ -69,7 +69,8 @@ class Sluice:
         self.config = self.folder / f"{name}.ini"
         self.reports = Reports(self.folder)
         self.child = None
-        server = {"listen": f"unix:{self.path}", "workers": 1, "drain": "100ms", "log_level": "debug"}
+        server = {"listen": f"unix:{self.path}", "workers": 1, "drain": "100ms", "log_level": "debug",
+                  "watchdog": "60s"}  # a loaded machine is no fault of the program
         if IS_ROOT:
             server["socket_group"] = "www-data"
         self.sections = {"server": server, "redis": redis.link if redis else {}}
