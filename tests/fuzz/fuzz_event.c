@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "../unit/eventstream_parser.h"
-#include "sse/event.h"
+#include "sse/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -59,7 +59,7 @@ check_read(const struct buf *b, const struct event *ev, size_t n_replaced)
 	MUST(es_is(&s.data, want.p, want.len));
 	MUST(ev->type_len > 0 ? es_is(&s.type, ev->type, ev->type_len)
 			      : es_is(&s.type, "message", 7));
-	MUST(event_boundary(b->p, b->p + 1, b->p + b->len) == b->p + b->len);
+	MUST(wire_event_stream.boundary(b->p, b->p + 1, b->p + b->len) == b->p + b->len);
 	MUST(ev->id != NULL ? es_is(&s.last_event_id, ev->id, ev->id_len)
 			    : s.last_event_id.len == 0);
 	free(want.p);
@@ -74,7 +74,7 @@ check_next(struct buf *b, const struct event *ev)
 	struct event next = {.data = "next", .data_len = 4};
 	size_t before = b->len;
 
-	MUST(event_append(b, &next, NULL) == 0);
+	MUST(wire_event_stream.event(b, &next, NULL) == 0);
 	es_parse(&s, b->p, b->len);
 	MUST(s.n_events == 2 && es_is(&s.data, "next", 4) && es_is(&s.type, "message", 7));
 	MUST(es_is(&s.last_event_id, ev->id, ev->id_len));
@@ -89,12 +89,12 @@ check_cap(const struct buf *whole, const struct event *ev)
 	size_t n = 0;
 
 	buf_init(&b, whole->len);
-	MUST(event_append(&b, ev, NULL) == 0 && b.len == whole->len);
+	MUST(wire_event_stream.event(&b, ev, NULL) == 0 && b.len == whole->len);
 	MUST(memcmp(b.p, whole->p, b.len) == 0);
-	MUST(event_append(&b, ev, &n) == -EMSGSIZE && b.len == whole->len && n == 0);
+	MUST(wire_event_stream.event(&b, ev, &n) == -EMSGSIZE && b.len == whole->len && n == 0);
 	buf_fini(&b);
 	buf_init(&b, whole->len - 1);
-	MUST(event_append(&b, ev, &n) == -EMSGSIZE && b.len == 0 && n == 0);
+	MUST(wire_event_stream.event(&b, ev, &n) == -EMSGSIZE && b.len == 0 && n == 0);
 	buf_fini(&b);
 }
 
@@ -106,7 +106,7 @@ check_id(const struct event *ev)
 	int rc;
 
 	buf_init(&b, CAP);
-	rc = event_append_id(&b, ev->id, ev->id_len);
+	rc = wire_event_stream.id(&b, ev->id, ev->id_len);
 	MUST(rc == (ev->id_len > 0 && is_name_good(ev->id, ev->id_len) ? 0 : -EINVAL));
 	es_parse(&s, b.p, b.len);
 	MUST(s.n_events == 0 && !s.is_cut);
@@ -154,12 +154,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	buf_init(&b, CAP);
 	if (is_event_good(&ev)) {
-		MUST(event_append(&b, &ev, &n_replaced) == 0);
+		MUST(wire_event_stream.event(&b, &ev, &n_replaced) == 0);
 		check_read(&b, &ev, n_replaced);
 		check_next(&b, &ev);
 		check_cap(&b, &ev);
 	} else {
-		MUST(event_append(&b, &ev, &n_replaced) == -EINVAL && b.len == 0 &&
+		MUST(wire_event_stream.event(&b, &ev, &n_replaced) == -EINVAL && b.len == 0 &&
 		     n_replaced == 0);
 	}
 	if (ev.id != NULL)

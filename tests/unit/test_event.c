@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "eventstream_parser.h"
-#include "sse/event.h"
+#include "sse/wire.h"
 
 static unsigned fail_at; /* the allocation that fails; 0: none */
 
@@ -116,16 +116,16 @@ data_lines(void **state)
 
 		print_message("%s\n", c->name);
 		buf_init(&b, c->want_len);
-		assert_int_equal(event_append(&b, &ev, &n), 0);
+		assert_int_equal(wire_event_stream.event(&b, &ev, &n), 0);
 		assert_bytes(&b, c->want, c->want_len);
 		assert_int_equal(n, 5 + c->n_replaced);
-		assert_int_equal(event_append(&b, &ev, NULL), -EMSGSIZE);
+		assert_int_equal(wire_event_stream.event(&b, &ev, NULL), -EMSGSIZE);
 		assert_bytes(&b, c->want, c->want_len);
 		buf_fini(&b);
 
 		buf_init(&b, c->want_len + 2);
 		assert_int_equal(buf_puts(&b, "old"), 0);
-		assert_int_equal(event_append(&b, &ev, &n), -EMSGSIZE);
+		assert_int_equal(wire_event_stream.event(&b, &ev, &n), -EMSGSIZE);
 		assert_bytes(&b, "old", 3);
 		assert_int_equal(n, 5 + c->n_replaced);
 		buf_fini(&b);
@@ -171,7 +171,7 @@ fields(void **state)
 
 		print_message("%s\n", all[i].name);
 		buf_init(&b, strlen(all[i].want));
-		assert_int_equal(event_append(&b, &all[i].ev, NULL), 0);
+		assert_int_equal(wire_event_stream.event(&b, &all[i].ev, NULL), 0);
 		assert_bytes(&b, all[i].want, strlen(all[i].want));
 		buf_fini(&b);
 	}
@@ -201,16 +201,16 @@ refused_names(void **state)
 		size_t n = 0;
 
 		print_message("%s\n", all[i].name);
-		assert_int_equal(event_append(&b, &id, &n), -EINVAL);
-		assert_int_equal(event_append(&b, &type, &n), -EINVAL);
-		assert_int_equal(event_append_id(&b, all[i].text, all[i].len), -EINVAL);
-		assert_int_equal(event_append_lines(&b, 1, all[i].text, all[i].len), -EINVAL);
+		assert_int_equal(wire_event_stream.event(&b, &id, &n), -EINVAL);
+		assert_int_equal(wire_event_stream.event(&b, &type, &n), -EINVAL);
+		assert_int_equal(wire_event_stream.id(&b, all[i].text, all[i].len), -EINVAL);
+		assert_int_equal(wire_event_stream.lines(&b, 1, all[i].text, all[i].len), -EINVAL);
 		assert_bytes(&b, "old", 3);
 		assert_int_equal(n, 0);
 	}
-	assert_int_equal(event_append(&b, &(struct event){.id = ""}, NULL), -EINVAL);
-	assert_int_equal(event_append_id(&b, "", 0), -EINVAL);
-	assert_int_equal(event_append_lines(&b, 1, "", 0), -EINVAL);
+	assert_int_equal(wire_event_stream.event(&b, &(struct event){.id = ""}, NULL), -EINVAL);
+	assert_int_equal(wire_event_stream.id(&b, "", 0), -EINVAL);
+	assert_int_equal(wire_event_stream.lines(&b, 1, "", 0), -EINVAL);
 	assert_bytes(&b, "old", 3);
 	buf_fini(&b);
 }
@@ -267,12 +267,13 @@ name_lengths(void **state)
 		int want = len <= EVENT_ID_MAX ? 0 : -EINVAL;
 
 		buf_init(&b, CAP);
-		assert_int_equal(
-		    event_append(&b, &(struct event){.id = longest, .id_len = len}, NULL), want);
-		assert_int_equal(
-		    event_append(&b, &(struct event){.type = longest, .type_len = len}, NULL),
-		    want);
-		assert_int_equal(event_append_id(&b, longest, len), want);
+		assert_int_equal(wire_event_stream.event(
+				     &b, &(struct event){.id = longest, .id_len = len}, NULL),
+				 want);
+		assert_int_equal(wire_event_stream.event(
+				     &b, &(struct event){.type = longest, .type_len = len}, NULL),
+				 want);
+		assert_int_equal(wire_event_stream.id(&b, longest, len), want);
 		assert_int_equal(event_fault(&(struct event){.id = longest, .id_len = len}) != NULL,
 				 want < 0);
 		assert_int_equal(event_fault(&(struct event){.type = longest, .type_len = len}) !=
@@ -290,32 +291,35 @@ other_frames(void **state)
 	struct buf b;
 
 	buf_init(&b, 2);
-	assert_int_equal(event_append_heartbeat(&b, &(struct event){.data = "x", .data_len = 1}), 0);
+	assert_int_equal(
+	    wire_event_stream.heartbeat(&b, &(struct event){.data = "x", .data_len = 1}), 0);
 	assert_bytes(&b, ":\n", 2);
-	assert_int_equal(event_append_heartbeat(&b, &(struct event){.data = "x", .data_len = 1}), -EMSGSIZE);
+	assert_int_equal(
+	    wire_event_stream.heartbeat(&b, &(struct event){.data = "x", .data_len = 1}),
+	    -EMSGSIZE);
 	buf_fini(&b);
 
 	buf_init(&b, strlen("retry: 4294967295\nid: 1-0\n"));
-	assert_int_equal(event_append_lines(&b, 0, NULL, 0), 0);
+	assert_int_equal(wire_event_stream.lines(&b, 0, NULL, 0), 0);
 	assert_int_equal(b.len, 0);
-	assert_int_equal(event_append_lines(&b, 4294967295U, "1-0", 3), 0);
+	assert_int_equal(wire_event_stream.lines(&b, 4294967295U, "1-0", 3), 0);
 	assert_bytes(&b, TEXT("retry: 4294967295\nid: 1-0\n"));
-	assert_int_equal(event_append_lines(&b, 1, NULL, 0), -EMSGSIZE);
+	assert_int_equal(wire_event_stream.lines(&b, 1, NULL, 0), -EMSGSIZE);
 	assert_bytes(&b, TEXT("retry: 4294967295\nid: 1-0\n"));
 	buf_fini(&b);
 	buf_init(&b, strlen("retry: 1\nid: 1-0"));
-	assert_int_equal(event_append_lines(&b, 1, "1-0", 3), -EMSGSIZE);
+	assert_int_equal(wire_event_stream.lines(&b, 1, "1-0", 3), -EMSGSIZE);
 	assert_int_equal(b.len, 0);
 	buf_fini(&b);
 
 	for (size_t cap = 0; cap < strlen("id: 1-0\n\n"); cap++) {
 		buf_init(&b, cap);
-		assert_int_equal(event_append_id(&b, "1-0", 3), -EMSGSIZE);
+		assert_int_equal(wire_event_stream.id(&b, "1-0", 3), -EMSGSIZE);
 		assert_int_equal(b.len, 0);
 		buf_fini(&b);
 	}
 	buf_init(&b, strlen("id: 1-0\n\n"));
-	assert_int_equal(event_append_id(&b, "1-0", 3), 0);
+	assert_int_equal(wire_event_stream.id(&b, "1-0", 3), 0);
 	assert_bytes(&b, TEXT("id: 1-0\n\n"));
 	buf_fini(&b);
 }
@@ -332,15 +336,17 @@ frames_as_a_client_reads_them(void **state)
 	struct buf b;
 
 	buf_init(&b, CAP);
-	assert_int_equal(event_append_id(&b, "5-1", 3), 0);
+	assert_int_equal(wire_event_stream.id(&b, "5-1", 3), 0);
 	es_parse(&s, b.p, b.len);
 	assert_int_equal(s.n_events, 0);
 	assert_true(es_is(&s.last_event_id, "5-1", 3));
 	assert_false(s.is_cut);
 	es_free(&s);
-	assert_int_equal(event_append_lines(&b, 3000, "6-1", 3), 0);
-	assert_int_equal(event_append_heartbeat(&b, &(struct event){.data = "x", .data_len = 1}), 0);
-	assert_int_equal(event_append(&b, &(struct event){.data = "x", .data_len = 1}, NULL), 0);
+	assert_int_equal(wire_event_stream.lines(&b, 3000, "6-1", 3), 0);
+	assert_int_equal(
+	    wire_event_stream.heartbeat(&b, &(struct event){.data = "x", .data_len = 1}), 0);
+	assert_int_equal(
+	    wire_event_stream.event(&b, &(struct event){.data = "x", .data_len = 1}, NULL), 0);
 	es_parse(&s, b.p, b.len);
 	assert_int_equal(s.n_events, 1);
 	assert_int_equal(s.retry_ms, 3000);
@@ -374,11 +380,11 @@ boundaries(void **state)
 		const char *p = all[i].bytes, *end = p + strlen(p), *want = end;
 
 		print_message("%s\n", all[i].name);
-		assert_ptr_equal(event_boundary(p, end, end), end);
+		assert_ptr_equal(wire_event_stream.boundary(p, end, end), end);
 		for (const char *at = end - 1; at >= p; at--) {
 			if (all[i].at[at - p] == '^')
 				want = at;
-			assert_ptr_equal(event_boundary(p, at, end), want);
+			assert_ptr_equal(wire_event_stream.boundary(p, at, end), want);
 		}
 	}
 }
@@ -432,7 +438,7 @@ allocations(void **state)
 
 	buf_init(&want, CAP);
 	for (int i = 0; i < 50; i++)
-		assert_int_equal(event_append(&want, &ev, NULL), 0);
+		assert_int_equal(wire_event_stream.event(&want, &ev, NULL), 0);
 	for (nth = 1, rc = -ENOMEM; rc != 0; nth++) {
 		size_t n = 0;
 
@@ -441,12 +447,12 @@ allocations(void **state)
 		for (int i = 0; i < 50; i++) {
 			size_t before = b.len, n_before = n;
 
-			if ((rc = event_append(&b, &ev, &n)) == 0)
+			if ((rc = wire_event_stream.event(&b, &ev, &n)) == 0)
 				continue;
 			assert_int_equal(rc, -ENOMEM);
 			assert_int_equal(b.len, before);
 			assert_int_equal(n, n_before);
-			assert_int_equal(event_append(&b, &ev, &n), 0);
+			assert_int_equal(wire_event_stream.event(&b, &ev, &n), 0);
 			assert_int_equal(b.len, before + want.len / 50);
 			break;
 		}
@@ -469,7 +475,7 @@ round_trip(const char *data, size_t len)
 	struct buf b;
 
 	buf_init(&b, CAP * 8);
-	assert_int_equal(event_append(&b, &ev, &n), 0);
+	assert_int_equal(wire_event_stream.event(&b, &ev, &n), 0);
 	es_parse(&s, b.p, b.len);
 	assert_int_equal(s.n_events, 1);
 	assert_int_equal(n, n_want);
@@ -591,8 +597,8 @@ many_lone_crs(void **state)
 	memset(data, '\r', MANY);
 	buf_init(&b, (size_t)MANY * 8);
 	alarm(20);
-	assert_int_equal(event_append(&b, &(struct event){.data = data, .data_len = MANY}, NULL),
-			 0);
+	assert_int_equal(
+	    wire_event_stream.event(&b, &(struct event){.data = data, .data_len = MANY}, NULL), 0);
 	alarm(0);
 	assert_int_equal(b.len, (size_t)(MANY + 1) * strlen("data: \n") + 1);
 	buf_fini(&b);
