@@ -57,8 +57,7 @@ find(const struct list *list, enum question_kind kind, const char *key,
 	for (node = list->next; node != list; node = node->next) {
 		struct question *q = LIST_ENTRY(node, struct question, node);
 
-		if (q->kind == kind && strcmp(q->key, key) == 0 &&
-		    (kind == QUESTION_INFO || is_same_range(&q->range, range)))
+		if (q->kind == kind && strcmp(q->key, key) == 0 && is_same_range(&q->range, range))
 			return q;
 	}
 	return NULL;
@@ -175,8 +174,7 @@ ask(struct past *past, struct past_reading *reading, enum question_kind kind, co
 			return -ENOMEM;
 		q->past = past;
 		q->kind = kind;
-		if (range != NULL)
-			q->range = *range;
+		q->range = *range;
 		strcpy(q->key, key);
 		list_init(&q->readings);
 		list_add_tail(&past->wanted, &q->node);
@@ -206,7 +204,9 @@ past_read(struct past *past, struct past_reading *reading, const char *key,
 int
 past_look(struct past *past, struct past_reading *reading, const char *key)
 {
-	return ask(past, reading, QUESTION_INFO, key, NULL);
+	static const struct past_range none;
+
+	return ask(past, reading, QUESTION_INFO, key, &none);
 }
 
 void

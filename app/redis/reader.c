@@ -42,6 +42,7 @@ struct reader {
 	bool is_id_asked;
 	bool is_troubled;                    /* some XINFO found Redis loading */
 	bool is_woken;                       /* UNBLOCK is on its way */
+	unsigned n_refused_reads;            /* XREADs, since one was answered */
 	uint64_t quiet_at_ms, refused_at_ms; /* of the loop: when to look again */
 	size_t entry_size;                   /* bytes, as far as is known */
 	long long client_id;
@@ -362,17 +363,34 @@ forget_looks(struct reader *rd)
 		stream_of(node)->is_looked_at = false;
 }
 
+/*
+ * One key that is no stream any more makes Redis refuse them all: look which. If it is none of
+ * them, what is refused is to read.
+ */
+static void
+on_read_refused(struct reader *rd, const redisReply *reply)
+{
+	struct list *node, *tmp;
+
+	forget_looks(rd);
+	pause_reading(rd);
+	if (stream_reply_is_passing(reply) || rd->n_refused_reads++ == 0)
+		return;
+	LIST_FOREACH (node, tmp, &rd->streams)
+		rd->readers->ops->on_refused(stream_of(node), reply->str);
+	uv_timer_start(&rd->retry, on_retry, REFUSED_MS, 0);
+}
+
 static void
 on_entries(struct reader *rd, const redisReply *reply)
 {
 	size_t i;
 
-	/* One key that is no stream any more makes Redis refuse them all: look which. */
 	if (reply->type == REDIS_REPLY_ERROR) {
-		forget_looks(rd);
-		pause_reading(rd);
+		on_read_refused(rd, reply);
 		return;
 	}
+	rd->n_refused_reads = 0;
 	for (i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
 		if (!on_stream(rd, reply->element[i])) {
 			link_fail(rd->link, "a reply to XREAD makes no sense");

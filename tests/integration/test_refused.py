@@ -195,6 +195,16 @@ def test_what_was_missed_is_not_permitted(sluice, server):
     assert len(refusals(sluice, "stream", "s:x")) == 1
 
 
+def test_reading_is_not_permitted(sluice, server):
+    """XINFO says that all is well, and XREAD is refused."""
+    rights(server, "-xread")
+    with sluice.open("/stream/x") as s:
+        sluice.wait_log("[route stream] Redis refuses s:x: NOPERM")
+        server.client().xadd("s:x", {"data": "1"})
+        rights(server, "+xread")
+        assert s.next_message().data == "1"
+
+
 def test_redis_is_not_asked_all_the_time(sluice, server):
     client = server.client()
     client.set("s:x", "1")
