@@ -28,7 +28,7 @@ on_idle_due(struct fifo *fifo, struct fifo_node *node)
 {
 	struct subscriber *sub = LIST_ENTRY(node, struct subscriber, quiet);
 
-	if (sub->n_seen != sub->feed->n_events || feed_holds(sub->feed))
+	if (sub->n_seen != sub->feed->out.n_events || feed_holds(sub->feed))
 		fifo_add(fifo, node);
 	else
 		subscriber_end(sub, END_IDLE);

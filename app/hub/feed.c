@@ -15,87 +15,14 @@
 #include "logic/message.h"
 #include "sse/event.h"
 
-/*
- * What is encoded goes to the end of the log, and all who had read it are to be
- * written: their whole list joins the hub's, without touching one of them.
- */
 static int
-append(struct feed *fd, const struct buf *frame)
+append(struct feed *fd, const struct buf *frame, bool is_event)
 {
 	int rc;
 
-	if ((rc = log_append(&fd->log, frame->p, frame->len)) < 0)
-		return rc;
-	list_splice_tail(&fd->class->hub->turn.ready, &fd->caught_up);
-	fifo_add(&fd->class->beats, &fd->beat);
-	return 0;
-}
-
-/*
- * Where those who were too slow go on once their clients read again: "latest" at the newest event,
- * "drop_oldest" so that no more waits than the queue holds; the newest event, however long it is,
- * in any case.
- */
-static void
-move_lapsed(struct feed *fd)
-{
-	const struct feed_settings *fs = fd->class->settings;
-	uint64_t to = fd->newest;
-
-	if (fs->overflow == OVERFLOW_DROP_OLDEST) {
-		if (fd->log.end - fd->lapsed_at <= fs->queue)
-			return;
-		to = log_boundary(&fd->log, fd->log.end - fs->queue);
-		if (fd->newest < to)
-			to = fd->newest;
-	}
-	if (to <= fd->lapsed_at)
-		return;
-	log_move(&fd->log, fd->lapsed_at, to);
-	fd->lapsed_at = to;
-}
-
-void
-feed_lapsed_joined(struct feed *fd, uint64_t at)
-{
-	if (fd->n_lapsed++ > 0)
-		return;
-	fd->lapsed_at = log_enter_at(&fd->log, at);
-	move_lapsed(fd);
-}
-
-void
-feed_lapsed_left(struct feed *fd)
-{
-	assert(fd->n_lapsed > 0);
-	if (--fd->n_lapsed == 0)
-		log_leave(&fd->log, fd->lapsed_at);
-}
-
-/*
- * The log has grown: who is too slow now? Only who is blocked can be, and who stands first among
- * them is first; so a message costs the same however many are slow. One frame may always be on
- * its way, however long it is: its end is looked for when it is first asked for.
- */
-static void
-check_slow(struct feed *fd)
-{
-	uint64_t queue = fd->class->settings->queue, next;
-	struct heap_node *node;
-
-	if (fd->n_lapsed > 0)
-		move_lapsed(fd);
-	while ((node = heap_first(&fd->blocked)) != NULL && fd->log.end - node->key > queue) {
-		struct subscriber *sub = HEAP_ENTRY(node, struct subscriber, blocked);
-
-		if (node->key == sub->cursor) {
-			next = log_boundary(&fd->log, sub->cursor + 1);
-			heap_del(&fd->blocked, node);
-			heap_add(&fd->blocked, node, next);
-		} else {
-			subscriber_overflow(sub);
-		}
-	}
+	if ((rc = outlet_put(&fd->out, frame, is_event)) == 0)
+		fifo_add(&fd->class->beats, &fd->beat);
+	return rc;
 }
 
 /* Who was sent what came before has had more of them than who joined with it. */
@@ -107,10 +34,10 @@ end_those_who_had_all(struct feed *fd)
 
 	if (max == 0)
 		return;
-	LIST_FOREACH (node, tmp, &fd->joined) {
+	LIST_FOREACH (node, tmp, &fd->out.joined) {
 		struct subscriber *sub = LIST_ENTRY(node, struct subscriber, joined);
 
-		if (subscriber_is_open(sub) && fd->n_events - sub->n_before >= max)
+		if (subscriber_is_open(sub) && fd->out.n_events - sub->n_before >= max)
 			subscriber_end(sub, END_MAX_EVENTS);
 	}
 }
@@ -126,28 +53,24 @@ feed_emit(struct feed *fd, const struct event *ev)
 {
 	struct hub *hub = fd->class->hub;
 	size_t n_replaced = 0;
-	uint64_t at = fd->log.end;
 	int rc;
 
 	buf_truncate(&hub->frame, 0);
-	if ((rc = fd->log.wire->event(&hub->frame, ev, &n_replaced)) < 0)
+	if ((rc = fd->out.log.wire->event(&hub->frame, ev, &n_replaced)) < 0)
 		return rc;
 	if (!more_is_news(fd, &hub->frame))
 		return 0;
 	recent_hold(fd);
-	if ((rc = append(fd, &hub->frame)) < 0)
+	if ((rc = append(fd, &hub->frame, true)) < 0)
 		return rc;
 	more_keep(fd, &hub->frame);
 	if (n_replaced > 0)
 		feed_count(fd, COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
 	feed_count(fd, COUNTER_EVENTS, 1);
-	fd->arrived_us = hub->turn.arrived_us;
-	fd->newest = at;
-	fd->n_events++;
 	if (feed_holds(fd))
 		memcpy(fd->more->settled, fd->more->cursor, sizeof(fd->more->settled));
 	end_those_who_had_all(fd);
-	check_slow(fd);
+	outlet_check_slow(&fd->out);
 	return 0;
 }
 
@@ -161,10 +84,10 @@ emit_own(struct feed *fd, const char *type, const char *data)
 	int rc;
 
 	buf_truncate(&hub->frame, 0);
-	if ((rc = fd->log.wire->event(&hub->frame, &ev, NULL)) < 0 ||
-	    (rc = append(fd, &hub->frame)) < 0)
+	if ((rc = fd->out.log.wire->event(&hub->frame, &ev, NULL)) < 0 ||
+	    (rc = append(fd, &hub->frame, false)) < 0)
 		return rc;
-	check_slow(fd);
+	outlet_check_slow(&fd->out);
 	return 0;
 }
 
@@ -181,7 +104,7 @@ feed_end_all(struct feed *fd, enum end_reason reason)
 
 	if (feed_holds(fd))
 		pace_flush(fd);
-	LIST_FOREACH (node, tmp, &fd->joined)
+	LIST_FOREACH (node, tmp, &fd->out.joined)
 		subscriber_end(LIST_ENTRY(node, struct subscriber, joined), reason);
 }
 
@@ -191,7 +114,7 @@ end_those_who_saw(struct feed *fd)
 {
 	struct list *node, *tmp;
 
-	LIST_FOREACH (node, tmp, &fd->joined) {
+	LIST_FOREACH (node, tmp, &fd->out.joined) {
 		struct subscriber *sub = LIST_ENTRY(node, struct subscriber, joined);
 
 		if (subscriber_is_open(sub))
@@ -367,7 +290,7 @@ open_all(struct feed *fd)
 		wait_confirmed(fd);
 	if (fd->n_waiting == 0)
 		return;
-	LIST_FOREACH (node, tmp, &fd->joined) {
+	LIST_FOREACH (node, tmp, &fd->out.joined) {
 		struct subscriber *sub = LIST_ENTRY(node, struct subscriber, joined);
 
 		if (sub->state == SUBSCRIBER_WAITING)
@@ -414,10 +337,7 @@ feed_alloc(struct feed_class *fc, const struct wire *wire, const struct template
 	}
 	for (i = 0; i < n; i++, value += strlen(value) + 1)
 		fd->params[i] = (struct template_value){params[i].name, value};
-	log_init(&fd->log, wire);
-	list_init(&fd->joined);
-	list_init(&fd->caught_up);
-	heap_init(&fd->blocked);
+	outlet_init(&fd->out, wire, &fc->hub->turn, fc->settings->queue, fc->settings->overflow);
 	fifo_node_init(&fd->beat);
 	fifo_node_init(&fd->linger);
 	list_add_tail(&fc->feeds, &fd->of_class);
@@ -441,7 +361,7 @@ feed_free(struct feed *fd)
 	list_del(&fd->of_class);
 	fifo_del(&fd->beat);
 	fifo_del(&fd->linger);
-	log_fini(&fd->log);
+	outlet_fini(&fd->out);
 	feed_count(fd, COUNTER_FEEDS, -1);
 	free(fd);
 	class_feed_freed(fc);
@@ -551,9 +471,9 @@ feed_can_resume(const struct feed *fd)
 size_t
 feed_n_unsent(const struct feed *fd)
 {
-	if (list_is_empty(&fd->joined))
+	if (list_is_empty(&fd->out.joined))
 		return 0;
-	return subscriber_n_unsent(LIST_ENTRY(fd->joined.next, struct subscriber, joined));
+	return subscriber_n_unsent(LIST_ENTRY(fd->out.joined.next, struct subscriber, joined));
 }
 
 void
@@ -561,7 +481,7 @@ feed_probe(struct feed *fd)
 {
 	struct list *node, *tmp;
 
-	LIST_FOREACH (node, tmp, &fd->joined)
+	LIST_FOREACH (node, tmp, &fd->out.joined)
 		subscriber_probe(LIST_ENTRY(node, struct subscriber, joined));
 }
 
@@ -593,7 +513,7 @@ encode_heartbeat(struct feed *fd)
 		ev.data = hub->type.p;
 		ev.data_len = hub->type.len;
 	}
-	return fd->log.wire->heartbeat(&hub->frame, &ev);
+	return fd->out.log.wire->heartbeat(&hub->frame, &ev);
 }
 
 /* Encoded once, as any event; who waits for Redis to confirm gets the same bytes by itself. */
@@ -607,11 +527,11 @@ feed_beat(struct feed *fd)
 	recent_forget(fd);
 	if (fd->n_subs == 0 || encode_heartbeat(fd) < 0)
 		return;
-	if (append(fd, frame) == 0)
-		check_slow(fd);
+	if (append(fd, frame, false) == 0)
+		outlet_check_slow(&fd->out);
 	if (fd->n_waiting == 0)
 		return;
-	LIST_FOREACH (node, tmp, &fd->joined)
+	LIST_FOREACH (node, tmp, &fd->out.joined)
 		subscriber_put_heartbeat(LIST_ENTRY(node, struct subscriber, joined), frame->p,
 					 frame->len);
 }

@@ -19,7 +19,7 @@
 #include "base/logger.h"
 #include "base/map.h"
 #include "hub/fifo.h"
-#include "hub/log.h"
+#include "hub/outlet.h"
 #include "hub/pace.h"
 #include "hub/subscriber.h"
 #include "logic/stages.h"
@@ -31,8 +31,6 @@ enum queue_ack {
 	QUEUE_ACK_AUTO,  /* what was written was had */
 	QUEUE_ACK_CLIENT /* the client says so */
 };
-
-enum overflow { OVERFLOW_DISCONNECT, OVERFLOW_DROP_OLDEST, OVERFLOW_LATEST };
 
 /* What a route's section says about its streams. Borrowed by the class for its life. */
 /* A key that the handler has for itself, and what holds of it. */

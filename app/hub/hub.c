@@ -169,11 +169,11 @@ end_some(struct hub *hub, size_t n)
 		for (node = fc->feeds.next; node != &fc->feeds; node = node->next) {
 			struct feed *fd = LIST_ENTRY(node, struct feed, of_class);
 
-			while (!list_is_empty(&fd->joined)) {
+			while (!list_is_empty(&fd->out.joined)) {
 				if (n-- == 0)
 					return;
 				subscriber_end(
-				    LIST_ENTRY(fd->joined.next, struct subscriber, joined),
+				    LIST_ENTRY(fd->out.joined.next, struct subscriber, joined),
 				    END_DRAIN);
 			}
 		}
@@ -238,9 +238,9 @@ hub_count_lags(struct hub *hub)
 
 		for (node = fc->feeds.next; node != &fc->feeds; node = node->next) {
 			struct feed *fd = LIST_ENTRY(node, struct feed, of_class);
-			struct heap_node *slowest = heap_first(&fd->blocked);
+			struct heap_node *slowest = heap_first(&fd->out.blocked);
 
-			lag = slowest != NULL ? fd->log.end - slowest->key : 0;
+			lag = slowest != NULL ? fd->out.log.end - slowest->key : 0;
 			most = lag > most ? lag : most;
 		}
 		counters_set_lag(fc->counted, most);

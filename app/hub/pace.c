@@ -395,7 +395,7 @@ struct owed {
 static int
 put_owed(struct owed *o, const struct event *ev)
 {
-	int rc = o->feed->log.wire->event(o->to, ev, NULL);
+	int rc = o->feed->out.log.wire->event(o->to, ev, NULL);
 
 	o->n += rc == 0;
 	return rc;

@@ -45,18 +45,10 @@ struct feed {
 	struct feed_class *class;
 	struct map_node by_key;
 	struct list of_class; /* class->feeds */
-	struct log log;
-	struct list joined;    /* subscribers that have not ended, in the order of joining */
-	struct list caught_up; /* open subscribers that have read all of the log */
-	struct heap blocked;   /* who reads the log, and whose descriptor takes no more */
-	unsigned n_lapsed;     /* of whom so much waited that they have left the log */
-	uint64_t lapsed_at;    /* where they return to it; held while there are any */
+	struct outlet out;
 	struct feed_source *sources;
 	void *data;              /* the handler's */
 	struct feed_more *more;  /* NULL: as for most */
-	uint32_t n_events;       /* encoded; it wraps, and only differences count */
-	uint64_t newest;         /* offset of the newest event's frame */
-	uint64_t arrived_us;     /* when what it was made of came from Redis; 0: from elsewhere */
 	struct fifo_node beat;   /* class->beats */
 	struct fifo_node linger; /* without a subscriber: hub->lingering, at last hub->dead */
 	unsigned n_subs;
@@ -109,7 +101,7 @@ struct feed_more {
 	uv_timer_t again; /* to read them again */
 	unsigned n_streams;
 	char whose[DIGEST_TEXT + 1]; /* of cursor.c */
-	uint64_t recent_from;          /* from here on the log is held, of recent.c */
+	uint64_t recent_from;        /* from here on the log is held, of recent.c */
 	bool has_recent;
 	struct list waiters;        /* of wait.h */
 	struct queue *queue;        /* NULL: it is none */
@@ -169,10 +161,6 @@ void feed_end_all(struct feed *fd, enum end_reason reason);
 void feed_beat(struct feed *fd);   /* send a heartbeat */
 void feed_linger(struct feed *fd); /* nobody wants it, for the moment */
 void feed_bury(struct feed *fd);   /* it has no subscriber: free it at the turn's end */
-
-/* One more, or fewer, who has left the log; at is where it stood. */
-void feed_lapsed_joined(struct feed *fd, uint64_t at);
-void feed_lapsed_left(struct feed *fd);
 
 void feed_count_drop(const struct feed *fd, int rc); /* an event was not sent for this error */
 void feed_run_script(struct feed *fd);               /* without a message */
@@ -271,11 +259,7 @@ subscriber_is_open(const struct subscriber *sub)
 
 /* subscriber_shed - its client does not read, and memory is short: what waits for it goes. */
 void subscriber_shed(struct subscriber *sub);
-/* subscriber_overflow - it is among the blocked, and more waits than its queue: what the route
- * says. It is not among them any more. */
-void subscriber_overflow(struct subscriber *sub);
 void subscriber_flushed(struct subscriber *sub, enum send_result result);
-void subscriber_end_at(struct subscriber *sub, uint64_t at, enum end_reason reason);
 /* subscriber_give - a frame of n_events that is its alone. Returns 0, -EMSGSIZE, -ENOMEM. */
 int subscriber_give(struct subscriber *sub, const char *frame, size_t len, unsigned n_events);
 int subscriber_put_heartbeat(struct subscriber *sub, const char *frame, size_t len);

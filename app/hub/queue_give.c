@@ -165,7 +165,7 @@ put_event(struct sink *to, const struct event *ev, const struct template_scope *
 	(void)is_last;
 	if (g->rc < 0)
 		return;
-	if ((g->rc = g->feed->log.wire->event(g->frame, ev, &n_replaced)) < 0) {
+	if ((g->rc = g->feed->out.log.wire->event(g->frame, ev, &n_replaced)) < 0) {
 		feed_count_drop(g->feed, g->rc);
 		return;
 	}

@@ -20,13 +20,13 @@ recent_hold(struct feed *fd)
 		return;
 	if (!more->has_recent) {
 		more->has_recent = true;
-		more->recent_from = log_enter(&fd->log);
+		more->recent_from = log_enter(&fd->out.log);
 	}
 	/* Not frame by frame: half of it goes when it is full. */
-	if (fd->log.end - more->recent_from > HELD_MAX) {
-		uint64_t to = log_boundary(&fd->log, fd->log.end - HELD_MAX / 2);
+	if (fd->out.log.end - more->recent_from > HELD_MAX) {
+		uint64_t to = log_boundary(&fd->out.log, fd->out.log.end - HELD_MAX / 2);
 
-		log_move(&fd->log, more->recent_from, to);
+		log_move(&fd->out.log, more->recent_from, to);
 		more->recent_from = to;
 	}
 }
@@ -37,7 +37,7 @@ recent_forget(struct feed *fd)
 	if (fd->more == NULL || !fd->more->has_recent)
 		return;
 	fd->more->has_recent = false;
-	log_leave(&fd->log, fd->more->recent_from);
+	log_leave(&fd->out.log, fd->more->recent_from);
 }
 
 /* What is looked for among frames, and what was found. */
@@ -75,7 +75,7 @@ recent_find(struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned
 {
 	const struct feed_more *more = fd->more;
 	struct iovec pieces[PIECES_MAX];
-	struct search s = {.wire = fd->log.wire};
+	struct search s = {.wire = fd->out.log.wire};
 	int n = PIECES_MAX, i;
 	uint64_t base;
 
@@ -83,7 +83,7 @@ recent_find(struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned
 		return false;
 	base = more->recent_from;
 	s.len = cursor_print(s.id, fd, ids, more->n_streams);
-	if (log_gather(&fd->log, base, fd->log.end, pieces, &n) != fd->log.end - base)
+	if (log_gather(&fd->out.log, base, fd->out.log.end, pieces, &n) != fd->out.log.end - base)
 		return false; /* in more pieces than one looks through */
 	for (i = 0; i < n; i++) {
 		search_piece(&s, pieces[i].iov_base, pieces[i].iov_len, base);

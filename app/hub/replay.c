@@ -124,9 +124,9 @@ leave_place(struct replay *rp)
 {
 	if (!rp->has_place)
 		return;
-	log_leave(&rp->feed->log, rp->place);
+	log_leave(&rp->feed->out.log, rp->place);
 	rp->has_place = false;
-	rp->n_feed_events = rp->feed->n_events;
+	rp->n_feed_events = rp->feed->out.n_events;
 }
 
 /* Its subscriber needs it no more. */
@@ -302,7 +302,7 @@ put_own(struct replay *rp, const struct event *ev)
 
 	if (own->cap < cap)
 		own->cap = cap;
-	if ((rc = rp->feed->log.wire->event(own, ev, &n_replaced)) == 0)
+	if ((rc = rp->feed->out.log.wire->event(own, ev, &n_replaced)) == 0)
 		feed_count(rp->feed, COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
 	return rc;
 }
@@ -599,8 +599,8 @@ take_place(struct replay *rp)
 	for (i = 0; i < rp->n; i++)
 		rp->parts[i].to = to[i];
 	rp->has_place = true;
-	rp->place = log_enter(&rp->feed->log);
-	rp->n_feed_events = rp->feed->n_events;
+	rp->place = log_enter(&rp->feed->out.log);
+	rp->n_feed_events = rp->feed->out.n_events;
 }
 
 static void
@@ -655,7 +655,7 @@ tell_begun_anew(struct replay *rp)
 static int
 tell_missed(struct replay *rp, uint32_t n_feed_events)
 {
-	if (!has_channels(rp->feed) || rp->feed->n_events == n_feed_events)
+	if (!has_channels(rp->feed) || rp->feed->out.n_events == n_feed_events)
 		return 0;
 	return put_reset(rp, "{\"reason\":\"slow\"}");
 }

@@ -23,7 +23,8 @@ collect(const struct feed *fd, struct load *out, size_t n)
 {
 	const struct list *node;
 
-	for (node = fd->joined.next; node != &fd->joined && n < SHED_MAX; node = node->next) {
+	for (node = fd->out.joined.next; node != &fd->out.joined && n < SHED_MAX;
+	     node = node->next) {
 		struct subscriber *sub = LIST_ENTRY(node, struct subscriber, joined);
 
 		if (sub->is_blocked)

@@ -77,7 +77,7 @@ check(const struct subscriber *sub)
 {
 	assert(sub->state == SUBSCRIBER_LAST || (sub->feed != NULL) == states[sub->state].has_feed);
 	assert(!list_is_empty(&sub->joined) == states[sub->state].is_joined);
-	assert(!has_place(sub) || log_has(&sub->feed->log, sub->cursor));
+	assert(!has_place(sub) || log_has(&sub->feed->out.log, sub->cursor));
 	assert(heap_has(&sub->blocked) == (sub->is_blocked && reads_log(sub)));
 	assert(!sub->is_blocked || list_is_empty(&sub->node));
 	assert(sub->state != SUBSCRIBER_LAPSED || sub->is_blocked);
@@ -102,7 +102,7 @@ settings_of(const struct subscriber *sub)
 static const struct wire *
 wire_of(const struct subscriber *sub)
 {
-	return sub->feed->log.wire;
+	return sub->feed->out.log.wire;
 }
 
 static struct hub *
@@ -124,9 +124,9 @@ make_ready(struct subscriber *sub)
 static void
 watch_lag(struct subscriber *sub)
 {
-	heap_del(&sub->feed->blocked, &sub->blocked);
+	heap_del(&sub->feed->out.blocked, &sub->blocked);
 	if (sub->is_blocked && reads_log(sub))
-		heap_add(&sub->feed->blocked, &sub->blocked, sub->cursor);
+		heap_add(&sub->feed->out.blocked, &sub->blocked, sub->cursor);
 }
 
 /* No bytes of the feed's follow: its own are the last. */
@@ -134,7 +134,7 @@ static void
 stop_reading(struct subscriber *sub)
 {
 	if (has_place(sub))
-		log_leave(&sub->feed->log, sub->cursor);
+		log_leave(&sub->feed->out.log, sub->cursor);
 	if (is_before_log(sub)) {
 		sub->feed->n_waiting--;
 		replay_cancel(sub);
@@ -236,13 +236,13 @@ static void
 return_to_log(struct subscriber *sub)
 {
 	struct feed *fd = sub->feed;
-	bool is_behind = sub->cursor < fd->lapsed_at;
+	bool is_behind = sub->cursor < fd->out.lapsed_at;
 
 	if (is_behind)
-		sub->cursor = fd->lapsed_at;
-	log_enter_at(&fd->log, sub->cursor);
+		sub->cursor = fd->out.lapsed_at;
+	log_enter_at(&fd->out.log, sub->cursor);
 	set_state(sub, SUBSCRIBER_OPEN);
-	feed_lapsed_left(fd);
+	outlet_lapsed_left(&fd->out);
 	watch_lag(sub);
 	if (is_behind && put_slow_reset(sub) < 0)
 		end_slow(sub);
@@ -313,11 +313,11 @@ subscriber_gather(const struct subscriber *sub, struct iovec *iov, int *n_iov, s
 	if (n < *n_iov && total < max)
 		total += put_piece(iov, &n, sub->own.p, sub->own.len, max - total);
 	if (reads_log(sub) && total == sub->rest.len + sub->own.len) {
-		to = sub->feed->log.end < sub->end_at ? sub->feed->log.end : sub->end_at;
+		to = sub->feed->out.log.end < sub->end_at ? sub->feed->out.log.end : sub->end_at;
 		if (to - sub->cursor > max - total)
 			to = sub->cursor + (max - total);
 		n_log = *n_iov - n;
-		total += log_gather(&sub->feed->log, sub->cursor, to, iov + n, &n_log);
+		total += log_gather(&sub->feed->out.log, sub->cursor, to, iov + n, &n_log);
 		n += n_log;
 	}
 	*n_iov = n;
@@ -342,7 +342,7 @@ subscriber_sent(struct subscriber *sub, size_t len)
 	buf_consume(&sub->own, take_up_to(&len, sub->own.len));
 	if (len == 0)
 		return;
-	log_move(&sub->feed->log, sub->cursor, sub->cursor + len);
+	log_move(&sub->feed->out.log, sub->cursor, sub->cursor + len);
 	sub->cursor += len;
 	if (sub->cursor == sub->end_at)
 		finish(sub);
@@ -361,7 +361,7 @@ size_t
 subscriber_n_unsent(const struct subscriber *sub)
 {
 	return sub->rest.len + sub->own.len +
-	       (reads_log(sub) ? (size_t)(sub->feed->log.end - sub->cursor) : 0);
+	       (reads_log(sub) ? (size_t)(sub->feed->out.log.end - sub->cursor) : 0);
 }
 
 const char *
@@ -408,8 +408,8 @@ count_time(const struct feed *fd)
 {
 	uint64_t now = fd->class->hub->turn.wrote_us;
 
-	if (fd->arrived_us != 0 && now >= fd->arrived_us)
-		counters_took(fd->class->counted, now - fd->arrived_us);
+	if (fd->out.arrived_us != 0 && now >= fd->out.arrived_us)
+		counters_took(fd->class->counted, now - fd->out.arrived_us);
 }
 
 /* The hub has had it written. */
@@ -431,15 +431,15 @@ subscriber_flushed(struct subscriber *sub, enum send_result result)
 	}
 	if (sub->state != SUBSCRIBER_OPEN)
 		return;
-	list_move_tail(&fd->caught_up, &sub->node);
+	list_move_tail(&fd->out.caught_up, &sub->node);
 	if (queue_is(fd))
 		queue_flushed(fd, sub);
 	if (fd->more != NULL && fd->more->on_flushed != NULL)
 		fd->more->on_flushed(fd);
-	if (sub->n_seen != fd->n_events) {
-		feed_count(fd, COUNTER_DELIVERIES, fd->n_events - sub->n_seen);
+	if (sub->n_seen != fd->out.n_events) {
+		feed_count(fd, COUNTER_DELIVERIES, fd->out.n_events - sub->n_seen);
 		count_time(fd);
-		sub->n_seen = fd->n_events;
+		sub->n_seen = fd->out.n_events;
 		if (settings_of(sub)->idle_ms > 0)
 			fifo_add(&fd->class->idles, &sub->quiet);
 	}
@@ -488,8 +488,8 @@ enter_log(struct subscriber *sub)
 	struct feed *fd = sub->feed;
 
 	fd->n_waiting--;
-	sub->cursor = log_enter(&fd->log);
-	sub->n_before = sub->n_seen = fd->n_events;
+	sub->cursor = log_enter(&fd->out.log);
+	sub->n_before = sub->n_seen = fd->out.n_events;
 }
 
 void
@@ -568,8 +568,8 @@ subscriber_open_at(struct subscriber *sub, uint64_t at, unsigned n_events, const
 
 	assert(sub->state == SUBSCRIBER_WAITING);
 	fd->n_waiting--;
-	sub->cursor = log_enter_at(&fd->log, at);
-	sub->n_before = sub->n_seen = fd->n_events - n_events;
+	sub->cursor = log_enter_at(&fd->out.log, at);
+	sub->n_before = sub->n_seen = fd->out.n_events - n_events;
 	subscriber_begin_times(sub);
 	begin_reading(sub);
 	if (subscriber_put_open(sub, true, cursor) < 0)
@@ -613,8 +613,8 @@ subscriber_probe(struct subscriber *sub)
 		make_ready(sub);
 }
 
-void
-subscriber_end_at(struct subscriber *sub, uint64_t at, enum end_reason reason)
+static void
+end_at(struct subscriber *sub, uint64_t at, enum end_reason reason)
 {
 	assert(sub->state == SUBSCRIBER_OPEN && at >= sub->cursor);
 	sub->reason = (unsigned char)reason;
@@ -630,7 +630,7 @@ subscriber_end_at(struct subscriber *sub, uint64_t at, enum end_reason reason)
 static int
 own_all(struct subscriber *sub)
 {
-	struct log *lg = &sub->feed->log;
+	struct log *lg = &sub->feed->out.log;
 	size_t before = sub->own.len, len = 0;
 	uint64_t at = sub->cursor;
 	struct iovec iov;
@@ -653,7 +653,7 @@ own_all(struct subscriber *sub)
 static bool
 is_alone(const struct subscriber *sub)
 {
-	const struct list *joined = &sub->feed->joined;
+	const struct list *joined = &sub->feed->out.joined;
 
 	return joined->next == &sub->joined && joined->prev == &sub->joined;
 }
@@ -692,7 +692,7 @@ subscriber_end(struct subscriber *sub, enum end_reason reason)
 	case SUBSCRIBER_OPEN:
 		give_held(sub, reason);
 		if (sub->state == SUBSCRIBER_OPEN)
-			subscriber_end_at(sub, sub->feed->log.end, reason);
+			end_at(sub, sub->feed->out.log.end, reason);
 		else
 			subscriber_end(sub, reason); /* it became too slow, or had all, by that */
 		break;
@@ -716,7 +716,7 @@ subscriber_end(struct subscriber *sub, enum end_reason reason)
 static void
 keep_rest_of_frame(struct subscriber *sub)
 {
-	struct log *lg = &sub->feed->log;
+	struct log *lg = &sub->feed->out.log;
 	uint64_t end = log_boundary(lg, sub->cursor);
 
 	if (end == sub->cursor)
@@ -748,8 +748,8 @@ subscriber_give(struct subscriber *sub, const char *frame, size_t len, unsigned 
 static void
 lapse(struct subscriber *sub)
 {
-	feed_lapsed_joined(sub->feed, sub->cursor);
-	log_leave(&sub->feed->log, sub->cursor);
+	outlet_lapsed_joined(&sub->feed->out, sub->cursor);
+	log_leave(&sub->feed->out.log, sub->cursor);
 	set_state(sub, SUBSCRIBER_LAPSED);
 	watch_lag(sub);
 }
@@ -864,14 +864,14 @@ subscriber_close(struct subscriber *sub)
 		if (queue_is(fd))
 			queue_left(fd, sub);
 		if (has_place(sub))
-			log_leave(&fd->log, sub->cursor);
+			log_leave(&fd->out.log, sub->cursor);
 		if (is_before_log(sub)) {
 			fd->n_waiting--;
 			replay_cancel(sub);
 		}
 		if (sub->state == SUBSCRIBER_LAPSED)
-			feed_lapsed_left(fd);
-		heap_del(&fd->blocked, &sub->blocked);
+			outlet_lapsed_left(&fd->out);
+		heap_del(&fd->out.blocked, &sub->blocked);
 		list_del(&sub->node);
 		list_del(&sub->joined);
 		fifo_del(&sub->life);
@@ -909,7 +909,7 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 	fd->class->hub->n_subs++;
 	feed_count(fd, COUNTER_SUBSCRIBERS, 1);
 	fifo_del(&fd->linger);
-	list_add_tail(&fd->joined, &sub->joined);
+	list_add_tail(&fd->out.joined, &sub->joined);
 	set_state(sub, SUBSCRIBER_WAITING);
 	sub->is_held = true;
 	if (fd->n_unconfirmed == 0)

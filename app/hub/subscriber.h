@@ -91,13 +91,14 @@ struct subscriber_holder {
 struct subscriber {
 	const struct subscriber_ops *ops;
 	struct feed *feed;
-	struct list node;         /* one of: feed->caught_up, hub->ready; or none */
-	struct list joined;       /* feed->joined, in the order of joining */
-	struct heap_node blocked; /* feed->blocked; key: no frame before it is to be sent whole */
-	struct fifo_node life;    /* its route's lifetime; while it ends, the hub's linger */
-	struct fifo_node quiet;   /* its route's idle; while it waits, open_wait */
-	struct log_piece rest; /* of the frame that was on its way when it left the log: sent first
-				*/
+	struct list node;   /* one of: feed->out.caught_up, hub->ready; or none */
+	struct list joined; /* feed->out.joined, in the order of joining */
+	struct heap_node
+	    blocked;            /* feed->out.blocked; key: no frame before it is to be sent whole */
+	struct fifo_node life;  /* its route's lifetime; while it ends, the hub's linger */
+	struct fifo_node quiet; /* its route's idle; while it waits, open_wait */
+	struct log_piece rest;  /* of the frame that was on its way when it left the log: sent first
+				 */
 	struct buf own;
 	union {
 		uint64_t cursor; /* offset in the feed's log of the next byte to send */
@@ -105,7 +106,7 @@ struct subscriber {
 		struct replay *replay; /* before it is OPEN: of what came before; or NULL */
 	};
 	uint64_t end_at;      /* the log is read up to here */
-	uint32_t n_before;    /* feed->n_events when it opened */
+	uint32_t n_before;    /* feed->out.n_events when it opened */
 	uint32_t n_seen;      /* and when it last had them all */
 	unsigned char state;  /* enum subscriber_state */
 	unsigned char reason; /* enum end_reason, from ENDING on */
@@ -188,5 +189,9 @@ void subscriber_unwatch(struct subscriber *sub, struct subscriber_watch *watch);
 
 /* subscriber_close - the client is gone, or all is sent: leave the feed, free what sub holds. */
 void subscriber_close(struct subscriber *sub);
+
+/* subscriber_overflow - for its outlet: it is among the blocked, and more waits than the queue:
+ * what overflow says. It is not among them any more. */
+void subscriber_overflow(struct subscriber *sub);
 
 #endif

@@ -147,8 +147,8 @@ its_past_is_asked(struct stage *s)
 	if (s->c.sub.state != SUBSCRIBER_WAITING)
 		return;
 	s->placed = s->c.sub.feed;
-	s->place = log_enter(&s->placed->log);
-	s->n_at_place = s->placed->n_events;
+	s->place = log_enter(&s->placed->out.log);
+	s->n_at_place = s->placed->out.n_events;
 	subscriber_begin_replay(&s->c.sub);
 }
 
@@ -157,7 +157,7 @@ static void
 leave_place(struct stage *s)
 {
 	if (s->placed != NULL)
-		log_leave(&s->placed->log, s->place);
+		log_leave(&s->placed->out.log, s->place);
 	s->placed = NULL;
 }
 
