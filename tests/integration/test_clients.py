@@ -318,6 +318,8 @@ def test_the_npm_package(tmp_path):
     listed = subprocess.run(["tar", "-tf", tmp_path / packed], capture_output=True, text=True, check=True).stdout.split()
     assert {"package/README.md", "package/LICENSE", "package/sluice.js", "package/sluice.d.ts", "package/package.json"} <= set(listed)
     about = json.loads((ROOT / "www" / "package.json").read_text())
+    exported = [path for one in about["exports"].values() for path in (one.values() if isinstance(one, dict) else [one])]
+    assert {f"package/{path[2:]}" for path in exported} <= set(listed)
     assert about["license"] == "MIT" and about["repository"]
     assert (ROOT / "www" / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
