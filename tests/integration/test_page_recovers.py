@@ -118,6 +118,41 @@ def test_a_query_that_is_no_business_of_the_route(launch, redis, page):
     here.wait_got("away 1", "live 1")
 
 
+def test_rights_that_come_go_and_come(launch, own_redis, page):
+    server = own_redis().start()
+    admin = server.client()
+    admin.execute_command("ACL", "SETUSER", "sluice", "on", ">pass", "+@all", "~*", "resetchannels", "&sluice*")
+    sluice = launch({"x": PLAIN}, redis=server, link={"url": f"unix://sluice:pass@{server.path}"}, server={"base": "/events"})
+    here = page(sluice).open("/plain")
+    here.wait_state("keep-alive")
+    assert not any(s.startswith("stream-open") for s in here.states())
+    said = []
+    for n in (1, 2):
+        admin.execute_command("ACL", "SETUSER", "sluice", "&pr:plain")
+        here.wait_state("stream-open" if n == 1 else "stream-reset")
+        server.publish("pr:plain", str(n))
+        said.append(str(n))
+        here.wait_got(*said)
+        admin.execute_command("ACL", "SETUSER", "sluice", "resetchannels", "&sluice*")
+        beats = sum(s.startswith("keep-alive") for s in here.states())
+        here.wait_state("keep-alive", beats + 2)
+
+
+def test_a_key_of_another_type(launch, redis, page):
+    client = redis.client()
+    client.delete("pr:stream")
+    client.set("pr:stream", "no stream")
+    sluice = launch({"x": {**STREAM, "heartbeat": "200ms"}}, server={"base": "/events"})
+    here = page(sluice).open("/stream")
+    here.wait_state("keep-alive")
+    client.delete("pr:stream")
+    here.wait_state("stream-open")
+    client.xadd("pr:stream", {"data": "1"})
+    here.wait_got("1")
+    lives(here, redis)
+    here.wait_got("1", "away 1", "live 1")
+
+
 @pytest.mark.parametrize("cookie", [
     "token=" + token(user=7), "token=" + token(user="ada@example.org"), "token=" + token(user="auth0|123"),
     "token=" + token(exp=time.time() + 4000.5), "token=" + token(exp=4e9), "PHPSESSID=pr7", "PHPSESSID=pr%2C7",
