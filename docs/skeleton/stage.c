@@ -56,8 +56,10 @@ run_dedupe(struct stages *st, struct passage *p)
 		p->result = STAGES_NOTHING;
 		return false;
 	}
-	if ((copy = malloc(len + 1)) == NULL)
+	if ((copy = malloc(len + 1)) == NULL) {
+		stage_failed(st, "dedupe", "there is no memory for the message");
 		return true; /* better twice than not at all */
+	}
 	memcpy(copy, text, len);
 	free(dd->last);
 	dd->last = copy;
