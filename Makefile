@@ -164,8 +164,8 @@ conf/apache/sluice-come-back.conf 644 $(sysconfdir)/apache2/conf-available/sluic
 conf/apache/come-back.lua 644 $(sysconfdir)/apache2/sluice-come-back.lua
 bridges/php/Sluice.php 644 $(DATADIR)/sluice/php/Sluice.php
 bridges/python/sluice.py 644 $(DATADIR)/sluice/python/sluice.py
-conf/haproxy/sluice.cfg 644 $(sysconfdir)/haproxy/sluice.cfg
-conf/caddy/sluice.caddy 644 $(sysconfdir)/caddy/sluice.caddy
+conf/haproxy/sluice.cfg 644 $(DATADIR)/sluice/haproxy/sluice.cfg
+conf/caddy/sluice.caddy 644 $(DATADIR)/sluice/caddy/sluice.caddy
 conf/apache/sluice.conf 644 $(sysconfdir)/apache2/conf-available/sluice.conf
 conf/nginx/sluice.conf 644 $(sysconfdir)/nginx/snippets/sluice.conf
 packaging/sluice.ini 640 $(sysconfdir)/sluice/sluice.ini
