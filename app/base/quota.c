@@ -22,7 +22,7 @@ struct probe {
 };
 
 struct table {
-	pthread_mutex_t lock; /* robust: a worker may die with it */
+	pthread_mutex_t lock;              /* robust: a worker may die with it */
 	struct probe probes[QUOTA_PROBES]; /* a ring */
 	_Atomic uint32_t n_probes;         /* all that ever were; looked at without the lock */
 	uint64_t seed;

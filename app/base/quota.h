@@ -25,8 +25,8 @@ bool quota_take(uint64_t key, uint64_t max);
 void quota_give(uint64_t key);
 
 /*
- * quota_probe - who is over a limit asks all workers to look whether what was taken under the key is
- * still needed: whoever has taken it sees the key in quota_probed(), once within ms.
+ * quota_probe - who is over a limit asks all workers to look whether what was taken under the key
+ * is still needed: whoever has taken it sees the key in quota_probed(), once within ms.
  */
 void quota_probe(uint64_t key, uint64_t ms, uint64_t now_ms);
 

@@ -98,3 +98,26 @@ reply_is_map(const char *command)
 {
 	return strcasecmp(command, "HGETALL") == 0;
 }
+
+static bool
+is_true_text(const char *text, size_t len)
+{
+	return len > 0 && !(len == 1 && *text == '0') &&
+	       !(len == 2 && strncasecmp(text, "no", 2) == 0);
+}
+
+bool
+reply_is_true(const struct redisReply *reply)
+{
+	switch (reply->type) {
+	case REDIS_REPLY_INTEGER:
+		return reply->integer != 0;
+	case REDIS_REPLY_STRING:
+	case REDIS_REPLY_STATUS:
+		return is_true_text(reply->str, reply->len);
+	case REDIS_REPLY_ARRAY:
+		return reply->elements > 0;
+	default:
+		return false;
+	}
+}

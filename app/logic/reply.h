@@ -21,4 +21,7 @@ int reply_put(struct buf *b, const struct redisReply *reply, bool is_map);
 /* reply_is_map - does the command answer with names and values by turns? */
 bool reply_is_map(const char *command);
 
+/* reply_is_true - not for nil, 0, an empty answer, "no" and an error. */
+bool reply_is_true(const struct redisReply *reply);
+
 #endif

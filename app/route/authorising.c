@@ -20,8 +20,7 @@ enum {
 	REASONS_MAX = 64,
 	NAME_LEN_MAX = 2048,
 	WHY_LEN = 256,
-	DECIDE_AGAIN_MS = 50,
-	PLACE_AGAIN_MS = 100
+	DECIDE_AGAIN_MS = 50
 };
 
 /* A request as the credentials see it. */
@@ -174,20 +173,6 @@ wait_or_answer(struct serving *sv, const char *why)
 	    pending_retry(sv->in->pending, sv->sub, sv->req->vars, sv->body, sv->body_len,
 			  DECIDE_AGAIN_MS, &patience) < 0)
 		answer_away(sv, why);
-}
-
-bool
-authorising_wait_for_place(struct serving *sv)
-{
-	struct patience patience = sv->kept.patience;
-
-	if (patience.place_ms == 0)
-		patience.place_ms = clock_ms() + GRANTS_PROBE_MS;
-	/* What was decided holds for it; should it be decided anew, that has its time again. */
-	patience.decide_ms = 0;
-	return clock_ms() < patience.place_ms &&
-	       pending_retry(sv->in->pending, sv->sub, sv->req->vars, "", 0, PLACE_AGAIN_MS,
-			     &patience) == 0;
 }
 
 /* Who asks */

@@ -4,12 +4,12 @@
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "auth/bytes.h"
 #include "base/clock.h"
 #include "base/logger.h"
 #include "base/strings.h"
+#include "logic/reply.h"
 #include "redis/command.h"
 #include "redis/keys.h"
 
@@ -21,31 +21,13 @@ struct right_question {
 	void *arg;
 };
 
-static bool
-is_true_text(const char *text, size_t len)
+/* What Redis does not say, or refuses, is nobody's fault. */
+static enum allowed
+judge(const struct redisReply *reply)
 {
-	return len > 0 && !(len == 1 && *text == '0') &&
-	       !(len == 2 && strncasecmp(text, "no", 2) == 0);
-}
-
-enum allowed
-right_read(const struct redisReply *reply)
-{
-	if (reply == NULL)
+	if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
 		return UNDECIDED;
-	switch (reply->type) {
-	case REDIS_REPLY_ERROR:
-		return UNDECIDED;
-	case REDIS_REPLY_INTEGER:
-		return reply->integer != 0 ? ALLOWED : FORBIDDEN;
-	case REDIS_REPLY_STRING:
-	case REDIS_REPLY_STATUS:
-		return is_true_text(reply->str, reply->len) ? ALLOWED : FORBIDDEN;
-	case REDIS_REPLY_ARRAY:
-		return reply->elements > 0 ? ALLOWED : FORBIDDEN;
-	default:
-		return FORBIDDEN; /* nil */
-	}
+	return reply_is_true(reply) ? ALLOWED : FORBIDDEN;
 }
 
 /* With a NUL behind it. */
@@ -134,7 +116,7 @@ on_reply(void *arg, const struct redisReply *reply)
 	    logger_may(&pause, clock_ms(), 60000))
 		logger_warn("allow_command: Redis refuses it: %s", reply->str);
 	if (question->fn != NULL)
-		question->fn(question->arg, right_read(reply));
+		question->fn(question->arg, judge(reply));
 	free(question);
 }
 

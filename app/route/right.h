@@ -8,7 +8,6 @@
 #include "hub/hub.h"
 #include "route/allow.h"
 
-struct redisReply;
 struct right_question;
 
 /* right_read - nil, 0, an empty answer and "no" are FORBIDDEN; none and an error UNDECIDED. Pure.

@@ -3,9 +3,12 @@
 #include <errno.h>
 
 #include "base/counters.h"
+#include "base/clock.h"
 #include "base/logger.h"
 #include "route/cors.h"
 #include "route/origin.h"
+
+enum { PLACE_AGAIN_MS = 100 };
 
 static void
 put_cors(struct serving *sv)
@@ -75,6 +78,22 @@ serving_end_stream(struct serving *sv, enum end_reason reason, unsigned retry_ms
 	serving_send(sv);
 }
 
+/* A limit was reached, and those who have the places are probed: true: the request, a GET, waits;
+ * false: it has waited long enough. */
+static bool
+wait_for_place(struct serving *sv)
+{
+	struct patience patience = sv->kept.patience;
+
+	if (patience.place_ms == 0)
+		patience.place_ms = clock_ms() + GRANTS_PROBE_MS;
+	/* What was decided holds for it; should it be decided anew, that has its time again. */
+	patience.decide_ms = 0;
+	return clock_ms() < patience.place_ms &&
+	       pending_retry(sv->in->pending, sv->sub, sv->req->vars, "", 0, PLACE_AGAIN_MS,
+			     &patience) == 0;
+}
+
 int
 serving_take_grant(struct serving *sv, struct grant **grant)
 {
@@ -84,7 +103,7 @@ serving_take_grant(struct serving *sv, struct grant **grant)
 
 	origin_address(address, sv->req, sv->in->trusted_proxies);
 	rc = grants_take(grant, sv->in->grants, sv->req, address, &why);
-	if (rc == -EAGAIN && authorising_wait_for_place(sv))
+	if (rc == -EAGAIN && wait_for_place(sv))
 		return rc;
 	if (rc > 0 || rc == -EAGAIN)
 		serving_refuse(sv, HTTP_TOO_MANY_REQUESTS, why);

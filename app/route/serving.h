@@ -120,12 +120,6 @@ bool authorising_check_channels(struct serving *sv, struct template *const *cons
 				const struct template_value *params);
 
 /*
- * authorising_wait_for_place - a limit was reached, and those who have the places are probed: true:
- * the request, a GET, waits; false: it has waited long enough.
- */
-bool authorising_wait_for_place(struct serving *sv);
-
-/*
  * carrying.c: what a mux connection may carry. carrying_may - the route that is asked for, if this
  * request is part of one; carrying_may_read - may the page that opened it read the route, now that
  * it is known who asks? As authorising_check().
