@@ -80,8 +80,12 @@ utf8_valid_len(const char *p, size_t len)
 	return at;
 }
 
-size_t
-utf8_bad_len(const char *p, size_t len)
+/*
+ * The length of the maximal subpart of an ill-formed sequence that starts at p: what one U+FFFD
+ * stands for. 1 to 3. Source: Unicode 15, 3.9 "U+FFFD Substitution of Maximal Subparts".
+ */
+static size_t
+bad_len(const char *p, size_t len)
 {
 	bool whole;
 	size_t n = sequence_len((const unsigned char *)p, len, &whole);
@@ -105,7 +109,7 @@ utf8_put(struct buf *b, utf8_put_fn put, const char *p, size_t len, size_t *n_re
 	int rc;
 
 	while ((good = utf8_valid_len(p, len)) < len) {
-		bad = utf8_bad_len(p + good, len - good);
+		bad = bad_len(p + good, len - good);
 		if ((rc = put_piece(b, put, p, good)) < 0 ||
 		    (rc = buf_put(b, replacement, sizeof(replacement) - 1)) < 0)
 			return rc;

@@ -9,13 +9,6 @@
 size_t utf8_valid_len(const char *p, size_t len);
 
 /*
- * utf8_bad_len - the length of the maximal subpart of an ill-formed sequence
- * that starts at p: what one U+FFFD stands for. 1 to 3; p[0] must start one.
- * Source: Unicode 15, 3.9 "U+FFFD Substitution of Maximal Subparts".
- */
-size_t utf8_bad_len(const char *p, size_t len);
-
-/*
  * utf8_put - append p, by put() if it is not NULL, as UTF-8: for each maximal subpart that is
  * ill-formed U+FFFD, which is added to *n_replaced if it is not NULL. Returns 0, or what put()
  * fails with.
