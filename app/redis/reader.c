@@ -17,6 +17,7 @@ enum {
 	BLOCK_MS = 3000,              /* then one that was not woken looks for changes by itself */
 	RETRY_MS = 500,               /* Redis is loading, or busy */
 	QUIET_MS = 4000,              /* so often those are looked at that had no entry */
+	TOGETHER_MS = 500,            /* and no more often any of them */
 	REFUSED_MS = 1000,            /* and so often those that Redis refuses */
 	CLOSE_MS = 1000,              /* a connection that follows nothing */
 };
@@ -103,29 +104,25 @@ stream_of(struct list *node)
 	return LIST_ENTRY(node, struct reader_stream, of_reader);
 }
 
-static bool
-has_refused(const struct reader *rd)
-{
-	const struct list *node;
-
-	for (node = rd->streams.next; node != &rd->streams; node = node->next) {
-		if (LIST_ENTRY(node, struct reader_stream, of_reader)->is_refused)
-			return true;
-	}
-	return false;
-}
-
 /* Until when XREAD may wait: something is to be looked at then. */
 static unsigned
 block_ms(const struct reader *rd)
 {
-	uint64_t now = now_ms(rd), at = rd->quiet_at_ms;
+	uint64_t now = now_ms(rd), at = now + BLOCK_MS, due;
+	const struct list *node;
 
-	if (has_refused(rd) && rd->refused_at_ms < at)
-		at = rd->refused_at_ms;
-	if (at <= now)
-		return 1;
-	return at - now < BLOCK_MS ? (unsigned)(at - now) : BLOCK_MS;
+	for (node = rd->streams.next; node != &rd->streams; node = node->next) {
+		const struct reader_stream *st = LIST_ENTRY(node, struct reader_stream, of_reader);
+
+		if (st->is_refused)
+			due = rd->refused_at_ms;
+		else
+			due = st->seen_ms + QUIET_MS > rd->quiet_at_ms ? st->seen_ms + QUIET_MS
+								       : rd->quiet_at_ms;
+		if (due < at)
+			at = due;
+	}
+	return at > now ? (unsigned)(at - now) : 1;
 }
 
 /* All of its streams may have as many entries: what was written while the link was down. */
@@ -180,26 +177,24 @@ read_streams(struct reader *rd)
 		link_fail(rd->link, "out of memory");
 }
 
-/* What was not looked at for too long, is. */
+/* What was not looked at for too long, is; of many not one by one. */
 static void
 mark_due(struct reader *rd)
 {
-	bool is_quiet_due = now_ms(rd) >= rd->quiet_at_ms;
-	bool is_refused_due = now_ms(rd) >= rd->refused_at_ms;
+	uint64_t now = now_ms(rd);
+	bool may_look = now >= rd->quiet_at_ms, is_refused_due = now >= rd->refused_at_ms;
 	struct list *node;
 
 	for (node = rd->streams.next; node != &rd->streams; node = node->next) {
 		struct reader_stream *st = stream_of(node);
 
-		if (st->is_refused ? is_refused_due : is_quiet_due && !st->is_busy)
+		if (st->is_refused ? is_refused_due : may_look && now - st->seen_ms >= QUIET_MS)
 			st->is_looked_at = false;
-		if (is_quiet_due)
-			st->is_busy = false;
 	}
-	if (is_quiet_due)
-		rd->quiet_at_ms = now_ms(rd) + QUIET_MS;
+	if (may_look)
+		rd->quiet_at_ms = now + TOGETHER_MS;
 	if (is_refused_due)
-		rd->refused_at_ms = now_ms(rd) + REFUSED_MS;
+		rd->refused_at_ms = now + REFUSED_MS;
 }
 
 static bool
@@ -293,6 +288,7 @@ looked_at(struct reader *rd, struct reader_stream *st, const redisReply *reply)
 	}
 	st->is_looked_at = true;
 	st->is_refused = false;
+	st->seen_ms = now_ms(rd);
 	if (info.entry_size > rd->entry_size)
 		rd->entry_size = info.entry_size;
 	if (!st->is_known) {
@@ -346,7 +342,7 @@ on_stream(struct reader *rd, const redisReply *reply)
 			continue;
 		st->place.last = entry.id;
 		st->place.n_added++;
-		st->is_busy = true;
+		st->seen_ms = now_ms(rd);
 		rd->readers->ops->on_entry(st, &entry);
 	}
 	if (entries->elements > 0)
@@ -424,7 +420,6 @@ on_up(void *ctx)
 	struct reader *rd = ctx;
 
 	forget_looks(rd);
-	rd->quiet_at_ms = now_ms(rd) + QUIET_MS;
 	rd->state = READER_DOWN;
 	rd->is_id_asked = true;
 	if (say(rd, 2, argv) < 0)

@@ -30,8 +30,8 @@ struct reader_stream {
 	struct stream_place place; /* entries up to here were handed on, or came before */
 	bool is_looked_at;         /* since the connection is up, and since it was quiet */
 	bool is_known;             /* place holds */
+	uint64_t seen_ms;          /* of the loop: it was looked at, or had an entry */
 	bool is_refused;           /* by Redis, when it was looked at */
-	bool is_busy;              /* it had entries since the quiet ones were looked at */
 };
 
 struct readers_ops {

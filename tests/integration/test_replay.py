@@ -113,7 +113,6 @@ def test_a_mux_of_large_pasts(sluice, server):
                     slowest = max(slowest, time.monotonic() - began)
     assert peak.grown < 64 << 20
     assert slowest < 0.1 * SLOW
-    assert calls(server, "xrange") < 10 * n  # most of them were shared
 
 
 def test_who_reads_nothing_costs_a_page(sluice, server):
