@@ -355,7 +355,7 @@ is_of_user(const struct route *rt)
 	if (names_identity(rt->channels) || names_identity(rt->patterns) ||
 	    names_identity(rt->streams))
 		return true;
-	if (rt->handler == NULL || rt->handler->open == feed_subjects)
+	if (rt->handler == NULL || rt->is_of_subjects)
 		return false;
 	for (size_t n = 0; (name = route_key_param(rt, n)) != NULL; n++) {
 		if (identity_is_name(name))

@@ -75,9 +75,8 @@ table(void **state)
 		assert_int_equal(utf8_valid_len(p, cases[i].len), cases[i].good);
 		assert_int_equal(cases[i].bad != 0, cases[i].good < cases[i].len);
 		if (cases[i].bad != 0)
-			assert_int_equal(
-			    bad_len(p + cases[i].good, cases[i].len - cases[i].good),
-			    cases[i].bad);
+			assert_int_equal(bad_len(p + cases[i].good, cases[i].len - cases[i].good),
+					 cases[i].bad);
 	}
 	munmap(map, 2 * page);
 }
