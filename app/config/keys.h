@@ -28,13 +28,13 @@ struct config_key {
 	uint64_t min, max; /* of a number, in ms or bytes if it is one of those */
 	const char *words; /* "error warn info debug": an enum's names, in its order */
 	const char *help;
+	const struct handler *handler; /* that has it for itself; NULL: none */
 	enum config_section section;
 	unsigned allow; /* what may stand in the braces of a template */
 	bool or_zero;   /* 0 is allowed besides min to max */
 	bool or_empty;  /* an empty value means something, or set refuses it with a better reason */
-	bool is_special;               /* of use with those handlers alone that take it */
-	const struct handler *handler; /* that has it for itself; NULL: none */
-	bool is_stream;                /* says nothing to a handler that gives a short answer */
+	bool is_special; /* of use with those handlers alone that take it */
+	bool is_stream;  /* says nothing to a handler that gives a short answer */
 };
 
 /* config_key_nth - NULL past the last; those of handlers come last. Valid until a module is loaded.

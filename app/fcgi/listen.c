@@ -289,7 +289,7 @@ bind_and_listen(struct listener *out, int fd, const struct sockaddr_un *sa,
 		const struct listen_settings *ls, uid_t uid, gid_t gid)
 {
 	struct sockaddr_un beside;
-	struct stat st;
+	struct stat st = {0};
 	int rc;
 
 	name_beside(&beside, sa);

@@ -86,10 +86,10 @@ struct recorded {
 struct feed_more {
 	struct feed *feed;
 	int callback; /* of the route's script */
+	unsigned n_open_timers;
 	struct pace pace;
 	uv_timer_t timer; /* the handler's */
 	uv_timer_t after; /* the script's */
-	unsigned n_open_timers;
 	struct list asks;
 	struct buf last; /* the newest event's frame */
 	bool keeps_last, only_changes;
