@@ -146,6 +146,13 @@ patience_of(const struct serving *sv)
 	return patience;
 }
 
+/* Has it been kept, and until then? */
+static bool
+has_waited(const struct serving *sv, const struct patience *patience)
+{
+	return sv->kept.patience.decide_ms > 0 && clock_ms() >= patience->decide_ms;
+}
+
 /*
  * It is nobody's fault: an EventSource that is told 5xx would never come back, so a stream begins
  * and ends.
@@ -186,6 +193,9 @@ look_up(struct serving *sv, const char *cookie)
 
 	if (kept->answer != NULL && kept->cookie != NULL && strcmp(kept->cookie, cookie) == 0)
 		return *kept->answer;
+	/* Redis may well answer, and refuse each time. */
+	if (has_waited(sv, &patience))
+		return (struct session_answer){.state = SESSION_AWAY};
 	return pending_ask(sv->in->pending, sv->sub, sv->req->vars, sv->body, sv->body_len,
 			   sv->in->sessions, cookie, &patience);
 }
@@ -295,7 +305,7 @@ has_right(struct serving *sv, char *const *words)
 		refuse(sv, HTTP_FORBIDDEN, "", "This route is not for who asks.");
 		return false;
 	}
-	if (clock_ms() >= patience.decide_ms && sv->kept.patience.decide_ms > 0)
+	if (has_waited(sv, &patience))
 		answer_away(sv, away);
 	else if (pending_ask_right(sv->in->pending, sv->sub, sv->req->vars, sv->body, sv->body_len,
 				   sv->in->hub, words, &patience) < 0)

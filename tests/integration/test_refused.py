@@ -218,3 +218,20 @@ def test_redis_is_not_asked_all_the_time(sluice, server):
     assert 2 <= calls(server, "xinfo|stream") - n <= 2 * 5
     for s in streams:
         s.close()
+
+
+def test_a_session_that_may_not_be_read(launch, server):
+    """Redis answers, and refuses each time: the request waits up to open_wait, not for ever."""
+    link = {"url": f"unix://sluice:pass@{server.path}"}
+    route = {"path": "/mine", "channels": "c:{user}", "auth": "session", "publish": "c:{user}", "publish_auth": "session", **QUICK}
+    sluice = launch({"mine": route}, redis=server, link=link, auth={
+        "session_cookie": "sid", "session_key": "session:{cookie}", "session_user": "message.user"})
+    server.client().set("session:a", '{"user":"ada"}')
+    rights(server, "-get")
+    headers = {"Cookie": "sid=a", "Origin": "http://localhost"}
+    with sluice.get("/mine", headers=headers) as s:
+        assert s.status == 200
+        assert [(e.type, json.loads(e.data)) for e in s.rest()] == [("stream-end", {"reason": "auth"})]
+    assert post(sluice, "/mine", "1", headers=headers)[0] == 503
+    rights(server, "+get")
+    wait_for(lambda: post(sluice, "/mine", "1", headers=headers)[0] == 202, "the session is read again")
