@@ -1,12 +1,11 @@
 /*
  * session.c - a cookie that names a session in Redis.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "auth/cookie.h"
 #include "auth/credential.h"
-
-enum { COOKIE_MAX = 256 };
 
 static enum finding
 take(const struct session_answer *answer, struct identity *who, struct refusal *no)
@@ -18,25 +17,50 @@ take(const struct session_answer *answer, struct identity *who, struct refusal *
 	return FOUND_RIGHT;
 }
 
-/* The cookie keeps its rule before it becomes part of a key. */
+/* The session's name, the caller's, as the site's secret proves it. */
+static enum finding
+open_cookie(const struct auth_settings *as, const char *cookie, char **name, struct refusal *no)
+{
+	const struct session_format *format = as->session_format;
+	struct buf text;
+	const char *why;
+	int rc;
+
+	if (format->open == NULL)
+		return (*name = strdup(cookie)) != NULL ? FOUND_LATER : FOUND_AWAY;
+	buf_init(&text, SESSION_COOKIE_MAX);
+	rc = format->open(&as->session_secrets, cookie, &text, &why);
+	if (rc == 0)
+		*name = strndup(text.p, text.len);
+	buf_fini(&text);
+	if (rc == -EINVAL)
+		return credential_refuse(no, 401, why);
+	return *name != NULL ? FOUND_LATER : FOUND_AWAY;
+}
+
+/* The name keeps the cookie's rule before it becomes part of a key. */
 static enum finding
 find(const struct auth_settings *as, const struct asked *a, struct identity *who,
      struct refusal *no)
 {
-	char cookie[COOKIE_MAX + 1];
-	int found =
-	    cookie_find(a->variable(a, "HTTP_COOKIE"), as->session_cookie, cookie, COOKIE_MAX);
+	char cookie[SESSION_COOKIE_MAX + 1];
+	int found = cookie_find(a->variable(a, "HTTP_COOKIE"), as->session_cookie, cookie,
+				as->session_format->cookie_max);
+	enum finding finding;
 
 	if (found == 0)
 		return FOUND_NONE;
 	if (found < 0 || *cookie == '\0')
 		return credential_refuse(no, 401,
 					 "there are two cookies, or it is empty or too long");
-	if (!a->keeps_rule(a, "cookie", cookie))
+	if ((finding = open_cookie(as, cookie, &who->session, no)) != FOUND_LATER)
+		return finding;
+	if (!a->keeps_rule(a, "cookie", who->session))
 		return credential_refuse(no, 403, "the cookie breaks its rule, param.cookie");
-	if (a->session != NULL)
-		return take(a->session, who, no);
-	return (who->session = strdup(cookie)) != NULL ? FOUND_LATER : FOUND_AWAY;
+	if (a->session == NULL)
+		return FOUND_LATER;
+	identity_fini(who);
+	return take(a->session, who, no);
 }
 
 static const char *

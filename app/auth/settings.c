@@ -29,6 +29,7 @@ auth_settings_fini(struct auth_settings *settings)
 	free(settings->jwt_query);
 	free(settings->jwt_channels);
 	free(settings->session_cookie);
+	session_secrets_fini(&settings->session_secrets);
 	template_free(settings->session_key);
 	expression_free(settings->session_user);
 	sandbox_free(settings->sandbox);

@@ -5,6 +5,7 @@
  * settings - the [auth] section, compiled: what counts as a credential.
  */
 #include "auth/key.h"
+#include "auth/session_format.h"
 #include "auth/token.h"
 #include "logic/expression.h"
 #include "logic/template.h"
@@ -16,6 +17,8 @@ struct auth_settings {
 	char *jwt_cookie, *jwt_query; /* NULL: a token does not come so */
 	char *jwt_channels;           /* the claim that lists channels; NULL: none does */
 	char *session_cookie;
+	const struct session_format *session_format; /* one of session_formats[] */
+	struct session_secrets session_secrets;
 	struct template *session_key; /* of {cookie} */
 	struct sandbox *sandbox;
 	struct expression *session_user;   /* NULL: a session says no name */

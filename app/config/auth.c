@@ -9,9 +9,26 @@
 
 enum { WHY_LEN = 512 };
 
+static const char *
+session_why(const struct auth_settings *auth, const char **at)
+{
+	/* NULL if the format itself is refused. */
+	const struct session_format *format = auth->session_format;
+
+	*at = "session_secret_file";
+	if (format != NULL && format->open == NULL && auth->session_secrets.n > 0)
+		return "with session_format = auto nothing is signed, and no secret is read";
+	*at = "session_format";
+	if (format != NULL && format->open != NULL && auth->session_secrets.n == 0)
+		return "its cookie is signed: with which secret? session_secret_file = FILE";
+	return NULL;
+}
+
 const char *
 config_auth_why(const struct auth_settings *auth, const char **at)
 {
+	const char *why;
+
 	*at = "jwt_algorithms";
 	for (size_t i = 0; auth->jwt.keys.n > 0 && auth->jwt.algorithms != NULL &&
 			   auth->jwt.algorithms[i] != NULL;
@@ -20,6 +37,8 @@ config_auth_why(const struct auth_settings *auth, const char **at)
 			return "no key is of the kind of one of these: with it nothing could be "
 			       "verified";
 	}
+	if ((why = session_why(auth, at)) != NULL)
+		return why;
 	*at = "session_cookie";
 	if (auth->session_cookie != NULL && auth->session_key == NULL)
 		return "which key in Redis has its session? session_key = "

@@ -136,6 +136,49 @@ CONFIG_SETTER(config_set_link_key)
 
 /* Sessions */
 
+CONFIG_SETTER(config_set_session_format)
+{
+	struct suggest s;
+	const char *best;
+	size_t len;
+
+	(void)key;
+	suggest_init(&s, text);
+	for (size_t i = 0; session_formats[i] != NULL; i++) {
+		suggest_try(&s, session_formats[i]->name);
+		if (strcasecmp(session_formats[i]->name, text) != 0)
+			continue;
+		*(const struct session_format **)field = session_formats[i];
+		return 0;
+	}
+	if ((best = suggest_best(&s)) != NULL)
+		return REFUSE("\"%.*s\" is no format; did you mean \"%s\"?", QUOTED_MAX, text,
+			      best);
+	len = (size_t)snprintf(why, why_len, "\"%.*s\" is none of:", QUOTED_MAX, text);
+	for (size_t i = 0; session_formats[i] != NULL && len < why_len; i++)
+		len += (size_t)snprintf(why + len, why_len - len, " %s", session_formats[i]->name);
+	return -EINVAL;
+}
+
+CONFIG_SETTER(config_set_session_secret_file)
+{
+	struct auth_settings *auth = field;
+	const char *reason;
+	char *secrets = NULL;
+	size_t len = 0;
+	int rc = read_key_file(text, &secrets, &len, why, why_len);
+
+	(void)key;
+	if (rc == 0) {
+		auth_settings_note(auth, secrets, len);
+		rc = session_secrets_add(&auth->session_secrets, secrets, len, &reason);
+		if (rc == -EINVAL)
+			rc = REFUSE("%.*s: %s", QUOTED_MAX, text, reason);
+	}
+	free(secrets);
+	return rc;
+}
+
 CONFIG_SETTER(config_set_session_user)
 {
 	struct auth_settings *auth = field;

@@ -12,11 +12,13 @@ CONFIG_SETTER(config_set_jwt_key_file);
 CONFIG_SETTER(config_set_jwt_key);
 CONFIG_SETTER(config_set_link_key_file);
 CONFIG_SETTER(config_set_link_key);
+CONFIG_SETTER(config_set_session_secret_file);
 CONFIG_SETTER(config_set_session_user);
 
-CONFIG_SETTER(config_set_algorithms);  /* char ** */
-CONFIG_SETTER(config_set_session_key); /* struct template * */
-CONFIG_SETTER(config_set_auth_list);   /* struct auth_list */
-CONFIG_SETTER(config_set_proxies);     /* char ** */
+CONFIG_SETTER(config_set_algorithms);     /* char ** */
+CONFIG_SETTER(config_set_session_format); /* const struct session_format * */
+CONFIG_SETTER(config_set_session_key);    /* struct template * */
+CONFIG_SETTER(config_set_auth_list);      /* struct auth_list */
+CONFIG_SETTER(config_set_proxies);        /* char ** */
 
 #endif

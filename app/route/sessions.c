@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/php_session.h"
 #include "base/clock.h"
 #include "base/logger.h"
 #include "base/map.h"
@@ -73,21 +72,16 @@ tell_all(struct entry *e)
 
 /* What Redis has of it */
 
-/* A hash as an object of texts; a string as JSON, or as PHP keeps it. NULL: neither. */
+/* A hash as an object of texts; a string as the format has it. NULL: neither. */
 static struct json_object *
-read_session(const redisReply *reply)
+read_session(const struct session_format *format, const redisReply *reply)
 {
 	struct json_object *session = NULL;
-	struct message msg;
 	struct buf text;
 
 	buf_init(&text, TEXT_MAX);
 	if (reply->type == REDIS_REPLY_STRING && reply->len <= TEXT_MAX) {
-		message_init(&msg, "", 0, reply->str, reply->len);
-		session = json_object_get(message_json(&msg));
-		message_fini(&msg);
-		if (session == NULL)
-			session = php_session_parse(reply->str, reply->len);
+		session = format->read(reply->str, reply->len);
 	} else if (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
 		   reply_put(&text, reply, true) == 0 && buf_putc(&text, '\0') == 0) {
 		session = json_tokener_parse(text.p);
@@ -148,14 +142,15 @@ name_user(struct entry *e)
 static void
 understand(struct entry *e, const redisReply *reply)
 {
-	struct json_object *session = read_session(reply);
+	const struct session_format *format = e->sessions->settings->session_format;
+	struct json_object *session = read_session(format, reply);
 
 	if (session == NULL) {
 		refuse(e, 401,
 		       reply->type == REDIS_REPLY_NIL ||
 			       (reply->type == REDIS_REPLY_ARRAY && reply->elements == 0)
 			   ? "there is no such session"
-			   : "the session is neither JSON nor a hash nor as PHP stores it");
+			   : format->unread);
 		return;
 	}
 	e->answer = (struct session_answer){.state = SESSION_THERE, .id = &e->id};
@@ -234,9 +229,11 @@ on_string(void *arg, const redisReply *reply)
 	sessions->n_asked--;
 	e->answer = (struct session_answer){.state = SESSION_AWAY};
 	if (!is_no_answer(e, reply)) {
-		if (is_of_another_type(reply) && ask(e, "HGETALL", on_hash))
+		if (is_of_another_type(reply) && !sessions->settings->session_format->is_hash)
+			refuse(e, 401, "its key in Redis is of another type than a text");
+		else if (is_of_another_type(reply) && ask(e, "HGETALL", on_hash))
 			return;
-		if (reply->type == REDIS_REPLY_ERROR)
+		else if (reply->type == REDIS_REPLY_ERROR)
 			log_error(reply);
 		else
 			understand(e, reply);

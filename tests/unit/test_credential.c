@@ -77,7 +77,8 @@ request_of(const char *a, const char *b)
 static struct auth_settings settings = {.jwt = {.user_claim = (char *)"sub"},
 					.jwt_cookie = (char *)"token",
 					.jwt_query = (char *)"token",
-					.session_cookie = (char *)"sid"};
+					.session_cookie = (char *)"sid",
+					.session_format = &session_format_auto};
 
 static int
 set_up(void **state)

@@ -1,0 +1,43 @@
+/*
+ * session_format.c - the table of all formats, and the one that is told by what Redis has.
+ */
+#include "auth/session_format.h"
+
+#include "auth/php_session.h"
+#include "logic/message.h"
+
+const struct session_format *const session_formats[] = {
+    &session_format_auto,
+    &session_format_express,
+    NULL,
+};
+
+struct json_object *
+session_format_json(const char *text, size_t len)
+{
+	struct json_object *session;
+	struct message msg;
+
+	if (len > SESSION_TEXT_MAX)
+		return NULL;
+	message_init(&msg, "", 0, text, len);
+	session = json_object_get(message_json(&msg));
+	message_fini(&msg);
+	return session;
+}
+
+static struct json_object *
+read_json_or_php(const char *text, size_t len)
+{
+	struct json_object *session = session_format_json(text, len);
+
+	return session != NULL ? session : php_session_parse(text, len);
+}
+
+const struct session_format session_format_auto = {
+    .name = "auto",
+    .read = read_json_or_php,
+    .unread = "the session is neither JSON nor a hash nor as PHP stores it",
+    .is_hash = true,
+    .cookie_max = 256,
+};

@@ -1,0 +1,43 @@
+#ifndef SLUICE_AUTH_SESSION_FORMAT_H
+#define SLUICE_AUTH_SESSION_FORMAT_H
+
+/*
+ * session_format - how a site writes its sessions: what its cookie says, and what Redis keeps of
+ * one. A new format is a file with this table, and a line in session_formats[]. Pure.
+ */
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/session_secrets.h"
+#include "base/buf.h"
+
+/* The longest cookie that a browser keeps, and the longest session that is read. */
+enum { SESSION_COOKIE_MAX = 4096, SESSION_TEXT_MAX = 1024 * 1024 };
+
+struct session_format {
+	const char *name;
+	/*
+	 * Proves the cookie by the site's secrets and puts the session's name, without a NUL behind
+	 * it. Returns 0; -ENOMEM; -EINVAL with why, a constant. NULL: the cookie is the name, and
+	 * there is nothing to prove it by.
+	 */
+	int (*open)(const struct session_secrets *secrets, const char *cookie, struct buf *name,
+		    const char **why);
+	/* What Redis keeps as a string: the caller's, of any type; NULL: it is no such text. */
+	struct json_object *(*read)(const char *text, size_t len);
+	const char *unread; /* the reason then */
+	bool is_hash;       /* or Redis may keep it as a hash */
+	size_t cookie_max;
+};
+
+extern const struct session_format *const session_formats[]; /* ends with NULL */
+
+extern const struct session_format session_format_auto;
+extern const struct session_format session_format_express;
+
+/* session_format_json - a read() of JSON. */
+struct json_object *session_format_json(const char *text, size_t len);
+
+#endif

@@ -1,0 +1,113 @@
+"""Sessions as frameworks write them (session_format)."""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import subprocess
+import urllib.parse
+
+import pytest
+
+import npm_packages
+from test_auth import problem, reason
+from waiting import SLOW, wait_for
+
+SECRET, OLD = secrets.token_hex(20), secrets.token_hex(20)
+ROUTE = {"path": "/mine", "channels": "f:{user}", "auth": "session"}
+
+
+def start(launch_shared, name, **auth):
+    """A Sluice of one route, for this format."""
+    sluice = launch_shared({"mine": ROUTE}, start=False, name=name, auth={
+        "session_cookie": "sid", "session_format": name, "session_secret_file": str(launch_shared.folder / "secret"), "reauth": "1s", **auth})
+    (sluice.folder / "secret").write_text(f"{SECRET}\n{OLD}\n")
+    (sluice.folder / "secret").chmod(0o640)
+    sluice.start()
+    wait_for(lambda: sluice.status()["redis_links"] >= 2, "both links to Redis are up")
+    return sluice
+
+
+def cookie(text):
+    return {"Cookie": f"sid={urllib.parse.quote(text, safe='')}"}
+
+
+def is_let_in(sluice, redis, user, headers):
+    with sluice.open("/mine", headers=headers) as s:
+        redis.publish(f"f:{user}", "1")
+        assert s.next_message().data == "1"
+
+
+# Express
+
+def express(name, secret=SECRET):
+    mac = base64.b64encode(hmac.new(secret.encode(), name.encode(), hashlib.sha256).digest()).decode().rstrip("=")
+    return cookie(f"s:{name}.{mac}")
+
+
+@pytest.fixture(scope="module")
+def of_express(launch_shared):
+    return start(launch_shared, "express", session_key="sess:{cookie}", session_user="message.passport.user")
+
+
+@pytest.mark.parametrize("secret", [SECRET, OLD])
+def test_express(of_express, redis, secret):
+    name = secrets.token_urlsafe(24)
+    redis.client().set(f"sess:{name}", json.dumps({"cookie": {"originalMaxAge": None, "httpOnly": True}, "passport": {"user": "zoe"}}))
+    is_let_in(of_express, redis, "zoe", express(name, secret))
+
+
+def test_express_when_the_session_ends(of_express, redis):
+    name = secrets.token_urlsafe(24)
+    redis.client().set(f"sess:{name}", json.dumps({"passport": {"user": "zoe"}}))
+    with of_express.open("/mine", headers=express(name)) as s:
+        redis.client().delete(f"sess:{name}")
+        assert reason(s) == "auth"
+
+
+@pytest.mark.parametrize("value, why", [
+    ('{"passport":{}}', "names no user"), ("passport|i:7;", "not JSON"), ({"passport": "x"}, "another type than a text"), (None, "no such session")])
+def test_sessions_that_are_none_of_express(of_express, redis, value, why):
+    name = secrets.token_urlsafe(24)
+    if isinstance(value, dict):
+        redis.client().hset(f"sess:{name}", mapping=value)
+    elif value is not None:
+        redis.client().set(f"sess:{name}", value)
+    assert why in problem(of_express, "/mine", 401, headers=express(name))[1]["detail"]
+
+
+def test_cookies_that_express_did_not_sign(of_express, redis):
+    redis.client().set("sess:known", json.dumps({"passport": {"user": "zoe"}}))
+    is_let_in(of_express, redis, "zoe", express("known"))
+    for headers in (cookie("known"), cookie("s:known"), cookie("s:known."), express("known", "another secret of a site"), cookie("j:{}")):
+        assert "the cookie" in problem(of_express, "/mine", 401, headers=headers)[1]["detail"]
+    assert "rule" in problem(of_express, "/mine", 403, headers=express("a:b"))[1]["detail"]
+
+
+def test_express_session_and_connect_redis_themselves(of_express, redis):
+    site = subprocess.run(["node", npm_packages.install() / "express-session.mjs", redis.path, SECRET, "eve"], capture_output=True,
+                          timeout=60 * SLOW, text=True)
+    assert site.returncode == 0, site.stderr
+    name, _, value = site.stdout.strip().partition("=")
+    assert name == "connect.sid"
+    is_let_in(of_express, redis, "eve", {"Cookie": f"sid={value}"})
+
+
+# The configuration
+
+@pytest.mark.parametrize("auth, why", [
+    ({"session_format": "express", "session_key": "s:{cookie}"}, "session_format: its cookie is signed: with which secret?"),
+    ({"session_key": "s:{cookie}", "session_secret_file": "secret"}, "session_secret_file: with session_format = auto nothing is signed"),
+    ({"session_format": "expres", "session_key": "s:{cookie}"}, 'did you mean "express"?'),
+    ({"session_format": "rails", "session_key": "s:{cookie}"}, '"rails" is none of: auto express'),
+    ({"session_format": "express", "session_secret_file": "secret"}, "which key in Redis"),
+    ({"session_format": "express", "session_key": "s:{cookie}", "session_secret_file": "short"}, "can be guessed"),
+    ({"session_format": "express", "session_key": "s:{cookie}", "session_secret_file": "nowhere"}, "No such file")])
+def test_faults(launch, auth, why):
+    files = {k: str(launch.folder / v) for k, v in auth.items() if k == "session_secret_file"}
+    sluice = launch({"mine": ROUTE}, start=False, auth={"session_cookie": "sid", **auth, **files})
+    for name, text in (("secret", SECRET), ("short", "short")):
+        (sluice.folder / name).write_text(text)
+    result = sluice.run("check", "-c", sluice.config)
+    assert result.returncode == 1 and why in result.out + result.err, result.out + result.err
