@@ -64,6 +64,7 @@ class Client:
         self.storm, self.route, self.kind = storm, route, kind
         self.last_id, self.serial = None, storm.next_serial()
         self.next = {}  # of each source: the number that comes next; None: whichever
+        self.at_first = set()  # sources of which none came since next was a guess, be it over several connections
         self.connect()
 
     def __repr__(self):
@@ -85,7 +86,7 @@ class Client:
         self.socket.sendall(fcgi.request(self.path(), headers=headers))
         self.socket.setblocking(False)
         self.records, self.body, self.has_head, self.is_open, self.end = b"", bytearray(), False, False, None
-        self.opened, self.at_first, self.is_over = set(), set(), False
+        self.opened, self.is_over = set(), False
         self.sleeps_until = 0
         self.storm.selector.register(self.socket, selectors.EVENT_READ, self)
         self.is_listening = True
