@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <hiredis.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -16,6 +17,7 @@
 #include "fcgi/server.h"
 #include "hub/hub.h"
 #include "redis/command.h"
+#include "redis/keyspace.h"
 #include "redis/sentinel.h"
 #include "route/site.h"
 
@@ -27,6 +29,8 @@ enum {
 	FLUSH_TICK_MS = 20,
 	REFUSAL_MS = 60000, /* so long is a refusal of Redis's told, from the last one on */
 	MEMORY_LOG_MS = 10000,
+	NOTIFICATIONS_MS = 5000, /* how often it is looked whether they are set by now */
+	LACK_TEXT = 192,
 	BEAT_MS = 250, /* how often the supervisor hears at least that the loop turns */
 	N_SIGNALS = 4,
 };
@@ -55,6 +59,8 @@ struct worker {
 	uv_timer_t flush;
 	uint64_t flush_until_ms;
 	struct logger_pause log_memory;
+	char lack[LACK_TEXT]; /* what Redis is not set to tell of keys; "": nothing */
+	uint64_t notifications_asked_ms;
 	bool is_draining;
 };
 
@@ -74,6 +80,7 @@ enum trouble {
 	TROUBLE_SOME_REDIS,
 	TROUBLE_CRASHING,
 	TROUBLE_REFUSED,
+	TROUBLE_NOTIFICATIONS,
 	TROUBLE_CONFIG,
 	TROUBLES
 };
@@ -129,6 +136,9 @@ has_trouble(enum trouble t, const struct board_sum *board, char *text, size_t le
 		return board_get(BOARD_CRASHING) != 0;
 	case TROUBLE_REFUSED:
 		return is_refused(text, len);
+	case TROUBLE_NOTIFICATIONS:
+		snprintf(text, len, "%s", this_worker->lack);
+		return *text != '\0';
 	case TROUBLE_CONFIG:
 		snprintf(text, len, "The configuration has faults: the one before is served.");
 		return board_get(BOARD_LAST_REFUSED) != 0;
@@ -149,7 +159,7 @@ const char *
 worker_state(void)
 {
 	struct board_sum board;
-	char text[160];
+	char text[LACK_TEXT];
 	unsigned t;
 
 	look_at_board(&board);
@@ -371,6 +381,54 @@ keep_prefix(struct worker *w, struct config *cfg)
 	}
 }
 
+/* Does any route follow keys? */
+static bool
+follows_keys(const struct worker *w)
+{
+	const struct route *rt;
+
+	for (size_t i = 0; (rt = site_route(w->site, i)) != NULL; i++) {
+		if (rt->keyspace != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* If it may not be asked, it is not known. */
+static void
+on_notifications(void *arg, const redisReply *reply)
+{
+	struct worker *w = arg;
+	bool was_told = *w->lack != '\0';
+
+	if (reply == NULL)
+		return;
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+	    reply->element[1]->type != REDIS_REPLY_STRING ||
+	    !keyspace_fault(reply->element[1]->str, w->lack, sizeof(w->lack)))
+		*w->lack = '\0';
+	else if (!was_told)
+		logger_warn("Redis's %s", w->lack);
+}
+
+static void
+ask_notifications(struct worker *w)
+{
+	static const char *const argv[] = {"CONFIG", "GET", "notify-keyspace-events"};
+
+	w->notifications_asked_ms = uv_now(&w->loop);
+	if (!follows_keys(w))
+		*w->lack = '\0';
+	else
+		command_send(w->command, on_notifications, w, 3, argv, NULL);
+}
+
+static void
+on_command_up(void *arg)
+{
+	ask_notifications(arg);
+}
+
 /* Both links anew. Subscribers stay; their feeds tell them of the interruption. */
 static void
 set_redis(struct worker *w, struct config *cfg)
@@ -390,6 +448,7 @@ set_redis(struct worker *w, struct config *cfg)
 	hub_set_command(w->hub, command);
 	command_free(w->command);
 	w->command = command;
+	command_on_up(command, on_command_up, w);
 	close_servers(&w->servers);
 	w->servers = servers;
 }
@@ -422,6 +481,7 @@ reload(struct worker *w)
 	set_auth(w, cfg); /* first: requests that waited for the old link go on at once */
 	if (!redis_settings_equal(&cfg->redis, w->servers.settings))
 		set_redis(w, cfg);
+	ask_notifications(w);
 	w->cfg = cfg;
 	config_free(old);
 	logger_info("configuration reloaded from %s", w->config_path);
@@ -473,6 +533,8 @@ on_beat(uv_timer_t *timer)
 	board_redis(worker_redis_is_up());
 	hub_count_lags(w->hub);
 	look_at_memory(w);
+	if (*w->lack != '\0' && uv_now(&w->loop) - w->notifications_asked_ms >= NOTIFICATIONS_MS)
+		ask_notifications(w);
 }
 
 static void
@@ -564,6 +626,7 @@ begin(struct worker *w, int listen_fd)
 	    (rc = site_new(&w->site, w->hub, &w->loop)) < 0)
 		return rc;
 	hub_set_command(w->hub, w->command);
+	command_on_up(w->command, on_command_up, w);
 	set_auth(w, cfg);
 	rc = site_set_routes(w->site, cfg->routes, cfg->n_routes, cfg->server.base);
 	cfg->n_routes = 0; /* the site has them, in any case */

@@ -220,8 +220,8 @@ static const struct handler_key keys[] = {
     {0},
 };
 
-static const char *const refuses[] = {"patterns", "streams", "record", "snapshot",
-				      "rate",     "batch",   NULL};
+static const char *const refuses[] = {"patterns", "streams", "keyspace", "record",
+				      "snapshot", "rate",    "batch",    NULL};
 
 const struct handler presence = {
     .name = "presence",

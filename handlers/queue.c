@@ -8,8 +8,8 @@
 
 static const char *const takes[] = {
     "group", "ack", "claim_after", "prefetch", "dead_letter", "max_deliveries", NULL};
-static const char *const refuses[] = {"channels", "patterns", "record", "snapshot",
-				      "rate",     "batch",    "id",     NULL};
+static const char *const refuses[] = {"channels", "patterns", "keyspace", "record", "snapshot",
+				      "rate",     "batch",    "id",       NULL};
 
 const struct handler queue_handler = {
     .name = "queue",

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "config/config.h"
 #include "redis/direct.h"
+#include "redis/keyspace.h"
 #include "redis/sentinel.h"
 
 enum { NAME_MAX_LEN = 2048, WORDS_MAX = 32, CLOCK_S = 2, WHY_MAX = 2048 };
@@ -143,6 +144,28 @@ judge_output_limit(struct target *t, const redisReply *reply)
 		    hard);
 }
 
+static bool
+follows_keys(const struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->n_routes; i++) {
+		if (cfg->routes[i]->keyspace != NULL)
+			return true;
+	}
+	return false;
+}
+
+static void
+judge_notifications(struct target *t, const redisReply *reply)
+{
+	char text[256];
+
+	(void)t;
+	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+	    reply->element[1]->type == REDIS_REPLY_STRING &&
+	    keyspace_fault(reply->element[1]->str, text, sizeof(text)))
+		say("warning", "%s", text);
+}
+
 static void
 judge_time(struct target *t, const redisReply *reply)
 {
@@ -164,12 +187,14 @@ static const struct fact {
 	const char *argv[3];
 	int argc;
 	void (*judge)(struct target *t, const redisReply *reply);
+	bool (*is_needed)(const struct config *cfg); /* NULL: it always is */
 } facts[] = {
-    {{"INFO", "server"}, 2, judge_version},
-    {{"ROLE"}, 1, judge_role},
-    {{"INFO", "memory"}, 2, judge_memory},
-    {{"CONFIG", "GET", "client-output-buffer-limit"}, 3, judge_output_limit},
-    {{"TIME"}, 1, judge_time},
+    {{"INFO", "server"}, 2, judge_version, NULL},
+    {{"ROLE"}, 1, judge_role, NULL},
+    {{"INFO", "memory"}, 2, judge_memory, NULL},
+    {{"CONFIG", "GET", "client-output-buffer-limit"}, 3, judge_output_limit, NULL},
+    {{"CONFIG", "GET", "notify-keyspace-events"}, 3, judge_notifications, follows_keys},
+    {{"TIME"}, 1, judge_time, NULL},
 };
 
 /* Returns false if the server cannot be reached, or is none to be served from. */
@@ -177,9 +202,11 @@ static bool
 ask_facts(struct target *t)
 {
 	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
-		redisReply *reply = ask(t, facts[i].argc, facts[i].argv);
+		redisReply *reply;
 
-		if (reply == NULL)
+		if (facts[i].is_needed != NULL && !facts[i].is_needed(t->cfg))
+			continue;
+		if ((reply = ask(t, facts[i].argc, facts[i].argv)) == NULL)
 			return false;
 		if (is_error(reply, "NOPERM"))
 			say("note", "%s may not be asked, so it is not known what it would say",
@@ -197,17 +224,16 @@ ask_facts(struct target *t)
 
 /* A name as it might be: each parameter stands for itself. */
 static int
-expand(const struct config *cfg, const struct route *rt, const struct template *t, struct buf *b)
+expand(const struct template *t, const char *prefix, struct buf *b)
 {
 	struct template_value values[WORDS_MAX + 1] = {{NULL, NULL}};
 	const struct template_scope scope = {.params = values, .channel = ""};
 	const char *name;
 
-	(void)rt;
 	for (size_t n = 0; n < WORDS_MAX && (name = template_param(t, n)) != NULL; n++)
 		values[n] = (struct template_value){name, name};
 	buf_truncate(b, 0);
-	if (buf_puts(b, cfg->redis.prefix) < 0 || template_expand(t, &scope, b) < 0)
+	if (buf_puts(b, prefix) < 0 || template_expand(t, &scope, b) < 0)
 		return -1;
 	return buf_putc(b, '\0');
 }
@@ -220,26 +246,33 @@ is_refusal(const redisReply *reply)
 }
 
 static void
-try_name(struct target *t, const struct route *rt, const struct template *name, const char *suffix,
-	 int argc, const char *const *verb)
+try_text(struct target *t, const struct route *rt, const char *name, int argc,
+	 const char *const *verb)
 {
 	const char *argv[3] = {verb[0], verb[1]};
 	redisReply *reply;
+
+	argv[argc] = name;
+	if ((reply = ask(t, argc + 1, argv)) == NULL)
+		return;
+	if (is_refusal(reply)) {
+		say("fault", "[route %s] %s %s: %s", rt->name, verb[0], name, reply->str);
+		t->is_at_fault = true;
+	}
+	freeReplyObject(reply);
+}
+
+static void
+try_name(struct target *t, const struct route *rt, const struct template *name, const char *suffix,
+	 int argc, const char *const *verb)
+{
 	struct buf b;
 
 	buf_init(&b, NAME_MAX_LEN);
-	if (expand(t->cfg, rt, name, &b) == 0 && b.len > 0) {
+	if (expand(name, t->cfg->redis.prefix, &b) == 0 && b.len > 0) {
 		buf_truncate(&b, b.len - 1);
-		if (buf_puts(&b, suffix) == 0 && buf_putc(&b, '\0') == 0) {
-			argv[argc] = b.p;
-			if ((reply = ask(t, argc + 1, argv)) != NULL && is_refusal(reply)) {
-				say("fault", "[route %s] %s %s: %s", rt->name, verb[0], b.p,
-				    reply->str);
-				t->is_at_fault = true;
-			}
-			if (reply != NULL)
-				freeReplyObject(reply);
-		}
+		if (buf_puts(&b, suffix) == 0 && buf_putc(&b, '\0') == 0)
+			try_text(t, rt, b.p, argc, verb);
 	}
 	buf_fini(&b);
 }
@@ -253,6 +286,22 @@ try_names(struct target *t, const struct route *rt, struct template *const *name
 }
 
 static void
+try_keyspace(struct target *t, const struct route *rt, const struct template *key)
+{
+	static const char *const verbs[][2] = {{"SUBSCRIBE"}, {"PSUBSCRIBE"}};
+	struct buf b, name;
+	size_t head;
+
+	buf_init(&b, NAME_MAX_LEN);
+	buf_init(&name, 2 * NAME_MAX_LEN);
+	if (expand(key, "", &b) == 0 &&
+	    keyspace_name(&name, t->settings.urls[0].db, t->cfg->redis.prefix, b.p, &head) == 0)
+		try_text(t, rt, name.p, 1, verbs[keyspace_is_pattern(b.p)]);
+	buf_fini(&b);
+	buf_fini(&name);
+}
+
+static void
 try_route(struct target *t, const struct route *rt)
 {
 	static const char *const subscribe[] = {"SUBSCRIBE", NULL},
@@ -262,6 +311,8 @@ try_route(struct target *t, const struct route *rt)
 	try_names(t, rt, rt->channels, "", 1, subscribe);
 	try_names(t, rt, rt->patterns, "", 1, psubscribe);
 	try_names(t, rt, rt->streams, "", 2, stream);
+	for (size_t i = 0; rt->keyspace != NULL && rt->keyspace[i] != NULL; i++)
+		try_keyspace(t, rt, rt->keyspace[i]);
 	if (rt->stream.record > 0)
 		try_names(t, rt, rt->channels, ":log", 2, stream);
 }

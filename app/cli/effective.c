@@ -21,15 +21,15 @@ effective_value(const struct route *rt, const char *key)
 static bool
 is_plain(const char *line, size_t len)
 {
-	static const char *const in_table[] = {"path", "handler", "channels", "patterns",
-					       "streams"};
+	static const char *const in_table[] = {"path",     "handler", "channels",
+					       "patterns", "streams", "keyspace"};
 	size_t key_len = strcspn(line, " ");
 	const char *value = line + key_len + 3;
 	const struct config_key *key;
 	char name[128];
 
 	snprintf(name, sizeof(name), "%.*s", (int)key_len, line);
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < sizeof(in_table) / sizeof(in_table[0]); i++) {
 		if (strcmp(name, in_table[i]) == 0)
 			return true;
 	}

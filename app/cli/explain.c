@@ -106,6 +106,7 @@ print(struct explained *ex, const char *path)
 	print_list(ex, "channel", rt->channels);
 	print_list(ex, "pattern", rt->patterns);
 	print_list(ex, "stream", rt->streams);
+	print_list(ex, "keys", rt->keyspace);
 	print_list(ex, "publishes to", (struct template *const[]){rt->publish.channel, NULL});
 	print_list(ex, "publishes to", (struct template *const[]){rt->publish.stream, NULL});
 	print_stages(rt);

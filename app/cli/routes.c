@@ -32,10 +32,10 @@ add(char **cell, const char *text)
 static int
 add_from(char **cell, const struct route *rt)
 {
-	static const char *const keys[] = {"channels", "patterns", "streams"};
+	static const char *const keys[] = {"channels", "patterns", "streams", "keyspace"};
 	int rc = 0;
 
-	for (size_t i = 0; i < 3 && rc == 0; i++) {
+	for (size_t i = 0; i < 4 && rc == 0; i++) {
 		char *value = effective_value(rt, keys[i]);
 
 		if (value == NULL || strcmp(value, "\"\"") == 0) {

@@ -104,13 +104,22 @@ check_record(const struct config_source *src, const struct route *rt, size_t sec
 
 	if (rt->stream.record == 0)
 		return;
-	if (n == 0 || rt->patterns != NULL || rt->streams != NULL)
+	if (n == 0 || rt->patterns != NULL || rt->streams != NULL || rt->keyspace != NULL)
 		refuse(src, section, "record",
 		       "channels are recorded, and they alone: a pattern has no log, and "
 		       "a stream is one");
 	else if (n > STREAM_CURSOR_MAX)
 		refuse(src, section, "record",
 		       "more than 6 channels: a client's Last-Event-ID holds no more");
+}
+
+static void
+check_keyspace(const struct config_source *src, const struct route *rt, size_t section)
+{
+	if (rt->keyspace != NULL && rt->streams != NULL)
+		refuse(src, section, "streams",
+		       "a stream can be resumed, and what became of keys has no past: they are two "
+		       "routes");
 }
 
 static void
@@ -254,6 +263,7 @@ config_check_route(const struct config_source *src, const struct route *rt, size
 		return;
 	check_publish(src, rt, section);
 	check_record(src, rt, section);
+	check_keyspace(src, rt, section);
 	check_data(src, rt, section);
 	check_pace(src, rt, section);
 	check_queue(src, rt, section);

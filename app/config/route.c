@@ -283,7 +283,8 @@ check_subjects(const struct config_source *src, const struct route *rt, size_t s
 	for (size_t i = 0; compiled[i] != NULL && (one = config_list_next(&p, &len)) != NULL; i++) {
 		struct subject_walk w = {.src = src, .rt = rt, .entry = e};
 
-		w.is_pattern = strcmp(key_name, "patterns") == 0;
+		w.is_pattern =
+		    strcmp(key_name, "patterns") == 0 || strcmp(key_name, "keyspace") == 0;
 		check_subject(w, one, len);
 	}
 }
@@ -297,12 +298,12 @@ check_whole(const struct config_source *src, const struct route *rt, size_t sect
 	bool has_subject =
 	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "channels")) ||
 	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "patterns")) ||
-	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "streams"));
+	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "streams")) ||
+	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "keyspace"));
 
 	if (ini_find(src->ini, section, "path") == NULL)
 		config_fault_section(src, section, "has no path: path = /events/{id}");
-	if (rt->is_of_subjects && rt->channels == NULL && rt->patterns == NULL &&
-	    rt->streams == NULL && !route_can_publish(rt))
+	if (!route_can_follow(rt) && !route_can_publish(rt))
 		config_fault_section(
 		    src, section,
 		    has_subject ? "has an empty list of channels, patterns or streams"
@@ -429,6 +430,7 @@ config_route_build(struct route **out, const struct config_source *src, size_t s
 	check_subjects(src, rt, section, "channels", rt->channels);
 	check_subjects(src, rt, section, "patterns", rt->patterns);
 	check_subjects(src, rt, section, "streams", rt->streams);
+	check_subjects(src, rt, section, "keyspace", rt->keyspace);
 	check_subjects(src, rt, section, "publish",
 		       (struct template *const[]){rt->publish.channel, NULL});
 	check_subjects(src, rt, section, "publish_stream",

@@ -597,6 +597,18 @@ feed_pattern(struct feed *fd, const char *fmt, ...)
 	return status;
 }
 
+int
+feed_keyspace(struct feed *fd, const char *fmt, ...)
+{
+	va_list ap;
+	int status;
+
+	va_start(ap, fmt);
+	status = subscribe(fd, SUBJECT_KEYSPACE, fmt, ap);
+	va_end(ap);
+	return status;
+}
+
 const char *
 feed_param(const struct feed *fd, const char *name)
 {

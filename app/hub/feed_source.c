@@ -6,8 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/counters.h"
+#include "base/json_text.h"
 #include "hub/private.h"
+
+/* Of an event's data: Redis's longest key, escaped. */
+enum { KEY_DATA_MAX = 64 * 1024 * 1024 };
 
 static struct feed_source *
 source_of(struct subscription *sn)
@@ -229,6 +234,49 @@ static const struct subscription_ops acked_ops = {.on_message = on_acked,
 						  .on_refused = on_refused,
 						  .on_lost = on_lost};
 
+/* Keyspaces: what arrives is the operation, which names the event; the data says on which key. */
+
+static int
+put_key(struct buf *b, const struct message *msg)
+{
+	int rc;
+
+	if ((rc = buf_puts(b, "{\"key\":")) < 0 ||
+	    (rc = json_put_string(b, msg->channel, msg->channel_len)) < 0 ||
+	    (rc = buf_putc(b, '}')) < 0)
+		return rc;
+	return buf_putc(b, '\0');
+}
+
+static void
+on_operation(struct subscription *sn, struct message *msg, const struct stream_id *id)
+{
+	struct feed *fd = source_of(sn)->feed;
+	struct message own;
+	struct buf data;
+	int rc;
+
+	(void)id;
+	count_message(fd);
+	buf_init(&data, KEY_DATA_MAX);
+	if ((rc = put_key(&data, msg)) < 0) {
+		feed_count_drop(fd, rc);
+	} else {
+		message_init(&own, msg->channel, msg->channel_len, data.p, data.len - 1);
+		own.text = msg->data;
+		own.text_len = msg->data_len;
+		message_set_event(&own, msg->data);
+		feed_message(fd, &own);
+		message_fini(&own);
+	}
+	buf_fini(&data);
+}
+
+static const struct subscription_ops keyspace_ops = {.on_message = on_operation,
+						     .on_confirmed = on_confirmed,
+						     .on_refused = on_refused,
+						     .on_lost = on_lost};
+
 /* Following */
 
 static const struct subscription_ops *
@@ -238,6 +286,8 @@ ops_of(const struct feed *fd, enum subject_kind kind)
 
 	if (fd->class->handler->is_queue)
 		return is_stream ? &queue_ops : &acked_ops;
+	if (kind == SUBJECT_KEYSPACE)
+		return &keyspace_ops;
 	if (is_stream)
 		return &stream_ops;
 	return is_recorded(fd) ? &recorded_ops : &channel_ops;

@@ -5,11 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/counters.h"
 #include "hub/turn.h"
 #include "logic/entry.h"
+#include "redis/keyspace.h"
 #include "redis/recorded.h"
 #include "redis/topology.h"
+
+enum { NAME_MAX_LEN = 64 * 1024 };
 
 struct subjects {
 	uv_loop_t *loop;
@@ -49,15 +53,23 @@ subscription_of(struct list *node)
 	return LIST_ENTRY(node, struct subscription, of_subject);
 }
 
-/* Channels and patterns */
+/* Channels and patterns, those of keys, too */
 
+/* Each sees the channel without what was put before its own name. */
 static void
-tell(struct subject *subject, struct message *msg, const struct stream_id *id)
+tell_arrival(struct subject *subject, const struct pubsub_message *got, struct message *msg,
+	     const struct stream_id *id)
 {
 	struct list *node, *tmp;
 
-	LIST_FOREACH (node, tmp, &subject->subscriptions)
-		subscription_of(node)->ops->on_message(subscription_of(node), msg, id);
+	LIST_FOREACH (node, tmp, &subject->subscriptions) {
+		struct subscription *sn = subscription_of(node);
+		size_t head = sn->head <= got->channel_len ? sn->head : 0;
+
+		msg->channel = got->channel + head;
+		msg->channel_len = got->channel_len - head;
+		sn->ops->on_message(sn, msg, id);
+	}
 }
 
 /*
@@ -77,7 +89,7 @@ on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
 	if (!has_id)
 		head = 0;
 	message_init(&msg, got->channel, got->channel_len, got->data + head, got->data_len - head);
-	tell(subject, &msg, has_id ? &id : NULL);
+	tell_arrival(subject, got, &msg, has_id ? &id : NULL);
 	message_fini(&msg);
 }
 
@@ -136,6 +148,15 @@ static struct subject *
 subject_of_stream(struct reader_stream *remote)
 {
 	return &LIST_ENTRY(remote, struct stream_subject, remote)->subject;
+}
+
+static void
+tell(struct subject *subject, struct message *msg, const struct stream_id *id)
+{
+	struct list *node, *tmp;
+
+	LIST_FOREACH (node, tmp, &subject->subscriptions)
+		subscription_of(node)->ops->on_message(subscription_of(node), msg, id);
 }
 
 static void
@@ -270,13 +291,37 @@ subjects_prefix(const struct subjects *sj)
 	return sj->redis->prefix;
 }
 
-static void
-set_name(struct subject *subject, struct subjects *sj, const char *name)
-{
-	size_t prefix = strlen(subjects_prefix(sj));
+/* What Redis knows it by. */
+struct remote_name {
+	struct buf text; /* NUL-terminated */
+	size_t head;     /* of what arrives */
+	enum subject_kind kind;
+};
 
-	memcpy(subject->name, subjects_prefix(sj), prefix);
-	memcpy(subject->name + prefix, name, strlen(name));
+/* rn->text is to be freed in any case. Returns 0, -EMSGSIZE, -ENOMEM. */
+static int
+make_name(struct remote_name *rn, const struct subjects *sj, enum subject_kind kind,
+	  const char *name)
+{
+	const char *prefix = subjects_prefix(sj);
+	int rc;
+
+	buf_init(&rn->text, NAME_MAX_LEN);
+	rn->head = strlen(prefix);
+	rn->kind = kind;
+	if (kind == SUBJECT_KEYSPACE) {
+		rn->kind = keyspace_is_pattern(name) ? SUBJECT_PATTERN : SUBJECT_CHANNEL;
+		return keyspace_name(&rn->text, sj->redis->urls[0].db, prefix, name, &rn->head);
+	}
+	if ((rc = buf_puts(&rn->text, prefix)) < 0 || (rc = buf_puts(&rn->text, name)) < 0)
+		return rc;
+	return buf_putc(&rn->text, '\0');
+}
+
+static void
+set_name(struct subject *subject, struct subjects *sj, const struct buf *name)
+{
+	memcpy(subject->name, name->p, name->len);
 	subject->of = sj;
 	list_init(&subject->of_subscribed);
 	list_init(&subject->subscriptions);
@@ -284,23 +329,23 @@ set_name(struct subject *subject, struct subjects *sj, const char *name)
 
 /* The stream that is followed already, or a new one. Returns 0, -ENOMEM. */
 static int
-get_stream(struct subject **out, struct subjects *sj, const char *name)
+get_stream(struct subject **out, struct subjects *sj, const struct buf *name)
 {
-	size_t len = strlen(subjects_prefix(sj)) + strlen(name);
-	struct stream_subject *st = calloc(1, sizeof(*st) + len + 1);
+	struct stream_subject *st = calloc(1, sizeof(*st) + name->len);
 	struct reader_stream *remote;
 	int rc;
 
 	if (st == NULL)
 		return -ENOMEM;
 	set_name(&st->subject, sj, name);
-	if ((remote = readers_find(sj->readers, st->subject.name, len)) != NULL) {
+	if ((remote = readers_find(sj->readers, st->subject.name, name->len - 1)) != NULL) {
 		free(st);
 		*out = subject_of_stream(remote);
 		return 0;
 	}
 	st->subject.remote.kind = SUBJECT_STREAM;
-	if ((rc = readers_follow(sj->readers, &st->remote, st->subject.name, len)) < 0) {
+	rc = readers_follow(sj->readers, &st->remote, st->subject.name, name->len - 1);
+	if (rc < 0) {
 		free(st);
 		return rc;
 	}
@@ -310,23 +355,23 @@ get_stream(struct subject **out, struct subjects *sj, const char *name)
 
 /* The one that is subscribed already, or a new one. Returns 0, -ENOMEM. */
 static int
-get_subject(struct subject **out, struct subjects *sj, enum subject_kind kind, const char *name)
+get_subject(struct subject **out, struct subjects *sj, enum subject_kind kind,
+	    const struct buf *name)
 {
-	size_t len = strlen(subjects_prefix(sj)) + strlen(name);
+	size_t len = name->len - 1;
 	struct subject *subject;
 	struct pubsub_subject *remote;
 	int rc;
 
 	if (kind == SUBJECT_STREAM)
 		return get_stream(out, sj, name);
-	if ((subject = calloc(1, sizeof(*subject) + len + 1)) == NULL)
-		return -ENOMEM;
-	set_name(subject, sj, name);
-	if ((remote = pubsub_find(sj->pubsub, kind, subject->name, len)) != NULL) {
-		free(subject);
+	if ((remote = pubsub_find(sj->pubsub, kind, name->p, len)) != NULL) {
 		*out = subject_of(remote);
 		return 0;
 	}
+	if ((subject = calloc(1, sizeof(*subject) + len + 1)) == NULL)
+		return -ENOMEM;
+	set_name(subject, sj, name);
 	if ((rc = pubsub_subscribe(sj->pubsub, &subject->remote, kind, subject->name, len)) < 0) {
 		free(subject);
 		return rc;
@@ -358,10 +403,17 @@ int
 subjects_follow(struct subjects *sj, struct subscription *sn, enum subject_kind kind,
 		const char *name)
 {
+	struct remote_name rn;
 	int rc;
 
-	if ((rc = get_subject(&sn->subject, sj, kind, name)) < 0)
+	if ((rc = make_name(&rn, sj, kind, name)) == 0)
+		rc = get_subject(&sn->subject, sj, rn.kind, &rn.text);
+	buf_fini(&rn.text);
+	if (rc < 0)
 		return rc;
+	sn->kind = kind;
+	sn->head = rn.head;
+	sn->name_len = strlen(name);
 	list_init(&sn->of_subject);
 	list_add_tail(&sn->subject->subscriptions, &sn->of_subject);
 	return 0;
@@ -384,7 +436,7 @@ subjects_leave(struct subscription *sn)
 enum subject_kind
 subscription_kind(const struct subscription *sn)
 {
-	return sn->subject->remote.kind;
+	return sn->kind;
 }
 
 const char *
@@ -396,7 +448,7 @@ subscription_key(const struct subscription *sn)
 const char *
 subscription_name(const struct subscription *sn)
 {
-	return sn->subject->name + strlen(subjects_prefix(sn->subject->of));
+	return sn->subject->name + strlen(sn->subject->name) - sn->name_len;
 }
 
 bool

@@ -2,7 +2,8 @@
 #define SLUICE_HUB_SUBJECTS_H
 
 /*
- * subjects - what is followed in Redis, once, however many want it: channels, patterns, streams.
+ * subjects - what is followed in Redis, once, however many want it: channels, patterns, streams,
+ * and what becomes of keys.
  *
  * It knows no feed: each subscription has an owner, who is called. Names are without the prefix,
  * which is put before them here.
@@ -41,6 +42,9 @@ struct subscription_ops {
 struct subscription {
 	struct list of_subject; /* this and the next are subjects' */
 	struct subject *subject;
+	enum subject_kind kind; /* as its owner sees it; these three are subjects', too */
+	size_t head;            /* bytes that stand before the owner's part of what arrives */
+	size_t name_len;
 	const struct subscription_ops *ops;
 };
 

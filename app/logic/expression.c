@@ -207,7 +207,7 @@ push_text(lua_State *L, const struct evaluation *ev)
 	size_t len = 0;
 
 	if (ev->ex->sees_text && ev->scope->msg != NULL)
-		text = message_bytes(ev->scope->msg, &len);
+		text = message_text(ev->scope->msg, &len);
 	if (text != NULL)
 		lua_pushlstring(L, text, len);
 	else

@@ -185,6 +185,15 @@ message_bytes(const struct message *msg, size_t *len)
 	return msg->data;
 }
 
+const char *
+message_text(const struct message *msg, size_t *len)
+{
+	if (msg->is_replaced || msg->arrived->text == NULL)
+		return message_bytes(msg, len);
+	*len = msg->arrived->text_len;
+	return msg->arrived->text;
+}
+
 struct json_object *
 message_copy(struct message *msg)
 {

@@ -23,6 +23,8 @@ struct message {
 	size_t channel_len;
 	const char *data;
 	size_t data_len;
+	const char *text; /* what "text" is in expressions; NULL: the data */
+	size_t text_len;
 	const char *id; /* the entry ID; NULL: the source has none */
 	size_t id_len;
 	struct json_object *json; /* of the arrived one; owned; NULL until it was looked at */
@@ -35,6 +37,9 @@ struct message {
 void message_init(struct message *msg, const char *channel, size_t channel_len, const char *data,
 		  size_t data_len);
 void message_fini(struct message *msg);
+
+/* message_text - what "text" is in expressions, templates and scripts. */
+const char *message_text(const struct message *msg, size_t *len);
 
 /* message_share - msg shares what arrived, which must live longer. */
 void message_share(struct message *msg, struct message *arrived);

@@ -202,7 +202,7 @@ push_text(lua_State *L, const struct run *run)
 	size_t len = 0;
 
 	if (run->sc->text_use.is_used && run->scope->msg != NULL)
-		text = message_bytes(run->scope->msg, &len);
+		text = message_text(run->scope->msg, &len);
 	if (text != NULL)
 		lua_pushlstring(L, text, len);
 	else

@@ -304,7 +304,7 @@ put_bytes(struct buf *b, const struct message *msg)
 
 	if (msg == NULL)
 		return -ENOENT;
-	bytes = message_bytes(msg, &len);
+	bytes = message_text(msg, &len);
 	return buf_put(b, bytes, len);
 }
 

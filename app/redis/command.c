@@ -29,6 +29,8 @@ struct command {
 	unsigned timeout_ms;
 	uv_timer_t timer, role;
 	unsigned n_open_timers;
+	void (*up)(void *arg);
+	void *up_arg;
 };
 
 static struct pending *
@@ -65,7 +67,10 @@ on_tick(uv_timer_t *timer)
 static void
 on_up(void *ctx)
 {
-	(void)ctx;
+	struct command *cmd = ctx;
+
+	if (cmd->up != NULL)
+		cmd->up(cmd->up_arg);
 }
 
 /* Only those that were sent on the lost connection: what is answered may send anew. */
@@ -176,6 +181,13 @@ command_free(struct command *cmd)
 		answer_oldest(cmd, NULL);
 	uv_close((uv_handle_t *)&cmd->timer, on_timer_closed);
 	uv_close((uv_handle_t *)&cmd->role, on_timer_closed);
+}
+
+void
+command_on_up(struct command *cmd, void (*fn)(void *arg), void *arg)
+{
+	cmd->up = fn;
+	cmd->up_arg = arg;
 }
 
 bool

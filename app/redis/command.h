@@ -20,6 +20,9 @@ int command_new(struct command **out, uv_loop_t *loop, struct topology *tp, unsi
 void command_free(struct command *cmd); /* takes NULL; what is pending is called with NULL */
 bool command_is_up(const struct command *cmd);
 
+/* command_on_up - fn is called whenever it comes up; commands may be sent then. */
+void command_on_up(struct command *cmd, void (*fn)(void *arg), void *arg);
+
 /*
  * command_send - fn is called exactly once, never before this returns, unless it fails.
  * argv and lens are copied. The caller adds the prefix. Returns 0, -ENOTCONN, -ENOMEM,

@@ -258,7 +258,6 @@ deliver(struct pubsub *ps, enum subject_kind kind, const redisReply *name,
 {
 	struct pubsub_message msg;
 	struct map_node *node;
-	size_t prefix = strlen(ps->rs->prefix);
 
 	if (name->type != REDIS_REPLY_STRING || channel->type != REDIS_REPLY_STRING ||
 	    data->type != REDIS_REPLY_STRING) {
@@ -268,10 +267,8 @@ deliver(struct pubsub *ps, enum subject_kind kind, const redisReply *name,
 	counters_add(COUNTER_MESSAGES, 1);
 	if ((node = map_find(map_of(ps, kind), name->str, name->len)) == NULL)
 		return; /* on its way when it was unsubscribed */
-	if (channel->len < prefix)
-		prefix = 0;
-	msg.channel = channel->str + prefix;
-	msg.channel_len = channel->len - prefix;
+	msg.channel = channel->str;
+	msg.channel_len = channel->len;
 	msg.data = data->str;
 	msg.data_len = data->len;
 	ps->ops->on_message(MAP_ENTRY(node, struct pubsub_subject, by_name), &msg);

@@ -5,8 +5,8 @@
  * pubsub - the subscriptions of one worker, on one link, restored whenever it comes back.
  *
  * A message is delivered by the names that stand in it. A reply that makes no
- * sense costs the link, never the process. The prefix of the settings is put
- * before each name and taken off what arrives.
+ * sense costs the link, never the process. Names are as
+ * Redis knows them, with the prefix.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +16,9 @@
 
 struct pubsub;
 
-enum subject_kind { SUBJECT_CHANNEL, SUBJECT_PATTERN, SUBJECT_STREAM /* of reader.h */ };
+/* The first two are pubsub's; streams are reader.h's, and a keyspace is a channel or a pattern
+ * here. */
+enum subject_kind { SUBJECT_CHANNEL, SUBJECT_PATTERN, SUBJECT_STREAM, SUBJECT_KEYSPACE };
 
 /* What is subscribed to; a part of whatever wants it. The fields are pubsub's. */
 struct pubsub_subject {

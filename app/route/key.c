@@ -64,11 +64,11 @@ static bool
 check_channels(struct serving *sv, const struct template_value *key)
 {
 	const struct route *rt = sv->req->route;
-	struct template *const *all[] = {rt->channels, rt->patterns, rt->streams};
-	struct template *const *lists[4];
+	struct template *const *all[] = {rt->channels, rt->patterns, rt->streams, rt->keyspace};
+	struct template *const *lists[5];
 	size_t n = 0;
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		if (all[i] != NULL)
 			lists[n++] = all[i];
 	}

@@ -42,6 +42,7 @@ route_free(struct route *rt)
 	free_templates(rt->channels);
 	free_templates(rt->patterns);
 	free_templates(rt->streams);
+	free_templates(rt->keyspace);
 	free_rules(rt->rules, rt->n_rules);
 	template_free(rt->stream.event);
 	template_free(rt->stream.id);
@@ -166,8 +167,8 @@ nth_template(const struct route *rt, size_t n)
 	const struct template *t;
 
 	if ((t = nth_of(rt->channels, &n)) != NULL || (t = nth_of(rt->patterns, &n)) != NULL ||
-	    (t = nth_of(rt->streams, &n)) != NULL || (t = nth_of(fs->command, &n)) != NULL ||
-	    (t = nth_of(fs->snapshot, &n)) != NULL)
+	    (t = nth_of(rt->streams, &n)) != NULL || (t = nth_of(rt->keyspace, &n)) != NULL ||
+	    (t = nth_of(fs->command, &n)) != NULL || (t = nth_of(fs->snapshot, &n)) != NULL)
 		return t;
 	for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++) {
 		if (singles[i] != NULL && n-- == 0)
@@ -281,7 +282,7 @@ bool
 route_can_follow(const struct route *rt)
 {
 	return !rt->is_of_subjects || rt->channels != NULL || rt->patterns != NULL ||
-	       rt->streams != NULL;
+	       rt->streams != NULL || rt->keyspace != NULL;
 }
 
 bool
@@ -353,7 +354,7 @@ is_of_user(const struct route *rt)
 	const char *name;
 
 	if (names_identity(rt->channels) || names_identity(rt->patterns) ||
-	    names_identity(rt->streams))
+	    names_identity(rt->streams) || names_identity(rt->keyspace))
 		return true;
 	if (rt->handler == NULL || rt->is_of_subjects)
 		return false;

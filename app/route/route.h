@@ -51,7 +51,8 @@ struct route {
 	struct path *path;
 	const struct handler *handler;
 	bool is_of_subjects; /* the handler opens what the templates name, and nothing else */
-	struct template **channels, **patterns, **streams; /* each ends with NULL, or is NULL */
+	struct template **channels, **patterns, **streams, **keyspace; /* each ends with NULL, or is
+									  NULL */
 	struct param_rule *rules; /* for the parameters that have one of their own */
 	size_t n_rules;
 	char **carries; /* handler = mux: names of routes, "*": all that can be; NULL-terminated */

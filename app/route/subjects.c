@@ -40,7 +40,8 @@ feed_subjects(struct feed *feed, const struct request *req)
 	int status;
 
 	if ((status = open_list(feed, req, rt->channels, feed_channel)) != 0 ||
-	    (status = open_list(feed, req, rt->patterns, feed_pattern)) != 0)
+	    (status = open_list(feed, req, rt->patterns, feed_pattern)) != 0 ||
+	    (status = open_list(feed, req, rt->streams, feed_stream)) != 0)
 		return status;
-	return open_list(feed, req, rt->streams, feed_stream);
+	return open_list(feed, req, rt->keyspace, feed_keyspace);
 }

@@ -129,8 +129,9 @@ const char *request_method(const struct request *req);
 const char *request_path(const struct request *req);
 
 /*
- * feed_channel, feed_pattern, feed_stream - subscribe the feed to a Redis channel, pattern or
- * stream, formatted as printf does. Only in open(). A feed of streams can resume. A parameter that
+ * feed_channel, feed_pattern, feed_stream, feed_keyspace - subscribe the feed to a Redis channel,
+ * pattern or stream, or to what becomes of a key or a pattern of keys, formatted as printf does.
+ * Only in open(). A feed of streams can resume. A parameter that
  * goes into a name has passed its route's rule. Return 0, or the HTTP status that open() is to
  * return.
  */
@@ -138,9 +139,10 @@ int feed_channel(struct feed *feed, const char *fmt, ...) __attribute__((format(
 int feed_pattern(struct feed *feed, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 int feed_stream(struct feed *feed, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int feed_keyspace(struct feed *feed, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* feed_subjects - subscribe to all that the route's "channels", "patterns" and "streams" name. As
- * feed_channel(). */
+/* feed_subjects - subscribe to all that the route's "channels", "patterns", "streams" and
+ * "keyspace" name. As feed_channel(). */
 int feed_subjects(struct feed *feed, const struct request *req);
 
 /*

@@ -421,6 +421,10 @@ templates(void **state)
 	    {"any byte in a pattern", "[route x]\npath = /{a}\npatterns = {a}:*\nparam.a = .+\n",
 	     "f:3: [route x] patterns: the rule of {a} allows *, ?, [ or \\, with which a client "
 	     "would choose the pattern\n"},
+	    {"any byte in a key", "[route x]\npath = /{a}\nkeyspace = k:{a}\nparam.a = .+\n",
+	     "f:3: [route x] keyspace: the rule of {a} allows *, ?, [ or \\, with which a client "
+	     "would choose the pattern\n"},
+	    {"keys", "[route x]\npath = /{a}\nkeyspace = k:{a}, j:*:{a}\n", NULL},
 	    {"any byte in a channel", "[route x]\npath = /{a}\nchannels = {a}:*\nparam.a = .+\n",
 	     NULL},
 	};

@@ -422,7 +422,7 @@ test_messages(void **state)
 }
 
 static void
-test_prefix_comes_off(void **state)
+test_names_are_as_in_redis(void **state)
 {
 	struct subject prefixed = {.name = "app:c"};
 
@@ -433,7 +433,7 @@ test_prefix_comes_off(void **state)
 	subscribe(&prefixed);
 	RUN_UNTIL(has_seen("confirmed app:c|"));
 	push_text(latest(), "*3\r\n$7\r\nmessage\r\n$5\r\napp:c\r\n$1\r\nx\r\n");
-	RUN_UNTIL(has_seen("message app:c:c=x|"));
+	RUN_UNTIL(has_seen("message app:c:app:c=x|"));
 	unsubscribe(&prefixed);
 }
 
@@ -1037,7 +1037,7 @@ main(void)
 	    TEST(test_steady_link_returns_soon),
 	    TEST(test_log_lines),
 	    TEST(test_messages),
-	    TEST(test_prefix_comes_off),
+	    TEST(test_names_are_as_in_redis),
 	    TEST(test_every_byte_value),
 	    TEST(test_split_at_every_byte),
 	    TEST(test_byte_by_byte),
