@@ -19,6 +19,7 @@ static int (*const setters[])(const struct config_key *key, void *field, const c
     [HANDLER_DURATION] = config_set_duration,
     [HANDLER_SIZE] = config_set_size,
     [HANDLER_YES_NO] = config_set_yes_no,
+    [HANDLER_TEMPLATE] = NULL,
 };
 
 static int
@@ -30,7 +31,9 @@ parse(struct feed_own *own, const char *text, char *why, size_t why_len)
 	bool is_yes = false;
 	int rc = 0;
 
-	if (key->kind == HANDLER_YES_NO)
+	if (key->kind == HANDLER_TEMPLATE)
+		rc = template_compile(&own->template, text, TEMPLATE_PARAMS, why, why_len);
+	else if (key->kind == HANDLER_YES_NO)
 		rc = setters[key->kind](&as, &is_yes, text, why, why_len);
 	else if (setters[key->kind] != NULL)
 		rc = setters[key->kind](&as, &own->number, text, why, why_len);

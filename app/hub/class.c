@@ -82,6 +82,8 @@ feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *ha
 	fifo_init(&fc->openings, hub->loop, settings->open_wait_ms, on_open_wait_due);
 	fifo_init(&fc->windows, hub->loop, settings->pace.rate.period_ms, pace_on_window_due);
 	fifo_init(&fc->batches, hub->loop, settings->pace.batch.period_ms, pace_on_batch_due);
+	if (handler->tend != NULL)
+		feed_begin_tended(fc);
 }
 
 static void

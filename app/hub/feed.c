@@ -341,7 +341,6 @@ feed_alloc(struct feed_class *fc, const struct wire *wire, const struct template
 	fifo_node_init(&fd->beat);
 	fifo_node_init(&fd->linger);
 	list_add_tail(&fc->feeds, &fd->of_class);
-	feed_count(fd, COUNTER_FEEDS, 1);
 	return fd;
 }
 
@@ -351,7 +350,7 @@ feed_free(struct feed *fd)
 	struct feed_class *fc = fd->class;
 
 	assert(fd->n_subs == 0);
-	if (fc->handler->close != NULL)
+	if (fc->handler->close != NULL && !fd->is_tended)
 		fc->handler->close(fd);
 	feed_unsubscribe(fd);
 	recent_forget(fd);
@@ -362,7 +361,8 @@ feed_free(struct feed *fd)
 	fifo_del(&fd->beat);
 	fifo_del(&fd->linger);
 	outlet_fini(&fd->out);
-	feed_count(fd, COUNTER_FEEDS, -1);
+	if (!fd->is_tended)
+		feed_count(fd, COUNTER_FEEDS, -1);
 	free(fd);
 	class_feed_freed(fc);
 }
@@ -450,6 +450,7 @@ feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
 	}
 	if ((fd = feed_alloc(fc, wire, params, n, key)) == NULL)
 		return -ENOMEM;
+	feed_count(fd, COUNTER_FEEDS, 1);
 	if ((rc = begin_logic(fd)) != 0 || (rc = fc->handler->open(fd, req)) != 0 ||
 	    (fc->handler->is_queue && (rc = queue_begin(fd)) != 0)) {
 		feed_free(fd);
@@ -460,6 +461,25 @@ feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
 	fd->was_confirmed = fd->n_unconfirmed == 0;
 	*out = fd;
 	return 0;
+}
+
+void
+feed_begin_tended(struct feed_class *fc)
+{
+	static const struct template_value none[] = {{0}};
+	struct buf *key = &fc->hub->type; /* free between two messages */
+	struct feed *fd = NULL;
+
+	buf_truncate(key, 0);
+	if (put_serial(key) == 0)
+		fd = feed_alloc(fc, &wire_event_stream, none, 0, key);
+	if (fd == NULL) {
+		logger_error("[route %s] out of memory: it is not tended",
+			     fc->settings->stages.route);
+		return;
+	}
+	fd->is_tended = true;
+	fc->handler->tend(fd);
 }
 
 bool

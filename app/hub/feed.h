@@ -36,7 +36,8 @@ enum queue_ack {
 /* A key that the handler has for itself, and what holds of it. */
 struct feed_own {
 	const struct handler_key *key;
-	char *text; /* NULL: nothing */
+	char *text;                /* NULL: nothing */
+	struct template *template; /* of HANDLER_TEMPLATE */
 	uint64_t number;
 };
 

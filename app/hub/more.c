@@ -92,7 +92,12 @@ on_timer(uv_timer_t *timer)
 {
 	struct feed_more *more = timer->data;
 
-	more->feed->class->handler->timer(more->feed);
+	const struct handler *handler = more->feed->class->handler;
+
+	if (more->feed->is_tended)
+		handler->tend(more->feed);
+	else
+		handler->timer(more->feed);
 }
 
 /* Whether anybody follows or not: the script counts on it. */
@@ -128,7 +133,7 @@ feed_timer(struct feed *fd, unsigned ms)
 			uv_timer_stop(&fd->more->timer);
 		return 0;
 	}
-	if (fd->class->handler->timer == NULL || more_need_timers(fd) < 0)
+	if ((fd->class->handler->timer == NULL && !fd->is_tended) || more_need_timers(fd) < 0)
 		return HTTP_INTERNAL_ERROR;
 	uv_timer_start(&fd->more->timer, on_timer, ms, 0);
 	return 0;

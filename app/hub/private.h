@@ -55,6 +55,7 @@ struct feed {
 	unsigned n_waiting;
 	unsigned n_unconfirmed;
 	bool was_confirmed; /* what happened since may have been missed */
+	bool is_tended;     /* the class's own, without subscribers: for the handler's tend() */
 	bool is_dead;       /* to be freed at the turn's end */
 	struct template_value
 	    params[]; /* ends with a NULL name; their values, the key, stand behind */
@@ -161,6 +162,9 @@ void feed_end_all(struct feed *fd, enum end_reason reason);
 void feed_beat(struct feed *fd);   /* send a heartbeat */
 void feed_linger(struct feed *fd); /* nobody wants it, for the moment */
 void feed_bury(struct feed *fd);   /* it has no subscriber: free it at the turn's end */
+
+/* feed_begin_tended - the feed of a class whose handler has something to tend. */
+void feed_begin_tended(struct feed_class *fc);
 
 void feed_count_drop(const struct feed *fd, int rc); /* an event was not sent for this error */
 void feed_run_script(struct feed *fd);               /* without a message */

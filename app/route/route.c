@@ -71,8 +71,10 @@ route_free(struct route *rt)
 	free(rt->stream.heartbeat_event);
 	strings_free(rt->cors_origins);
 	strings_free(rt->carries);
-	for (size_t i = 0; i < rt->stream.n_own; i++)
+	for (size_t i = 0; i < rt->stream.n_own; i++) {
 		free(rt->stream.own[i].text);
+		template_free(rt->stream.own[i].template);
+	}
 	free(rt->stream.own);
 	free(rt->source);
 	free(rt->key);
@@ -222,6 +224,14 @@ route_named_param(const struct route *rt, size_t n)
 	for (size_t t = 0; t < 2; t++) {
 		for (size_t i = 0;
 		     publish[t] != NULL && (name = template_param(publish[t], i)) != NULL; i++) {
+			if (n-- == 0)
+				return name;
+		}
+	}
+	for (size_t k = 0; k < rt->stream.n_own; k++) {
+		const struct template *t = rt->stream.own[k].template;
+
+		for (size_t i = 0; t != NULL && (name = template_param(t, i)) != NULL; i++) {
 			if (n-- == 0)
 				return name;
 		}

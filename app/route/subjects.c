@@ -2,6 +2,9 @@
  * subjects.c - what the default handler opens: all that the route's templates name. It stands here,
  * for the hub knows no templates of a route (sluice/handler.h).
  */
+#include <errno.h>
+#include <string.h>
+
 #include "base/buf.h"
 #include "route/request.h"
 
@@ -31,6 +34,58 @@ open_list(struct feed *feed, const struct request *req, struct template *const *
 	}
 	buf_fini(&name);
 	return status;
+}
+
+/* Of a template that makes no name: who asks is as the credential says, without a rule. */
+static int
+read_values(const struct request *req, const struct template *t,
+	    struct template_value params[PARAMS_MAX + 1])
+{
+	const char *name, *value;
+	size_t i, n = 0;
+
+	for (i = 0; n < PARAMS_MAX && (name = template_param(t, i)) != NULL; i++) {
+		if ((value = request_raw_param(req, name)) == NULL)
+			continue;
+		if (!identity_is_name(name) && !route_param_ok(req->route, name, value))
+			return HTTP_BAD_REQUEST;
+		params[n++] = (struct template_value){name, value};
+	}
+	params[n].name = NULL;
+	return 0;
+}
+
+static int
+expand(const struct request *req, const struct template *t, char **out)
+{
+	struct template_value params[PARAMS_MAX + 1];
+	struct template_scope scope = {.params = params};
+	struct buf text;
+	int rc, status = read_values(req, t, params);
+
+	if (status != 0)
+		return status;
+	buf_init(&text, NAME_MAX_LEN);
+	if ((rc = template_expand(t, &scope, &text)) == 0 && (rc = buf_putc(&text, '\0')) == 0 &&
+	    (*out = strdup(text.p)) == NULL)
+		rc = -ENOMEM;
+	buf_fini(&text);
+	if (rc == -EMSGSIZE)
+		return HTTP_BAD_REQUEST;
+	return rc == 0 || rc == -ENOENT ? 0 : HTTP_INTERNAL_ERROR;
+}
+
+int
+request_key_text(const struct request *req, const char *name, char **out)
+{
+	const struct feed_settings *fs = &req->route->stream;
+
+	*out = NULL;
+	for (size_t i = 0; i < fs->n_own; i++) {
+		if (fs->own[i].template != NULL && strcmp(fs->own[i].key->name, name) == 0)
+			return expand(req, fs->own[i].template, out);
+	}
+	return 0;
 }
 
 int

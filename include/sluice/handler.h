@@ -43,7 +43,8 @@ enum handler_value {
 	HANDLER_NUMBER,
 	HANDLER_DURATION, /* "250ms", "5s"; its number is milliseconds */
 	HANDLER_SIZE,     /* "64k"; its number is bytes */
-	HANDLER_YES_NO    /* 1 or 0 */
+	HANDLER_YES_NO,   /* 1 or 0 */
+	HANDLER_TEMPLATE  /* text with {name}s, for request_key_text() */
 };
 
 struct handler_key {
@@ -76,6 +77,14 @@ struct handler {
 
 	/* The feed ends: free what feed_set_data() was given. May be NULL. */
 	void (*close)(struct feed *feed);
+
+	/*
+	 * For what is to be done whether anybody follows or not: called once when the worker begins
+	 * to serve the route, with a feed of no subscribers and no subscriptions, and whenever the
+	 * time is over that feed_timer() set for that feed. close() is not called for it. NULL:
+	 * there is nothing to do.
+	 */
+	void (*tend)(struct feed *feed);
 
 	/* A feed for each subscriber, for what no two of them may share. */
 	bool is_private;
@@ -126,6 +135,14 @@ struct handler {
 const char *request_param(const struct request *req, const char *name);
 const char *request_header(const struct request *req, const char *name);
 const char *request_method(const struct request *req);
+
+/*
+ * request_key_text - what the section's key of kind HANDLER_TEMPLATE says of this request. *out is
+ * the caller's, for free(); NULL if there is no such key, or a parameter or claim that it names is
+ * missing. A claim is what the credential says, without a rule: no name for Redis may be made of
+ * it. Returns 0, or the HTTP status that open() is to return.
+ */
+int request_key_text(const struct request *req, const char *name, char **out);
 const char *request_path(const struct request *req);
 
 /*
