@@ -394,6 +394,20 @@ follows_keys(const struct worker *w)
 	return false;
 }
 
+/* So does a database whose keys are followed, for its number stands in their channels' names. */
+static void
+keep_database(struct worker *w, struct config *cfg)
+{
+	int db = w->servers.settings->urls[0].db;
+
+	if (!follows_keys(w) || cfg->redis.urls[0].db == db)
+		return;
+	logger_warn("[redis] url: another database takes effect at the next start, for a route has "
+		    "keyspace");
+	for (size_t i = 0; i < cfg->redis.n_urls; i++)
+		cfg->redis.urls[i].db = db;
+}
+
 /* If it may not be asked, it is not known. */
 static void
 on_notifications(void *arg, const redisReply *reply)
@@ -478,6 +492,7 @@ reload(struct worker *w)
 	if (logger_open(cfg->server.log, cfg->server.log_level, cfg->server.log_format) < 0)
 		logger_warn("cannot open the log %s: the old one goes on", cfg->server.log);
 	keep_prefix(w, cfg);
+	keep_database(w, cfg);
 	set_auth(w, cfg); /* first: requests that waited for the old link go on at once */
 	if (!redis_settings_equal(&cfg->redis, w->servers.settings))
 		set_redis(w, cfg);

@@ -573,6 +573,24 @@ check_redis(struct loader *ld)
 		fault_at(ld, CONFIG_REDIS, key, why);
 }
 
+/* A notification's channel names its database: of another server's another would be followed. */
+static void
+check_databases(struct loader *ld)
+{
+	const struct config *cfg = ld->cfg;
+	bool follows_keys = false;
+
+	for (size_t i = 0; i < cfg->n_routes; i++)
+		follows_keys |= cfg->routes[i]->keyspace != NULL;
+	for (size_t i = 1; follows_keys && i < cfg->redis.n_urls; i++) {
+		if (cfg->redis.urls[i].db == cfg->redis.urls[0].db)
+			continue;
+		fault_at(ld, CONFIG_REDIS, "url",
+			 "a route has keyspace, so all must name the same database");
+		return;
+	}
+}
+
 static int
 set_routes(struct loader *ld)
 {
@@ -636,6 +654,7 @@ load(struct loader *ld, const char *path)
 	check_log(ld);
 	if ((rc = set_routes(ld)) < 0)
 		return rc;
+	check_databases(ld);
 	if (ld->cfg->n_routes == 0 && ld->faults.n == ld->faults.n_notes)
 		faults_add(&ld->faults, 0, 0,
 			   "there is no [route NAME] section, so nothing to serve");

@@ -251,3 +251,22 @@ def test_what_does_not_go_with_it(launch, key, value, why):
     sluice = launch({"x": {"path": "/x/{k}", "keyspace": "x:{k}", key: value}}, start=False)
     done = sluice.run("check", "-c", sluice.config)
     assert done.returncode != 0 and why in done.out + done.err
+
+
+def test_one_database(launch, own_redis):
+    """Its number stands in the names that are followed: all servers have the same, and it stays."""
+    redis = own_redis(options=ALL).start()
+    sluice = launch({"key": ROUTES["key"]}, redis, link={"url": f"redis://127.0.0.1:{redis.port}/1"})
+    with sluice.open("/key/1") as stream:
+        sluice.sections["redis"]["url"] = f"redis://127.0.0.1:{redis.port}/2"
+        sluice.write_config()
+        sluice.child.send_signal(signal.SIGHUP)
+        sluice.wait_log("another database takes effect at the next start")
+        redis.client(db=2).set("a:1", "x")
+        redis.client(db=1).set("a:1", "x")
+        redis.client(db=1).delete("a:1")
+        assert [stream.next_event().type for _ in range(2)] == ["set", "del"]
+    sluice.sections["redis"]["url"] += f" redis://127.0.0.1:{redis.port}/1"
+    sluice.write_config()
+    done = sluice.run("check", "-c", sluice.config)
+    assert done.returncode != 0 and "all must name the same database" in done.out + done.err
