@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "logic/message.h"
 #include "redis/command.h"
 #include "route/mux.h"
@@ -33,21 +34,31 @@ on_told(void *arg, const redisReply *reply)
 	free(later);
 }
 
-/* The body with who asks; NULL, and why it is not. */
-static char *
-make_control(const struct request *req, const char *body, size_t len, const char **why)
+/* The body as it is, whatever bytes it has; NULL: it is no JSON object. */
+static struct json_object *
+read_control(const char *body, size_t len)
 {
 	struct json_object *control = NULL;
 	struct message msg;
-	char *text = NULL, *copy;
+	struct buf copy;
 
-	*why = "The body must be a JSON object with add, remove, or both.";
-	if (len > CONTROL_MAX || (copy = strndup(body, len)) == NULL)
-		return NULL;
-	message_init(&msg, "", 0, copy, strlen(copy));
-	control = message_copy(&msg);
-	message_fini(&msg);
-	free(copy);
+	buf_init(&copy, CONTROL_MAX + 1);
+	if (buf_put(&copy, body, len) == 0 && buf_putc(&copy, '\0') == 0) {
+		message_init(&msg, "", 0, copy.p, len);
+		control = message_copy(&msg);
+		message_fini(&msg);
+	}
+	buf_fini(&copy);
+	return control;
+}
+
+/* The body with who asks; NULL: it is none. */
+static char *
+make_control(const struct request *req, const char *body, size_t len)
+{
+	struct json_object *control = read_control(body, len);
+	char *text;
+
 	if (control == NULL)
 		return NULL;
 	json_object_object_del(control, "user");
@@ -86,12 +97,16 @@ takes(const struct request *req)
 static void
 serve(struct serving *sv)
 {
-	const char *secret = query_get(&sv->req->query, "connection"), *why;
-	char *control = make_control(sv->req, sv->body, sv->body_len, &why);
+	const char *secret = query_get(&sv->req->query, "connection");
+	char *control =
+	    sv->body_len <= CONTROL_MAX ? make_control(sv->req, sv->body, sv->body_len) : NULL;
 	struct later *later = calloc(1, sizeof(*later));
 
-	if (control == NULL) {
-		serving_refuse(sv, HTTP_BAD_REQUEST, why);
+	if (sv->body_len > CONTROL_MAX) {
+		serving_refuse(sv, HTTP_CONTENT_TOO_LARGE, "The body is longer than 64 KiB.");
+	} else if (control == NULL) {
+		serving_refuse(sv, HTTP_BAD_REQUEST,
+			       "The body must be a JSON object with add, remove, or both.");
 	} else if (secret == NULL || !is_secret(secret)) {
 		serving_refuse(sv, HTTP_BAD_REQUEST,
 			       "The parameter connection must be what mux-open has told.");

@@ -424,3 +424,12 @@ def test_while_the_connection_lags_its_subscriptions_wait(launch, redis):
             if name == "message":
                 got[key].append(int(data.split()[0]))
     assert got == {key: list(range(n)) for key in keys}
+
+
+@pytest.mark.parametrize("body, status", [
+    (b'{"remove":["a"]}', 202), (b'{"remove":["a"]}\0{}', 400), (b'\0{"remove":["a"]}', 400), (b'{"remove":["a"]}x', 400),
+    (b'{"remove":["' + b"a" * (65536 - 15) + b'"]}', 202), (b'{"remove":["' + b"a" * (65536 - 14) + b'"]}', 413)],
+    ids=["whole", "NUL behind", "NUL before", "more behind", "longest", "too long"])
+def test_what_a_change_is(sluice, body, status):
+    with Mux(sluice) as mux:
+        assert post(sluice, f"/mux?connection={mux.secret}", body)[0] == status
