@@ -719,7 +719,7 @@ connection_new(struct server *srv, int fd)
 	fifo_node_init(&conn->due);
 	list_add_tail(&srv->connections, &conn->node);
 	srv->n_connections++;
-	srv->n_handles++;
+	srv->n_refs++;
 	counters_add(COUNTER_CONNECTIONS, 1);
 	fifo_add(&srv->reading, &conn->due);
 	read_more(conn); /* most web servers have written by now */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/closing.h"
 #include "base/list.h"
 #include "base/logger.h"
 #include "fcgi/decode.h"
@@ -40,7 +41,8 @@ struct server {
 	bool is_accepting;
 	uint64_t yielding_ms;        /* since when others are let go first; 0: they are not */
 	uint64_t yielding_mark;      /* board_others_mark() when one of them last did */
-	unsigned n_handles;          /* libuv still holds them */
+	struct closing closing;      /* of its own handles */
+	unsigned n_refs;             /* those handles together, and each connection */
 	void (*on_freed)(void *arg); /* set by server_free() */
 	void *freed_arg;
 };

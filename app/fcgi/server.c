@@ -216,9 +216,9 @@ on_acceptable(uv_poll_t *poll, int status, int events)
 }
 
 static void
-on_handle_closed(uv_handle_t *handle)
+on_handles_closed(struct closing *closing)
 {
-	server_unref(handle->data);
+	server_unref(LIST_ENTRY(closing, struct server, closing));
 }
 
 static int
@@ -231,7 +231,7 @@ begin_handles(struct server *srv)
 	srv->accepting.data = srv;
 	uv_timer_init(srv->loop, &srv->pause);
 	srv->pause.data = srv;
-	srv->n_handles = 5;
+	srv->n_refs = 1;
 	uv_poll_start(&srv->accepting, UV_READABLE, on_acceptable);
 	srv->is_accepting = true;
 	return 0;
@@ -323,7 +323,7 @@ server_unref(struct server *srv)
 	void (*on_freed)(void *arg) = srv->on_freed;
 	void *arg = srv->freed_arg;
 
-	if (--srv->n_handles > 0)
+	if (--srv->n_refs > 0)
 		return;
 	free_server(srv);
 	if (on_freed != NULL)
@@ -342,9 +342,10 @@ server_free(struct server *srv, void (*on_freed)(void *arg), void *arg)
 	srv->freed_arg = arg;
 	LIST_FOREACH (node, tmp, &srv->connections)
 		connection_close_node(node);
-	uv_close((uv_handle_t *)&srv->accepting, on_handle_closed);
-	uv_close((uv_handle_t *)&srv->pause, on_handle_closed);
-	fifo_close(&srv->reading, on_handle_closed);
-	fifo_close(&srv->waiting, on_handle_closed);
-	fifo_close(&srv->lingering, on_handle_closed);
+	closing_begin(&srv->closing, on_handles_closed);
+	closing_add(&srv->closing, (uv_handle_t *)&srv->accepting);
+	closing_add(&srv->closing, (uv_handle_t *)&srv->pause);
+	fifo_close_in(&srv->reading, &srv->closing);
+	fifo_close_in(&srv->waiting, &srv->closing);
+	fifo_close_in(&srv->lingering, &srv->closing);
 }

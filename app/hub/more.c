@@ -50,12 +50,9 @@ more_new(struct feed *fd)
 }
 
 static void
-on_timer_closed(uv_handle_t *timer)
+on_timers_closed(struct closing *closing)
 {
-	struct feed_more *more = timer->data;
-
-	if (--more->n_open_timers == 0)
-		free(more);
+	free(LIST_ENTRY(closing, struct feed_more, closing));
 }
 
 void
@@ -76,13 +73,14 @@ more_free(struct feed *fd)
 	buf_fini(&more->last);
 	stages_close(&fd->class->settings->stages, more->callback);
 	fd->more = NULL;
-	if (more->n_open_timers == 0) {
+	if (!more->has_timers) {
 		free(more);
 		return;
 	}
-	uv_close((uv_handle_t *)&more->timer, on_timer_closed);
-	uv_close((uv_handle_t *)&more->after, on_timer_closed);
-	uv_close((uv_handle_t *)&more->again, on_timer_closed);
+	closing_begin(&more->closing, on_timers_closed);
+	closing_add(&more->closing, (uv_handle_t *)&more->timer);
+	closing_add(&more->closing, (uv_handle_t *)&more->after);
+	closing_add(&more->closing, (uv_handle_t *)&more->again);
 }
 
 /* Timers */
@@ -115,13 +113,13 @@ more_need_timers(struct feed *fd)
 	uv_loop_t *loop = fd->class->hub->loop;
 	int rc;
 
-	if ((rc = more_new(fd)) < 0 || fd->more->n_open_timers > 0)
+	if ((rc = more_new(fd)) < 0 || fd->more->has_timers)
 		return rc;
 	uv_timer_init(loop, &fd->more->timer);
 	uv_timer_init(loop, &fd->more->after);
 	uv_timer_init(loop, &fd->more->again);
 	fd->more->timer.data = fd->more->after.data = fd->more->again.data = fd->more;
-	fd->more->n_open_timers = 3;
+	fd->more->has_timers = true;
 	return 0;
 }
 
@@ -129,7 +127,7 @@ int
 feed_timer(struct feed *fd, unsigned ms)
 {
 	if (ms == 0) {
-		if (fd->more != NULL && fd->more->n_open_timers > 0)
+		if (fd->more != NULL && fd->more->has_timers)
 			uv_timer_stop(&fd->more->timer);
 		return 0;
 	}

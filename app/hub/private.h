@@ -9,6 +9,7 @@
  * the turn's end. So every walk in this folder may call anything.
  */
 #include "base/buf.h"
+#include "base/closing.h"
 #include "base/counters.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -86,21 +87,22 @@ struct recorded {
 /* What a feed needs only for a script, a rate, a batch, or a handler that asks for it. */
 struct feed_more {
 	struct feed *feed;
-	int callback; /* of the route's script */
-	unsigned n_open_timers;
+	int callback;       /* of the route's script */
+	unsigned n_streams; /* of cursor */
 	struct pace pace;
 	uv_timer_t timer; /* the handler's */
 	uv_timer_t after; /* the script's */
 	struct list asks;
 	struct buf last; /* the newest event's frame */
 	bool keeps_last, only_changes;
+	bool has_timers; /* they were needed */
 	/* Of its streams, or of the logs of its recorded channels, in the order of subscribing. */
 	struct stream_id cursor[STREAM_CURSOR_MAX];
 	struct stream_id settled[STREAM_CURSOR_MAX]; /* while events are held: what came later waits
 							with them */
 	struct recorded recorded[STREAM_CURSOR_MAX];
-	uv_timer_t again; /* to read them again */
-	unsigned n_streams;
+	uv_timer_t again;            /* to read them again */
+	struct closing closing;      /* of the three timers */
 	char whose[DIGEST_TEXT + 1]; /* of cursor.c */
 	uint64_t recent_from;        /* from here on the log is held, of recent.c */
 	bool has_recent;

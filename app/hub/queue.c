@@ -25,7 +25,7 @@ queue_is_ready(const struct feed *fd)
 void
 queue_free_if_done(struct queue *q)
 {
-	if (q->feed != NULL || q->n_pending > 0 || q->n_timers > 0)
+	if (q->feed != NULL || q->n_pending > 0 || q->has_timers)
 		return;
 	buf_fini(&q->group);
 	free(q->key);
@@ -192,7 +192,7 @@ queue_begin(struct feed *fd)
 	uv_timer_init(fd->class->hub->loop, &q->tick);
 	uv_timer_init(fd->class->hub->loop, &q->soon);
 	q->tick.data = q->soon.data = q;
-	q->n_timers = 2;
+	q->has_timers = true;
 	tick = tick < TICK_MIN_MS ? TICK_MIN_MS : tick > TICK_MAX_MS ? TICK_MAX_MS : tick;
 	uv_timer_start(&q->tick, on_tick, tick, tick);
 	fd->more->queue = q;
@@ -203,11 +203,11 @@ queue_begin(struct feed *fd)
 }
 
 static void
-on_timer_closed(uv_handle_t *timer)
+on_timers_closed(struct closing *closing)
 {
-	struct queue *q = timer->data;
+	struct queue *q = LIST_ENTRY(closing, struct queue, closing);
 
-	q->n_timers--;
+	q->has_timers = false;
 	queue_free_if_done(q);
 }
 
@@ -226,6 +226,7 @@ queue_end(struct feed *fd)
 	map_fini(&q->by_id);
 	q->feed = NULL;
 	fd->more->queue = NULL;
-	uv_close((uv_handle_t *)&q->tick, on_timer_closed);
-	uv_close((uv_handle_t *)&q->soon, on_timer_closed);
+	closing_begin(&q->closing, on_timers_closed);
+	closing_add(&q->closing, (uv_handle_t *)&q->tick);
+	closing_add(&q->closing, (uv_handle_t *)&q->soon);
 }

@@ -35,14 +35,15 @@ struct queue {
 	bool is_known;    /* the group is there */
 	bool is_creating, is_asking, is_claiming, is_acking, is_sweeping;
 	bool has_grown;     /* while we asked */
+	bool has_timers;    /* they are not closed */
 	uint64_t ask_at_ms; /* not before: Redis has refused something */
 	uint64_t claim_at_ms, sweep_at_ms;
 	bool is_awaited;                       /* by the feed, to be confirmed */
 	unsigned n_asked, n_claimed, n_coming; /* entries that will come at most, and their sum */
 	unsigned n_acking;                     /* of done, that Redis is being told */
 	unsigned n_pending;                    /* commands whose answers will come */
-	unsigned n_timers;
 	uv_timer_t tick, soon;
+	struct closing closing; /* of them */
 	char consumer[UNIQUE_LEN + 8], *key, *dead_key;
 	struct buf group;
 };

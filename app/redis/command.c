@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/closing.h"
 #include "base/list.h"
 #include "redis/greeting.h"
 
@@ -28,7 +29,7 @@ struct command {
 	size_t n_pending;
 	unsigned timeout_ms;
 	uv_timer_t timer, role;
-	unsigned n_open_timers;
+	struct closing closing; /* of the timers */
 	void (*up)(void *arg);
 	void *up_arg;
 };
@@ -155,19 +156,15 @@ command_new(struct command **out, uv_loop_t *loop, struct topology *tp, unsigned
 	uv_timer_init(loop, &cmd->timer);
 	uv_timer_init(loop, &cmd->role);
 	cmd->timer.data = cmd->role.data = cmd;
-	cmd->n_open_timers = 2;
 	uv_timer_start(&cmd->role, ask_role, ROLE_MS, ROLE_MS);
 	*out = cmd;
 	return 0;
 }
 
 static void
-on_timer_closed(uv_handle_t *timer)
+on_timers_closed(struct closing *closing)
 {
-	struct command *cmd = timer->data;
-
-	if (--cmd->n_open_timers == 0)
-		free(cmd);
+	free(LIST_ENTRY(closing, struct command, closing));
 }
 
 void
@@ -179,8 +176,9 @@ command_free(struct command *cmd)
 	cmd->link = NULL;
 	while (!list_is_empty(&cmd->pending))
 		answer_oldest(cmd, NULL);
-	uv_close((uv_handle_t *)&cmd->timer, on_timer_closed);
-	uv_close((uv_handle_t *)&cmd->role, on_timer_closed);
+	closing_begin(&cmd->closing, on_timers_closed);
+	closing_add(&cmd->closing, (uv_handle_t *)&cmd->timer);
+	closing_add(&cmd->closing, (uv_handle_t *)&cmd->role);
 }
 
 void

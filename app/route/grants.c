@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/closing.h"
 #include "base/logger.h"
 #include "base/quota.h"
 #include "base/strings.h"
@@ -50,7 +51,7 @@ struct grants {
 	uint64_t probed[QUOTA_PROBES];
 	uint32_t probes_seen;
 	unsigned n_limited, n_probed; /* of those that are open */
-	unsigned n_timers;            /* that are not closed */
+	struct closing closing;       /* of the timers */
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };
@@ -412,7 +413,6 @@ grants_new(struct grants **out, struct hub *hub, uv_loop_t *loop, struct session
 	uv_timer_init(loop, &grants->tick);
 	uv_timer_init(loop, &grants->look);
 	grants->tick.data = grants->look.data = grants;
-	grants->n_timers = 2;
 	*out = grants;
 	return 0;
 }
@@ -426,14 +426,12 @@ grants_set(struct grants *grants, const struct grant_settings *settings)
 }
 
 static void
-on_timer_closed(uv_handle_t *handle)
+on_timers_closed(struct closing *closing)
 {
-	struct grants *grants = handle->data;
+	struct grants *grants = LIST_ENTRY(closing, struct grants, closing);
 	void (*on_closed)(void *arg) = grants->on_closed;
 	void *arg = grants->closed_arg;
 
-	if (--grants->n_timers > 0)
-		return;
 	free(grants);
 	on_closed(arg);
 }
@@ -452,6 +450,7 @@ grants_close(struct grants *grants, void (*on_closed)(void *arg), void *arg)
 	}
 	grants->on_closed = on_closed;
 	grants->closed_arg = arg;
-	uv_close((uv_handle_t *)&grants->tick, on_timer_closed);
-	uv_close((uv_handle_t *)&grants->look, on_timer_closed);
+	closing_begin(&grants->closing, on_timers_closed);
+	closing_add(&grants->closing, (uv_handle_t *)&grants->tick);
+	closing_add(&grants->closing, (uv_handle_t *)&grants->look);
 }
