@@ -132,7 +132,7 @@ chaos: all
 # SINCE=REV: only what has changed since that commit.
 .PHONY: lint format
 lint: all
-	CFLAGS='$(WARN) $(CPPFLAGS)' packaging/lint $(SINCE)
+	CFLAGS="$(WARN) $(subst ",\",$(CPPFLAGS))" packaging/lint $(SINCE)
 format:
 	clang-format -i $(C_FILES) $(H_FILES)
 

@@ -31,15 +31,15 @@ build(const char *kind, OSSL_PARAM_BLD *bld, bool is_whole)
 {
 	OSSL_PARAM *params = is_whole ? OSSL_PARAM_BLD_to_param(bld) : NULL;
 	EVP_PKEY_CTX *ctx = params != NULL ? EVP_PKEY_CTX_new_from_name(NULL, kind, NULL) : NULL;
-	EVP_PKEY *public = NULL;
+	EVP_PKEY *pkey = NULL;
 
 	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
-	    EVP_PKEY_fromdata(ctx, &public, EVP_PKEY_PUBLIC_KEY, params) != 1)
-	public = NULL;
+	    EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) != 1)
+		pkey = NULL;
 	EVP_PKEY_CTX_free(ctx);
 	OSSL_PARAM_free(params);
 	OSSL_PARAM_BLD_free(bld);
-	return public;
+	return pkey;
 }
 
 static BIGNUM *
@@ -60,15 +60,15 @@ read_rsa(struct json_object *jwk)
 {
 	BIGNUM *n = get_number(jwk, "n"), *e = get_number(jwk, "e");
 	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-	EVP_PKEY *public;
+	EVP_PKEY *pkey;
 
-	public = build("RSA", bld,
-		       bld != NULL && n != NULL && e != NULL &&
-			   OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
-			   OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, e) == 1);
+	pkey = build("RSA", bld,
+		     bld != NULL && n != NULL && e != NULL &&
+			 OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
+			 OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, e) == 1);
 	BN_free(n);
 	BN_free(e);
-	return public;
+	return pkey;
 }
 
 /* The two halves of a point, each as long as the curve says (RFC 7518, 6.2.1.2). */
@@ -80,7 +80,7 @@ read_ec(struct json_object *jwk)
 		size_t half;
 	} curves[] = {{"P-256", 32}, {"P-384", 48}, {"P-521", 66}};
 	OSSL_PARAM_BLD *bld;
-	EVP_PKEY *public = NULL;
+	EVP_PKEY *pkey = NULL;
 	struct buf point;
 	size_t i = 0;
 
@@ -90,26 +90,27 @@ read_ec(struct json_object *jwk)
 	if (i < 3 && buf_putc(&point, 4) == 0 && get_bytes(jwk, "x", &point) &&
 	    point.len == 1 + curves[i].half && get_bytes(jwk, "y", &point) &&
 	    point.len == 1 + 2 * curves[i].half && (bld = OSSL_PARAM_BLD_new()) != NULL)
-	public = build("EC", bld,
-		       OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME,
-						       curves[i].name, 0) == 1 &&
-			   OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point.p,
-							    point.len) == 1);
+		pkey = build("EC", bld,
+			     OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME,
+							     curves[i].name, 0) == 1 &&
+				 OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY,
+								  point.p, point.len) == 1);
 	buf_fini(&point);
-	return public;
+	return pkey;
 }
 
 static EVP_PKEY *
 read_okp(struct json_object *jwk)
 {
-	EVP_PKEY *public = NULL;
+	EVP_PKEY *pkey = NULL;
 	struct buf b;
 
 	buf_init(&b, NUMBER_MAX);
 	if (json_is(jwk, "crv", "Ed25519") && get_bytes(jwk, "x", &b))
-	public = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, (unsigned char *)b.p, b.len);
+		pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, (unsigned char *)b.p,
+						   b.len);
 	buf_fini(&b);
-	return public;
+	return pkey;
 }
 
 static int
@@ -158,7 +159,7 @@ enum { N_KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 static int
 read_one(struct auth_key **out, struct json_object *jwk, char *why, size_t why_len)
 {
-	EVP_PKEY *public;
+	EVP_PKEY *pkey;
 	size_t i = 0;
 
 	while (i < N_KINDS && !json_is(jwk, "kty", kinds[i].kty))
@@ -170,10 +171,10 @@ read_one(struct auth_key **out, struct json_object *jwk, char *why, size_t why_l
 	if (json_object_object_get_ex(jwk, "d", NULL))
 		return REFUSE("it holds a private key (d); what verifies is the public part: jq "
 			      "'(.keys[]?, .) |= del(.d,.p,.q,.dp,.dq,.qi)' FILE > keys.json");
-	if ((public = kinds[i].read(jwk)) == NULL)
+	if ((pkey = kinds[i].read(jwk)) == NULL)
 		return REFUSE("a JWK of kty %s is none: its numbers or its curve are wrong",
 			      kinds[i].kty);
-	return auth_key_new_public(out, public, why, why_len);
+	return auth_key_new_public(out, pkey, why, why_len);
 }
 
 static int

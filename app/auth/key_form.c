@@ -142,7 +142,8 @@ sextet(char c)
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *at;
 
-	c = c == '-' ? '+' : c == '_' ? '/' : c; /* base64url */
+	if (c == '-' || c == '_') /* base64url */
+		c = (char)(c == '-' ? '+' : '/');
 	at = c != '\0' ? memchr(alphabet, c, 64) : NULL;
 	return at != NULL ? (int)(at - alphabet) : -1;
 }

@@ -13,32 +13,32 @@ enum kind { KIND_TEXT, KIND_FLAG, KIND_LIST };
 
 /* A letter in capitals, or behind the first four, has no short form. */
 static const struct entry {
-	char letter;
 	const char *name, *argument;
+	char letter;
 	enum kind kind;
 	size_t offset;
 	const char *help;
 } table[] = {
-    {'c', "config", "FILE", KIND_TEXT, FIELD(config),
+    {"config", "FILE", 'c', KIND_TEXT, FIELD(config),
      "the configuration: by default $SLUICE_CONFIG, or /etc/sluice/sluice.ini"},
-    {'l', "listen", "ADDRESS", KIND_TEXT, FIELD(address),
+    {"listen", "ADDRESS", 'l', KIND_TEXT, FIELD(address),
      "unix:PATH, HOST:PORT or inherit: by default the \"listen\" of the configuration"},
-    {'w', "workers", "N", KIND_TEXT, FIELD(workers), "how many processes serve, from 1 to 256"},
-    {'e', "explain", "PATH", KIND_TEXT, FIELD(explain),
+    {"workers", "N", 'w', KIND_TEXT, FIELD(workers), "how many processes serve, from 1 to 256"},
+    {"explain", "PATH", 'e', KIND_TEXT, FIELD(explain),
      "which route serves the path, and how: parameters, channels, stages, limits"},
-    {'o', "connect", NULL, KIND_FLAG, FIELD(is_connect),
+    {"connect", NULL, 'o', KIND_FLAG, FIELD(is_connect),
      "try every Redis server that is named, and what the routes need of it"},
-    {'j', "json", NULL, KIND_FLAG, FIELD(is_json), "one JSON object for each event"},
-    {'s', "stream", NULL, KIND_FLAG, FIELD(is_stream), "add to a stream, instead of a channel"},
-    {'t', "timeout", "MS", KIND_TEXT, FIELD(timeout), "how long to wait, in milliseconds"},
-    {'u', "user", "ID", KIND_TEXT, FIELD(user), "who asks, by a token that [auth] can sign"},
-    {'k', "token", "TOKEN", KIND_TEXT, FIELD(token), "who asks, by this token"},
-    {'K', "cookie", "NAME=VALUE", KIND_TEXT, FIELD(cookie), "who asks, by a cookie"},
-    {'L', "link", "PATH", KIND_TEXT, FIELD(link), "sign a link to the path, instead of a token"},
-    {'T', "ttl", "TIME", KIND_TEXT, FIELD(ttl), "how long it is good for, as in 30m: 1h"},
-    {'C', "claim", "NAME=JSON", KIND_LIST, FIELD(claims),
+    {"json", NULL, 'j', KIND_FLAG, FIELD(is_json), "one JSON object for each event"},
+    {"stream", NULL, 's', KIND_FLAG, FIELD(is_stream), "add to a stream, instead of a channel"},
+    {"timeout", "MS", 't', KIND_TEXT, FIELD(timeout), "how long to wait, in milliseconds"},
+    {"user", "ID", 'u', KIND_TEXT, FIELD(user), "who asks, by a token that [auth] can sign"},
+    {"token", "TOKEN", 'k', KIND_TEXT, FIELD(token), "who asks, by this token"},
+    {"cookie", "NAME=VALUE", 'K', KIND_TEXT, FIELD(cookie), "who asks, by a cookie"},
+    {"link", "PATH", 'L', KIND_TEXT, FIELD(link), "sign a link to the path, instead of a token"},
+    {"ttl", "TIME", 'T', KIND_TEXT, FIELD(ttl), "how long it is good for, as in 30m: 1h"},
+    {"claim", "NAME=JSON", 'C', KIND_LIST, FIELD(claims),
      "a claim of the token; several may stand"},
-    {'M', "may", "publish", KIND_TEXT, FIELD(may), "the link permits to publish, not to read"},
+    {"may", "publish", 'M', KIND_TEXT, FIELD(may), "the link permits to publish, not to read"},
 };
 
 enum { N_OPTIONS = sizeof(table) / sizeof(table[0]) };

@@ -6,33 +6,33 @@
 
 static const struct kind {
 	int status;
-	const char *title;
 	unsigned retry_after_s; /* 0: asking again is of no use, or of use at once */
+	const char *title;
 } kinds[] = {
-    {HTTP_OK, "OK", 0},
-    {HTTP_ACCEPTED, "Accepted", 0},
-    {HTTP_NO_CONTENT, "No Content", 0},
-    {HTTP_BAD_REQUEST, "Bad Request", 0},
-    {HTTP_UNAUTHORIZED, "Unauthorized", 0}, /* its challenge says what was wrong */
-    {HTTP_FORBIDDEN, "Forbidden", 0},
-    {HTTP_NOT_FOUND, "Not Found", 0},
-    {HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed", 0}, /* Allow is the route's */
-    {HTTP_REQUEST_TIMEOUT, "Request Timeout", 0},
-    {HTTP_CONTENT_TOO_LARGE, "Content Too Large", 0},
-    {HTTP_URI_TOO_LONG, "URI Too Long", 0},
-    {HTTP_UNSUPPORTED_MEDIA_TYPE, "Unsupported Media Type", 0},
-    {HTTP_UNPROCESSABLE_CONTENT, "Unprocessable Content", 0},
-    {HTTP_TOO_MANY_REQUESTS, "Too Many Requests", 5},
-    {HTTP_HEAD_TOO_LARGE, "Request Header Fields Too Large", 0},
-    {HTTP_INTERNAL_ERROR, "Internal Server Error", 0},
-    {HTTP_UNAVAILABLE, "Service Unavailable", 5},
-    {HTTP_GATEWAY_TIMEOUT, "Gateway Timeout", 0},
+    {HTTP_OK, 0, "OK"},
+    {HTTP_ACCEPTED, 0, "Accepted"},
+    {HTTP_NO_CONTENT, 0, "No Content"},
+    {HTTP_BAD_REQUEST, 0, "Bad Request"},
+    {HTTP_UNAUTHORIZED, 0, "Unauthorized"}, /* its challenge says what was wrong */
+    {HTTP_FORBIDDEN, 0, "Forbidden"},
+    {HTTP_NOT_FOUND, 0, "Not Found"},
+    {HTTP_METHOD_NOT_ALLOWED, 0, "Method Not Allowed"}, /* Allow is the route's */
+    {HTTP_REQUEST_TIMEOUT, 0, "Request Timeout"},
+    {HTTP_CONTENT_TOO_LARGE, 0, "Content Too Large"},
+    {HTTP_URI_TOO_LONG, 0, "URI Too Long"},
+    {HTTP_UNSUPPORTED_MEDIA_TYPE, 0, "Unsupported Media Type"},
+    {HTTP_UNPROCESSABLE_CONTENT, 0, "Unprocessable Content"},
+    {HTTP_TOO_MANY_REQUESTS, 5, "Too Many Requests"},
+    {HTTP_HEAD_TOO_LARGE, 0, "Request Header Fields Too Large"},
+    {HTTP_INTERNAL_ERROR, 0, "Internal Server Error"},
+    {HTTP_UNAVAILABLE, 5, "Service Unavailable"},
+    {HTTP_GATEWAY_TIMEOUT, 0, "Gateway Timeout"},
 };
 
 static const struct kind *
 kind_of(int status)
 {
-	static const struct kind other = {0, "Error", 0};
+	static const struct kind other = {0, 0, "Error"};
 	size_t i;
 
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -152,7 +152,7 @@ static void
 put_json_text(struct answer *a, const char *p)
 {
 	for (; *p != '\0'; p++) {
-		char c = *p < 0x20 || *p > 0x7e ? '?' : *p;
+		char c = (char)(*p < 0x20 || *p > 0x7e ? '?' : *p);
 
 		if (c == '"' || c == '\\')
 			answer_put(a, "\\", 1);

@@ -175,7 +175,7 @@ ask(struct past *past, struct past_reading *reading, enum question_kind kind, co
 		q->past = past;
 		q->kind = kind;
 		q->range = *range;
-		strcpy(q->key, key);
+		memcpy(q->key, key, strlen(key) + 1);
 		list_init(&q->readings);
 		list_add_tail(&past->wanted, &q->node);
 		send_soon(past);

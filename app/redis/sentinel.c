@@ -1,5 +1,6 @@
 #include "redis/sentinel.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <hiredis.h>
 #include <stdio.h>
@@ -221,6 +222,7 @@ begin_ear(struct sentinel *st)
 	size_t i;
 	int rc;
 
+	assert(st->n_voices > 0); /* else sentinel_new() was not asked for */
 	*rs = st->voices[0].settings;
 	if ((rs->urls = calloc(st->n_voices, sizeof(*rs->urls))) == NULL)
 		return -ENOMEM;

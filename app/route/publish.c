@@ -167,8 +167,8 @@ find_flaw(struct message *msg)
 	    [JSON_BROKEN] = "The body is not JSON.",
 	    [JSON_TOO_DEEP] = "The body is nested more than 64 deep.",
 	    [JSON_NUL_NAME] = "A name in the body holds \\u0000.",
-	    [JSON_LONE_SURROGATE] = "A \\u escape in the body is half of a surrogate pair: it "
-				    "names no character.",
+	    [JSON_LONE_SURROGATE] = ("A \\u escape in the body is half of a surrogate pair: "
+				     "it names no character."),
 	};
 	enum json_flaw flaw;
 
