@@ -6,9 +6,9 @@
  * subscriber is here under the user that a credential proves, else under the parameter "name", else
  * as a guest without one. It renews its time as long as it follows, and says goodbye. If that is
  * lost, as when a machine dies, its time is over by itself: all is right again within the section's
- * "lease".
+ * "lease". A user's last goodbye counts once "linger" is over; one who is back by then never left.
  *
- * Each gets first an event "presence", {"count":3,"users":["ada","bob"]}, and then "join" and
+ * Each gets first an event "presence", {"count":2,"users":["ada","bob"]}, and then "join" and
  * "leave", {"user":"ada"}: of a user's first and last subscriber; of each guest, with null. With
  * "?mode=watch" one looks without being here, and "?mode=poll" answers with the first event alone.
  */
@@ -19,76 +19,151 @@
 #include <sluice/handler.h>
 
 enum { FIRST_MS = 1, OPEN_MS = 20, AGAIN_MS = 500, RENEWALS = 4 };
+enum { TEND_MIN_MS = 50, TEND_MAX_MS = 1000, TENDS = 8 };
+
+#define BOOK "sluice:presence"
 
 struct here {
 	char id[UNIQUE_LEN];
 	char *name; /* as JSON; owned */
+	char *info; /* as JSON, or empty; owned */
 	bool is_watching, is_told, is_asking;
 	bool is_old; /* who came or went while the list was asked for may not be in it */
 };
 
 /*
- * KEYS[1] is the hash and the channel; ARGV are the subscriber's id, its name as JSON, the lease in
- * milliseconds, and what is to be done: "here" renews, "list" renews and gives the list, "look"
- * gives the list alone, "leave" says goodbye. The hash's field without a name is when it was swept.
+ * KEYS are the book of all rooms and, but for "sweep", the room: its hash and its channel. ARGV are
+ * what is to be done, the subscriber's id, its name and info as JSON, lease and linger in
+ * milliseconds, and whether the room's first and last are told. "here" renews, "list" renews and
+ * gives the list, "look" gives the list alone, "leave" says goodbye; "sweep" looks after all rooms
+ * in which something is due, and gives the milliseconds to the next.
+ *
+ * The hash has "TILL NAME", behind a tab the info, for each id, and for each user who has just left
+ * under "gone:NAME"; its field without a name is when it was swept. The book has for each room when
+ * somebody's time is next over, and outlives the hash; it has "!ROOM" while "occupied" is the last
+ * that was told of it.
  */
 #define SCRIPT \
-	"local key, id, name, lease, mode = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), " \
-	"ARGV[4]\n" \
+	"local book, key = KEYS[1], KEYS[2]\n" \
+	"local mode, id, name, info = ARGV[1], ARGV[2], ARGV[3], ARGV[4]\n" \
+	"local lease, linger = tonumber(ARGV[5]), tonumber(ARGV[6])\n" \
 	"local t = redis.call('TIME')\n" \
 	"local now = t[1] * 1000 + math.floor(t[2] / 1000)\n" \
-	"local function all()\n" \
+	"local function all(key)\n" \
 	"  local here, flat = {}, redis.call('HGETALL', key)\n" \
 	"  for i = 1, #flat, 2 do\n" \
-	"    local till, who = string.match(flat[i + 1], '^(%d+) (.*)$')\n" \
-	"    if flat[i] ~= '' then here[flat[i]] = {tonumber(till), who} end\n" \
+	"    local till, who, more = string.match(flat[i + 1], '^(%d+) " \
+	"([^\\t]*)\\t?(.*)$')\n" \
+	"    if flat[i] ~= '' then here[flat[i]] = {tonumber(till), who, more} end\n" \
 	"  end\n" \
 	"  return here\n" \
 	"end\n" \
-	"local function tell(what, who, here, id)\n" \
+	"local function has(here, who)\n" \
 	"  for _, one in pairs(here) do\n" \
-	"    if who ~= 'null' and one[2] == who then return end\n" \
+	"    if who ~= 'null' and one[2] == who then return true end\n" \
 	"  end\n" \
+	"  return false\n" \
+	"end\n" \
+	"local function tell(key, what, who, more, id)\n" \
+	"  if more ~= '' then more = ',\"info\":' .. more end\n" \
 	"  redis.call('PUBLISH', key, '{\"type\":\"' .. what .. '\",\"id\":\"' .. id .. " \
-	"'\",\"user\":' " \
-	".. who .. '}')\n" \
+	"'\",\"user\":' .. who .. more .. '}')\n" \
+	"end\n" \
+	"local function put(field, till)\n" \
+	"  local score = redis.call('ZSCORE', book, key)\n" \
+	"  till = string.format('%d', till)\n" \
+	"  redis.call('HSET', key, field, till .. ' ' .. name .. (info ~= '' and '\\t' " \
+	".. info or ''))\n" \
+	"  if not score or tonumber(score) > tonumber(till) then redis.call('ZADD', " \
+	"book, till, key) end\n" \
+	"end\n" \
+	"local function settle(key, here)\n" \
+	"  local due\n" \
+	"  for _, one in pairs(here) do\n" \
+	"    if not due or one[1] < due then due = one[1] end\n" \
+	"  end\n" \
+	"  if due then return redis.call('ZADD', book, string.format('%d', due), key) " \
+	"end\n" \
+	"  redis.call('DEL', key)\n" \
+	"  redis.call('ZREM', book, key)\n" \
+	"  if redis.call('ZREM', book, '!' .. key) == 1 then\n" \
+	"    redis.call('PUBLISH', key .. ':presence', '{\"type\":\"vacated\"}')\n" \
+	"  end\n" \
+	"end\n" \
+	"local function sweep(key)\n" \
+	"  local here, gone, told = all(key), {}, {}\n" \
+	"  for i, one in pairs(here) do\n" \
+	"    if one[1] <= now then gone[i] = one[2] end\n" \
+	"  end\n" \
+	"  for i in pairs(gone) do\n" \
+	"    redis.call('HDEL', key, i)\n" \
+	"    here[i] = nil\n" \
+	"  end\n" \
+	"  for _, who in pairs(gone) do\n" \
+	"    if not has(here, who) and not told[who] then tell(key, 'leave', who, '', " \
+	"'') end\n" \
+	"    told[who] = who ~= 'null'\n" \
+	"  end\n" \
+	"  settle(key, here)\n" \
+	"  return here\n" \
+	"end\n" \
+	"if mode == 'sweep' then\n" \
+	"  for _, one in ipairs(redis.call('ZRANGEBYSCORE', book, '-inf', now, " \
+	"'LIMIT', 0, 100)) do\n" \
+	"    sweep(one)\n" \
+	"  end\n" \
+	"  local first = redis.call('ZRANGEBYSCORE', book, '-inf', '(+inf', " \
+	"'WITHSCORES', 'LIMIT', 0, 1)\n" \
+	"  return first[2] and string.format('%d', math.max(first[2] - now, 0))\n" \
 	"end\n" \
 	"if mode == 'leave' then\n" \
-	"  if redis.call('HDEL', key, id) == 1 then tell('leave', name, all(), id) end\n" \
+	"  if redis.call('HDEL', key, id) == 0 then return false end\n" \
+	"  local here = all(key)\n" \
+	"  if linger > 0 and name ~= 'null' and not has(here, name) then\n" \
+	"    put('gone:' .. name, now + linger)\n" \
+	"  else\n" \
+	"    if not has(here, name) then tell(key, 'leave', name, '', id) end\n" \
+	"    settle(key, here)\n" \
+	"  end\n" \
 	"  return false\n" \
 	"end\n" \
 	"if mode ~= 'look' then\n" \
-	"  if redis.call('HEXISTS', key, id) == 0 then tell('join', name, all(), id) end\n" \
-	"  redis.call('HSET', key, id, string.format('%d %s', now + lease * 3 / 4, name))\n" \
-	"  redis.call('PEXPIRE', key, 2 * lease)\n" \
-	"end\n" \
-	"if mode == 'here' and now - tonumber(redis.call('HGET', key, '') or 0) < lease / 8 " \
+	"  if redis.call('HEXISTS', key, id) == 0 then\n" \
+	"    if not has(all(key), name) then tell(key, 'join', name, info, id) end\n" \
+	"    redis.call('HDEL', key, 'gone:' .. name)\n" \
+	"  end\n" \
+	"  put(id, now + lease * 3 / 4)\n" \
+	"  redis.call('PEXPIRE', key, 2 * lease + linger)\n" \
+	"  if ARGV[7] == '1' and redis.call('ZADD', book, '+inf', '!' .. key) == 1 " \
 	"then\n" \
+	"    redis.call('PUBLISH', key .. ':presence', '{\"type\":\"occupied\"}')\n" \
+	"  end\n" \
+	"end\n" \
+	"if mode == 'here' and now - tonumber(redis.call('HGET', key, '') or 0) < " \
+	"lease / 8 then\n" \
 	"  return false\n" \
 	"end\n" \
-	"local here, gone = all(), {}\n" \
-	"for i, one in pairs(here) do\n" \
-	"  if one[1] < now then gone[i] = one[2] end\n" \
+	"local here = sweep(key)\n" \
+	"if mode ~= 'look' then redis.call('HSET', key, '', string.format('%d ', now)) " \
 	"end\n" \
-	"for i in pairs(gone) do\n" \
-	"  redis.call('HDEL', key, i)\n" \
-	"  here[i] = nil\n" \
-	"end\n" \
-	"local told = {}\n" \
-	"for _, who in pairs(gone) do\n" \
-	"  if who == 'null' or not told[who] then tell('leave', who, here, '') end\n" \
-	"  told[who] = true\n" \
-	"end\n" \
-	"if mode ~= 'look' then redis.call('HSET', key, '', string.format('%d ', now)) end\n" \
 	"if mode == 'here' then return false end\n" \
-	"local count, users, seen = 0, {}, {}\n" \
+	"local count, users, infos, seen = 0, {}, {}, {}\n" \
 	"for _, one in pairs(here) do\n" \
-	"  count = count + 1\n" \
-	"  if one[2] ~= 'null' and not seen[one[2]] then users[#users + 1] = one[2] end\n" \
-	"  seen[one[2]] = true\n" \
+	"  local who = one[2]\n" \
+	"  if who == 'null' or not seen[who] then count = count + 1 end\n" \
+	"  if who ~= 'null' and not seen[who] then users[#users + 1] = who end\n" \
+	"  if who ~= 'null' and one[3] ~= '' then seen[who] = one[3] end\n" \
+	"  seen[who] = seen[who] or ''\n" \
 	"end\n" \
 	"table.sort(users)\n" \
-	"return '{\"count\":' .. count .. ',\"users\":[' .. table.concat(users, ',') .. ']}'"
+	"for _, who in ipairs(users) do\n" \
+	"  if seen[who] ~= '' then infos[#infos + 1] = who .. ':' .. seen[who] end\n" \
+	"end\n" \
+	"local list = '{\"count\":' .. count .. ',\"users\":[' .. table.concat(users, ',') " \
+	".. ']'\n" \
+	"if #infos > 0 then list = list .. ',\"info\":{' .. table.concat(infos, ',') .. " \
+	"'}' end\n" \
+	"return list .. '}'"
 
 static void
 on_answer(struct feed *feed, struct message *reply)
@@ -111,11 +186,13 @@ static int
 ask(struct feed *feed, const char *mode)
 {
 	struct here *here = feed_data(feed);
-	char lease[16];
+	const char *tells = feed_key_number(feed, "presence_events") != 0 ? "1" : "0";
+	char lease[24], linger[24];
 
-	snprintf(lease, sizeof(lease), "%u", (unsigned)feed_key_number(feed, "lease"));
-	return feed_ask(feed, on_answer, "EVAL", SCRIPT, "1", feed_channel_name(feed, 0), here->id,
-			here->name, lease, mode, NULL);
+	snprintf(lease, sizeof(lease), "%llu", feed_key_number(feed, "lease"));
+	snprintf(linger, sizeof(linger), "%llu", feed_key_number(feed, "linger"));
+	return feed_ask(feed, on_answer, "EVAL", SCRIPT, "2", BOOK, feed_channel_name(feed, 0),
+			mode, here->id, here->name, here->info, lease, linger, tells, NULL);
 }
 
 /* Not before Redis has confirmed: who comes after the list was made must be heard of. */
@@ -136,6 +213,37 @@ presence_timer(struct feed *feed)
 		here->is_asking = true;
 	else
 		feed_timer(feed, AGAIN_MS);
+}
+
+/* As often as the shortest of what can be over asks for. */
+static unsigned
+tend_ms(const struct feed *feed)
+{
+	unsigned long long ms = feed_key_number(feed, "lease") / TENDS;
+	unsigned long long linger = feed_key_number(feed, "linger");
+
+	if (linger > 0 && linger / 2 < ms)
+		ms = linger / 2;
+	return ms < TEND_MIN_MS ? TEND_MIN_MS : ms > TEND_MAX_MS ? TEND_MAX_MS : (unsigned)ms;
+}
+
+static void
+on_tended(struct feed *feed, struct message *reply)
+{
+	size_t len;
+	const char *due = reply != NULL ? message_bytes(reply, &len) : NULL;
+	unsigned ms = tend_ms(feed);
+	unsigned long long next = due != NULL ? strtoull(due, NULL, 10) + FIRST_MS : ms;
+
+	feed_timer(feed, next < ms ? (unsigned)next : ms);
+}
+
+/* Whoever is left, or nobody: each worker sees to what is due in any room. */
+static void
+presence_tend(struct feed *feed)
+{
+	if (feed_ask(feed, on_tended, "EVAL", SCRIPT, "1", BOOK, "sweep", NULL) < 0)
+		feed_timer(feed, tend_ms(feed));
 }
 
 /* "join" and "leave" of others, without what is said to us. */
@@ -164,13 +272,13 @@ presence_message(struct feed *feed, struct message *msg)
 }
 
 static char *
-as_json(const char *name)
+as_json(const char *name, const char *otherwise)
 {
 	struct json_object *value = name != NULL ? json_object_new_string(name) : NULL;
 	char *text = NULL;
 
 	if (name == NULL)
-		return strdup("null");
+		return strdup(otherwise);
 	if (value != NULL)
 		text = strdup(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
 	json_object_put(value);
@@ -182,6 +290,7 @@ presence_open(struct feed *feed, const struct request *req)
 {
 	const char *name = request_param(req, "user"), *mode = request_param(req, "mode");
 	struct here *here = calloc(1, sizeof(*here));
+	char *info = NULL;
 	int status;
 
 	if (here == NULL)
@@ -190,7 +299,12 @@ presence_open(struct feed *feed, const struct request *req)
 	unique_make(here->id);
 	here->is_watching =
 	    mode != NULL && (strcmp(mode, "watch") == 0 || strcmp(mode, "poll") == 0);
-	if ((here->name = as_json(name != NULL ? name : request_param(req, "name"))) == NULL)
+	if ((status = request_key_text(req, "presence_info", &info)) != 0)
+		return status;
+	here->name = as_json(name != NULL ? name : request_param(req, "name"), "null");
+	here->info = as_json(info, "");
+	free(info);
+	if (here->name == NULL || here->info == NULL)
 		return HTTP_INTERNAL_ERROR;
 	if ((status = feed_subjects(feed, req)) != 0)
 		return status;
@@ -209,6 +323,7 @@ presence_close(struct feed *feed)
 	if (!here->is_watching && (here->is_told || here->is_asking))
 		(void)ask(feed, "leave");
 	free(here->name);
+	free(here->info);
 	free(here);
 }
 
@@ -217,6 +332,11 @@ static const char *const params[] = {"name", "mode", NULL};
 static const struct handler_key keys[] = {
     {"lease", HANDLER_DURATION, "20s", 1000, 3600000,
      "how long who is gone without a goodbye counts as present"},
+    {"linger", HANDLER_DURATION, "5s", 0, 600000,
+     "how long a user who has left may be back without having left"},
+    {"presence_info", HANDLER_TEMPLATE, NULL, 0, 0, "what is told of each subscriber"},
+    {"presence_events", HANDLER_YES_NO, "no", 0, 1,
+     "tell CHANNEL:presence of the first who comes and the last who goes"},
     {0},
 };
 
@@ -232,6 +352,7 @@ const struct handler presence = {
     .message = presence_message,
     .timer = presence_timer,
     .close = presence_close,
+    .tend = presence_tend,
     .params = params,
     .is_private = true,
     .tells_state = true,

@@ -11,8 +11,14 @@ from test_auth import AUTH, bearer
 from waiting import SLOW, wait_for
 
 ROUTES = {
-    "here": {"path": "/here/{room}", "handler": "presence", "channels": "who:{room}", "lease": "1s", "param.name": "[A-Za-z ]+",
+    "here": {"path": "/here/{room}", "handler": "presence", "channels": "who:{room}", "lease": "1s", "linger": "0", "param.name": "[A-Za-z ]+",
              "auth": "jwt none"},
+    "linger": {"path": "/linger/{room}", "handler": "presence", "channels": "who:linger:{room}", "linger": "600ms", "lease": "4s"},
+    "info": {"path": "/info/{room}", "handler": "presence", "channels": "who:info:{room}", "linger": "0", "auth": "jwt none",
+             "presence_info": "{claim.name}"},
+    "events": {"path": "/events/{room}", "handler": "presence", "channels": "who:events:{room}", "linger": "300ms", "lease": "1s",
+               "presence_events": "yes"},
+    "told": {"path": "/told/{room}", "channels": "who:events:{room}:presence"},
     "long": {"path": "/long", "handler": "presence", "channels": "who:long"},
     "few": {"path": "/few", "handler": "presence", "channels": "who:few", "max_per_ip": 2},
 }
@@ -65,9 +71,11 @@ def test_a_user_is_one_however_many_tabs(sluice):
         first, _ = enter(sluice, "/here/tabs?name=Ada")
         assert told(watcher) == ("join", {"user": "Ada"})
         second, list = enter(sluice, "/here/tabs?name=Ada")
-        assert list == {"count": 2, "users": ["Ada"]}
+        assert list == {"count": 1, "users": ["Ada"]}
         first.close()
-        wait_for(lambda: who(sluice, "/here/tabs") == {"count": 1, "users": ["Ada"]}, "one tab less")
+        enter(sluice, "/here/tabs?name=Bob")[0].close()
+        assert [told(watcher) for _ in range(2)] == [("join", {"user": "Bob"}), ("leave", {"user": "Bob"})]
+        assert who(sluice, "/here/tabs") == {"count": 1, "users": ["Ada"]}
         second.close()
         assert told(watcher) == ("leave", {"user": "Ada"})
 
@@ -148,9 +156,93 @@ def test_a_worker_is_killed(launch, redis):
         stream.close()
 
 
+def test_a_reload_is_no_leave(sluice, redis):
+    """Who comes back within the linger never left, for those who are here and for those who watch."""
+    with enter(sluice, "/linger/a?mode=watch")[0] as watcher, enter(sluice, "/linger/a?name=Bob")[0] as bob:
+        assert told(watcher) == ("join", {"user": "Bob"})
+        for _ in range(50):
+            enter(sluice, "/linger/a?name=Ada")[0].close()
+        eve, list = enter(sluice, "/linger/a?name=Eve")
+        assert list == {"count": 3, "users": ["Ada", "Bob", "Eve"]}, "she is still here"
+        for stream in (bob, watcher):
+            assert [told(stream) for _ in range(2)] == [("join", {"user": "Ada"}), ("join", {"user": "Eve"})]
+        wait_for(lambda: redis.client().hlen("who:linger:a") <= 4, "one entry for all that she was")
+        eve.close()
+        for stream in (bob, watcher):
+            assert sorted(told(stream)[1]["user"] for _ in range(2)) == ["Ada", "Eve"]
+        assert who(sluice, "/linger/a") == {"count": 1, "users": ["Bob"]}
+
+
+def test_who_lingers_is_gone_when_nobody_is_left_to_see_it(sluice, redis):
+    enter(sluice, "/linger/alone?name=Ada")[0].close()
+    wait_for(lambda: not redis.client().exists("who:linger:alone"), "the hash to be gone", 10)
+    assert redis.client().zscore("sluice:presence", "who:linger:alone") is None
+
+
+def test_what_is_told_of_each(sluice):
+    ada, list = enter(sluice, "/info/a", headers=bearer("ada", name='Ada "L"', channels=["who:info:a"]))
+    with ada:
+        assert list == {"count": 1, "users": ["ada"], "info": {"ada": 'Ada "L"'}}
+        guest, list = enter(sluice, "/info/a")
+        with guest:
+            assert list == {"count": 2, "users": ["ada"], "info": {"ada": 'Ada "L"'}}
+            assert told(ada) == ("join", {"user": None}), "whose credential says nothing of it"
+            with enter(sluice, "/info/a", headers=bearer("bob", name="Bob", channels=["who:info:a"]))[0]:
+                assert told(ada) == told(guest) == ("join", {"user": "bob", "info": "Bob"})
+            assert told(ada) == ("leave", {"user": "bob"})
+
+
+def said(stream):
+    return json.loads(stream.next_event(10).data)["type"]
+
+
+def test_first_and_last(sluice, redis):
+    """Once over all workers; a reload of the only page is none; guests count, too."""
+    with sluice.open("/told/a") as stream:
+        redis.wait_subscribed("who:events:a:presence")
+        first = enter(sluice, "/events/a?name=Ada")[0]
+        assert said(stream) == "occupied"
+        more = [enter(sluice, f"/events/a?name=U{i}")[0] for i in range(4)]
+        for each in (*more, first):
+            each.close()
+        for _ in range(5):
+            enter(sluice, "/events/a?name=Ada")[0].close()
+        assert said(stream) == "vacated"
+        guest = enter(sluice, "/events/a")[0]
+        assert said(stream) == "occupied"
+        guest.close()
+        assert said(stream) == "vacated"
+        redis.publish("who:events:a:presence", '{"type":"marker"}')
+        assert said(stream) == "marker"
+
+
+def test_the_last_is_gone_by_a_crash(launch, redis):
+    """With all that followed, and all workers, nobody is left to see it but those that are started anew."""
+    sluice = launch(ROUTES, auth=AUTH, server={"workers": 2}, link={"prefix": "p:"})
+    pubsub = redis.client().pubsub()
+    pubsub.subscribe("p:who:events:crash:presence")
+
+    def heard():
+        message = pubsub.get_message(ignore_subscribe_messages=True, timeout=0.05)
+        return message and json.loads(message["data"])["type"]
+    streams = [enter(sluice, f"/events/crash?name=U{i}")[0] for i in range(4)]
+    assert wait_for(heard, "the first") == "occupied"
+    for worker in sluice.workers():
+        os.kill(worker, signal.SIGKILL)
+    assert wait_for(heard, "the last is gone", 10) == "vacated"
+    assert who(sluice, "/events/crash") == {"count": 0, "users": []}
+    for stream in streams:
+        stream.close()
+    with enter(sluice, "/events/crash?name=Ada")[0]:
+        assert wait_for(heard, "the next first") == "occupied"
+    assert wait_for(heard, "and last", 10) == "vacated"
+    pubsub.close()
+
+
 @pytest.mark.parametrize("section, why", [
     ({"channels": "a b"}, "needs one channel"), ({"channels": "a", "record": 10}, "follows one channel"),
     ({"streams": "a"}, "follows one channel"), ({"channels": "a", "lease": "10ms"}, "lease"),
+    ({"channels": "a", "linger": "11m"}, "linger"), ({"channels": "a", "presence_info": "{.field}"}, "presence_info"),
     ({"handler": "relay", "channels": "a", "lease": "10s"}, "only handler = presence")])
 def test_what_is_no_section_for_it(launch, section, why):
     sluice = launch({"x": {"path": "/x", "handler": "presence", **section}}, start=False)
