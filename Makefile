@@ -13,8 +13,13 @@ WERROR  ?= $(if $(wildcard .git),-Werror)
 PKGS    := libuv hiredis json-c fcgi lua5.4 libssl libcrypto
 # Before `make deps` or `make run` has installed it, there may be no pkg-config to ask.
 ifneq ($(shell command -v pkg-config 2>/dev/null),)
+# Compressed sessions of Django and Flask; without it they are refused with the reason.
+ifeq ($(shell pkg-config --exists zlib && echo yes),yes)
+PKGS       += zlib
+ZLIB       := -DHAVE_ZLIB
+endif
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
-PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS)))
+PKG_CFLAGS := $(ZLIB) $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS)))
 endif
 LIBS    := $(PKG_LIBS) -liniparser
 WARN    := -std=gnu11 -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion \

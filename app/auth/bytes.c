@@ -85,7 +85,10 @@ size_t
 bytes_hmac(unsigned char out[BYTES_HMAC_MAX], unsigned bits, const void *key, size_t key_len,
 	   const void *text, size_t len)
 {
-	const EVP_MD *md = bits == 256 ? EVP_sha256() : bits == 384 ? EVP_sha384() : EVP_sha512();
+	const EVP_MD *md = bits == 160   ? EVP_sha1()
+			   : bits == 256 ? EVP_sha256()
+			   : bits == 384 ? EVP_sha384()
+					 : EVP_sha512();
 	unsigned n = 0;
 
 	if (key_len > INT_MAX || HMAC(md, key, (int)key_len, text, len, out, &n) == NULL)

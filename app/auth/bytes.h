@@ -22,8 +22,8 @@ int bytes_decode_base64url(struct buf *b, const char *text, size_t len);
 /* bytes_put_hex - two small digits each. Returns 0, -ENOMEM, -EMSGSIZE. */
 int bytes_put_hex(struct buf *b, const void *p, size_t len);
 
-/* bytes_hmac - RFC 2104 with SHA-2 of bits (256, 384, 512). Returns the length, bits / 8; 0 if the
- * library cannot. */
+/* bytes_hmac - RFC 2104 with SHA-2 of bits (256, 384, 512), or SHA-1 (160) as Flask has it. Returns
+ * the length, bits / 8; 0 if the library cannot. */
 size_t bytes_hmac(unsigned char out[BYTES_HMAC_MAX], unsigned bits, const void *key, size_t key_len,
 		  const void *text, size_t len);
 

@@ -9,6 +9,7 @@
 
 #include "auth/bytes.h"
 #include "auth/session_format.h"
+#include "auth/session_json.h"
 
 enum { MAC = 32, MAC_TEXT = 43, PADDED_TEXT = 44 };
 
@@ -24,11 +25,12 @@ is_of(const struct session_secret *secret, const char *id, size_t id_len, const 
 }
 
 static int
-open_cookie(const struct session_secrets *secrets, const char *cookie, struct buf *name,
-	    const char **why)
+open_cookie(const struct session_secrets *secrets, const char *cookie, int64_t now,
+	    struct buf *name, const char **why)
 {
 	const char *id = cookie + 2, *dot = strrchr(cookie, '.');
 
+	(void)now;
 	*why = "the cookie is not s:ID.SIGNATURE, as Express signs it";
 	if (strncmp(cookie, "s:", 2) != 0 || dot == NULL || dot <= id)
 		return -EINVAL;
@@ -43,7 +45,7 @@ open_cookie(const struct session_secrets *secrets, const char *cookie, struct bu
 const struct session_format session_format_express = {
     .name = "express",
     .open = open_cookie,
-    .read = session_format_json,
+    .read = session_json_read,
     .unread = "the session is not JSON, as connect-redis stores it",
     .cookie_max = 512,
 };

@@ -17,9 +17,11 @@ take(const struct session_answer *answer, struct identity *who, struct refusal *
 	return FOUND_RIGHT;
 }
 
-/* The session's name, the caller's, as the site's secret proves it. */
+/* What sessions are asked for by, the caller's: the session's name, as the site's secret proves it,
+ * or the cookie that is the session. */
 static enum finding
-open_cookie(const struct auth_settings *as, const char *cookie, char **name, struct refusal *no)
+open_cookie(const struct auth_settings *as, const char *cookie, int64_t now, char **name,
+	    struct refusal *no)
 {
 	const struct session_format *format = as->session_format;
 	struct buf text;
@@ -28,17 +30,17 @@ open_cookie(const struct auth_settings *as, const char *cookie, char **name, str
 
 	if (format->open == NULL)
 		return (*name = strdup(cookie)) != NULL ? FOUND_LATER : FOUND_AWAY;
-	buf_init(&text, SESSION_COOKIE_MAX);
-	rc = format->open(&as->session_secrets, cookie, &text, &why);
+	buf_init(&text, SESSION_PLAIN_MAX);
+	rc = format->open(&as->session_secrets, cookie, now, &text, &why);
 	if (rc == 0)
-		*name = strndup(text.p, text.len);
+		*name = format->is_whole ? strdup(cookie) : strndup(text.p, text.len);
 	buf_fini(&text);
 	if (rc == -EINVAL)
 		return credential_refuse(no, 401, why);
 	return *name != NULL ? FOUND_LATER : FOUND_AWAY;
 }
 
-/* The name keeps the cookie's rule before it becomes part of a key. */
+/* A name keeps the cookie's rule before it becomes part of a key. */
 static enum finding
 find(const struct auth_settings *as, const struct asked *a, struct identity *who,
      struct refusal *no)
@@ -53,9 +55,9 @@ find(const struct auth_settings *as, const struct asked *a, struct identity *who
 	if (found < 0 || *cookie == '\0')
 		return credential_refuse(no, 401,
 					 "there are two cookies, or it is empty or too long");
-	if ((finding = open_cookie(as, cookie, &who->session, no)) != FOUND_LATER)
+	if ((finding = open_cookie(as, cookie, a->now, &who->session, no)) != FOUND_LATER)
 		return finding;
-	if (!a->keeps_rule(a, "cookie", who->session))
+	if (!as->session_format->is_whole && !a->keeps_rule(a, "cookie", who->session))
 		return credential_refuse(no, 403, "the cookie breaks its rule, param.cookie");
 	if (a->session == NULL)
 		return FOUND_LATER;
@@ -66,6 +68,9 @@ find(const struct auth_settings *as, const struct asked *a, struct identity *who
 static const char *
 missing(const struct auth_settings *as)
 {
+	if (as->session_format != NULL && as->session_format->is_whole)
+		return as->session_cookie == NULL ? "session needs a session_cookie in [auth]"
+						  : NULL;
 	return as->session_cookie == NULL || as->session_key == NULL
 		   ? "session needs a session_cookie and a session_key in [auth]"
 		   : NULL;

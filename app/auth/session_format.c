@@ -4,32 +4,20 @@
 #include "auth/session_format.h"
 
 #include "auth/php_session.h"
-#include "logic/message.h"
+#include "auth/session_json.h"
 
 const struct session_format *const session_formats[] = {
     &session_format_auto,
     &session_format_express,
+    &session_format_django,
+    &session_format_flask,
     NULL,
 };
-
-struct json_object *
-session_format_json(const char *text, size_t len)
-{
-	struct json_object *session;
-	struct message msg;
-
-	if (len > SESSION_TEXT_MAX)
-		return NULL;
-	message_init(&msg, "", 0, text, len);
-	session = json_object_get(message_json(&msg));
-	message_fini(&msg);
-	return session;
-}
 
 static struct json_object *
 read_json_or_php(const char *text, size_t len)
 {
-	struct json_object *session = session_format_json(text, len);
+	struct json_object *session = session_json_read(text, len);
 
 	return session != NULL ? session : php_session_parse(text, len);
 }

@@ -13,19 +13,21 @@
 #include "auth/session_secrets.h"
 #include "base/buf.h"
 
-/* The longest cookie that a browser keeps, and the longest session that is read. */
-enum { SESSION_COOKIE_MAX = 4096, SESSION_TEXT_MAX = 1024 * 1024 };
+/* The longest cookie that a browser keeps, and the longest session that one may hold, compressed,
+ * or Redis. */
+enum { SESSION_COOKIE_MAX = 4096, SESSION_PLAIN_MAX = 64 * 1024, SESSION_TEXT_MAX = 1024 * 1024 };
 
 struct session_format {
 	const char *name;
 	/*
-	 * Proves the cookie by the site's secrets and puts the session's name, without a NUL behind
-	 * it. Returns 0; -ENOMEM; -EINVAL with why, a constant. NULL: the cookie is the name, and
-	 * there is nothing to prove it by.
+	 * Proves the cookie by the site's secrets and puts the session's name, or the session if
+	 * the cookie is all of it, without a NUL behind it. Returns 0; -ENOMEM; -EINVAL with why, a
+	 * constant. NULL: the cookie is the name, and there is nothing to prove it by.
 	 */
-	int (*open)(const struct session_secrets *secrets, const char *cookie, struct buf *name,
-		    const char **why);
-	/* What Redis keeps as a string: the caller's, of any type; NULL: it is no such text. */
+	int (*open)(const struct session_secrets *secrets, const char *cookie, int64_t now,
+		    struct buf *out, const char **why);
+	bool is_whole; /* the cookie is the session, and Redis has none */
+	/* The session's text, with a NUL behind it: the caller's, of any type; NULL: it is none. */
 	struct json_object *(*read)(const char *text, size_t len);
 	const char *unread; /* the reason then */
 	bool is_hash;       /* or Redis may keep it as a hash */
@@ -36,8 +38,7 @@ extern const struct session_format *const session_formats[]; /* ends with NULL *
 
 extern const struct session_format session_format_auto;
 extern const struct session_format session_format_express;
-
-/* session_format_json - a read() of JSON. */
-struct json_object *session_format_json(const char *text, size_t len);
+extern const struct session_format session_format_django;
+extern const struct session_format session_format_flask;
 
 #endif

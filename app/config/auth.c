@@ -21,6 +21,11 @@ session_why(const struct auth_settings *auth, const char **at)
 	*at = "session_format";
 	if (format != NULL && format->open != NULL && auth->session_secrets.n == 0)
 		return "its cookie is signed: with which secret? session_secret_file = FILE";
+	*at = "session_key";
+	if (format != NULL && format->is_whole && auth->session_key != NULL)
+		return "the cookie of this session_format is the session itself: there is no key "
+		       "in "
+		       "Redis";
 	return NULL;
 }
 
@@ -40,7 +45,8 @@ config_auth_why(const struct auth_settings *auth, const char **at)
 	if ((why = session_why(auth, at)) != NULL)
 		return why;
 	*at = "session_cookie";
-	if (auth->session_cookie != NULL && auth->session_key == NULL)
+	if (auth->session_cookie != NULL && auth->session_key == NULL &&
+	    (auth->session_format == NULL || !auth->session_format->is_whole))
 		return "which key in Redis has its session? session_key = "
 		       "PHPREDIS_SESSION:{cookie}";
 	return NULL;

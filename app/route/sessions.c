@@ -139,20 +139,10 @@ name_user(struct entry *e)
 	buf_fini(&text);
 }
 
+/* The session, taken: who is it? */
 static void
-understand(struct entry *e, const redisReply *reply)
+accept_session(struct entry *e, struct json_object *session)
 {
-	const struct session_format *format = e->sessions->settings->session_format;
-	struct json_object *session = read_session(format, reply);
-
-	if (session == NULL) {
-		refuse(e, 401,
-		       reply->type == REDIS_REPLY_NIL ||
-			       (reply->type == REDIS_REPLY_ARRAY && reply->elements == 0)
-			   ? "there is no such session"
-			   : format->unread);
-		return;
-	}
 	e->answer = (struct session_answer){.state = SESSION_THERE, .id = &e->id};
 	e->id = (struct identity){.claims = session, .is_by_cookie = true};
 	e->id.session = strdup(e->cookie);
@@ -164,6 +154,50 @@ understand(struct entry *e, const redisReply *reply)
 	identity_fini(&e->id);
 	if (e->answer.state == SESSION_THERE)
 		e->answer = (struct session_answer){.state = SESSION_AWAY}; /* out of memory */
+}
+
+static void
+understand(struct entry *e, const redisReply *reply)
+{
+	const struct session_format *format = e->sessions->settings->session_format;
+	struct json_object *session = read_session(format, reply);
+
+	if (session != NULL)
+		accept_session(e, session);
+	else
+		refuse(e, 401,
+		       reply->type == REDIS_REPLY_NIL ||
+			       (reply->type == REDIS_REPLY_ARRAY && reply->elements == 0)
+			   ? "there is no such session"
+			   : format->unread);
+}
+
+/* The cookie is the session: Redis has nothing to say. */
+static void
+understand_cookie(struct entry *e)
+{
+	const struct auth_settings *settings = e->sessions->settings;
+	const struct session_format *format = settings->session_format;
+	struct json_object *session = NULL;
+	const char *why = "";
+	struct buf text;
+	int rc;
+
+	e->answer = (struct session_answer){.state = SESSION_AWAY};
+	buf_init(&text, TEXT_MAX);
+	rc = format->open(&settings->session_secrets, e->cookie, clock_unix(), &text, &why);
+	if (rc == -EINVAL) {
+		refuse(e, 401, why);
+	} else if (rc == 0 && buf_putc(&text, '\0') == 0) {
+		session = format->read(text.p, text.len - 1);
+		if (json_object_is_type(session, json_type_object)) {
+			accept_session(e, session);
+		} else {
+			json_object_put(session);
+			refuse(e, 401, format->unread);
+		}
+	}
+	buf_fini(&text);
 }
 
 static void
@@ -266,6 +300,19 @@ ask(struct entry *e, const char *command, command_fn fn)
 	return is_sent;
 }
 
+/* false: it cannot be known now. */
+static bool
+begin(struct entry *e)
+{
+	if (!e->sessions->settings->session_format->is_whole)
+		return e->is_asked = ask(e, "GET", on_string);
+	understand_cookie(e);
+	if (e->answer.state == SESSION_AWAY)
+		return false;
+	fifo_add(&e->sessions->known, &e->forget);
+	return true;
+}
+
 static struct entry *
 get(struct sessions *sessions, const char *cookie)
 {
@@ -285,11 +332,10 @@ get(struct sessions *sessions, const char *cookie)
 		free(e);
 		return NULL;
 	}
-	if (!(e->is_asked = ask(e, "GET", on_string))) {
-		entry_free(e);
-		return NULL;
-	}
-	return e;
+	if (begin(e))
+		return e;
+	entry_free(e);
+	return NULL;
 }
 
 struct session_answer

@@ -1,5 +1,6 @@
 /*
- * fuzz_credential.c - tokens, signed links, sessions and keys, as whoever may send or store them.
+ * fuzz_credential.c - tokens, signed links, sessions, their cookies and keys, as whoever may send
+ * or store them.
  *
  * The first byte chooses. No token and no link is ever taken: the secret is nowhere in the input. A
  * session that is read can be written as JSON.
@@ -11,6 +12,7 @@
 
 #include "auth/keys.h"
 #include "auth/php_session.h"
+#include "auth/session_format.h"
 #include "auth/signed_link.h"
 #include "auth/token.h"
 
@@ -60,6 +62,26 @@ check_session(const char *text, size_t len)
 	json_object_put(session);
 }
 
+/* Nothing is signed by a secret that is not there. */
+static void
+check_cookie(const char *text)
+{
+	static struct session_secrets secrets;
+	const char *why;
+	struct buf b;
+
+	if (secrets.n == 0)
+		assert(session_secrets_add(&secrets, SECRET, strlen(SECRET), &why) == 0);
+	for (size_t i = 0; session_formats[i] != NULL; i++) {
+		if (session_formats[i]->open == NULL)
+			continue;
+		buf_init(&b, SESSION_PLAIN_MAX);
+		assert(session_formats[i]->open(&secrets, text, 1790000000, &b, &why) < 0);
+		assert(why != NULL && *why != '\0');
+		buf_fini(&b);
+	}
+}
+
 /* Whatever a key's file holds: it is keys, or refused with a reason. */
 static void
 check_keys(const char *text, size_t len)
@@ -83,7 +105,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(text != NULL);
 	memcpy(text, data + 1, size - 1);
 	text[size - 1] = '\0';
-	switch (data[0] % 4) {
+	switch (data[0] % 8) {
 	case 0:
 		check_token(text, size - 1);
 		break;
@@ -92,6 +114,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 2:
 		check_session(text, size - 1);
+		break;
+	case 4:
+		check_cookie(text);
 		break;
 	default:
 		check_keys(text, size - 1);

@@ -94,14 +94,67 @@ def test_express_session_and_connect_redis_themselves(of_express, redis):
     is_let_in(of_express, redis, "eve", {"Cookie": f"sid={value}"})
 
 
+# Django and Flask, as Debian has them
+
+DJANGO = """
+import sys
+from django.conf import settings
+settings.configure(SECRET_KEY=sys.argv[1], SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies")
+from django.contrib.sessions.backends.signed_cookies import SessionStore
+store = SessionStore()
+store["_auth_user_id"], store["_auth_user_hash"] = sys.argv[2], sys.argv[3]
+store.save()
+print(store.session_key)
+"""
+FLASK = """
+import sys, flask
+app = flask.Flask("site")
+app.secret_key = sys.argv[1]
+print(app.session_interface.get_signing_serializer(app).dumps({"_user_id": sys.argv[2], "more": sys.argv[3]}))
+"""
+WHOLE = {"django": (DJANGO, "message._auth_user_id"), "flask": (FLASK, "message._user_id")}
+
+
+@pytest.fixture(scope="module", params=list(WHOLE))
+def of_whole(request, launch_shared):
+    sluice = start(launch_shared, request.param, session_user=WHOLE[request.param][1])
+    sluice.program = WHOLE[request.param][0]
+    return sluice
+
+
+def whole(sluice, user, secret=SECRET, more="x"):
+    """The cookie as the framework itself makes it."""
+    done = subprocess.run(["/usr/bin/python3", "-c", sluice.program, secret, user, more], capture_output=True, timeout=60 * SLOW, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("secret", [SECRET, OLD])
+@pytest.mark.parametrize("more", ["x", "compressed " * 50])
+def test_whole_cookies(of_whole, redis, secret, more):
+    text = whole(of_whole, "7", secret, more)
+    assert text.startswith(".") or more == "x"
+    is_let_in(of_whole, redis, "7", cookie(text))
+
+
+def test_whole_cookies_that_are_not_signed(of_whole):
+    mine, other = whole(of_whole, "7"), whole(of_whole, "8")
+    mac = mine[-10:]
+    for text in (whole(of_whole, "7", "another secret of a site"), other[:-10] + mac, mine[:-1], mine + "x", "s:a.b", "x"):
+        assert "the cookie" in problem(of_whole, "/mine", 401, headers=cookie(text))[1]["detail"]
+    assert "too long" in problem(of_whole, "/mine", 401, headers=cookie("x" * 4097))[1]["detail"]
+
+
 # The configuration
 
 @pytest.mark.parametrize("auth, why", [
     ({"session_format": "express", "session_key": "s:{cookie}"}, "session_format: its cookie is signed: with which secret?"),
     ({"session_key": "s:{cookie}", "session_secret_file": "secret"}, "session_secret_file: with session_format = auto nothing is signed"),
     ({"session_format": "expres", "session_key": "s:{cookie}"}, 'did you mean "express"?'),
-    ({"session_format": "rails", "session_key": "s:{cookie}"}, '"rails" is none of: auto express'),
+    ({"session_format": "rails", "session_key": "s:{cookie}"}, '"rails" is none of: auto express django flask'),
     ({"session_format": "express", "session_secret_file": "secret"}, "which key in Redis"),
+    ({"session_format": "django"}, "its cookie is signed: with which secret?"),
+    ({"session_format": "flask", "session_key": "s:{cookie}", "session_secret_file": "secret"}, "session_key: the cookie of this session_format is"),
     ({"session_format": "express", "session_key": "s:{cookie}", "session_secret_file": "short"}, "can be guessed"),
     ({"session_format": "express", "session_key": "s:{cookie}", "session_secret_file": "nowhere"}, "No such file")])
 def test_faults(launch, auth, why):

@@ -12,9 +12,13 @@
 #include <cmocka.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#ifdef HAVE_ZLIB
+#include <zlib.h>
+#endif
 
 #include "auth/session_format.h"
 
+#define NOW    ((int64_t)1790000000)
 #define SECRET "a secret of the site's own"
 #define OLD    "the one before that secret"
 
@@ -46,8 +50,8 @@ expect(const struct session_format *format, const char *cookie, const char *want
 	struct buf name;
 	int rc;
 
-	buf_init(&name, SESSION_COOKIE_MAX);
-	rc = format->open(&secrets, cookie, &name, &why);
+	buf_init(&name, SESSION_PLAIN_MAX);
+	rc = format->open(&secrets, cookie, NOW, &name, &why);
 	assert_true(rc == 0 || rc == -EINVAL);
 	assert_int_equal(buf_putc(&name, '\0'), 0);
 	if (rc == 0 ? strcmp(name.p, wanted) != 0 : strstr(why, wanted) == NULL || *wanted == '\0')
@@ -68,8 +72,8 @@ expect_every_byte_counts(const struct session_format *format, const char *cookie
 			if (cookie[i] == *c)
 				continue;
 			changed[i] = *c;
-			buf_init(&name, SESSION_COOKIE_MAX);
-			if (format->open(&secrets, changed, &name, &why) == 0)
+			buf_init(&name, SESSION_PLAIN_MAX);
+			if (format->open(&secrets, changed, NOW, &name, &why) == 0)
 				fail_msg("%s is taken", changed);
 			buf_fini(&name);
 		}
@@ -180,6 +184,124 @@ express(void **state)
 	free(padded);
 }
 
+/* Django and Flask */
+
+/* TEXT SEPARATOR MAC, by the documented derivation of the key: the caller's. */
+static char *
+signed_cookie(char separator, const char *text, const char *secret)
+{
+	static const char salt[] = "django.contrib.sessions.backends.signed_cookiessigner";
+	const EVP_MD *md = separator == ':' ? EVP_sha256() : EVP_sha1();
+	unsigned char key[32], mac[32], padded[64];
+	unsigned key_len = 0, len = 0;
+	char seed[256], *cookie;
+
+	if (separator == ':') {
+		snprintf(seed, sizeof(seed), "%s%s", salt, secret);
+		assert_int_equal(EVP_Digest(seed, strlen(seed), key, &key_len, md, NULL), 1);
+	} else {
+		assert_non_null(HMAC(md, secret, (int)strlen(secret),
+				     (const unsigned char *)"cookie-session", 14, key, &key_len));
+	}
+	assert_non_null(
+	    HMAC(md, key, (int)key_len, (const unsigned char *)text, strlen(text), mac, &len));
+	EVP_EncodeBlock(padded, mac, (int)len);
+	for (char *p = (char *)padded; *p != '\0'; p++)
+		*p = *p == '+' ? '-' : *p == '/' ? '_' : *p == '=' ? '\0' : *p;
+	assert_true(asprintf(&cookie, "%s%c%s", text, separator, padded) > 0);
+	return cookie;
+}
+
+/* {"u":"zoe"} is eyJ1Ijoiem9lIn0; 1790000000 is 1x8elk in base 62, and the bytes 6a b1 3b 80. */
+static void
+whole_cookies(void **state)
+{
+	static const char json[] = "{\"u\":\"zoe\"}", none[] = "time is none, or has not come";
+	static const struct {
+		char separator;
+		const char *text, *wanted;
+	} cases[] = {
+	    {':', "eyJ1Ijoiem9lIn0:1x8elk", json},
+	    {':', "eyJ1Ijoiem9lIn0:1x3a63", "older"},
+	    {':', "eyJ1Ijoiem9lIn0:1x8emj", none},
+	    {':', "eyJ1Ijoiem9lIn0:", none},
+	    {':', "eyJ1Ijoiem9lIn0:1x8-lk", none},
+	    {':', "eyJ1Ijoiem9lIn0:zzzzzzzzzzzzzzz", none},
+	    {':', "eyJ1Ijoiem9lIn:1x8elk", "not base64url"},
+	    {':', "=:1x8elk", "not base64url"},
+	    {'.', "eyJ1Ijoiem9lIn0.arE7gA", json},
+	    {'.', "eyJ1Ijoiem9lIn0.aohc_w", "older"},
+	    {'.', "eyJ1Ijoiem9lIn0._____w", none},
+	    {'.', "eyJ1Ijoiem9lIn0.", none},
+	    {'.', "eyJ1Ijoiem9lIn0.___________", none},
+	    {'.', "eyJ1Ijoiem9lIn0.a=", none},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct session_format *format =
+		    cases[i].separator == ':' ? &session_format_django : &session_format_flask;
+		char *mine = signed_cookie(cases[i].separator, cases[i].text, SECRET),
+		     *old = signed_cookie(cases[i].separator, cases[i].text, OLD),
+		     *other = signed_cookie(cases[i].separator, cases[i].text, SECRET "!");
+
+		expect(format, mine, cases[i].wanted);
+		expect(format, old, cases[i].wanted);
+		expect(format, other, "not by the secret");
+		if (cases[i].wanted == json)
+			expect_every_byte_counts(format, mine);
+		free(mine);
+		free(old);
+		free(other);
+	}
+	expect(&session_format_django, "", "not SESSION:TIME:SIGNATURE");
+	expect(&session_format_django, "a:b", "not SESSION:TIME:SIGNATURE");
+	expect(&session_format_django, ":b:c", "not SESSION:TIME:SIGNATURE");
+	expect(&session_format_flask, "a.b", "not SESSION.TIME.SIGNATURE");
+	expect(&session_format_flask, "....", "not by the secret");
+}
+
+#ifdef HAVE_ZLIB
+/* PAYLOAD, compressed: n bytes of JSON. */
+static void
+expect_inflated(size_t n, const char *wanted)
+{
+	uLongf len = compressBound(n);
+	unsigned char *packed = malloc(len), *encoded = malloc(2 * len + 4);
+	char *json = malloc(n + 1), *text, *cookie;
+
+	memset(json, ' ', n);
+	memcpy(json, "{}", 2);
+	json[n] = '\0';
+	assert_int_equal(compress(packed, &len, (unsigned char *)json, n), Z_OK);
+	EVP_EncodeBlock(encoded, packed, (int)len);
+	for (char *p = (char *)encoded; *p != '\0'; p++)
+		*p = *p == '+' ? '-' : *p == '/' ? '_' : *p == '=' ? '\0' : *p;
+	assert_true(asprintf(&text, ".%s:1x8elk", encoded) > 0);
+	cookie = signed_cookie(':', text, SECRET);
+	expect(&session_format_django, cookie, *wanted != '\0' ? wanted : json);
+	free(packed);
+	free(encoded);
+	free(json);
+	free(text);
+	free(cookie);
+}
+
+static void
+compressed_sessions(void **state)
+{
+	char *cookie = signed_cookie(':', ".AAAA:1x8elk", SECRET);
+
+	(void)state;
+	expect_inflated(1000, "");
+	expect_inflated(SESSION_PLAIN_MAX - 1, "");
+	expect_inflated(SESSION_PLAIN_MAX + 1, "larger than 64 KiB");
+	expect_inflated(2000 * 1000, "larger than 64 KiB");
+	expect(&session_format_django, cookie, "not compressed by zlib");
+	free(cookie);
+}
+#endif
+
 /* What Redis keeps */
 
 static void
@@ -220,6 +342,10 @@ main(void)
 	    cmocka_unit_test(secrets_of_a_file),
 	    cmocka_unit_test(too_many_secrets),
 	    cmocka_unit_test(express),
+	    cmocka_unit_test(whole_cookies),
+#ifdef HAVE_ZLIB
+	    cmocka_unit_test(compressed_sessions),
+#endif
 	    cmocka_unit_test(what_is_read),
 	};
 
