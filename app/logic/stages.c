@@ -266,6 +266,17 @@ need_json(const struct stages *st)
 	return all != SEES_TEXT && !stages_is_empty(st);
 }
 
+/* Which stages there are, and what they look at, is found at the first message: the configuration
+ * is whole by then, and most routes have none. */
+static void
+settle(struct stages *st)
+{
+	for (size_t i = 0; i < N_STAGES; i++)
+		st->set |= stages[i].is_set(st) ? 1U << i : 0;
+	st->needs_json = need_json(st);
+	st->is_settled = true;
+}
+
 enum stages_result
 stages_run(struct stages *st, int callback, const struct template_scope *scope, struct rendering *r)
 {
@@ -279,12 +290,14 @@ stages_run(struct stages *st, int callback, const struct template_scope *scope, 
 			(void)run_script(st, &p);
 		return p.result;
 	}
-	if (need_json(st) && !message_is_json(scope->msg)) {
+	if (!st->is_settled)
+		settle(st);
+	if (st->needs_json && !message_is_json(scope->msg)) {
 		counters_add_of(st->counted, COUNTER_DROPPED_INVALID, 1);
 		return STAGES_NOTHING;
 	}
-	for (size_t i = 0; i < N_STAGES; i++) {
-		if (stages[i].is_set(st) && !stages[i].run(st, &p))
+	for (size_t i = 0; st->set >> i != 0; i++) {
+		if ((st->set >> i & 1) != 0 && !stages[i].run(st, &p))
 			break;
 	}
 	return p.result;

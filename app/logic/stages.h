@@ -23,6 +23,8 @@ struct stages {
 	const char *route; /* its name, borrowed, for what is logged */
 	unsigned counted;  /* the route's tally (base/counters) */
 	struct logger_pause pause;
+	unsigned set; /* a bit for each stage that there is, once is_settled */
+	bool is_settled, needs_json;
 	/* The last run came to no result: what a message that must not be lost waits for. That a
 	 * filter fails on a message is a result: it is not true. */
 	bool has_failed;
