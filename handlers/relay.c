@@ -1,5 +1,5 @@
 /*
- * relay.c - the default handler: what the route's channels and patterns bring, as it is.
+ * relay.c - the default handler: what the route's channels, patterns and streams bring, as it is.
  */
 #include <sluice/handler.h>
 

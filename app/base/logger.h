@@ -38,7 +38,7 @@ void logger_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /*
  * logger_pause - rate of one kind of line: true if a line may be written now, at
  * most one each period_ms; what was held back meanwhile is counted in
- * pause->n_held, which the caller may print and which the next true resets.
+ * pause->n_held; the next true moves their number to n_reported, which the caller may print.
  */
 struct logger_pause {
 	uint64_t last_ms;

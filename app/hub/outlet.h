@@ -17,6 +17,7 @@
 struct turn;
 struct wire;
 
+/* In the order of the words of "overflow" in config/keys.c. */
 enum overflow { OVERFLOW_DISCONNECT, OVERFLOW_DROP_OLDEST, OVERFLOW_LATEST };
 
 struct outlet {

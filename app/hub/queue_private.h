@@ -29,7 +29,7 @@ struct held {
 
 struct queue {
 	struct feed *feed;  /* NULL: it has ended */
-	struct list shares; /* who was given one last is last */
+	struct list shares; /* by when each was given one: the first waits longest */
 	struct map by_subscriber, by_id;
 	struct list done; /* to be acknowledged by us */
 	bool is_known;    /* the group is there */
