@@ -199,6 +199,22 @@ check_heartbeat(const struct config_source *src, const struct route *rt, size_t 
 			    "60s; did you mean \"15s\"?");
 }
 
+/* Of a queue a silence is no end: there is no work at the moment. */
+static void
+check_abandoned(const struct config_source *src, const struct route *rt, size_t section)
+{
+	const struct handler *h = rt->handler;
+
+	if (h != NULL && (h->is_queue || h->is_mux || h->is_wait) && rt->stream.abandoned_ms > 0 &&
+	    ini_find(src->ini, section, "abandoned") != NULL)
+		refuse(src, section, "abandoned",
+		       "with this handler nothing is over when no message comes: who follows it "
+		       "would be sent away for good");
+	if (rt->stream.abandoned_ms == 0 && ini_find(src->ini, section, "abandoned_data") != NULL)
+		refuse(src, section, "abandoned_data",
+		       "there is no end before which it could be sent: abandoned = 30s");
+}
+
 /* The entry that names the parameter, in braces or behind "params."; NULL. */
 static const struct ini_entry *
 entry_naming(const struct config_source *src, size_t section, const char *param)
@@ -271,4 +287,5 @@ config_check_route(const struct config_source *src, const struct route *rt, size
 	check_poll(src, rt, section);
 	check_resuming(src, rt, section);
 	check_heartbeat(src, rt, section);
+	check_abandoned(src, rt, section);
 }

@@ -34,6 +34,13 @@ on_idle_due(struct fifo *fifo, struct fifo_node *node)
 		subscriber_end(sub, END_IDLE);
 }
 
+static void
+on_silence_due(struct fifo *fifo, struct fifo_node *node)
+{
+	(void)fifo;
+	feed_abandon(LIST_ENTRY(node, struct feed, silence));
+}
+
 /* Redis does not answer. The client must not be told 5xx, or it never comes back: it waits. */
 static void
 on_open_wait_due(struct fifo *fifo, struct fifo_node *node)
@@ -79,6 +86,7 @@ feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *ha
 	fifo_init(&fc->beats, hub->loop, settings->heartbeat_ms, on_beat_due);
 	fifo_init(&fc->lifetimes, hub->loop, settings->lifetime_ms, on_lifetime_due);
 	fifo_init(&fc->idles, hub->loop, settings->idle_ms, on_idle_due);
+	fifo_init(&fc->silences, hub->loop, settings->abandoned_ms, on_silence_due);
 	fifo_init(&fc->openings, hub->loop, settings->open_wait_ms, on_open_wait_due);
 	fifo_init(&fc->windows, hub->loop, settings->pace.rate.period_ms, pace_on_window_due);
 	fifo_init(&fc->batches, hub->loop, settings->pace.batch.period_ms, pace_on_batch_due);
@@ -103,6 +111,7 @@ close_timers(struct feed_class *fc)
 	fifo_close_in(&fc->beats, &fc->closing);
 	fifo_close_in(&fc->lifetimes, &fc->closing);
 	fifo_close_in(&fc->idles, &fc->closing);
+	fifo_close_in(&fc->silences, &fc->closing);
 	fifo_close_in(&fc->openings, &fc->closing);
 	fifo_close_in(&fc->windows, &fc->closing);
 	fifo_close_in(&fc->batches, &fc->closing);

@@ -110,7 +110,7 @@ feed_end_all(struct feed *fd, enum end_reason reason)
 
 /* Those who were sent the last message have had all; who still waits for Redis has not. */
 static void
-end_those_who_saw(struct feed *fd)
+end_those_who_saw(struct feed *fd, enum end_reason reason)
 {
 	struct list *node, *tmp;
 
@@ -118,7 +118,7 @@ end_those_who_saw(struct feed *fd)
 		struct subscriber *sub = LIST_ENTRY(node, struct subscriber, joined);
 
 		if (subscriber_is_open(sub))
-			subscriber_end(sub, END_UNTIL);
+			subscriber_end(sub, reason);
 	}
 }
 
@@ -128,7 +128,7 @@ end_for_good(struct feed *fd)
 {
 	if (fd->more != NULL)
 		pace_flush(fd);
-	end_those_who_saw(fd);
+	end_those_who_saw(fd, END_UNTIL);
 }
 
 static int
@@ -286,6 +286,7 @@ open_all(struct feed *fd)
 	    !queue_is(fd))
 		feed_reset(fd, "{\"reason\":\"redis\"}");
 	fd->was_confirmed = true;
+	feed_heard(fd);
 	if (fd->more != NULL)
 		wait_confirmed(fd);
 	if (fd->n_waiting == 0)
@@ -340,6 +341,7 @@ feed_alloc(struct feed_class *fc, const struct wire *wire, const struct template
 	outlet_init(&fd->out, wire, &fc->hub->turn, fc->settings->queue, fc->settings->overflow);
 	fifo_node_init(&fd->beat);
 	fifo_node_init(&fd->linger);
+	fifo_node_init(&fd->silence);
 	list_add_tail(&fc->feeds, &fd->of_class);
 	return fd;
 }
@@ -360,6 +362,7 @@ feed_free(struct feed *fd)
 	list_del(&fd->of_class);
 	fifo_del(&fd->beat);
 	fifo_del(&fd->linger);
+	fifo_del(&fd->silence);
 	outlet_fini(&fd->out);
 	if (!fd->is_tended)
 		feed_count(fd, COUNTER_FEEDS, -1);
@@ -556,6 +559,105 @@ feed_beat(struct feed *fd)
 					 frame->len);
 }
 
+/* Silence */
+
+/* Of a queue, or a connection that carries others, it says nothing. */
+static bool
+counts_silence(const struct feed *fd)
+{
+	const struct handler *h = fd->class->handler;
+
+	return fd->class->settings->abandoned_ms > 0 && fd->n_unconfirmed == 0 && !h->is_queue &&
+	       !h->is_mux;
+}
+
+void
+feed_listen(struct feed *fd)
+{
+	if (counts_silence(fd) && list_is_empty(&fd->silence.node))
+		fifo_add(&fd->class->silences, &fd->silence);
+}
+
+void
+feed_heard(struct feed *fd)
+{
+	if (counts_silence(fd))
+		fifo_add(&fd->class->silences, &fd->silence);
+}
+
+void
+feed_deaf(struct feed *fd)
+{
+	fifo_del(&fd->silence);
+}
+
+/* The route's word for it, with the name of its events, if that needs no message. */
+static int
+make_abandoned(struct feed *fd, struct event *ev)
+{
+	const struct feed_settings *fs = fd->class->settings;
+	const struct template_scope scope = {
+	    .params = fd->params, .channel = "", .now = clock_unix()};
+	struct buf *data = &fd->class->hub->key, *type = &fd->class->hub->type;
+	int rc;
+
+	buf_truncate(data, 0);
+	buf_truncate(type, 0);
+	if ((rc = template_expand(fs->abandoned_data, &scope, data)) < 0)
+		return rc;
+	*ev = (struct event){.data = data->p, .data_len = data->len};
+	if (fs->event == NULL || template_expand(fs->event, &scope, type) < 0)
+		return 0;
+	ev->type = type->p;
+	ev->type_len = type->len;
+	if (event_fault(ev) != NULL)
+		ev->type_len = 0;
+	return 0;
+}
+
+/* It is no event of a stream's, to which a client could come back. */
+static int
+put_abandoned(struct feed *fd)
+{
+	struct buf *frame = &fd->class->hub->frame;
+	struct event ev;
+	int rc;
+
+	if ((rc = make_abandoned(fd, &ev)) < 0)
+		return rc;
+	buf_truncate(frame, 0);
+	if ((rc = fd->out.log.wire->event(frame, &ev, NULL)) < 0 ||
+	    (rc = append(fd, frame, true)) < 0)
+		return rc;
+	feed_count(fd, COUNTER_EVENTS, 1);
+	if (fd->more != NULL)
+		wait_answer(fd, &ev, false);
+	outlet_check_slow(&fd->out);
+	return 0;
+}
+
+/*
+ * Who is sent what came before yet, and reads the log from before this, ends where the others do.
+ * If nobody is there, silence counts anew with the next.
+ */
+void
+feed_abandon(struct feed *fd)
+{
+	int rc = 0;
+
+	if (list_is_empty(&fd->out.joined) && !is_waited_for(fd))
+		return;
+	if (feed_holds(fd))
+		pace_flush(fd);
+	recent_forget(fd);
+	if (fd->class->settings->abandoned_data != NULL && (rc = put_abandoned(fd)) < 0)
+		feed_count_drop(fd, rc);
+	fd->abandoned_at = fd->out.log.end;
+	end_those_who_saw(fd, END_ABANDONED);
+	if (!list_is_empty(&fd->out.joined) || is_waited_for(fd))
+		feed_listen(fd);
+}
+
 /* What handlers call (sluice/handler.h). */
 
 void
@@ -703,6 +805,7 @@ feed_send(struct feed *fd, const char *type, const char *data, size_t len)
 		if (event_is_reserved(type, ev.type_len))
 			return -EINVAL;
 	}
+	feed_heard(fd);
 	if (fd->more != NULL)
 		wait_answer(fd, &ev, false);
 	return fd->n_subs == 0 ? 0 : feed_emit(fd, &ev);
@@ -738,6 +841,8 @@ feed_offer(struct feed *fd, const char *data, size_t len)
 	struct message msg;
 	char *copy;
 
+	if (data != NULL)
+		feed_heard(fd);
 	if (fd->n_subs == 0)
 		return;
 	if (data == NULL) {

@@ -56,6 +56,8 @@ struct feed_settings {
 	struct template *heartbeat_data;     /* NULL: an empty data line */
 	uint64_t heartbeat_ms;               /* 0: none */
 	uint64_t lifetime_ms, idle_ms;       /* 0: no end */
+	uint64_t abandoned_ms;               /* 0: no end */
+	struct template *abandoned_data;     /* NULL: the end alone */
 	uint64_t max_events;                 /* 0: no end */
 	uint64_t open_wait_ms;
 	unsigned retry_ms;
@@ -96,6 +98,7 @@ struct feed_class {
 	struct fifo lifetimes;           /* subscribers, by when they opened */
 	struct fifo idles;               /* subscribers, by when they were last sent a message */
 	struct fifo openings;            /* subscribers that wait for Redis to confirm */
+	struct fifo silences;            /* feeds, by when their last message came */
 	struct fifo windows;             /* of feeds' rates, by when they opened */
 	struct fifo batches;             /* of feeds, by when they began */
 	struct logger_pause log_refused; /* of events that may not be sent */

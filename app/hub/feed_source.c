@@ -27,8 +27,9 @@ is_recorded(const struct feed *fd)
 }
 
 static void
-count_message(const struct feed *fd)
+count_message(struct feed *fd)
 {
+	feed_heard(fd);
 	counters_add_route(fd->class->counted, COUNTER_MESSAGES, 1);
 }
 
@@ -40,6 +41,7 @@ on_lost(struct subscription *sn)
 	struct feed *fd = source_of(sn)->feed;
 	struct feed_source *so;
 
+	feed_deaf(fd);
 	fd->n_unconfirmed = queue_is_ready(fd) ? 0 : 1;
 	if (is_recorded(fd))
 		recorded_forget(fd);

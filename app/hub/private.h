@@ -48,10 +48,13 @@ struct feed {
 	struct list of_class; /* class->feeds */
 	struct outlet out;
 	struct feed_source *sources;
-	void *data;              /* the handler's */
-	struct feed_more *more;  /* NULL: as for most */
-	struct fifo_node beat;   /* class->beats */
-	struct fifo_node linger; /* without a subscriber: hub->lingering, at last hub->dead */
+	void *data;               /* the handler's */
+	struct feed_more *more;   /* NULL: as for most */
+	struct fifo_node beat;    /* class->beats */
+	struct fifo_node linger;  /* without a subscriber: hub->lingering, at last hub->dead */
+	struct fifo_node silence; /* class->silences: since the last message */
+	uint64_t
+	    abandoned_at; /* offset in the log: up to here who was there is sent it, and ends */
 	unsigned n_subs;
 	unsigned n_waiting;
 	unsigned n_unconfirmed;
@@ -161,9 +164,13 @@ void feed_confirmed(struct feed *fd); /* one subscription fewer to wait for */
 void feed_free(struct feed *fd);
 void feed_left(struct feed *fd); /* one subscriber fewer */
 void feed_end_all(struct feed *fd, enum end_reason reason);
-void feed_beat(struct feed *fd);   /* send a heartbeat */
-void feed_linger(struct feed *fd); /* nobody wants it, for the moment */
-void feed_bury(struct feed *fd);   /* it has no subscriber: free it at the turn's end */
+void feed_beat(struct feed *fd);    /* send a heartbeat */
+void feed_linger(struct feed *fd);  /* nobody wants it, for the moment */
+void feed_listen(struct feed *fd);  /* somebody is there: silence counts, if it does not yet */
+void feed_heard(struct feed *fd);   /* a message: silence counts from now on */
+void feed_deaf(struct feed *fd);    /* nothing can come, so silence says nothing */
+void feed_abandon(struct feed *fd); /* nothing has come for as long as the route waits */
+void feed_bury(struct feed *fd);    /* it has no subscriber: free it at the turn's end */
 
 /* feed_begin_tended - the feed of a class whose handler has something to tend. */
 void feed_begin_tended(struct feed_class *fc);

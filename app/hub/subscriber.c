@@ -19,10 +19,11 @@ static const char come_back[] = "stream-end", for_good[] = "stream-done";
 static const struct {
 	const char *event, *name;
 } reasons[] = {
-    [END_UNTIL] = {for_good, "until"},        [END_MAX_EVENTS] = {for_good, "max_events"},
-    [END_LIFETIME] = {come_back, "lifetime"}, [END_IDLE] = {come_back, "idle"},
-    [END_SLOW] = {come_back, "slow"},         [END_RELOAD] = {come_back, "reload"},
-    [END_DRAIN] = {come_back, "drain"},       [END_AUTH] = {come_back, "auth"},
+    [END_UNTIL] = {for_good, "until"},         [END_MAX_EVENTS] = {for_good, "max_events"},
+    [END_ABANDONED] = {for_good, "abandoned"}, [END_LIFETIME] = {come_back, "lifetime"},
+    [END_IDLE] = {come_back, "idle"},          [END_SLOW] = {come_back, "slow"},
+    [END_RELOAD] = {come_back, "reload"},      [END_DRAIN] = {come_back, "drain"},
+    [END_AUTH] = {come_back, "auth"},
 };
 
 /* What a subscriber has in each state, and which may be the next. */
@@ -526,6 +527,19 @@ subscriber_has_more(struct subscriber *sub)
 	make_ready(sub);
 }
 
+static void
+end_at(struct subscriber *sub, uint64_t at, enum end_reason reason)
+{
+	assert(sub->state == SUBSCRIBER_OPEN && at >= sub->cursor);
+	sub->reason = (unsigned char)reason;
+	sub->end_at = at;
+	begin_ending(sub);
+	set_state(sub, SUBSCRIBER_ENDING);
+	if (sub->cursor == at)
+		finish(sub);
+	make_ready(sub);
+}
+
 void
 subscriber_go_on(struct subscriber *sub, uint64_t place, uint32_t n_seen, uint32_t n_events)
 {
@@ -535,7 +549,10 @@ subscriber_go_on(struct subscriber *sub, uint64_t place, uint32_t n_seen, uint32
 	sub->n_seen = n_seen;
 	sub->n_before = n_seen - n_events;
 	begin_reading(sub);
-	make_ready(sub);
+	if (place < sub->feed->abandoned_at) /* meanwhile, for all who were there */
+		end_at(sub, sub->feed->abandoned_at, END_ABANDONED);
+	else
+		make_ready(sub);
 }
 
 void
@@ -611,19 +628,6 @@ subscriber_probe(struct subscriber *sub)
 		return;
 	if (buf_puts(&sub->own, subscriber_filler(sub)) == 0)
 		make_ready(sub);
-}
-
-static void
-end_at(struct subscriber *sub, uint64_t at, enum end_reason reason)
-{
-	assert(sub->state == SUBSCRIBER_OPEN && at >= sub->cursor);
-	sub->reason = (unsigned char)reason;
-	sub->end_at = at;
-	begin_ending(sub);
-	set_state(sub, SUBSCRIBER_ENDING);
-	if (sub->cursor == at)
-		finish(sub);
-	make_ready(sub);
 }
 
 /* All that waits in the log becomes its own. Returns 0, -ENOMEM: nothing has changed. */
@@ -912,6 +916,7 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 	list_add_tail(&fd->out.joined, &sub->joined);
 	set_state(sub, SUBSCRIBER_WAITING);
 	sub->is_held = true;
+	feed_listen(fd);
 	if (fd->n_unconfirmed == 0)
 		subscriber_open(sub);
 	else

@@ -43,6 +43,7 @@ enum subscriber_state {
 enum end_reason {
 	END_UNTIL,
 	END_MAX_EVENTS,
+	END_ABANDONED,
 	END_LIFETIME,
 	END_IDLE,
 	END_SLOW,

@@ -319,6 +319,7 @@ wait_begin(struct waiter *w, struct feed *fd, uint64_t ms, const char *after,
 	list_init(&w->of_feed);
 	list_add_tail(&fd->more->waiters, &w->of_feed);
 	fifo_del(&fd->linger);
+	feed_listen(fd);
 	if (fd->n_unconfirmed == 0)
 		wait_confirmed(fd);
 	return 0;

@@ -68,6 +68,7 @@ route_free(struct route *rt)
 	strings_free(rt->logic.params);
 	strings_free(rt->logic.request_params);
 	template_free(rt->stream.heartbeat_data);
+	template_free(rt->stream.abandoned_data);
 	free(rt->stream.heartbeat_event);
 	strings_free(rt->cors_origins);
 	strings_free(rt->carries);
@@ -164,8 +165,9 @@ static const struct template *
 nth_template(const struct route *rt, size_t n)
 {
 	const struct feed_settings *fs = &rt->stream;
-	const struct template *const singles[] = {fs->event,        fs->id,    fs->heartbeat_data,
-						  fs->pace.rate_by, fs->group, fs->dead_letter};
+	const struct template *const singles[] = {fs->event,         fs->id,    fs->heartbeat_data,
+						  fs->pace.rate_by,  fs->group, fs->dead_letter,
+						  fs->abandoned_data};
 	const struct template *t;
 
 	if ((t = nth_of(rt->channels, &n)) != NULL || (t = nth_of(rt->patterns, &n)) != NULL ||

@@ -743,18 +743,19 @@ effective(void **state)
 	assert_false(route_param_ok(rt, "id", "12a"));
 	assert_false(route_param_ok(rt, "id", "12\n"));
 	assert_string_equal(
-	    rt->source, "path = /x/{id}\nhandler = relay\nchannels = x:{id}\n"
-			"record = 0\nstart = $\nhistory = 1000\ninterval = 1s\ntimeout = "
-			"10s\ntimeout_max = 60s\nack = auto\n"
-			"claim_after = 30s\nprefetch = 100\nmax_deliveries = 5\nevent = "
-			"\"a;b\"\nrate_mode = drop\n"
-			"heartbeat = 1s\n"
-			"heartbeat_event = \"\"\nheartbeat_data = {{}}\nlifetime = 0\nidle = 0\n"
-			"max_events = 0\nretry = 3s\nopen_wait = 2s\nannounce = no\n"
-			"queue = 256k\noverflow = latest\npublish_max = 64k\n"
-			"publish_maxlen = 0\nauth = none\nmax_subscribers = 0\n"
-			"max_per_user = 0\nmax_per_ip = 0\ncors_credentials = no\n"
-			"param.id = [0-9]+\n");
+	    rt->source,
+	    "path = /x/{id}\nhandler = relay\nchannels = x:{id}\n"
+	    "record = 0\nstart = $\nhistory = 1000\ninterval = 1s\ntimeout = "
+	    "10s\ntimeout_max = 60s\nack = auto\n"
+	    "claim_after = 30s\nprefetch = 100\nmax_deliveries = 5\nevent = "
+	    "\"a;b\"\nrate_mode = drop\n"
+	    "heartbeat = 1s\n"
+	    "heartbeat_event = \"\"\nheartbeat_data = {{}}\nlifetime = 0\nidle = 0\nabandoned = 0\n"
+	    "max_events = 0\nretry = 3s\nopen_wait = 2s\nannounce = no\n"
+	    "queue = 256k\noverflow = latest\npublish_max = 64k\n"
+	    "publish_maxlen = 0\nauth = none\nmax_subscribers = 0\n"
+	    "max_per_user = 0\nmax_per_ip = 0\ncors_credentials = no\n"
+	    "param.id = [0-9]+\n");
 	assert_string_equal(cfg->routes[1]->source,
 			    "path = /h\nhandler = health\nauth = none\ncors_credentials = no\n");
 	config_free(cfg);
