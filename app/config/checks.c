@@ -199,6 +199,25 @@ check_heartbeat(const struct config_source *src, const struct route *rt, size_t 
 			    "60s; did you mean \"15s\"?");
 }
 
+/* What names a place must be all that there is: of a channel's messages an id says nothing. */
+static void
+check_snapshot(const struct config_source *src, const struct route *rt, size_t section)
+{
+	static const char *const keys[] = {"snapshot_missing", "snapshot_from"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (rt->stream.snapshot == NULL && ini_find(src->ini, section, keys[i]) != NULL)
+			refuse(src, section, keys[i],
+			       "there is no snapshot to which it could apply: snapshot = GET key");
+	}
+	if (rt->stream.snapshot != NULL && rt->stream.snapshot_from != NULL &&
+	    (rt->streams == NULL || rt->channels != NULL || rt->patterns != NULL) &&
+	    rt->stream.record == 0)
+		refuse(src, section, "snapshot_from",
+		       "an id is a place in streams or recorded channels, which the route must "
+		       "have, and nothing beside them");
+}
+
 /* Of a queue a silence is no end: there is no work at the moment. */
 static void
 check_abandoned(const struct config_source *src, const struct route *rt, size_t section)
@@ -288,4 +307,5 @@ config_check_route(const struct config_source *src, const struct route *rt, size
 	check_resuming(src, rt, section);
 	check_heartbeat(src, rt, section);
 	check_abandoned(src, rt, section);
+	check_snapshot(src, rt, section);
 }

@@ -16,6 +16,7 @@
 #include "route/handlers.h"
 #include "redis/keys.h"
 #include "redis/stream_id.h"
+#include "base/json_text.h"
 #include "base/strings.h"
 #include "base/suggest.h"
 #include "base/units.h"
@@ -440,6 +441,36 @@ compile_list(const struct config_key *key, void *field, char *const *texts, size
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = template_compile(&list[i], texts[i], key->allow, why, why_len);
 	return rc;
+}
+
+/* JSON as it stands: braces are braces in it. */
+static int
+compile_json(struct template **out, const char *json, char *why, size_t why_len)
+{
+	size_t len = strlen(json), n = 0;
+	char *text = malloc(2 * len + 1);
+	int rc;
+
+	if (text == NULL)
+		return -ENOMEM;
+	for (; *json != '\0'; json++) {
+		if (*json == '{' || *json == '}')
+			text[n++] = *json;
+		text[n++] = *json;
+	}
+	text[n] = '\0';
+	rc = template_compile(out, text, 0, why, why_len);
+	free(text);
+	return rc;
+}
+
+CONFIG_SETTER(config_set_data)
+{
+	bool is_wide;
+
+	if (json_text_check(text, strlen(text), &is_wide))
+		return compile_json(field, text, why, why_len);
+	return config_set_template(key, field, text, why, why_len);
 }
 
 CONFIG_SETTER(config_set_templates)

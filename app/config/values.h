@@ -33,6 +33,7 @@ CONFIG_SETTER(config_set_readable_file);
 CONFIG_SETTER(config_set_path);
 CONFIG_SETTER(config_set_handler);
 CONFIG_SETTER(config_set_template);  /* struct template *; NULL for an empty text */
+CONFIG_SETTER(config_set_data);      /* as config_set_template(), but JSON stands as it is */
 CONFIG_SETTER(config_set_templates); /* struct template **; NULL for an empty list */
 CONFIG_SETTER(config_set_event);     /* as config_set_template(), for the name of an event */
 CONFIG_SETTER(config_set_event_name);

@@ -66,10 +66,13 @@ struct feed_settings {
 				    */
 		unsigned last;     /* or so many before the end; both unset: behind the end */
 	} start;
-	unsigned history;           /* the most entries that one replay sends */
-	unsigned record;            /* messages that are kept of each channel; 0: none */
-	struct template **snapshot; /* a command's words, ends with NULL; NULL: none */
-	struct template *group;     /* of a queue: its consumer group; NULL: it is none */
+	unsigned history;                  /* the most entries that one replay sends */
+	unsigned record;                   /* messages that are kept of each channel; 0: none */
+	struct template **snapshot;        /* a command's words, ends with NULL; NULL: none */
+	struct template *snapshot_missing; /* its data if there is none; NULL: no event */
+	struct template
+	    *snapshot_from;     /* of it: the cursor behind which to begin; NULL: as start */
+	struct template *group; /* of a queue: its consumer group; NULL: it is none */
 	enum queue_ack ack;
 	unsigned claim_after_ms;
 	unsigned prefetch;            /* the most entries that one holds unacknowledged */

@@ -38,6 +38,7 @@ enum {
 
 enum replay_state {
 	REPLAY_PLANNED,  /* the feed is not confirmed yet */
+	REPLAY_ASKING,   /* the snapshot, which names where the stream begins */
 	REPLAY_LOOKING,  /* what became of the streams since the client's id? */
 	REPLAY_LAGGING,  /* the client is ahead of the feed, which will get there */
 	REPLAY_COUNTING, /* where do the newest entries begin that it may have? */
@@ -74,13 +75,14 @@ struct replay {
 	struct subscriber *sub;
 	enum replay_state state;
 	bool is_resumed;     /* the client says where it stood */
+	bool is_from;        /* the snapshot says it in its place */
 	bool is_past_wanted; /* by one that does not say it: "start" */
 	const char *unknown; /* why what the client says is no place of ours; NULL: it is one */
 	bool is_trimmed;     /* and it is to be told so */
 	bool has_begun;      /* the client was told where it stands */
 	bool has_place;
 	bool has_failed, is_refused; /* some answer of this time */
-	bool has_snapshot, is_snapshot_refused;
+	bool has_snapshot, is_snapshot_refused, is_snapshot_missing;
 	bool ends;              /* with the snapshot, for good */
 	uint64_t place;         /* in the feed's log */
 	uint32_t n_feed_events; /* of the feed, when the place was taken, or given up */
@@ -399,7 +401,8 @@ put_beginning(struct replay *rp)
 	int rc;
 
 	print_beginning(text, rp);
-	if ((rc = subscriber_put_open(rp->sub, is_known(rp), rp->n > 0 ? text : NULL)) < 0 ||
+	if ((rc = subscriber_put_open(rp->sub, is_known(rp) && !rp->is_from,
+				      rp->n > 0 ? text : NULL)) < 0 ||
 	    (rp->unknown != NULL && (rc = put_reset(rp, rp->unknown)) < 0) ||
 	    (rc = tell_trimmed(rp)) < 0)
 		return rc;
@@ -789,11 +792,35 @@ on_info(struct past_reading *reading, const struct past_answer *answer)
 	answered(rp);
 }
 
+static void want_snapshot(struct replay *rp);
+
+/* Of one that does not say where it stands the snapshot may. */
+static bool
+is_to_be_asked(const struct replay *rp)
+{
+	return rp->feed->class->settings->snapshot_from != NULL && rp->n > 0 && !rp->has_snapshot &&
+	       !is_known(rp);
+}
+
+static void
+ask_where(struct replay *rp)
+{
+	rp->state = REPLAY_ASKING;
+	expect(rp);
+	take_place(rp);
+	want_snapshot(rp);
+	answered(rp);
+}
+
 static void
 look(struct replay *rp)
 {
 	unsigned i;
 
+	if (is_to_be_asked(rp)) {
+		ask_where(rp);
+		return;
+	}
 	rp->state = REPLAY_LOOKING;
 	rp->is_trimmed = false;
 	expect(rp);
@@ -1003,8 +1030,6 @@ is_counted(const struct part *part)
 	return part->has_reached || part->length <= limit || part->n_counted > limit;
 }
 
-static void want_snapshot(struct replay *rp);
-
 /* Returns whether anything is to be waited for. */
 static bool
 count(struct replay *rp)
@@ -1022,14 +1047,37 @@ count(struct replay *rp)
 
 /* Snapshots */
 
+/* There is no such key. */
+static int
+keep_missing(struct replay *rp)
+{
+	const struct template *t = rp->feed->class->settings->snapshot_missing;
+	const struct template_scope scope = {.params = rp->feed->params, .now = clock_unix()};
+	struct buf text;
+	int rc;
+
+	if (t == NULL)
+		return 0;
+	buf_init(&text, SIZE_MAX / 2);
+	if ((rc = template_expand(t, &scope, &text)) == 0 && (rc = buf_putc(&text, '\0')) == 0) {
+		rp->snapshot = text.p;
+		rp->snapshot_len = text.len - 1;
+		return 0;
+	}
+	buf_fini(&text);
+	return rc;
+}
+
 static int
 keep_snapshot(struct replay *rp, struct message *reply)
 {
 	const char *bytes;
 	size_t len;
 
-	if ((bytes = message_bytes(reply, &len)) == NULL)
-		return 0; /* there is no such key */
+	if ((bytes = message_bytes(reply, &len)) == NULL) {
+		rp->is_snapshot_missing = true;
+		return keep_missing(rp);
+	}
 	if ((rp->snapshot = malloc(len + 1)) == NULL)
 		return -ENOMEM;
 	memcpy(rp->snapshot, bytes, len);
@@ -1137,16 +1185,70 @@ read_on(struct replay *rp)
 		(void)ask_pages(rp);
 }
 
+/* 0, and whether it names a place of ours; -ENOENT: it names none. */
+static int
+read_where(struct replay *rp, bool *is_ours)
+{
+	const struct template *t = rp->feed->class->settings->snapshot_from;
+	struct message msg;
+	const struct template_scope scope = {
+	    .params = rp->feed->params, .channel = "", .msg = &msg};
+	struct buf text;
+	int rc;
+
+	buf_init(&text, CURSOR_TEXT);
+	message_init(&msg, "", 0, rp->snapshot, rp->snapshot_len);
+	if ((rc = template_expand(t, &scope, &text)) == 0 && (rc = buf_putc(&text, '\0')) == 0)
+		*is_ours = parse_client(rp, text.p) == NULL;
+	message_fini(&msg);
+	buf_fini(&text);
+	return rc;
+}
+
+/* As if the client had come with it. Of a key that is not there nothing need be said. */
+static void
+begin_where_it_says(struct replay *rp)
+{
+	bool is_ours = false;
+	int rc;
+
+	if (rp->snapshot == NULL ||
+	    ((rc = read_where(rp, &is_ours)) == -ENOENT && rp->is_snapshot_missing))
+		return;
+	rp->is_past_wanted = false;
+	rp->is_resumed = rp->is_from = true;
+	rp->unknown = rc == 0 && is_ours ? NULL : UNKNOWN_ID;
+}
+
+/* The snapshot is newer than the place that was taken before it: what is between it has had. */
+static void
+take_later_place(struct replay *rp)
+{
+	bool is_later = false;
+
+	for (unsigned i = 0; rp->is_from && is_known(rp) && i < rp->n; i++)
+		is_later = is_later || stream_id_compare(&rp->parts[i].said, &rp->parts[i].to) > 0;
+	if (!is_later)
+		return;
+	leave_place(rp);
+	take_place(rp);
+}
+
 static void
 go_on(struct replay *rp)
 {
 	switch (rp->state) {
+	case REPLAY_ASKING:
+		begin_where_it_says(rp);
+		look(rp);
+		break;
 	case REPLAY_LOOKING:
 		if (is_ahead(rp)) {
 			rp->state = REPLAY_LAGGING;
 			leave_place(rp);
 			return;
 		}
+		take_later_place(rp);
 		rp->state = REPLAY_COUNTING;
 		set_first_round(rp);
 		/* fall through */

@@ -51,6 +51,8 @@ route_free(struct route *rt)
 	template_free(rt->stream.dead_letter);
 	free_templates(rt->stream.command);
 	free_templates(rt->stream.snapshot);
+	template_free(rt->stream.snapshot_missing);
+	template_free(rt->stream.snapshot_from);
 	expression_free(rt->allow);
 	free_templates(rt->allow_command);
 	free(rt->allow_text);
@@ -165,9 +167,10 @@ static const struct template *
 nth_template(const struct route *rt, size_t n)
 {
 	const struct feed_settings *fs = &rt->stream;
-	const struct template *const singles[] = {fs->event,         fs->id,    fs->heartbeat_data,
-						  fs->pace.rate_by,  fs->group, fs->dead_letter,
-						  fs->abandoned_data};
+	const struct template *const singles[] = {
+	    fs->event,        fs->id,          fs->heartbeat_data, fs->pace.rate_by,
+	    fs->group,        fs->dead_letter, fs->abandoned_data, fs->snapshot_missing,
+	    fs->snapshot_from};
 	const struct template *t;
 
 	if ((t = nth_of(rt->channels, &n)) != NULL || (t = nth_of(rt->patterns, &n)) != NULL ||

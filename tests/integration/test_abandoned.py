@@ -22,6 +22,7 @@ ROUTES = {
     "batch": {"path": "/batch/{k}", "channels": "ab:{k}", **TIME, "abandoned_data": FAILED, "batch": "100/1h"},
     "latest": {"path": "/latest/{k}", "channels": "ab:{k}", **TIME, "abandoned_data": FAILED, "rate": "1/1h", "rate_mode": "latest"},
     "user": {"path": "/user", "channels": "ab:{user}", **TIME, "abandoned_data": "{user}", "auth": "remote_user"},
+    "json": {"path": "/json/{k}", "channels": "ab:{k}", **TIME, "abandoned_data": '{"state":["failed","{k}"]}'},
     "silent": {"path": "/silent/{k}", "channels": "ab:{k}", **TIME, "abandoned_data": FAILED, "announce": "no"},
     "poll": {"path": "/poll/{k}", "handler": "poll", "command": "GET ab:p:{k}", "interval": "20ms", **TIME, "abandoned_data": FAILED},
     "mux": {"path": "/mux", "handler": "mux", "routes": "*"},
@@ -133,6 +134,11 @@ def test_streams(sluice, redis):
         assert events[-2].last_event_id == events[-3].last_event_id
     with sluice.open("/stream/a", headers={"Last-Event-ID": id}) as stream:
         assert ended(stream.rest()) == ["2", failed("a")]
+
+
+def test_json_stands_as_it_is(sluice):
+    with sluice.open("/json/a") as stream:
+        assert ended(stream.rest()) == ['{"state":["failed","{k}"]}']
 
 
 def test_unannounced(sluice):

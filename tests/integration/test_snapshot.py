@@ -7,6 +7,7 @@ import time
 import pytest
 
 import fcgi
+from sluice import ini
 from waiting import SLOW
 
 ROUTES = {
@@ -173,3 +174,140 @@ def test_redis_goes_and_comes_back(launch, own_redis):
         redis.client().set("n:k:now", "back")
         assert stream.opened(15).next_event(15).data in ("back",)
         stream.close()
+
+
+# What is sent in its place, and where it says that the stream begins.
+
+FROM = {
+    "text": {"path": "/t/{k}", "streams": "nf:{k}", "snapshot": "GET nf:{k}:now", "snapshot_from": "{.at}", "history": 100000},
+    "absent": {"path": "/absent/{k}", "streams": "nf:{k}", "snapshot": "GET nf:{k}:now", "snapshot_from": "{.at}", "start": "0",
+               "snapshot_missing": '{"text":""}'},
+    "zero": {"path": "/zero/{k}", "streams": "nf:{k}", "snapshot": "GET nf:{k}:now", "snapshot_from": "{.at}",
+             "snapshot_missing": '{"at":"0-0"}'},
+    "template": {"path": "/template/{k}", "channels": "nf:{k}", "snapshot": "HGETALL nf:{k}:h", "snapshot_missing": '{{"of":"{k}"}}'},
+    "list": {"path": "/list/{k}", "channels": "nf:{k}", "snapshot": "LRANGE nf:{k}:l 0 -1", "snapshot_missing": "[]"},
+    "ends": {"path": "/ends/{k}", "channels": "nf:{k}", "snapshot": "GET nf:{k}:now", "snapshot_missing": "gone", "until": "text == 'gone'"},
+    "recorded": {"path": "/recorded/{k}", "channels": "nf:{k}", "record": 100, "snapshot": "GET nf:{k}:now", "snapshot_from": "{.at}"},
+}
+
+
+@pytest.fixture(scope="module")
+def places(launch_shared):
+    return launch_shared(FROM, name="places")
+
+
+def test_what_is_sent_for_a_key_that_is_not_there(places, redis):
+    client = redis.client()
+    for path, data in (("/template/a", '{"of":"a"}'), ("/list/a", "[]")):
+        with places.open(path) as stream:
+            event = stream.next_event()
+            assert (event.type, event.data) == ("snapshot", data)
+            redis.publish("nf:a", "1")
+            assert stream.next_event().data == "1"
+    client.hset("nf:a:h", "x", "1")
+    with places.open("/template/a") as stream:
+        assert json.loads(stream.next_event().data) == {"x": "1"}
+    with places.open("/ends/a") as stream:
+        assert [e.type for e in stream.rest()] == ["snapshot", "stream-done"]
+    client.set("nf:a:now", "")
+    with places.open("/ends/a") as stream:  # an empty text is there
+        redis.publish("nf:a", "gone")
+        assert [e.data for e in stream.rest()][:-1] in (["", "gone"], ["gone"])
+
+
+def test_the_stream_begins_where_it_says(places, redis):
+    client = redis.client()
+    ids = [client.xadd("nf:b", {"data": str(n)}).decode() for n in range(5)]
+    client.set("nf:b:now", json.dumps({"at": ids[2], "text": "012"}))
+    with places.get("/t/b") as stream:
+        event = stream.next_of("stream-open")
+        assert json.loads(event.data) == {"resumed": False, "from": ids[2]} and event.last_event_id == ids[2]
+        assert json.loads(stream.next_event().data)["text"] == "012"
+        client.xadd("nf:b", {"data": "5"})
+        assert [stream.next_message().data for _ in range(3)] == ["3", "4", "5"]
+    with places.open("/t/b", headers={"Last-Event-ID": ids[3]}) as stream:  # it says so itself
+        assert [stream.next_event().data for _ in range(2)] == ["4", "5"]
+
+
+@pytest.mark.parametrize("now", ['{"at":"rubbish"}', '{"at":"9999999999999-0"}', '{"text":"x"}', "no JSON", '{"at":"1-1,1-1"}'])
+def test_what_is_no_place(places, redis, now):
+    client = redis.client()
+    client.xadd("nf:c", {"data": "before"})
+    client.set("nf:c:now", now)
+    with places.open("/t/c") as stream:
+        event = stream.next_event()
+        assert (event.type, json.loads(event.data)) == ("stream-reset", {"reason": "unknown-id"})
+        assert stream.next_event().data == now
+        client.xadd("nf:c", {"data": "live"})
+        assert stream.next_event().data == "live"
+
+
+def test_a_place_for_what_is_missing(places, redis):
+    client = redis.client()
+    client.xadd("nf:d", {"data": "1"})
+    for path, data in (("/absent/d", '{"text":""}'), ("/zero/d", '{"at":"0-0"}')):
+        with places.open(path) as stream:
+            assert [stream.next_event().data for _ in range(2)] == [data, "1"]
+    with places.open("/t/none") as stream:
+        client.xadd("nf:none", {"data": "1"})
+        assert stream.next_event().data == "1"
+
+
+def test_recorded(places, redis):
+    client = redis.client()
+    id = client.xadd("nf:e:log", {"data": "1"}).decode()
+    client.xadd("nf:e:log", {"data": "2"})
+    client.set("nf:e:now", json.dumps({"at": id}))
+    with places.open("/recorded/e") as stream:
+        assert json.loads(stream.next_event().data) == {"at": id}
+        assert stream.next_event().data == "2"
+
+
+def test_text_so_far_and_then_its_tokens(places, redis):
+    """Pages opened at any time while tokens are written: the text is equal in all, and nothing comes twice."""
+    script = """local at = redis.call('XADD', KEYS[1], '*', 'data', ARGV[1])
+        redis.call('SET', KEYS[2], cjson.encode({at = at, text = ARGV[2]}))"""
+    total, pages, opened = 1500, 250, []
+
+    def write():
+        client, text = redis.client(username="default"), ""
+        for n in range(total):
+            text += f"{n} "
+            client.eval(script, 2, "nf:f", "nf:f:now", f"{n} ", text)
+        written.append(text)
+    written = []
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        opened = [fcgi.get(places.address, "/t/f") for _ in range(pages)]
+    finally:
+        thread.join()
+    begun = set()
+    for response in opened:
+        with response:
+            text = ""
+            while text != written[0]:
+                event = response.next_event(10)
+                if event.type == "snapshot":
+                    assert text == "", "the first event"
+                    text = json.loads(event.data)["text"]
+                    begun.add(text)
+                elif event.type == "message":
+                    text += event.data
+                    assert written[0].startswith(text)
+                else:
+                    assert event.type == "stream-open", event
+    assert len(begun) > 1, "pages were to be opened meanwhile"
+
+
+@pytest.mark.parametrize("keys, said", [
+    ({"streams": "x", "snapshot_missing": "x"}, "snapshot_missing: there is no snapshot"),
+    ({"streams": "x", "snapshot_from": "{.at}"}, "snapshot_from: there is no snapshot"),
+    ({"channels": "x", "snapshot": "GET x", "snapshot_from": "{.at}"}, "snapshot_from: an id is a place in streams"),
+    ({"streams": "x", "channels": "y", "snapshot": "GET x", "snapshot_from": "{.at}"}, "snapshot_from: an id is a place in streams"),
+])
+def test_what_check_refuses(places, tmp_path, keys, said):
+    file = tmp_path / "sluice.ini"
+    file.write_text(ini({"server": {"listen": f"unix:{tmp_path}/s"}, "route x": {"path": "/x", **keys}}))
+    result = places.run("check", "-c", file)
+    assert result.returncode != 0 and said in result.out + result.err
