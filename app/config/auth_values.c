@@ -81,12 +81,27 @@ set_keys_of_files(struct auth_settings *auth, struct auth_keys *keys, const char
 	return rc;
 }
 
+/* "/etc/sluice/jwt.key", be it there or not: its first folder is. A secret may begin with a slash,
+ * too.
+ */
+static bool
+is_file_name(const char *text)
+{
+	char folder[64];
+	size_t len = *text == '/' ? 1 + strcspn(text + 1, "/") : 0;
+
+	if (len < 2 || len >= sizeof(folder) || text[len] != '/')
+		return *text == '/' && access(text, F_OK) == 0;
+	snprintf(folder, sizeof(folder), "%.*s", (int)len, text);
+	return access(folder, F_OK) == 0;
+}
+
 static int
 set_key(struct auth_keys *keys, const char *text, const char *file_key, char *why, size_t why_len)
 {
 	if (keys->n > 0)
 		return REFUSE("there is a key already: one of the key and the files");
-	if (*text == '/' && access(text, F_OK) == 0)
+	if (is_file_name(text))
 		return REFUSE("it is a file's name, which is no secret: %s = %.*s", file_key,
 			      QUOTED_MAX, text);
 	return keys_add(keys, text, strlen(text), KEYS_OF_VALUE, why, why_len);

@@ -83,6 +83,9 @@ def test_what_is_no_key(launch, folder, pair):
     key_file = write(folder / "a.key", SECRET)
     result = check(launch, {"jwt": JWT}, {"jwt_key": key_file})
     assert result.returncode == 1 and f"jwt_key_file = {key_file[:60]}" in result.err + result.out
+    missing = "/etc/sluice/a-key-that-nobody-has-made-yet.pem"
+    result = check(launch, {"jwt": JWT}, {"jwt_key": missing})
+    assert result.returncode == 1 and f"jwt_key_file = {missing}" in result.err + result.out
     result = check(launch, {"jwt": JWT}, {"jwt_key": json.dumps(pair["jwk"]).replace('"', "'")})
     assert result.returncode == 1 and "JWK" in result.err + result.out
     signed = {"path": "/s", "channels": "a", "auth": "signed"}
