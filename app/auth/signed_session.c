@@ -190,7 +190,7 @@ open_django(const struct session_secrets *secrets, const char *cookie, int64_t n
 	static const struct scheme django = {
 	    .separator = ':',
 	    .bits = 256,
-	    .age = 14 * DAY,
+	    .age = (int64_t)14 * DAY,
 	    .derive = derive_django,
 	    .time_of = time_of_django,
 	    .no_form = "the cookie is not SESSION:TIME:SIGNATURE, as Django signs it",
@@ -207,7 +207,7 @@ open_flask(const struct session_secrets *secrets, const char *cookie, int64_t no
 	static const struct scheme flask = {
 	    .separator = '.',
 	    .bits = 160,
-	    .age = 31 * DAY,
+	    .age = (int64_t)31 * DAY,
 	    .derive = derive_flask,
 	    .time_of = time_of_flask,
 	    .no_form = "the cookie is not SESSION.TIME.SIGNATURE, as Flask signs it",

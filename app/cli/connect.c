@@ -293,7 +293,7 @@ try_keyspace(struct target *t, const struct route *rt, const struct template *ke
 	size_t head;
 
 	buf_init(&b, NAME_MAX_LEN);
-	buf_init(&name, 2 * NAME_MAX_LEN);
+	buf_init(&name, (size_t)2 * NAME_MAX_LEN);
 	if (expand(key, "", &b) == 0 &&
 	    keyspace_name(&name, t->settings.urls[0].db, t->cfg->redis.prefix, b.p, &head) == 0)
 		try_text(t, rt, name.p, 1, verbs[keyspace_is_pattern(b.p)]);
