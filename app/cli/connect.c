@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "config/config.h"
 #include "redis/direct.h"
+#include "redis/key_value.h"
 #include "redis/keyspace.h"
 #include "redis/sentinel.h"
 
@@ -249,9 +250,11 @@ static void
 try_text(struct target *t, const struct route *rt, const char *name, int argc,
 	 const char *const *verb)
 {
-	const char *argv[3] = {verb[0], verb[1]};
+	const char *argv[4];
 	redisReply *reply;
 
+	for (int i = 0; i < argc; i++)
+		argv[i] = verb[i];
 	argv[argc] = name;
 	if ((reply = ask(t, argc + 1, argv)) == NULL)
 		return;
@@ -306,13 +309,16 @@ try_route(struct target *t, const struct route *rt)
 {
 	static const char *const subscribe[] = {"SUBSCRIBE", NULL},
 				 *const psubscribe[] = {"PSUBSCRIBE", NULL},
-				 *const stream[] = {"XINFO", "STREAM"};
+				 *const stream[] = {"XINFO", "STREAM"},
+				 *const value[] = {"EVAL", KEY_VALUE_SCRIPT, "1"};
 
 	try_names(t, rt, rt->channels, "", 1, subscribe);
 	try_names(t, rt, rt->patterns, "", 1, psubscribe);
 	try_names(t, rt, rt->streams, "", 2, stream);
 	for (size_t i = 0; rt->keyspace != NULL && rt->keyspace[i] != NULL; i++)
 		try_keyspace(t, rt, rt->keyspace[i]);
+	if (rt->stream.keyspace_value)
+		try_names(t, rt, rt->keyspace, "", 3, value);
 	if (rt->stream.record > 0)
 		try_names(t, rt, rt->channels, ":log", 2, stream);
 }

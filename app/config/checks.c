@@ -116,6 +116,10 @@ check_record(const struct config_source *src, const struct route *rt, size_t sec
 static void
 check_keyspace(const struct config_source *src, const struct route *rt, size_t section)
 {
+	if (rt->keyspace == NULL && rt->is_of_subjects &&
+	    ini_find(src->ini, section, "keyspace_value") != NULL)
+		refuse(src, section, "keyspace_value",
+		       "there is no key whose value it could be: keyspace = KEY");
 	if (rt->keyspace != NULL && rt->streams != NULL)
 		refuse(src, section, "streams",
 		       "a stream can be resumed, and what became of keys has no past: they are two "
@@ -211,7 +215,8 @@ check_snapshot(const struct config_source *src, const struct route *rt, size_t s
 			       "there is no snapshot to which it could apply: snapshot = GET key");
 	}
 	if (rt->stream.snapshot != NULL && rt->stream.snapshot_from != NULL &&
-	    (rt->streams == NULL || rt->channels != NULL || rt->patterns != NULL) &&
+	    (rt->streams == NULL || rt->channels != NULL || rt->patterns != NULL ||
+	     rt->keyspace != NULL) &&
 	    rt->stream.record == 0)
 		refuse(src, section, "snapshot_from",
 		       "an id is a place in streams or recorded channels, which the route must "

@@ -149,6 +149,8 @@ static const struct config_key keys[] = {
      .is_stream = true, .help = "Redis streams to follow, which can be resumed"},
     {ROUTE(keyspace), .name = "keyspace", .set = config_set_templates, .allow = TEMPLATE_PARAMS,
      .is_stream = true, .help = "Redis keys, or patterns of keys, whose changes are told"},
+    {STREAM(keyspace_value), .name = "keyspace_value", .set = config_set_yes_no, .fallback = "no",
+     .help = "tell what a key holds with what became of it"},
     {STREAM(record), .name = "record", .set = config_set_number, .fallback = "0", .min = 0,
      .max = 1000000, .help = "of each channel about so many messages are kept, to be resumed"},
     {STREAM(snapshot), .name = "snapshot", .set = config_set_command, .allow = TEMPLATE_PARAMS,

@@ -248,6 +248,13 @@ is_waited_for(const struct feed *fd)
 	return fd->more != NULL && !list_is_empty(&fd->more->waiters);
 }
 
+/* What is held waits for one who comes back, and what comes meanwhile belongs to it. */
+bool
+feed_has_use(const struct feed *fd)
+{
+	return fd->n_subs > 0 || is_waited_for(fd) || feed_holds(fd);
+}
+
 void
 feed_message(struct feed *fd, struct message *arrived)
 {
@@ -255,8 +262,7 @@ feed_message(struct feed *fd, struct message *arrived)
 	struct outcome out;
 	struct place at;
 
-	/* What is held waits for one who comes back, and what comes meanwhile belongs to it. */
-	if (fd->n_subs == 0 && !is_waited_for(fd) && !feed_holds(fd)) {
+	if (!feed_has_use(fd)) {
 		recent_forget(fd); /* or this one would be missing from it */
 		return;
 	}

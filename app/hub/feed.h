@@ -67,6 +67,7 @@ struct feed_settings {
 		unsigned last;     /* or so many before the end; both unset: behind the end */
 	} start;
 	unsigned history;                  /* the most entries that one replay sends */
+	bool keyspace_value;               /* what keys hold is told with what became of them */
 	unsigned record;                   /* messages that are kept of each channel; 0: none */
 	struct template **snapshot;        /* a command's words, ends with NULL; NULL: none */
 	struct template *snapshot_missing; /* its data if there is none; NULL: no event */

@@ -6,13 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/counters.h"
-#include "base/json_text.h"
 #include "hub/private.h"
-
-/* Of an event's data: Redis's longest key, escaped. */
-enum { KEY_DATA_MAX = 64 * 1024 * 1024 };
 
 static struct feed_source *
 source_of(struct subscription *sn)
@@ -236,42 +231,14 @@ static const struct subscription_ops acked_ops = {.on_message = on_acked,
 						  .on_refused = on_refused,
 						  .on_lost = on_lost};
 
-/* Keyspaces: what arrives is the operation, which names the event; the data says on which key. */
-
-static int
-put_key(struct buf *b, const struct message *msg)
-{
-	int rc;
-
-	if ((rc = buf_puts(b, "{\"key\":")) < 0 ||
-	    (rc = json_put_string(b, msg->channel, msg->channel_len)) < 0 ||
-	    (rc = buf_putc(b, '}')) < 0)
-		return rc;
-	return buf_putc(b, '\0');
-}
+/* Keyspaces */
 
 static void
 on_operation(struct subscription *sn, struct message *msg, const struct stream_id *id)
 {
-	struct feed *fd = source_of(sn)->feed;
-	struct message own;
-	struct buf data;
-	int rc;
-
 	(void)id;
-	count_message(fd);
-	buf_init(&data, KEY_DATA_MAX);
-	if ((rc = put_key(&data, msg)) < 0) {
-		feed_count_drop(fd, rc);
-	} else {
-		message_init(&own, msg->channel, msg->channel_len, data.p, data.len - 1);
-		own.text = msg->data;
-		own.text_len = msg->data_len;
-		message_set_event(&own, msg->data);
-		feed_message(fd, &own);
-		message_fini(&own);
-	}
-	buf_fini(&data);
+	count_message(source_of(sn)->feed);
+	keyspace_told(source_of(sn)->feed, msg);
 }
 
 static const struct subscription_ops keyspace_ops = {.on_message = on_operation,

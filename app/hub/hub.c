@@ -153,6 +153,7 @@ hub_new(struct hub **out, uv_loop_t *loop, struct topology *tp)
 	fifo_init(&hub->endings, loop, END_LINGER_MS, on_ending_due);
 	turn_init(&hub->turn, loop, on_turn_end);
 	uv_timer_init(loop, &hub->drain);
+	keyspace_init(&hub->keyspace, hub);
 	*out = hub;
 	return 0;
 }
@@ -320,5 +321,6 @@ hub_free(struct hub *hub)
 	fifo_close_in(&hub->lingering, &hub->closing);
 	fifo_close_in(&hub->endings, &hub->closing);
 	turn_close(&hub->turn, &hub->closing);
+	keyspace_close(&hub->keyspace, &hub->closing);
 	closing_add(&hub->closing, (uv_handle_t *)&hub->drain);
 }

@@ -44,6 +44,7 @@ more_new(struct feed *fd)
 	list_init(&more->replays);
 	list_init(&more->snapshot_asked);
 	list_init(&more->snapshot_wanted);
+	list_init(&more->operations);
 	buf_init(&more->last, SIZE_MAX);
 	fd->more = more;
 	return 0;
@@ -68,6 +69,7 @@ more_free(struct feed *fd)
 		list_del(node);
 	}
 	recorded_forget(fd);
+	keyspace_forget(fd);
 	queue_end(fd);
 	pace_clear(&more->pace);
 	buf_fini(&more->last);

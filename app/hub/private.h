@@ -17,6 +17,7 @@
 #include "hub/feed.h"
 #include "hub/fifo.h"
 #include "hub/hub.h"
+#include "hub/keyspace.h"
 #include "hub/log.h"
 #include "hub/pace.h"
 #include "hub/queue.h"
@@ -116,6 +117,8 @@ struct feed_more {
 	bool is_reply_refused;      /* the newest reply was an error that will not pass by itself */
 	/* Replays for which the snapshot was asked, and those that came since: for the next. */
 	struct list snapshot_asked, snapshot_wanted;
+	struct list operations; /* of keyspace.h, whose values are being read */
+	bool has_lost_operations;
 };
 
 struct hub {
@@ -124,6 +127,7 @@ struct hub {
 	struct subjects *subjects;
 	struct past *past;
 	struct command *command; /* NULL: there is none to ask */
+	struct keyspace keyspace;
 	struct subscription noticed;
 	hub_notice_fn notice; /* of it */
 	void *notice_arg;
@@ -189,7 +193,8 @@ void feed_advance(struct feed *fd, unsigned index, const struct stream_id *id);
  * before it: what is held comes by the log. from: where its client stands; NULL: nowhere.
  */
 const struct stream_id *feed_place(struct feed *fd, const struct stream_id *from);
-bool feed_holds(const struct feed *fd);                            /* by rate or batch */
+bool feed_holds(const struct feed *fd);   /* by rate or batch */
+bool feed_has_use(const struct feed *fd); /* somebody is sent what comes, or will be */
 void feed_tell_change(struct feed *fd, enum stream_change change); /* by stream-reset */
 
 /* wait.c */

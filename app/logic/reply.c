@@ -93,6 +93,23 @@ reply_put(struct buf *b, const struct redisReply *reply, bool is_map)
 	return rc;
 }
 
+static bool
+is_text(const struct redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
+}
+
+int
+reply_put_json(struct buf *b, const struct redisReply *reply, bool is_map)
+{
+	int rc;
+
+	if (is_text(reply) && !json_text_check(reply->str, reply->len, NULL))
+		return json_put_string(b, reply->str, reply->len);
+	rc = reply_put(b, reply, is_map);
+	return rc == -ENOENT ? buf_puts(b, "null") : rc;
+}
+
 bool
 reply_is_map(const char *command)
 {

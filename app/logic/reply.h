@@ -18,6 +18,12 @@ struct redisReply;
  */
 int reply_put(struct buf *b, const struct redisReply *reply, bool is_map);
 
+/*
+ * reply_put_json - as reply_put(), but always JSON: a string that is none becomes one, and what does
+ * not exist is null. So what stands in an object is what the same reply is by itself.
+ */
+int reply_put_json(struct buf *b, const struct redisReply *reply, bool is_map);
+
 /* reply_is_map - does the command answer with names and values by turns? */
 bool reply_is_map(const char *command);
 

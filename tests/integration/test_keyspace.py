@@ -20,6 +20,11 @@ ROUTES = {
     "lua": {"path": "/lua", "keyspace": "t:*", "transform": "text .. ' ' .. channel .. ' ' .. message.key"},
     "plain": {"path": "/plain", "patterns": "*", "event": "{channel}"},
     "wait": {"path": "/wait", "handler": "wait", "keyspace": "w:*", "timeout": "20s"},
+    "valued": {"path": "/valued", "keyspace": "v:*", "keyspace_value": "yes", "queue": "64m"},
+    "value": {"path": "/value/{k}", "keyspace": "v:{k}", "keyspace_value": "yes", "snapshot": "GET v:{k}",
+              "until": "text == 'del'"},
+    "chosen": {"path": "/chosen", "keyspace": "v:*", "keyspace_value": "yes",
+               "filter": "text == 'set' and channel ~= 'v:hidden' and message.value ~= 'no'"},
     "health": {"path": "/health", "handler": "health"},
 }
 ALL = ["--notify-keyspace-events", "KA"]
@@ -190,6 +195,113 @@ def test_many_in_order(launch, own_redis):
         assert [told(seventh.next_event()) for _ in of_seven] == of_seven
 
 
+# With what the key holds
+
+
+def n_reads(redis):
+    return redis.client().info("commandstats").get("cmdstat_eval", {}).get("calls", 0)
+
+
+def valued(event):
+    data = json.loads(event.data)
+    return event.type, data["key"], data["value"]
+
+
+def test_the_value_of_every_type(keyed):
+    """As a snapshot of the key: text, or JSON; what is gone is null. Each change is read once for all who follow."""
+    sluice, redis, client = keyed
+    with sluice.open("/valued") as one, sluice.open("/valued") as two, sluice.open("/value/s") as three:
+        def told_to_all():
+            first = valued(one.next_event())
+            assert valued(two.next_event()) == first
+            if first[1] == "v:s":
+                assert valued(three.next_event()) == first
+            return first
+        steps = [(("set", "s", "x"), ("set", "v:s", "x")), (("set", "s", "5"), ("set", "v:s", 5)),
+                 (("set", "s", '{"a":[1]}'), ("set", "v:s", {"a": [1]})), (("set", "s", ""), ("set", "v:s", "")),
+                 (("hset", "h", "f", "1"), ("hset", "v:h", {"f": "1"})),
+                 (("rpush", "l", "a", '{"b":2}'), ("rpush", "v:l", ["a", {"b": 2}])),
+                 (("sadd", "m", "a"), ("sadd", "v:m", ["a"])),
+                 (("zadd", "z", "2", "a"), ("zadd", "v:z", ["a", "2"])),
+                 (("xadd", "x", "5-0", "k", "v"), ("xadd", "v:x", [["5-0", ["k", "v"]]])),
+                 (("incr", 'ü"'), ("incrby", 'v:ü"', 1)),
+                 (("expire", "h", "1000"), ("expire", "v:h", {"f": "1"})), (("del", "h"), ("del", "v:h", None))]
+        for (command, key, *words), want in steps:
+            client.execute_command(command, f"p[1]:v:{key}", *words)
+            assert told_to_all() == want
+        assert n_reads(redis) == len(steps), "by two routes and three streams"
+
+
+def test_the_value_and_the_rest_of_a_route(keyed):
+    """Snapshot before it, until and filter over it, in the order of what Redis told."""
+    sluice, redis, client = keyed
+    client.set("p[1]:v:1", "old")
+    with sluice.open("/value/1") as stream, sluice.open("/chosen") as chosen:
+        assert stream.next_event().data == "old"
+        for key, value in (("hidden", "x"), ("1", "no"), ("1", "new"), ("2", "line\nfeed")):
+            client.set(f"p[1]:v:{key}", value)
+        client.delete("p[1]:v:1")
+        client.set("p[1]:v:last", "x")
+        ops = [(e.type, e.data) for e in (stream.next_event() for _ in range(4))]
+        assert [type for type, _ in ops] == ["set", "set", "del", "stream-done"]
+        assert json.loads(ops[2][1]) == {"key": "v:1", "value": None}
+        got = []
+        while not got or got[-1][1] != "v:last":
+            got.append(valued(chosen.next_event()))
+        assert got[-2:] == [("set", "v:2", "line\nfeed"), ("set", "v:last", "x")]
+
+
+def test_a_key_that_changes_while_it_is_read(launch, own_redis):
+    """A burst: every operation in order, the last with the newest value, and hardly a read for each."""
+    redis = own_redis(options=ALL).start()
+    sluice, client = launch(ROUTES, redis), redis.client()
+    with sluice.open("/valued") as one, sluice.open("/value/a") as two:
+        for i in range(10):
+            pipe = client.pipeline(transaction=False)
+            for n in range(50):
+                pipe.rpush("v:l", i * 50 + n)
+                pipe.set("v:a", i * 50 + n)
+            pipe.execute()
+        client.delete("v:a")
+        got = [valued(one.next_event(timeout=30)) for _ in range(1001)]
+        assert [g[:2] for g in got] == [("rpush", "v:l"), ("set", "v:a")] * 500 + [("del", "v:a")]
+        for i, (_, _, value) in enumerate(got[0:1000:2]):
+            assert value[:i + 1] == [str(n) for n in range(i + 1)], "never older than the change"
+        values = [value for _, _, value in got[1:1000:2]]
+        assert all(v is None or v >= i for i, v in enumerate(values)), "never older than the change"
+        assert got[-1][2] is None
+        assert [valued(two.next_event())[:2] for _ in range(501)] == [g[:2] for g in got if g[1] == "v:a"]
+        assert n_reads(redis) <= 1001
+
+
+def test_the_value_may_not_be_read(launch, own_redis):
+    """It is told without one, which differs from null, and the operator is told why."""
+    redis = own_redis(options=ALL).start()
+    redis.client().execute_command("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-eval")
+    sluice = launch(ROUTES, redis, link={"url": f"redis://app:secret@127.0.0.1:{redis.port}"})
+    with sluice.open("/valued") as stream:
+        redis.client().set("v:1", "x")
+        event = stream.next_event()
+        assert (event.type, event.data) == ("set", '{"key":"v:1"}')
+    sluice.wait_log("v:1")
+    done = sluice.run("check", "-c", sluice.config, "--connect")
+    assert "[route valued] EVAL" in done.out and "NOPERM" in done.out
+
+
+def test_redis_goes_while_a_value_is_read(launch, own_redis):
+    """What was told before is told with what the key holds once Redis is back."""
+    redis = own_redis(options=ALL).start()
+    sluice = launch(ROUTES, redis)
+    with sluice.open("/valued") as stream:
+        redis.client().set("v:0", "x")
+        assert valued(stream.next_event()) == ("set", "v:0", "x")
+        redis.kill()
+        redis.start()
+        assert stream.next_event(timeout=20).type == "stream-reset"
+        redis.client().set("v:1", "x")
+        assert valued(stream.next_event(timeout=20)) == ("set", "v:1", "x")
+
+
 # What Redis must be set to
 
 
@@ -246,7 +358,8 @@ def test_it_may_not_be_asked(launch, own_redis):
 
 @pytest.mark.parametrize("key, value, why", [
     ("streams", "s", "has no past"), ("record", "10", "they alone"), ("start", "0", "no past"),
-    ("history", "5", "no past"), ("param.k", ".+", "would choose the pattern"), ("keyspace_value", "yes", "unknown key")])
+    ("history", "5", "no past"), ("param.k", ".+", "would choose the pattern"),
+    ("snapshot_from", "{.at}", "no snapshot")])
 def test_what_does_not_go_with_it(launch, key, value, why):
     sluice = launch({"x": {"path": "/x/{k}", "keyspace": "x:{k}", key: value}}, start=False)
     done = sluice.run("check", "-c", sluice.config)

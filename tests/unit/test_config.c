@@ -745,7 +745,7 @@ effective(void **state)
 	assert_string_equal(
 	    rt->source,
 	    "path = /x/{id}\nhandler = relay\nchannels = x:{id}\n"
-	    "record = 0\nstart = $\nhistory = 1000\ninterval = 1s\ntimeout = "
+	    "keyspace_value = no\nrecord = 0\nstart = $\nhistory = 1000\ninterval = 1s\ntimeout = "
 	    "10s\ntimeout_max = 60s\nack = auto\n"
 	    "claim_after = 30s\nprefetch = 100\nmax_deliveries = 5\nevent = "
 	    "\"a;b\"\nrate_mode = drop\n"

@@ -71,6 +71,46 @@ replies(void **state)
 	assert_false(reply_is_map("HGET"));
 }
 
+/* What stands in an object must be JSON. */
+static void
+replies_as_json(void **state)
+{
+	static const struct {
+		const char *resp;
+		bool is_map;
+		const char *want;
+	} cases[] = {
+	    {"$5\r\nh\"llo\r\n", false, "\"h\\\"llo\""},
+	    {"$0\r\n\r\n", false, "\"\""},
+	    {"$2\r\n-5\r\n", false, "-5"},
+	    {"$2\r\n05\r\n", false, "\"05\""},
+	    {"$7\r\n{\"a\":1}\r\n", false, "{\"a\":1}"},
+	    {"$3\r\n{a}\r\n", false, "\"{a}\""},
+	    {"$-1\r\n", false, "null"},
+	    {"*0\r\n", true, "null"},
+	    {"*0\r\n", false, "[]"},
+	    {"*2\r\n$1\r\na\r\n$1\r\n1\r\n", true, "{\"a\":\"1\"}"},
+	    {"*2\r\n$1\r\na\r\n$1\r\n1\r\n", false, "[\"a\",\"1\"]"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		redisReader *reader = redisReaderCreate();
+		void *reply = NULL;
+		struct buf b;
+
+		redisReaderFeed(reader, cases[i].resp, strlen(cases[i].resp));
+		assert_int_equal(redisReaderGetReply(reader, &reply), REDIS_OK);
+		buf_init(&b, 1000);
+		assert_int_equal(reply_put_json(&b, reply, cases[i].is_map), 0);
+		assert_int_equal(buf_putc(&b, '\0'), 0);
+		assert_string_equal(b.p, cases[i].want);
+		buf_fini(&b);
+		freeReplyObject(reply);
+		redisReaderFree(reader);
+	}
+}
+
 static void
 keys(void **state)
 {
@@ -111,6 +151,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(replies),
+	    cmocka_unit_test(replies_as_json),
 	    cmocka_unit_test(keys),
 	};
 
