@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -16,6 +17,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
+#include "base/poison.h"
 #include "base/quota.h"
 #include "notify.h"
 #include "upgrade.h"
@@ -82,6 +84,7 @@ be_worker(struct supervisor *s, unsigned n, pid_t parent)
 	counters_use(n);
 	quota_use(n);
 	board_use(n);
+	poison_use(n);
 	s->cfg = NULL; /* the worker takes it */
 	s->is_worker = true;
 	s->status = worker_run(cfg, s->config_path, s->listener->fd);
@@ -130,6 +133,33 @@ log_death(pid_t pid, int status)
 			     strsignal(WTERMSIG(status)));
 	else
 		logger_error("worker %d ended with status %d", (int)pid, WEXITSTATUS(status));
+}
+
+/* What it had in work: of a message at which another died before it nobody may have to learn. */
+static void
+look_at_its_work(unsigned n, int status, bool has_hung)
+{
+	char reason[64];
+	const struct poison *p;
+	unsigned n_deaths;
+
+	if (has_hung)
+		snprintf(reason, sizeof(reason), "the worker hung");
+	else if (WIFSIGNALED(status))
+		snprintf(reason, sizeof(reason), "signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+	else
+		snprintf(reason, sizeof(reason), "exit status %d", WEXITSTATUS(status));
+	if ((p = poison_died(n, reason, &n_deaths)) == NULL)
+		return;
+	logger_error("[route %s] it died at %s%s%s%s", p->route, p->id_len > 0 ? "the entry " : "",
+		     p->id, p->id_len > 0 ? " of " : "a message on ", p->subject);
+	if (n_deaths != POISON_DEATHS)
+		return;
+	board_set(BOARD_POISONS, board_get(BOARD_POISONS) + 1);
+	logger_error("[route %s] two workers have died at that: it is left out from now on, and "
+		     "goes to the quarantine",
+		     p->route);
 }
 
 static void
@@ -196,6 +226,7 @@ on_death(struct supervisor *s, pid_t pid, int status)
 	if (s->is_stopping)
 		return;
 	log_death(pid, status);
+	look_at_its_work(n, status, s->slots[n].aborted_ms > 0);
 	count_death(&s->slots[n]);
 	plan_restart(s, &s->slots[n]);
 }
@@ -533,7 +564,7 @@ begin(struct supervisor *s)
 	list_signals(&set);
 	s->signal_fd = -1;
 	if ((rc = counters_open(s->n_slots)) < 0 || (rc = quota_open(s->n_slots)) < 0 ||
-	    (rc = board_open(s->n_slots)) < 0)
+	    (rc = board_open(s->n_slots)) < 0 || (rc = poison_open(s->n_slots)) < 0)
 		return rc;
 	if ((s->slots = calloc(s->n_slots, sizeof(*s->slots))) == NULL)
 		return -ENOMEM;

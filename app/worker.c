@@ -16,6 +16,7 @@
 #include "base/logger.h"
 #include "fcgi/server.h"
 #include "hub/hub.h"
+#include "quarantine.h"
 #include "redis/command.h"
 #include "redis/keyspace.h"
 #include "redis/sentinel.h"
@@ -58,6 +59,7 @@ struct worker {
 	uv_timer_t beat;
 	uv_timer_t flush;
 	uint64_t flush_until_ms;
+	struct quarantine quarantine;
 	struct logger_pause log_memory;
 	char lack[LACK_TEXT]; /* what Redis is not set to tell of keys; "": nothing */
 	uint64_t notifications_asked_ms;
@@ -195,6 +197,7 @@ static const struct {
 } facts[] = {
     {"workers_hung", "workers that were replaced because they hung", BOARD_HUNG},
     {"workers_died", "workers that have died otherwise", BOARD_DIED},
+    {"quarantined", "messages that have killed two workers", BOARD_POISONS},
     {"reloads", "configurations taken over", BOARD_RELOADS},
     {"reloads_refused", "configurations refused for their faults", BOARD_REFUSED},
 };
@@ -475,6 +478,13 @@ set_auth(struct worker *w, const struct config *cfg)
 }
 
 static void
+set_quarantine(struct worker *w, const struct config *cfg)
+{
+	if (quarantine_set(&w->quarantine, w->servers.settings->prefix, cfg->server.quarantine) < 0)
+		logger_error("out of memory: the old quarantine goes on");
+}
+
+static void
 reload(struct worker *w)
 {
 	struct config *cfg = load_again(w);
@@ -497,6 +507,7 @@ reload(struct worker *w)
 	if (!redis_settings_equal(&cfg->redis, w->servers.settings))
 		set_redis(w, cfg);
 	ask_notifications(w);
+	set_quarantine(w, cfg);
 	w->cfg = cfg;
 	config_free(old);
 	logger_info("configuration reloaded from %s", w->config_path);
@@ -548,6 +559,7 @@ on_beat(uv_timer_t *timer)
 	board_redis(worker_redis_is_up());
 	hub_count_lags(w->hub);
 	look_at_memory(w);
+	quarantine_look(&w->quarantine, w->command);
 	if (*w->lack != '\0' && uv_now(&w->loop) - w->notifications_asked_ms >= NOTIFICATIONS_MS)
 		ask_notifications(w);
 }
@@ -643,6 +655,7 @@ begin(struct worker *w, int listen_fd)
 	hub_set_command(w->hub, w->command);
 	command_on_up(w->command, on_command_up, w);
 	set_auth(w, cfg);
+	set_quarantine(w, cfg);
 	rc = site_set_routes(w->site, cfg->routes, cfg->n_routes, cfg->server.base);
 	cfg->n_routes = 0; /* the site has them, in any case */
 	if (rc < 0)
@@ -681,6 +694,7 @@ end(struct worker *w)
 	if (w->hub != NULL)
 		hub_set_command(w->hub, NULL);
 	command_free(w->command);
+	quarantine_fini(&w->quarantine);
 	cgi_free(w->cgi);
 	if (w->server != NULL)
 		server_free(w->server, close_site, w);
@@ -714,6 +728,7 @@ worker_run(struct config *cfg, const char *config_path, int listen_fd)
 	uv_timer_init(&w.loop, &w.beat);
 	w.beat.data = &w;
 	watch_signals(&w);
+	quarantine_init(&w.quarantine, &w.loop);
 	if ((rc = begin(&w, listen_fd)) < 0) {
 		logger_error("cannot begin: %s", strerror(-rc));
 	} else {

@@ -41,6 +41,7 @@ enum board_fact {
 	BOARD_CRASHING,  /* workers that die again and again as soon as they are started */
 	BOARD_HUNG,      /* how often a worker was replaced because it did not turn */
 	BOARD_DIED,      /* how often a worker has died otherwise */
+	BOARD_POISONS,   /* messages that have killed two workers */
 	BOARD_RELOADS,   /* configurations taken over */
 	BOARD_REFUSED,   /* configurations refused */
 	BOARD_LAST_REFUSED, /* the last one was */

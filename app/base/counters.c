@@ -52,6 +52,8 @@ const struct counter_text counter_texts[COUNTER_MAX] = {
 				 "being JSON where they must"},
     [COUNTER_DROPPED_HANDLER] = {"dropped_handler", "messages that a handler dropped"},
     [COUNTER_DROPPED_MEMORY] = {"dropped_memory", "messages dropped for lack of memory"},
+    [COUNTER_DROPPED_POISON] = {"dropped_poison",
+				"times that a message was left out which has killed two workers"},
     [COUNTER_FILTERED] = {"filtered", "messages for which a filter was not true"},
     [COUNTER_FAILED] = {"failed", "expressions and scripts that failed or were stopped"},
     [COUNTER_RATE_LIMITED] = {"rate_limited",

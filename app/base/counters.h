@@ -37,12 +37,13 @@ enum counter {
 				    must be */
 	COUNTER_DROPPED_HANDLER, /* the route's logic said DROP */
 	COUNTER_DROPPED_MEMORY,
-	COUNTER_FILTERED,     /* the route's filter was not true */
-	COUNTER_FAILED,       /* an expression or script failed, or was stopped */
-	COUNTER_RATE_LIMITED, /* events that were beyond the route's rate, or superseded meanwhile
-			       */
-	COUNTER_ACKED,        /* entries of queues, by us; those that clients POST are Redis's */
-	COUNTER_CLAIMED,      /* entries that were not acknowledged in time */
+	COUNTER_DROPPED_POISON, /* it has killed workers */
+	COUNTER_FILTERED,       /* the route's filter was not true */
+	COUNTER_FAILED,         /* an expression or script failed, or was stopped */
+	COUNTER_RATE_LIMITED,   /* events that were beyond the route's rate, or superseded meanwhile
+				 */
+	COUNTER_ACKED,          /* entries of queues, by us; those that clients POST are Redis's */
+	COUNTER_CLAIMED,        /* entries that were not acknowledged in time */
 	COUNTER_DEAD_LETTERED,
 	COUNTER_SLOW,       /* subscribers that fell behind their queue */
 	COUNTER_RESETS,     /* stream-reset told, once per feed */

@@ -69,6 +69,7 @@ config_free(struct config *cfg)
 	free(cfg->server.user);
 	free(cfg->server.group);
 	free(cfg->server.log);
+	free(cfg->server.quarantine);
 	redis_settings_fini(&cfg->redis);
 	auth_settings_fini(&cfg->auth);
 	strings_free(cfg->server.trusted_proxies);

@@ -27,6 +27,7 @@ struct config {
 		unsigned drain_ms;
 		size_t max_memory;    /* bytes of a worker; 0: no limit */
 		unsigned watchdog_ms; /* 0: never */
+		char *quarantine;     /* a stream; NULL: none */
 		char *log;
 		enum logger_level log_level;
 		enum logger_format log_format;

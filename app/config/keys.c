@@ -57,6 +57,8 @@ static const struct config_key keys[] = {
     {SERVER(max_memory), .name = "max_memory", .set = config_set_size, .fallback = "0",
      .min = 16 * KIB * KIB, .max = (uint64_t)1 << 40, .or_zero = true,
      .help = "of a worker; beyond it the slowest clients are ended first; 0: no limit"},
+    {SERVER(quarantine), .name = "quarantine", .set = config_set_text,
+     .help = "the stream for messages at which two workers have died"},
     {SERVER(log), .name = "log", .set = config_set_log, .fallback = "stderr",
      .help = "stderr, syslog or a file"},
     {SERVER(log_level), .name = "log_level", .set = config_set_word, .fallback = "info",

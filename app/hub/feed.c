@@ -255,6 +255,15 @@ feed_has_use(const struct feed *fd)
 	return fd->n_subs > 0 || is_waited_for(fd) || feed_holds(fd);
 }
 
+/* Behind what came before it. */
+static void
+tell_poison(struct feed *fd)
+{
+	if (feed_holds(fd))
+		pace_flush(fd);
+	feed_reset(fd, RENDER_POISON);
+}
+
 void
 feed_message(struct feed *fd, struct message *arrived)
 {
@@ -268,6 +277,8 @@ feed_message(struct feed *fd, struct message *arrived)
 	}
 	at = live_place(fd);
 	out = render(fd, &at, arrived, &live.sink);
+	if (out.is_poison)
+		tell_poison(fd);
 	settle(fd, &out);
 }
 

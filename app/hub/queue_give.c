@@ -194,6 +194,25 @@ give_to(struct queue *q, struct share *share, struct held *h, const struct givin
 		subscriber_end(sub, END_MAX_EVENTS);
 }
 
+/* It stands in the quarantine, and is nobody's any more. */
+static void
+tell_poison(struct share *share)
+{
+	static const struct event ev = {.type = "stream-reset",
+					.type_len = sizeof("stream-reset") - 1,
+					.data = RENDER_POISON,
+					.data_len = sizeof(RENDER_POISON) - 1};
+	const struct feed *fd = share->sub->feed;
+	struct buf *frame = &fd->class->hub->frame;
+
+	feed_count(fd, COUNTER_RESETS, 1);
+	buf_truncate(frame, 0);
+	if (fd->class->settings->announce &&
+	    (fd->out.log.wire->event(frame, &ev, NULL) < 0 ||
+	     subscriber_give(share->sub, frame->p, frame->len, 0) < 0))
+		subscriber_end(share->sub, END_SLOW);
+}
+
 /*
  * The entry is share's, if anything comes of it. What came to no result, or not to all of it, stays
  * pending: claim_after brings it again, or makes a dead letter of it. What the route leaves out is
@@ -210,6 +229,8 @@ give_entry(struct queue *q, struct share *share, struct held *h, const struct st
 
 	buf_truncate(g.frame, 0);
 	out = render(fd, &at, arrived, &g.sink);
+	if (out.is_poison && !out.has_failed)
+		tell_poison(share);
 	if (g.rc < 0 || (g.n_events == 0 && out.has_failed))
 		queue_forget(q, h);
 	else if (g.n_events > 0)

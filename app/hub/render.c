@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
+#include "base/poison.h"
 #include "hub/private.h"
 
 enum { TOLD_MAX = 150, LOG_PAUSE_MS = 60000 };
@@ -185,22 +186,52 @@ run(struct way *way, struct message *msg, bool is_last)
 	return way->outcome;
 }
 
-struct outcome
-render(struct feed *fd, const struct place *at, struct message *arrived, struct sink *to)
+static enum poison_verdict
+begin_work(const struct feed *fd, const struct message *arrived)
 {
-	const struct handler *h = fd->class->handler;
-	struct way way = {.feed = fd, .at = at, .to = to};
+	const struct poison_work work = {.route = fd->class->settings->stages.route,
+					 .subject = arrived->channel,
+					 .subject_len = arrived->channel_len,
+					 .id = arrived->id,
+					 .id_len = arrived->id_len,
+					 .data = arrived->data,
+					 .data_len = arrived->data_len,
+					 .is_recorded = fd->class->settings->record > 0};
+
+	return poison_begin(&work);
+}
+
+static void
+run_logic(struct way *way, struct message *arrived)
+{
+	const struct handler *h = way->feed->class->handler;
 	enum verdict verdict = KEEP;
 	struct message msg;
 
 	message_share(&msg, arrived);
 	if (h->message != NULL)
-		verdict = h->message(fd, &msg);
+		verdict = h->message(way->feed, &msg);
 	if (verdict == DROP)
-		feed_count(fd, COUNTER_DROPPED_HANDLER, 1);
+		feed_count(way->feed, COUNTER_DROPPED_HANDLER, 1);
 	else if (verdict != HOLD)
-		(void)run(&way, &msg, verdict == LAST);
+		(void)run(way, &msg, verdict == LAST);
 	message_fini(&msg);
+}
+
+struct outcome
+render(struct feed *fd, const struct place *at, struct message *arrived, struct sink *to)
+{
+	struct way way = {.feed = fd, .at = at, .to = to};
+	enum poison_verdict poison = begin_work(fd, arrived);
+
+	if (poison != POISON_NONE) {
+		feed_count(fd, COUNTER_DROPPED_POISON, 1);
+		way.outcome.is_poison = true;
+		way.outcome.has_failed = poison == POISON_UNTOLD;
+		return way.outcome;
+	}
+	run_logic(&way, arrived);
+	poison_end();
 	return way.outcome;
 }
 

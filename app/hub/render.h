@@ -34,8 +34,13 @@ struct place {
 struct outcome {
 	bool ends;         /* for good */
 	bool has_failed;   /* to no result: who must not lose the message gives it again */
+	bool is_poison;    /* it has killed workers, and was left out: has_failed, until it stands
+			      in the quarantine */
 	uint64_t after_ms; /* the script wants to be called without a message; 0: not */
 };
+
+/* What who follows is told of one that is_poison. */
+#define RENDER_POISON "{\"reason\":\"poison\"}"
 
 /* render - what arrived from Redis, now or before. */
 struct outcome

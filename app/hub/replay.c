@@ -501,6 +501,8 @@ send_entry(struct sending *s, struct part *part, const struct replayed *one)
 		message_set_event(&arrived, one->event);
 	out = render(rp->feed, &at, &arrived, &s->sink);
 	message_fini(&arrived);
+	if (out.is_poison && s->rc == 0)
+		s->rc = put_reset(rp, RENDER_POISON);
 	return out.ends;
 }
 

@@ -1,0 +1,298 @@
+#include "base/poison.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* What a worker has in work. */
+struct mark {
+	_Alignas(64) uint32_t is_set;
+	struct poison what;
+};
+
+enum state { FREE, UNTOLD, TAKEN, TOLD };
+
+/* One that has killed two. */
+struct place {
+	uint32_t state;
+	uint32_t taken_by; /* the worker's row */
+	struct poison what;
+};
+
+struct page {
+	_Alignas(
+	    64) uint32_t n_placed; /* ever: 0 is the usual case, in which nobody looks further */
+	uint32_t n_untold;
+	struct place places[POISON_MAX];
+	struct mark marks[];
+};
+
+/* One that has killed a worker: the supervisor alone knows of these. */
+struct suspect {
+	unsigned n_deaths; /* 0: this place is free */
+	struct poison what;
+};
+
+static struct page *page;
+static struct suspect *suspects; /* POISON_MAX of them, and the oldest makes room */
+static unsigned next_suspect;
+static unsigned own;
+static bool is_watching;
+
+static uint32_t
+get(const uint32_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static void
+set(uint32_t *p, uint32_t value)
+{
+	__atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
+
+static void *
+map_pages(size_t len, int sharing)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int
+poison_open(unsigned n)
+{
+	page = map_pages(sizeof(*page) + n * sizeof(page->marks[0]), MAP_SHARED);
+	suspects = map_pages(POISON_MAX * sizeof(*suspects), MAP_PRIVATE);
+	next_suspect = 0;
+	return page != NULL && suspects != NULL ? 0 : -ENOMEM;
+}
+
+void
+poison_use(unsigned row)
+{
+	own = row;
+}
+
+void
+poison_watch(bool is_watched)
+{
+	is_watching = is_watched && page != NULL;
+}
+
+/* The mark */
+
+static size_t
+kept_len(const struct poison_work *work)
+{
+	if (work->id != NULL)
+		return 0;
+	return work->data_len < POISON_DATA ? work->data_len : POISON_DATA;
+}
+
+/* Only what is needed is copied: this happens for each message and feed. */
+static void
+keep(struct poison *p, const struct poison_work *work)
+{
+	p->subject_len = (uint32_t)work->subject_len;
+	p->id_len = work->id != NULL ? (uint32_t)work->id_len : 0;
+	p->kept_len = (uint32_t)kept_len(work);
+	p->data_len = work->id != NULL ? 0 : work->data_len;
+	p->is_recorded = work->is_recorded;
+	strncpy(p->route, work->route, POISON_ROUTE - 1);
+	memcpy(p->subject, work->subject, p->subject_len);
+	p->subject[p->subject_len] = '\0';
+	if (p->id_len > 0)
+		memcpy(p->id, work->id, p->id_len);
+	p->id[p->id_len] = '\0';
+	if (p->kept_len > 0)
+		memcpy(p->data, work->data, p->kept_len);
+}
+
+static bool
+fits(const struct poison_work *work)
+{
+	return work->subject_len < POISON_SUBJECT && (work->id == NULL || work->id_len < POISON_ID);
+}
+
+static bool
+is_same(const struct poison *p, const struct poison_work *work)
+{
+	size_t id_len = work->id != NULL ? work->id_len : 0, len = kept_len(work);
+
+	return p->subject_len == work->subject_len && p->id_len == id_len && p->kept_len == len &&
+	       p->data_len == (work->id != NULL ? 0 : work->data_len) &&
+	       strncmp(p->route, work->route, POISON_ROUTE - 1) == 0 &&
+	       memcmp(p->subject, work->subject, p->subject_len) == 0 &&
+	       (id_len == 0 || memcmp(p->id, work->id, id_len) == 0) &&
+	       (len == 0 || memcmp(p->data, work->data, len) == 0);
+}
+
+static enum poison_verdict
+judge(const struct poison_work *work)
+{
+	unsigned i;
+
+	for (i = 0; i < POISON_MAX; i++) {
+		uint32_t state = get(&page->places[i].state);
+
+		if (state != FREE && is_same(&page->places[i].what, work))
+			return state == TOLD ? POISON_TOLD : POISON_UNTOLD;
+	}
+	return POISON_NONE;
+}
+
+enum poison_verdict
+poison_begin(const struct poison_work *work)
+{
+	enum poison_verdict verdict;
+
+	if (!is_watching || !fits(work))
+		return POISON_NONE;
+	if (get(&page->n_placed) > 0 && (verdict = judge(work)) != POISON_NONE)
+		return verdict;
+	keep(&page->marks[own].what, work);
+	set(&page->marks[own].is_set, 1);
+	return POISON_NONE;
+}
+
+void
+poison_end(void)
+{
+	if (is_watching)
+		set(&page->marks[own].is_set, 0);
+}
+
+/* The quarantine */
+
+const struct poison *
+poison_take(void)
+{
+	unsigned i;
+
+	if (!is_watching || get(&page->n_untold) == 0)
+		return NULL;
+	for (i = 0; i < POISON_MAX; i++) {
+		struct place *place = &page->places[i];
+		uint32_t untold = UNTOLD;
+
+		if (!__atomic_compare_exchange_n(&place->state, &untold, TAKEN, false,
+						 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			continue;
+		place->taken_by = own;
+		__atomic_sub_fetch(&page->n_untold, 1, __ATOMIC_ACQ_REL);
+		return &place->what;
+	}
+	return NULL;
+}
+
+static void
+put_back(struct place *place)
+{
+	set(&place->state, UNTOLD);
+	__atomic_add_fetch(&page->n_untold, 1, __ATOMIC_ACQ_REL);
+}
+
+void
+poison_put(const struct poison *p, bool is_told)
+{
+	unsigned i;
+
+	for (i = 0; i < POISON_MAX; i++) {
+		struct place *place = &page->places[i];
+
+		if (&place->what != p || get(&place->state) != TAKEN)
+			continue;
+		if (is_told)
+			set(&place->state, TOLD);
+		else
+			put_back(place);
+	}
+}
+
+/* Deaths */
+
+/* What the dead one would have told, another tells. */
+static void
+give_back(unsigned row)
+{
+	unsigned i;
+
+	for (i = 0; i < POISON_MAX; i++) {
+		struct place *place = &page->places[i];
+
+		if (get(&place->state) == TAKEN && place->taken_by == row)
+			put_back(place);
+	}
+}
+
+static struct poison_work
+work_of(const struct poison *p)
+{
+	return (struct poison_work){.route = p->route,
+				    .subject = p->subject,
+				    .subject_len = p->subject_len,
+				    .id = p->id_len > 0 ? p->id : NULL,
+				    .id_len = p->id_len,
+				    .data = p->data,
+				    .data_len = p->data_len};
+}
+
+static struct suspect *
+find_suspect(const struct poison *what)
+{
+	const struct poison_work work = work_of(what);
+	struct suspect *s;
+	unsigned i;
+
+	for (i = 0; i < POISON_MAX; i++) {
+		if (suspects[i].n_deaths > 0 && is_same(&suspects[i].what, &work))
+			return &suspects[i];
+	}
+	s = &suspects[next_suspect++ % POISON_MAX];
+	s->what = *what;
+	s->n_deaths = 0;
+	return s;
+}
+
+/* A place that is told, or the oldest: what has killed two is never forgotten before it is told, if
+ * there is another. */
+static void
+condemn(const struct poison *what)
+{
+	uint32_t n = get(&page->n_placed);
+	struct place *place = &page->places[n % POISON_MAX];
+	unsigned i;
+
+	for (i = 0; i < POISON_MAX; i++, place = &page->places[(n + i) % POISON_MAX]) {
+		if (get(&place->state) == FREE || get(&place->state) == TOLD)
+			break;
+	}
+	if (i == POISON_MAX)
+		return; /* so many are to be told: this one kills another, and comes again */
+	set(&place->state, FREE);
+	place->what = *what;
+	put_back(place);
+	set(&page->n_placed, n + 1);
+}
+
+const struct poison *
+poison_died(unsigned row, const char *reason, unsigned *n_deaths)
+{
+	struct mark *mark = &page->marks[row];
+	struct poison_work work;
+	struct suspect *s;
+
+	give_back(row);
+	if (get(&mark->is_set) == 0)
+		return NULL;
+	set(&mark->is_set, 0);
+	s = find_suspect(&mark->what);
+	snprintf(s->what.reason, sizeof(s->what.reason), "%s", reason);
+	*n_deaths = ++s->n_deaths;
+	work = work_of(&s->what);
+	if (s->n_deaths >= POISON_DEATHS && judge(&work) == POISON_NONE)
+		condemn(&s->what);
+	return &s->what;
+}
