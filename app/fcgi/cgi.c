@@ -137,7 +137,7 @@ on_lifetime(uv_timer_t *timer)
 {
 	struct cgi *cgi = LIST_ENTRY(timer, struct cgi, timer);
 
-	if (cgi->sub.feed == NULL)
+	if (!subscriber_is_stream(&cgi->sub))
 		finish(cgi);
 	else
 		subscriber_end(&cgi->sub, END_LIFETIME);

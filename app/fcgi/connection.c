@@ -401,7 +401,7 @@ static void
 on_blocked(struct connection *conn)
 {
 	watch(conn, UV_READABLE | UV_WRITABLE);
-	if (conn->sub.feed == NULL && conn->state == CONNECTION_RUNNING)
+	if (!subscriber_is_stream(&conn->sub) && conn->state == CONNECTION_RUNNING)
 		fifo_add(&conn->srv->waiting, &conn->due);
 }
 

@@ -28,7 +28,7 @@ on_idle_due(struct fifo *fifo, struct fifo_node *node)
 {
 	struct subscriber *sub = LIST_ENTRY(node, struct subscriber, quiet);
 
-	if (sub->n_seen != sub->feed->out.n_events || feed_holds(sub->feed))
+	if (sub->n_seen != sub->outlet->n_events || feed_holds(feed_of(sub->outlet)))
 		fifo_add(fifo, node);
 	else
 		subscriber_end(sub, END_IDLE);
@@ -58,8 +58,8 @@ class_retry_ms(const struct feed_class *fc)
 void
 class_tell_refusal(struct feed_class *fc, const char *what, const char *why)
 {
-	counters_add_of(fc->counted, COUNTER_REFUSALS, 1);
-	counters_set_refusal(fc->counted, clock_ms());
+	counters_add_of(fc->out.counted, COUNTER_REFUSALS, 1);
+	counters_set_refusal(fc->out.counted, clock_ms());
 	if (!logger_may(&fc->refusals, uv_now(fc->hub->loop), LOG_PAUSE_MS))
 		return;
 	if (fc->refusals.n_reported > 0)
@@ -78,16 +78,18 @@ feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *ha
 	fc->hub = hub;
 	fc->handler = handler;
 	fc->settings = settings;
+	fc->out.settings = settings;
+	fc->out.all = &hub->outlets;
 	fc->route = route;
-	fc->counted = settings->stages.counted = counters_of(settings->stages.route);
+	fc->out.counted = settings->stages.counted = counters_of(settings->stages.route);
 	list_init(&fc->feeds);
 	map_init(&fc->by_key);
 	list_add_tail(&hub->classes, &fc->of_hub);
 	fifo_init(&fc->beats, hub->loop, settings->heartbeat_ms, on_beat_due);
-	fifo_init(&fc->lifetimes, hub->loop, settings->lifetime_ms, on_lifetime_due);
-	fifo_init(&fc->idles, hub->loop, settings->idle_ms, on_idle_due);
+	fifo_init(&fc->out.lifetimes, hub->loop, settings->lifetime_ms, on_lifetime_due);
+	fifo_init(&fc->out.idles, hub->loop, settings->idle_ms, on_idle_due);
 	fifo_init(&fc->silences, hub->loop, settings->abandoned_ms, on_silence_due);
-	fifo_init(&fc->openings, hub->loop, settings->open_wait_ms, on_open_wait_due);
+	fifo_init(&fc->out.openings, hub->loop, settings->open_wait_ms, on_open_wait_due);
 	fifo_init(&fc->windows, hub->loop, settings->pace.rate.period_ms, pace_on_window_due);
 	fifo_init(&fc->batches, hub->loop, settings->pace.batch.period_ms, pace_on_batch_due);
 	if (handler->tend != NULL)
@@ -109,10 +111,10 @@ close_timers(struct feed_class *fc)
 {
 	closing_begin(&fc->closing, on_timers_closed);
 	fifo_close_in(&fc->beats, &fc->closing);
-	fifo_close_in(&fc->lifetimes, &fc->closing);
-	fifo_close_in(&fc->idles, &fc->closing);
+	fifo_close_in(&fc->out.lifetimes, &fc->closing);
+	fifo_close_in(&fc->out.idles, &fc->closing);
 	fifo_close_in(&fc->silences, &fc->closing);
-	fifo_close_in(&fc->openings, &fc->closing);
+	fifo_close_in(&fc->out.openings, &fc->closing);
 	fifo_close_in(&fc->windows, &fc->closing);
 	fifo_close_in(&fc->batches, &fc->closing);
 }
@@ -142,7 +144,7 @@ feed_class_close(struct feed_class *fc, enum end_reason reason,
 		feed_end_all(fd, reason);
 		if (fd->more != NULL)
 			wait_answer(fd, NULL, false);
-		if (fd->n_subs == 0)
+		if (fd->out.n_subs == 0)
 			feed_bury(fd);
 	}
 }

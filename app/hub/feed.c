@@ -252,7 +252,7 @@ is_waited_for(const struct feed *fd)
 bool
 feed_has_use(const struct feed *fd)
 {
-	return fd->n_subs > 0 || is_waited_for(fd) || feed_holds(fd);
+	return fd->out.n_subs > 0 || is_waited_for(fd) || feed_holds(fd);
 }
 
 /* Behind what came before it. */
@@ -286,9 +286,29 @@ void
 feed_reset(struct feed *fd, const char *data)
 {
 	feed_count(fd, COUNTER_RESETS, 1);
-	if (fd->n_subs > fd->n_waiting && fd->class->settings->announce &&
+	if (fd->out.n_subs > fd->out.n_waiting && fd->class->settings->announce &&
 	    emit_own(fd, "stream-reset", data) < 0)
 		feed_end_all(fd, END_SLOW); /* a client that comes back knows as much */
+}
+
+/* Who is sent what came before opens by itself, later. */
+static void
+open_one(struct feed *fd, struct subscriber *sub)
+{
+	static const struct buf nothing;
+	bool has_state = fd->more != NULL && fd->more->last.len > 0;
+	char cursor[CURSOR_TEXT] = "";
+
+	if (sub->backlog != NULL) {
+		sub->backlog->ops->begin(sub->backlog);
+		return;
+	}
+	if (feed_can_resume(fd))
+		cursor_print(cursor, fd, feed_place(fd, NULL), fd->more->n_streams);
+	subscriber_open(sub, feed_can_resume(fd) ? cursor : NULL,
+			has_state ? &fd->more->last : &nothing);
+	if (queue_is(fd))
+		queue_joined(fd, sub);
 }
 
 /* The last subscription is confirmed: from now on nothing falls between. */
@@ -299,20 +319,20 @@ open_all(struct feed *fd)
 
 	/* What recorded channels missed has been read from their logs, and a queue keeps its own.
 	 */
-	if (fd->was_confirmed && fd->n_subs > fd->n_waiting && fd->class->settings->record == 0 &&
-	    !queue_is(fd))
+	if (fd->was_confirmed && fd->out.n_subs > fd->out.n_waiting &&
+	    fd->class->settings->record == 0 && !queue_is(fd))
 		feed_reset(fd, "{\"reason\":\"redis\"}");
 	fd->was_confirmed = true;
 	feed_heard(fd);
 	if (fd->more != NULL)
 		wait_confirmed(fd);
-	if (fd->n_waiting == 0)
+	if (fd->out.n_waiting == 0)
 		return;
 	LIST_FOREACH (node, tmp, &fd->out.joined) {
 		struct subscriber *sub = LIST_ENTRY(node, struct subscriber, joined);
 
 		if (sub->state == SUBSCRIBER_WAITING)
-			subscriber_open(sub);
+			open_one(fd, sub);
 	}
 }
 
@@ -335,6 +355,48 @@ make_key(struct buf *key, const struct template_value *params, size_t *n, int *r
 		*rc = buf_put(key, params[*n].value, strlen(params[*n].value) + 1);
 }
 
+/* Its outlet */
+
+static bool
+is_alone(const struct outlet *o, const struct subscriber *sub)
+{
+	return o->joined.next == &sub->joined && o->joined.prev == &sub->joined;
+}
+
+/*
+ * It ends, and events are held for later. If it is the last, they go out now; else it alone
+ * is given them, for the others are not to get more in a time than their route says. With the last
+ * of its events, within whose sending this is called, the feed must not send more.
+ */
+static void
+on_ending(struct outlet *o, struct subscriber *sub, enum end_reason reason)
+{
+	struct feed *fd = feed_of(o);
+	int n;
+
+	if (!feed_holds(fd))
+		return;
+	if (reason != END_MAX_EVENTS && is_alone(o, sub))
+		pace_flush(fd);
+	else if (subscriber_own_all(sub) < 0 || (n = pace_put_held(fd, &sub->own)) < 0)
+		logger_error("out of memory: a stream ends without what was held for it");
+	else
+		feed_count(fd, COUNTER_DELIVERIES, n);
+}
+
+static void
+on_left(struct outlet *o, struct subscriber *sub)
+{
+	struct feed *fd = feed_of(o);
+
+	if (queue_is(fd))
+		queue_left(fd, sub);
+	if (o->n_subs == 0 && !is_waited_for(fd))
+		feed_linger(fd);
+}
+
+static const struct outlet_ops outlet_ops = {.ending = on_ending, .left = on_left};
+
 static struct feed *
 feed_alloc(struct feed_class *fc, const struct wire *wire, const struct template_value *params,
 	   size_t n, const struct buf *key)
@@ -355,7 +417,7 @@ feed_alloc(struct feed_class *fc, const struct wire *wire, const struct template
 	}
 	for (i = 0; i < n; i++, value += strlen(value) + 1)
 		fd->params[i] = (struct template_value){params[i].name, value};
-	outlet_init(&fd->out, wire, &fc->hub->turn, fc->settings->queue, fc->settings->overflow);
+	outlet_init(&fd->out, &fc->out, &outlet_ops, wire);
 	fifo_node_init(&fd->beat);
 	fifo_node_init(&fd->linger);
 	fifo_node_init(&fd->silence);
@@ -368,7 +430,6 @@ feed_free(struct feed *fd)
 {
 	struct feed_class *fc = fd->class;
 
-	assert(fd->n_subs == 0);
 	if (fc->handler->close != NULL && !fd->is_tended)
 		fc->handler->close(fd);
 	feed_unsubscribe(fd);
@@ -396,19 +457,6 @@ feed_bury(struct feed *fd)
 	fd->is_dead = true;
 	map_del(&fd->class->by_key, &fd->by_key);
 	list_move_tail(&fd->class->hub->dead, &fd->linger.node);
-}
-
-void
-feed_left(struct feed *fd)
-{
-	struct hub *hub = fd->class->hub;
-
-	assert(fd->n_subs > 0);
-	fd->n_subs--;
-	hub->n_subs--;
-	feed_count(fd, COUNTER_SUBSCRIBERS, -1);
-	if (fd->n_subs == 0 && !is_waited_for(fd))
-		feed_linger(fd);
 }
 
 void
@@ -483,6 +531,29 @@ feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
 	return 0;
 }
 
+int
+feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head_len,
+	  const char *last_event_id)
+{
+	int rc;
+
+	sub->backlog = NULL;
+	if ((rc = replay_plan(fd, sub, last_event_id)) < 0 ||
+	    (rc = subscriber_join(sub, &fd->out, head, head_len)) < 0) {
+		buf_truncate(&sub->own, 0); /* it gets another answer */
+		if (sub->backlog != NULL)
+			sub->backlog->ops->cancel(sub->backlog);
+		return rc;
+	}
+	if (fd->out.n_subs == 1 && fd->more != NULL && last_event_id == NULL)
+		pace_clear(&fd->more->pace); /* it was held for others, and this is none of them */
+	fifo_del(&fd->linger);
+	feed_listen(fd);
+	if (fd->n_unconfirmed == 0)
+		open_one(fd, sub);
+	return 0;
+}
+
 void
 feed_begin_tended(struct feed_class *fc)
 {
@@ -508,6 +579,12 @@ feed_can_resume(const struct feed *fd)
 	return fd->more != NULL && fd->more->n_streams > 0;
 }
 
+struct feed *
+feed_of_stream(const struct subscriber *sub)
+{
+	return subscriber_is_stream(sub) ? feed_of(sub->outlet) : NULL;
+}
+
 size_t
 feed_n_unsent(const struct feed *fd)
 {
@@ -525,14 +602,23 @@ feed_probe(struct feed *fd)
 		subscriber_probe(LIST_ENTRY(node, struct subscriber, joined));
 }
 
+static void
+tell_flushed(struct outlet *o, struct subscriber *sub)
+{
+	(void)sub;
+	feed_of(o)->more->on_flushed(feed_of(o));
+}
+
 int
 feed_on_flushed(struct feed *fd, feed_flushed_fn fn)
 {
 	int rc = more_new(fd);
 
-	if (rc == 0)
-		fd->more->on_flushed = fn;
-	return rc;
+	if (rc < 0)
+		return rc;
+	fd->more->on_flushed = fn;
+	fd->out.flushed = tell_flushed;
+	return 0;
 }
 
 /* The heartbeat's frame into the hub's buffer. */
@@ -565,11 +651,11 @@ feed_beat(struct feed *fd)
 
 	fifo_add(&fd->class->beats, &fd->beat);
 	recent_forget(fd);
-	if (fd->n_subs == 0 || encode_heartbeat(fd) < 0)
+	if (fd->out.n_subs == 0 || encode_heartbeat(fd) < 0)
 		return;
 	if (append(fd, frame, false) == 0)
 		outlet_check_slow(&fd->out);
-	if (fd->n_waiting == 0)
+	if (fd->out.n_waiting == 0)
 		return;
 	LIST_FOREACH (node, tmp, &fd->out.joined)
 		subscriber_put_heartbeat(LIST_ENTRY(node, struct subscriber, joined), frame->p,
@@ -669,7 +755,7 @@ feed_abandon(struct feed *fd)
 	recent_forget(fd);
 	if (fd->class->settings->abandoned_data != NULL && (rc = put_abandoned(fd)) < 0)
 		feed_count_drop(fd, rc);
-	fd->abandoned_at = fd->out.log.end;
+	fd->out.abandoned_at = fd->out.log.end;
 	end_those_who_saw(fd, END_ABANDONED);
 	if (!list_is_empty(&fd->out.joined) || is_waited_for(fd))
 		feed_listen(fd);
@@ -809,7 +895,7 @@ feed_key_number(const struct feed *fd, const char *name)
 bool
 feed_is_followed(const struct feed *fd)
 {
-	return fd->n_subs > 0;
+	return fd->out.n_subs > 0;
 }
 
 int
@@ -825,7 +911,7 @@ feed_send(struct feed *fd, const char *type, const char *data, size_t len)
 	feed_heard(fd);
 	if (fd->more != NULL)
 		wait_answer(fd, &ev, false);
-	return fd->n_subs == 0 ? 0 : feed_emit(fd, &ev);
+	return fd->out.n_subs == 0 ? 0 : feed_emit(fd, &ev);
 }
 
 int
@@ -860,7 +946,7 @@ feed_offer(struct feed *fd, const char *data, size_t len)
 
 	if (data != NULL)
 		feed_heard(fd);
-	if (fd->n_subs == 0)
+	if (fd->out.n_subs == 0)
 		return;
 	if (data == NULL) {
 		deliver_own(fd, NULL);

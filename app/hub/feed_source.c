@@ -25,7 +25,7 @@ static void
 count_message(struct feed *fd)
 {
 	feed_heard(fd);
-	counters_add_route(fd->class->counted, COUNTER_MESSAGES, 1);
+	counters_add_route(fd->class->out.counted, COUNTER_MESSAGES, 1);
 }
 
 /* All kinds */

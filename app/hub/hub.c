@@ -7,7 +7,6 @@
 
 #include "base/counters.h"
 #include "base/logger.h"
-#include "base/random.h"
 
 enum {
 	DRAIN_TICK_MS = 20,
@@ -102,7 +101,7 @@ free_dead(struct hub *hub)
 static void
 on_turn_end(struct turn *turn)
 {
-	struct hub *hub = LIST_ENTRY(turn, struct hub, turn);
+	struct hub *hub = LIST_ENTRY(turn, struct hub, outlets.turn);
 
 	free_dead(hub);
 	if (hub->frame.alloc > FRAME_KEPT)
@@ -134,9 +133,9 @@ hub_new(struct hub **out, uv_loop_t *loop, struct topology *tp)
 
 	if (hub == NULL)
 		return -ENOMEM;
-	hub->loop = loop;
+	hub->loop = hub->outlets.drain.loop = loop;
 	list_init(&hub->classes);
-	map_init(&hub->watches);
+	map_init(&hub->outlets.watches);
 	list_init(&hub->dead);
 	buf_init(&hub->frame, FRAME_MAX);
 	buf_init(&hub->type, NAME_MAX_LEN);
@@ -144,14 +143,14 @@ hub_new(struct hub **out, uv_loop_t *loop, struct topology *tp)
 	buf_init(&hub->key, NAME_MAX_LEN);
 	rendering_init(&hub->rendering);
 	if ((rc = past_new(&hub->past, loop)) < 0 ||
-	    (rc = subjects_new(&hub->subjects, loop, tp, &hub->turn)) < 0) {
+	    (rc = subjects_new(&hub->subjects, loop, tp, &hub->outlets.turn)) < 0) {
 		past_free(hub->past);
 		free(hub);
 		return rc;
 	}
 	fifo_init(&hub->lingering, loop, FEED_LINGER_MS, on_linger_due);
-	fifo_init(&hub->endings, loop, END_LINGER_MS, on_ending_due);
-	turn_init(&hub->turn, loop, on_turn_end);
+	fifo_init(&hub->outlets.endings, loop, END_LINGER_MS, on_ending_due);
+	turn_init(&hub->outlets.turn, loop, on_turn_end);
 	uv_timer_init(loop, &hub->drain);
 	keyspace_init(&hub->keyspace, hub);
 	*out = hub;
@@ -204,10 +203,10 @@ static void
 on_drain_tick(uv_timer_t *timer)
 {
 	struct hub *hub = LIST_ENTRY(timer, struct hub, drain);
-	uint64_t passed = uv_now(timer->loop) - hub->drain_began_ms, due;
+	uint64_t passed = drain_passed_ms(&hub->outlets.drain), ms = hub->outlets.drain.ms, due;
 
-	if (passed < hub->drain_ms) {
-		due = hub->drain_total * passed / hub->drain_ms;
+	if (passed < ms) {
+		due = hub->drain_total * passed / ms;
 		end_some(hub, due - hub->drain_done);
 		hub->drain_done = due;
 	} else {
@@ -219,11 +218,8 @@ on_drain_tick(uv_timer_t *timer)
 void
 hub_drain(struct hub *hub, uint64_t ms, bool is_succeeded)
 {
-	hub->is_draining = true;
-	hub->is_succeeded = is_succeeded;
-	hub->drain_began_ms = uv_now(hub->loop);
-	hub->drain_ms = ms;
-	hub->drain_total = hub->n_subs;
+	drain_begin(&hub->outlets.drain, ms, is_succeeded);
+	hub->drain_total = hub->outlets.n_subs;
 	hub->drain_done = 0;
 	uv_timer_start(&hub->drain, on_drain_tick, 0, DRAIN_TICK_MS);
 }
@@ -244,7 +240,7 @@ hub_count_lags(struct hub *hub)
 			lag = slowest != NULL ? fd->out.log.end - slowest->key : 0;
 			most = lag > most ? lag : most;
 		}
-		counters_set_lag(fc->counted, most);
+		counters_set_lag(fc->out.counted, most);
 	}
 }
 
@@ -263,23 +259,13 @@ hub_is_full(const struct hub *hub)
 bool
 hub_is_draining(const struct hub *hub)
 {
-	return hub->is_draining;
+	return hub->outlets.drain.is_draining;
 }
 
-/*
- * The random part begins at a tenth: a program that is started when this one has ended takes a
- * moment, in which nobody should find nobody.
- */
 unsigned
 hub_return_ms(const struct hub *hub, unsigned usual_ms)
 {
-	uint64_t passed, rest, part = hub->drain_ms;
-
-	if (!hub->is_draining || hub->is_succeeded || part == 0)
-		return usual_ms;
-	passed = uv_now(hub->loop) - hub->drain_began_ms;
-	rest = passed < part ? part - passed : 0;
-	return (unsigned)(rest + part / 10 + random_below((unsigned)(part - part / 10)) + 1);
+	return drain_return_ms(&hub->outlets.drain, usual_ms);
 }
 
 bool
@@ -291,7 +277,7 @@ hub_redis_is_up(const struct hub *hub)
 size_t
 hub_n_subscribers(const struct hub *hub)
 {
-	return hub->n_subs;
+	return hub->outlets.n_subs;
 }
 
 static void
@@ -304,7 +290,7 @@ on_closed(struct closing *closing)
 	buf_fini(&hub->id);
 	buf_fini(&hub->key);
 	rendering_fini(&hub->rendering);
-	map_fini(&hub->watches);
+	map_fini(&hub->outlets.watches);
 	free(hub);
 }
 
@@ -319,8 +305,8 @@ hub_free(struct hub *hub)
 	past_free(hub->past);
 	closing_begin(&hub->closing, on_closed);
 	fifo_close_in(&hub->lingering, &hub->closing);
-	fifo_close_in(&hub->endings, &hub->closing);
-	turn_close(&hub->turn, &hub->closing);
+	fifo_close_in(&hub->outlets.endings, &hub->closing);
+	turn_close(&hub->outlets.turn, &hub->closing);
 	keyspace_close(&hub->keyspace, &hub->closing);
 	closing_add(&hub->closing, (uv_handle_t *)&hub->drain);
 }

@@ -2,14 +2,14 @@
 
 #include <assert.h>
 
+#include "hub/settings.h"
 #include "hub/subscriber.h"
-#include "hub/turn.h"
 
 void
-outlet_init(struct outlet *o, const struct wire *wire, struct turn *turn, size_t queue,
-	    enum overflow overflow)
+outlet_init(struct outlet *o, struct outlet_class *class, const struct outlet_ops *ops,
+	    const struct wire *wire)
 {
-	*o = (struct outlet){.turn = turn, .queue = queue, .overflow = overflow};
+	*o = (struct outlet){.class = class, .ops = ops};
 	log_init(&o->log, wire);
 	list_init(&o->joined);
 	list_init(&o->caught_up);
@@ -19,7 +19,8 @@ outlet_init(struct outlet *o, const struct wire *wire, struct turn *turn, size_t
 void
 outlet_fini(struct outlet *o)
 {
-	assert(list_is_empty(&o->joined) && heap_first(&o->blocked) == NULL && o->n_lapsed == 0);
+	assert(o->n_subs == 0 && list_is_empty(&o->joined) && heap_first(&o->blocked) == NULL &&
+	       o->n_lapsed == 0);
 	log_fini(&o->log);
 }
 
@@ -30,15 +31,16 @@ outlet_fini(struct outlet *o)
 int
 outlet_put(struct outlet *o, const struct buf *frame, bool is_event)
 {
+	struct turn *turn = &o->class->all->turn;
 	uint64_t at = o->log.end;
 	int rc;
 
 	if ((rc = log_append(&o->log, frame->p, frame->len)) < 0)
 		return rc;
-	list_splice_tail(&o->turn->ready, &o->caught_up);
+	list_splice_tail(&turn->ready, &o->caught_up);
 	if (!is_event)
 		return 0;
-	o->arrived_us = o->turn->arrived_us;
+	o->arrived_us = turn->arrived_us;
 	o->newest = at;
 	o->n_events++;
 	return 0;
@@ -52,12 +54,13 @@ outlet_put(struct outlet *o, const struct buf *frame, bool is_event)
 static void
 move_lapsed(struct outlet *o)
 {
+	const struct feed_settings *fs = o->class->settings;
 	uint64_t to = o->newest;
 
-	if (o->overflow == OVERFLOW_DROP_OLDEST) {
-		if (o->log.end - o->lapsed_at <= o->queue)
+	if (fs->overflow == OVERFLOW_DROP_OLDEST) {
+		if (o->log.end - o->lapsed_at <= fs->queue)
 			return;
-		to = log_boundary(&o->log, o->log.end - o->queue);
+		to = log_boundary(&o->log, o->log.end - fs->queue);
 		if (o->newest < to)
 			to = o->newest;
 	}
@@ -92,12 +95,13 @@ outlet_lapsed_left(struct outlet *o)
 void
 outlet_check_slow(struct outlet *o)
 {
+	size_t queue = o->class->settings->queue;
 	struct heap_node *node;
 	uint64_t next;
 
 	if (o->n_lapsed > 0)
 		move_lapsed(o);
-	while ((node = heap_first(&o->blocked)) != NULL && o->log.end - node->key > o->queue) {
+	while ((node = heap_first(&o->blocked)) != NULL && o->log.end - node->key > queue) {
 		struct subscriber *sub = HEAP_ENTRY(node, struct subscriber, blocked);
 
 		if (node->key == sub->cursor) {

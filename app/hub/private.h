@@ -23,7 +23,6 @@
 #include "hub/queue.h"
 #include "hub/subjects.h"
 #include "hub/subscriber.h"
-#include "hub/turn.h"
 #include "hub/wait.h"
 #include "logic/rendering.h"
 #include "redis/past.h"
@@ -54,10 +53,6 @@ struct feed {
 	struct fifo_node beat;    /* class->beats */
 	struct fifo_node linger;  /* without a subscriber: hub->lingering, at last hub->dead */
 	struct fifo_node silence; /* class->silences: since the last message */
-	uint64_t
-	    abandoned_at; /* offset in the log: up to here who was there is sent it, and ends */
-	unsigned n_subs;
-	unsigned n_waiting;
 	unsigned n_unconfirmed;
 	bool was_confirmed; /* what happened since may have been missed */
 	bool is_tended;     /* the class's own, without subscribers: for the handler's tend() */
@@ -123,7 +118,7 @@ struct feed_more {
 
 struct hub {
 	uv_loop_t *loop;
-	struct turn turn;
+	struct outlets outlets;
 	struct subjects *subjects;
 	struct past *past;
 	struct command *command; /* NULL: there is none to ask */
@@ -132,20 +127,21 @@ struct hub {
 	hub_notice_fn notice; /* of it */
 	void *notice_arg;
 	struct list classes;
-	struct map watches; /* of subscribers, by their number */
-	struct list dead;   /* feeds to free at the turn's end */
+	struct list dead; /* feeds to free at the turn's end */
 	struct fifo lingering;
-	struct fifo endings;
 	struct buf frame, type, id, key; /* what is being encoded */
 	struct rendering rendering;      /* what a route's logic made of the message */
-	size_t n_subs;
 	uv_timer_t drain;
-	uint64_t drain_began_ms, drain_ms;
 	uint64_t drain_total, drain_done; /* subscribers to end, and ended */
-	bool is_draining, is_succeeded;   /* and another program serves already */
 	bool is_full;                     /* there is no memory for more streams */
 	struct closing closing;
 };
+
+static inline struct feed *
+feed_of(const struct outlet *o)
+{
+	return LIST_ENTRY(o, struct feed, out);
+}
 
 /* hub.c */
 
@@ -153,7 +149,7 @@ struct hub {
 static inline void
 feed_count(const struct feed *fd, enum counter c, int64_t n)
 {
-	counters_add_of(fd->class->counted, c, n);
+	counters_add_of(fd->class->out.counted, c, n);
 }
 
 /* feed.c */
@@ -166,7 +162,6 @@ void feed_message(struct feed *fd, struct message *msg);
 void feed_reset(struct feed *fd, const char *data);
 void feed_confirmed(struct feed *fd); /* one subscription fewer to wait for */
 void feed_free(struct feed *fd);
-void feed_left(struct feed *fd); /* one subscriber fewer */
 void feed_end_all(struct feed *fd, enum end_reason reason);
 void feed_beat(struct feed *fd);    /* send a heartbeat */
 void feed_linger(struct feed *fd);  /* nobody wants it, for the moment */
@@ -217,9 +212,6 @@ void recorded_forget(struct feed *fd); /* what is asked concerns it no more */
  * nothing to be sent; -ENOMEM.
  */
 int replay_plan(struct feed *fd, struct subscriber *sub, const char *from);
-bool replay_begin(struct subscriber *sub); /* false: nothing is planned */
-void replay_cancel(struct subscriber *sub);
-void replay_taken(struct subscriber *sub); /* it is REPLAYING, and has been sent all that it had */
 /* Of the n-th stream or recorded channel: its name without the prefix, and its key with it. */
 int replay_open_script(struct feed *fd);
 const char *replay_stream_name(const struct feed *fd, unsigned index);
@@ -250,36 +242,5 @@ void class_feed_freed(struct feed_class *fc);
 unsigned class_retry_ms(const struct feed_class *fc);
 /* class_tell_refusal - Redis refuses what the route asks of a key, channel or command. */
 void class_tell_refusal(struct feed_class *fc, const char *what, const char *why);
-
-/* subscriber.c */
-/* subscriber_open - Redis has confirmed: tell it, and let it read the log from its end. */
-void subscriber_open(struct subscriber *sub);
-int subscriber_put_open(struct subscriber *sub, bool is_resumed, const char *cursor);
-/* subscriber_open_at - as subscriber_open(), from an earlier place in the log, where n_events are
- * ahead of it. cursor is where the client stands. */
-void subscriber_open_at(struct subscriber *sub, uint64_t at, unsigned n_events, const char *cursor);
-void subscriber_begin_replay(struct subscriber *sub); /* it is sent what came before */
-void subscriber_begin_times(struct subscriber *sub);  /* its head may go, and its life begins */
-void subscriber_has_more(struct subscriber *sub);     /* its own bytes are to be sent */
-/*
- * subscriber_go_on - its own bytes hold all that came before a place in the log, where a cursor
- * stands that is its own from now on. n_seen: the feed's events up to there; n_events: how many of
- * them it was sent.
- */
-void subscriber_go_on(struct subscriber *sub, uint64_t place, uint32_t n_seen, uint32_t n_events);
-void subscriber_release(struct subscriber *sub); /* send the head now, confirmed or not */
-/* subscriber_is_open - it is sent what comes; one that is too slow, too, sooner or later. */
-static inline bool
-subscriber_is_open(const struct subscriber *sub)
-{
-	return sub->state == SUBSCRIBER_OPEN || sub->state == SUBSCRIBER_LAPSED;
-}
-
-/* subscriber_shed - its client does not read, and memory is short: what waits for it goes. */
-void subscriber_shed(struct subscriber *sub);
-void subscriber_flushed(struct subscriber *sub, enum send_result result);
-/* subscriber_give - a frame of n_events that is its alone. Returns 0, -EMSGSIZE, -ENOMEM. */
-int subscriber_give(struct subscriber *sub, const char *frame, size_t len, unsigned n_events);
-int subscriber_put_heartbeat(struct subscriber *sub, const char *frame, size_t len);
 
 #endif

@@ -82,10 +82,10 @@ queue_joined(struct feed *fd, struct subscriber *sub)
 }
 
 /* What was written is, with ack = auto, what was had. */
-void
-queue_flushed(struct feed *fd, struct subscriber *sub)
+static void
+on_flushed(struct outlet *o, struct subscriber *sub)
 {
-	struct queue *q = queue_of(fd);
+	struct queue *q = queue_of(feed_of(o));
 	struct share *share = share_of(q, sub);
 	struct list *node, *tmp;
 
@@ -196,6 +196,7 @@ queue_begin(struct feed *fd)
 	tick = tick < TICK_MIN_MS ? TICK_MIN_MS : tick > TICK_MAX_MS ? TICK_MAX_MS : tick;
 	uv_timer_start(&q->tick, on_tick, tick, tick);
 	fd->more->queue = q;
+	fd->out.flushed = on_flushed;
 	fd->n_unconfirmed++; /* nobody is let in before the group is there */
 	q->is_awaited = true;
 	queue_go_on(q);

@@ -25,8 +25,7 @@ void queue_end(struct feed *fd); /* the feed ends */
 bool queue_is(const struct feed *fd);
 bool queue_is_ready(const struct feed *fd); /* its group is there; of any other feed: yes */
 
-void queue_joined(struct feed *fd, struct subscriber *sub);  /* it is open */
-void queue_flushed(struct feed *fd, struct subscriber *sub); /* all that it had was written */
+void queue_joined(struct feed *fd, struct subscriber *sub); /* it is open */
 void queue_left(struct feed *fd, struct subscriber *sub);
 void queue_grew(struct feed *fd);                                /* its stream has */
 void queue_acked(struct feed *fd, const struct message *notice); /* somebody acknowledged */

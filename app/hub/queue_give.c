@@ -202,7 +202,7 @@ tell_poison(struct share *share)
 					.type_len = sizeof("stream-reset") - 1,
 					.data = RENDER_POISON,
 					.data_len = sizeof(RENDER_POISON) - 1};
-	const struct feed *fd = share->sub->feed;
+	const struct feed *fd = feed_of_stream(share->sub);
 	struct buf *frame = &fd->class->hub->frame;
 
 	feed_count(fd, COUNTER_RESETS, 1);

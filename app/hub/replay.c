@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
+#include "hub/announce.h"
 #include "hub/private.h"
 #include "hub/render.h"
 #include "logic/entry.h"
@@ -69,6 +70,7 @@ struct part {
 };
 
 struct replay {
+	struct backlog backlog; /* its subscriber's */
 	struct list of_feed;
 	struct list of_snapshot; /* more->snapshot_asked or _wanted; or none */
 	struct feed *feed;
@@ -147,9 +149,27 @@ let_go(struct replay *rp)
 	stages_close(&rp->feed->class->settings->stages, rp->callback);
 	batch_fini(&rp->batch);
 	free(rp->snapshot);
-	rp->sub->replay = NULL;
+	rp->sub->backlog = NULL;
 	uv_close((uv_handle_t *)&rp->again, on_timer_closed);
 }
+
+static struct replay *
+replay_of(struct backlog *backlog)
+{
+	return LIST_ENTRY(backlog, struct replay, backlog);
+}
+
+static void on_begin(struct backlog *backlog);
+static void on_taken(struct backlog *backlog);
+
+static void
+on_cancel(struct backlog *backlog)
+{
+	let_go(replay_of(backlog));
+}
+
+static const struct backlog_ops backlog_ops = {
+    .begin = on_begin, .taken = on_taken, .cancel = on_cancel};
 
 static struct replay *
 replay_new(struct feed *fd, struct subscriber *sub)
@@ -159,6 +179,7 @@ replay_new(struct feed *fd, struct subscriber *sub)
 
 	if (rp == NULL)
 		return NULL;
+	rp->backlog.ops = &backlog_ops;
 	rp->feed = fd;
 	rp->sub = sub;
 	rp->n = n;
@@ -194,7 +215,6 @@ replay_plan(struct feed *fd, struct subscriber *sub, const char *from)
 	bool has_streams = fd->more != NULL && fd->more->n_streams > 0;
 	struct replay *rp;
 
-	sub->replay = NULL;
 	if (fs->snapshot == NULL &&
 	    (!has_streams || (from == NULL && !fs->start.is_beginning && fs->start.last == 0)))
 		return 0;
@@ -204,15 +224,8 @@ replay_plan(struct feed *fd, struct subscriber *sub, const char *from)
 	rp->is_past_wanted =
 	    has_streams && from == NULL && (fs->start.is_beginning || fs->start.last > 0);
 	rp->unknown = rp->is_resumed ? parse_client(rp, from) : NULL;
-	sub->replay = rp;
+	sub->backlog = &rp->backlog;
 	return 0;
-}
-
-void
-replay_cancel(struct subscriber *sub)
-{
-	if (sub->replay != NULL)
-		let_go(sub->replay);
 }
 
 int
@@ -1292,28 +1305,24 @@ is_recent(struct replay *rp)
 	return true;
 }
 
-bool
-replay_begin(struct subscriber *sub)
+static void
+on_begin(struct backlog *backlog)
 {
-	struct replay *rp = sub->replay;
+	struct replay *rp = replay_of(backlog);
 
-	if (rp == NULL)
-		return false;
 	assert(rp->state == REPLAY_PLANNED);
-	if (!is_recent(rp)) {
-		subscriber_begin_replay(sub);
-		look(rp);
-	}
-	return true;
+	if (is_recent(rp))
+		return;
+	subscriber_begin_replay(rp->sub);
+	look(rp);
 }
 
-void
-replay_taken(struct subscriber *sub)
+static void
+on_taken(struct backlog *backlog)
 {
-	struct replay *rp = sub->replay;
+	struct replay *rp = replay_of(backlog);
 
-	if (rp != NULL && rp->has_begun && rp->n_pending == 0 &&
-	    !uv_is_active((uv_handle_t *)&rp->again))
+	if (rp->has_begun && rp->n_pending == 0 && !uv_is_active((uv_handle_t *)&rp->again))
 		read_on(rp);
 }
 

@@ -4,12 +4,14 @@
 /*
  * subscriber - one client's response: an open event stream, or a short answer.
  *
- * Its bytes are first its own (the head, a heartbeat before the feed is ready,
- * the end), then the feed's log from its cursor on. What carries them (a
+ * Its bytes are first its own (the head, a heartbeat before it reads the log,
+ * the end), then its outlet's log from its cursor on. What carries them (a
  * FastCGI connection, or standard output under plain CGI) embeds the struct,
  * gathers the bytes that wait, and says how many the descriptor took. A
- * subscriber without a feed has only bytes of its own: a short answer goes the
+ * subscriber without an outlet has only bytes of its own: a short answer goes the
  * same way as a stream.
+ *
+ * It knows its outlet, and nothing of feeds: whose outlet it is, is told by its ops.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,19 +26,18 @@
 #include "hub/fifo.h"
 #include "hub/log.h"
 
-struct feed;
-struct replay;
+struct outlet;
 struct subscriber;
 
 enum subscriber_state {
 	SUBSCRIBER_NEW,       /* nothing was asked of it yet */
-	SUBSCRIBER_WAITING,   /* joined a feed that Redis has not confirmed; own bytes only */
+	SUBSCRIBER_WAITING,   /* joined, and Redis has not confirmed; own bytes only */
 	SUBSCRIBER_REPLAYING, /* is sent what came before: own bytes only */
-	SUBSCRIBER_OPEN,      /* reads the feed's log */
+	SUBSCRIBER_OPEN,      /* reads the log */
 	SUBSCRIBER_LAPSED, /* blocked, and so far behind that it has no place in the log any more */
 	SUBSCRIBER_ENDING, /* reads the log up to end_at, then its stream-end */
 	SUBSCRIBER_LAST,   /* nothing follows its own bytes */
-	SUBSCRIBER_GONE    /* in no list, belongs to no feed */
+	SUBSCRIBER_GONE    /* in no list, belongs to no outlet */
 };
 
 /* Why a stream ended: the "reason" of stream-end, or of stream-done if it ended for good. */
@@ -89,25 +90,39 @@ struct subscriber_holder {
 	void (*left)(struct subscriber_holder *holder);
 };
 
+/* What came before a subscriber, which is sent it before it reads the log; a part of whatever it
+ * is. */
+struct backlog;
+
+struct backlog_ops {
+	/* Redis has confirmed: begin, by subscriber_begin_replay() or subscriber_open_at(). */
+	void (*begin)(struct backlog *backlog);
+	void (*taken)(struct backlog *backlog);  /* the client has been written all that it had */
+	void (*cancel)(struct backlog *backlog); /* it is not wanted any more */
+};
+
+struct backlog {
+	const struct backlog_ops *ops;
+};
+
 struct subscriber {
 	const struct subscriber_ops *ops;
-	struct feed *feed;
-	struct list node;   /* one of: feed->out.caught_up, hub->ready; or none */
-	struct list joined; /* feed->out.joined, in the order of joining */
-	struct heap_node
-	    blocked;            /* feed->out.blocked; key: no frame before it is to be sent whole */
-	struct fifo_node life;  /* its route's lifetime; while it ends, the hub's linger */
-	struct fifo_node quiet; /* its route's idle; while it waits, open_wait */
-	struct log_piece rest;  /* of the frame that was on its way when it left the log: sent first
-				 */
+	struct outlet *outlet;
+	struct list node;         /* one of: outlet->caught_up, turn->ready; or none */
+	struct list joined;       /* outlet->joined, in the order of joining */
+	struct heap_node blocked; /* outlet->blocked; key: no frame before it is to be sent whole */
+	struct fifo_node life;    /* its route's lifetime; while it ends, the hub's linger */
+	struct fifo_node quiet;   /* its route's idle; while it waits, open_wait */
+	struct log_piece rest; /* of the frame that was on its way when it left the log: sent first
+				*/
 	struct buf own;
 	union {
-		uint64_t cursor; /* offset in the feed's log of the next byte to send */
-		struct subscriber_holder *holder; /* without a feed: who will answer it later */
-		struct replay *replay; /* before it is OPEN: of what came before; or NULL */
+		uint64_t cursor;                  /* offset in the log of the next byte to send */
+		struct subscriber_holder *holder; /* no stream: who will answer it later */
+		struct backlog *backlog;          /* before it is OPEN; NULL: there is none */
 	};
 	uint64_t end_at;      /* the log is read up to here */
-	uint32_t n_before;    /* feed->out.n_events when it opened */
+	uint32_t n_before;    /* outlet->n_events when it opened */
 	uint32_t n_seen;      /* and when it last had them all */
 	unsigned char state;  /* enum subscriber_state */
 	unsigned char reason; /* enum end_reason, from ENDING on */
@@ -159,7 +174,7 @@ int subscriber_end_filler(struct subscriber *sub);
 bool subscriber_is_finished(const struct subscriber *sub); /* LAST, and all is sent */
 /* subscriber_is_over_after - is the response over once the next len bytes are sent? */
 bool subscriber_is_over_after(const struct subscriber *sub, size_t len);
-/* subscriber_n_unsent - bytes that wait, its own and the feed\'s. */
+/* subscriber_n_unsent - bytes that wait, its own and the log's. */
 size_t subscriber_n_unsent(const struct subscriber *sub);
 
 /*
@@ -169,7 +184,7 @@ size_t subscriber_n_unsent(const struct subscriber *sub);
 void subscriber_unblocked(struct subscriber *sub);
 
 /*
- * subscriber_end - end it: what its feed has sent so far, then stream-end with the
+ * subscriber_end - end it: what its outlet was put so far, then stream-end with the
  * reason, then the end of the response. Safe in any callback and in any state;
  * only the first call counts.
  */
@@ -182,17 +197,76 @@ void subscriber_end(struct subscriber *sub, enum end_reason reason);
 void subscriber_probe(struct subscriber *sub);
 
 /*
- * subscriber_watch - sub, which has joined a feed, is watched by one until it has gone: then left()
+ * subscriber_watch - sub, which is a stream, is watched by one until it has gone: then left()
  * is called, and watch may be freed. subscriber_unwatch: it is not any more. Returns 0, -ENOMEM.
  */
 int subscriber_watch(struct subscriber *sub, struct subscriber_watch *watch);
 void subscriber_unwatch(struct subscriber *sub, struct subscriber_watch *watch);
 
-/* subscriber_close - the client is gone, or all is sent: leave the feed, free what sub holds. */
+/* subscriber_close - the client is gone, or all is sent: leave the outlet, free what sub holds. */
 void subscriber_close(struct subscriber *sub);
+
+/* subscriber_is_stream - it has joined an outlet; else it is a short answer, or nothing yet. */
+static inline bool
+subscriber_is_stream(const struct subscriber *sub)
+{
+	return sub->outlet != NULL;
+}
+
+/* subscriber_reads_log - from its cursor on. */
+static inline bool
+subscriber_reads_log(const struct subscriber *sub)
+{
+	return sub->state == SUBSCRIBER_OPEN || sub->state == SUBSCRIBER_ENDING;
+}
+
+/* subscriber_is_open - it is sent what comes; one that is too slow, too, sooner or later. */
+static inline bool
+subscriber_is_open(const struct subscriber *sub)
+{
+	return sub->state == SUBSCRIBER_OPEN || sub->state == SUBSCRIBER_LAPSED;
+}
+
+/* For its outlet, and whose outlet it is */
+
+/*
+ * subscriber_join - sub, which is NEW, is WAITING: its head, which is copied, is held until it is
+ * opened or released. Its backlog is set, or NULL. Returns 0, -ENOMEM: then nothing has changed.
+ */
+int subscriber_join(struct subscriber *sub, struct outlet *o, const char *head, size_t head_len);
+
+/*
+ * subscriber_open - Redis has confirmed: tell it, and let it read the log from its end. cursor:
+ * where its client stands, for its next Last-Event-ID; NULL: nowhere. state: a frame that says how
+ * things stand, or nothing.
+ */
+void subscriber_open(struct subscriber *sub, const char *cursor, const struct buf *state);
+/* subscriber_open_at - as subscriber_open(), from an earlier place in the log, where n_events are
+ * ahead of it. */
+void subscriber_open_at(struct subscriber *sub, uint64_t at, unsigned n_events, const char *cursor);
+void subscriber_begin_replay(struct subscriber *sub); /* it is sent what came before */
+void subscriber_begin_times(struct subscriber *sub);  /* its head may go, and its life begins */
+void subscriber_has_more(struct subscriber *sub);     /* its own bytes are to be sent */
+/*
+ * subscriber_go_on - its own bytes hold all that came before a place in the log, where a cursor
+ * stands that is its own from now on. n_seen: the outlet's events up to there; n_events: how many
+ * of them it was sent.
+ */
+void subscriber_go_on(struct subscriber *sub, uint64_t place, uint32_t n_seen, uint32_t n_events);
+void subscriber_release(struct subscriber *sub); /* send the head now, confirmed or not */
+
+/* subscriber_give - a frame of n_events that is its alone. Returns 0, -EMSGSIZE, -ENOMEM. */
+int subscriber_give(struct subscriber *sub, const char *frame, size_t len, unsigned n_events);
+int subscriber_put_heartbeat(struct subscriber *sub, const char *frame, size_t len);
+/* subscriber_own_all - all that waits for it in the log becomes its own. Returns 0, -ENOMEM:
+ * nothing has changed. */
+int subscriber_own_all(struct subscriber *sub);
 
 /* subscriber_overflow - for its outlet: it is among the blocked, and more waits than the queue:
  * what overflow says. It is not among them any more. */
 void subscriber_overflow(struct subscriber *sub);
+/* subscriber_shed - its client does not read, and memory is short: what waits for it goes. */
+void subscriber_shed(struct subscriber *sub);
+void subscriber_flushed(struct subscriber *sub, enum send_result result); /* for the turn */
 
 #endif

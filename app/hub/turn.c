@@ -1,6 +1,6 @@
 #include "hub/turn.h"
 
-#include "hub/private.h"
+#include "hub/subscriber.h"
 
 enum {
 	/*

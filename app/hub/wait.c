@@ -30,7 +30,7 @@ leave(struct waiter *w)
 		past_cancel(&w->parts[i].reading);
 	list_del(&w->of_feed);
 	w->feed = NULL;
-	if (fd->n_subs == 0 && list_is_empty(&fd->more->waiters) && !fd->is_dead)
+	if (fd->out.n_subs == 0 && list_is_empty(&fd->more->waiters) && !fd->is_dead)
 		feed_linger(fd);
 	uv_close((uv_handle_t *)&w->timer, on_timer_closed);
 }

@@ -249,7 +249,7 @@ read_fields(struct said *said, const char *p, const char *end)
 static void
 take_id(struct leg *leg, const struct said *said)
 {
-	struct feed *feed = leg->sub.feed;
+	struct feed *feed = feed_of_stream(&leg->sub);
 
 	if (feed != NULL && !feed_can_resume(feed))
 		leg->place[0] = '\0'; /* what its client said is none either */
@@ -433,7 +433,7 @@ leg_send(struct subscriber *sub)
 	size_t piece = mux->lag_max < PIECE ? mux->lag_max : PIECE;
 
 	while (!leg->is_too_long) {
-		if (sub->feed != NULL && is_lagging(mux) && subscriber_has_bytes(sub))
+		if (subscriber_is_stream(sub) && is_lagging(mux) && subscriber_has_bytes(sub))
 			return leg_pause(leg);
 		if (!take_piece(leg, piece))
 			break;
@@ -615,7 +615,7 @@ add(struct mux *mux, struct json_object *wanted, const char *position, struct sl
 		return;
 	}
 	mux->in->serve(mux->in, &leg->sub, &leg->vars, "", 0, NULL);
-	if (leg->sub.feed == NULL && subscriber_has_bytes(&leg->sub))
+	if (!subscriber_is_stream(&leg->sub) && subscriber_has_bytes(&leg->sub))
 		leg->sub.ops->send(&leg->sub);
 }
 

@@ -89,7 +89,7 @@ serve(struct kept *k, const struct session_answer *answer)
 		const struct kept_answer kept = {k->cookie, answer, k->patience, k->right};
 
 		k->pending->serve(k->pending->in, sub, &k->params, k->body, k->body_len, &kept);
-		if (sub->feed == NULL && subscriber_has_bytes(sub))
+		if (!subscriber_is_stream(sub) && subscriber_has_bytes(sub))
 			sub->ops->send(sub);
 	}
 	kept_free(k);

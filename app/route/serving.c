@@ -5,6 +5,7 @@
 #include "base/counters.h"
 #include "base/clock.h"
 #include "base/logger.h"
+#include "hub/announce.h"
 #include "route/cors.h"
 #include "route/origin.h"
 

@@ -146,7 +146,7 @@ its_past_is_asked(struct stage *s)
 {
 	if (s->c.sub.state != SUBSCRIBER_WAITING)
 		return;
-	s->placed = s->c.sub.feed;
+	s->placed = feed_of_stream(&s->c.sub);
 	s->place = log_enter(&s->placed->out.log);
 	s->n_at_place = s->placed->out.n_events;
 	subscriber_begin_replay(&s->c.sub);
@@ -267,7 +267,7 @@ run(struct stage *s, const unsigned *sequence, size_t n)
 	fake_redis.ops->on_lost(fake_redis.ctx);
 	for (i = 0; i < n; i++)
 		calls[sequence[i]].fn(s);
-	if (!s->c.is_closed && s->c.sub.feed != NULL) {
+	if (!s->c.is_closed && subscriber_is_stream(&s->c.sub)) {
 		redis_confirms(s);
 		its_past_is_there(s);
 		client_reads(s);

@@ -1,0 +1,101 @@
+#include "hub/announce.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "hub/cursor.h"
+#include "hub/outlet.h"
+#include "sse/wire.h"
+
+/* Clients go by the event's name, so "for good" and "come back" have one each. */
+static const char come_back[] = "stream-end", for_good[] = "stream-done";
+
+static const struct {
+	const char *event, *name;
+} reasons[] = {
+    [END_UNTIL] = {for_good, "until"},         [END_MAX_EVENTS] = {for_good, "max_events"},
+    [END_ABANDONED] = {for_good, "abandoned"}, [END_LIFETIME] = {come_back, "lifetime"},
+    [END_IDLE] = {come_back, "idle"},          [END_SLOW] = {come_back, "slow"},
+    [END_RELOAD] = {come_back, "reload"},      [END_DRAIN] = {come_back, "drain"},
+    [END_AUTH] = {come_back, "auth"},
+};
+
+/* Of the first bytes that it is sent, 0 in all others. +-20 %: a restart must not bring all back at
+ * once. */
+unsigned
+subscriber_take_retry(struct subscriber *sub)
+{
+	unsigned ms = sub->outlet->class->settings->retry_ms, spread = ms / 5;
+
+	if (sub->is_told_retry)
+		return 0;
+	sub->is_told_retry = true;
+	return ms - spread + random_below(2 * spread + 1);
+}
+
+/*
+ * The last frame. Ended for good, it carries an id that ends in ".end", with
+ * which the client's next request is answered 204; without it the client comes back.
+ */
+int
+subscriber_put_end(struct buf *b, const struct wire *wire, const struct feed_settings *fs,
+		   enum end_reason reason, unsigned retry_ms)
+{
+	static const char end_id[] = "0.end";
+	bool is_for_good = reasons[reason].event == for_good;
+	char data[64];
+	struct event ev = {.type = reasons[reason].event,
+			   .type_len = strlen(reasons[reason].event),
+			   .data = data,
+			   .retry_ms = retry_ms};
+
+	if (is_for_good) {
+		ev.id = end_id;
+		ev.id_len = strlen(end_id);
+	}
+	if (!fs->announce && !is_for_good)
+		return wire->lines(b, retry_ms, NULL, 0);
+	if (!fs->announce && wire->id != NULL)
+		return wire->id(b, ev.id, ev.id_len);
+	ev.data_len =
+	    (size_t)snprintf(data, sizeof(data), "{\"reason\":\"%s\"}", reasons[reason].name);
+	return wire->event(b, &ev, NULL);
+}
+
+/*
+ * The first frame: that it is open, where the client stands, for its next Last-Event-ID, and when
+ * it is to come back. Unannounced, the latter two are lines of the first frame that has data.
+ */
+int
+subscriber_put_open(struct subscriber *sub, bool is_resumed, const char *cursor)
+{
+	char data[64 + CURSOR_TEXT];
+	struct event ev = {.id = cursor,
+			   .id_len = cursor != NULL ? strlen(cursor) : 0,
+			   .type = "stream-open",
+			   .type_len = strlen("stream-open"),
+			   .data = data,
+			   .retry_ms = subscriber_take_retry(sub)};
+
+	if (!sub->outlet->class->settings->announce)
+		return sub->outlet->log.wire->lines(&sub->own, ev.retry_ms, ev.id, ev.id_len);
+	ev.data_len =
+	    (size_t)snprintf(data, sizeof(data), "{\"resumed\":%s,\"from\":%s%s%s}",
+			     is_resumed ? "true" : "false", cursor != NULL ? "\"" : "",
+			     cursor != NULL ? cursor : "null", cursor != NULL ? "\"" : "");
+	return sub->outlet->log.wire->event(&sub->own, &ev, NULL);
+}
+
+int
+subscriber_put_reset(struct subscriber *sub, const char *data)
+{
+	struct event ev = {.type = "stream-reset",
+			   .type_len = strlen("stream-reset"),
+			   .data = data,
+			   .data_len = strlen(data)};
+
+	if (!sub->outlet->class->settings->announce)
+		return 0;
+	return sub->outlet->log.wire->event(&sub->own, &ev, NULL);
+}

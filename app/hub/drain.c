@@ -1,0 +1,19 @@
+#include "hub/drain.h"
+
+#include "base/random.h"
+
+/*
+ * The random part begins at a tenth: a program that is started when this one has ended takes a
+ * moment, in which nobody should find nobody.
+ */
+unsigned
+drain_return_ms(const struct drain *drain, unsigned usual_ms)
+{
+	uint64_t passed, rest, part = drain->ms;
+
+	if (!drain->is_draining || drain->is_succeeded || part == 0)
+		return usual_ms;
+	passed = drain_passed_ms(drain);
+	rest = passed < part ? part - passed : 0;
+	return (unsigned)(rest + part / 10 + random_below((unsigned)(part - part / 10)) + 1);
+}
