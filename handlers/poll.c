@@ -69,7 +69,7 @@ poll_timer(struct feed *feed)
 	if (poll->is_asking || !feed_is_followed(feed))
 		return;
 	poll->is_asking = true;
-	if ((rc = feed_command(feed, poll_answer)) == 0)
+	if ((rc = feed_ask_key(feed, "command", poll_answer)) == 0)
 		return;
 	poll->is_asking = false;
 	if (rc == -ENOENT)
@@ -104,13 +104,27 @@ poll_close(struct feed *feed)
 }
 
 static const struct handler_key keys[] = {
-    {"always", HANDLER_YES_NO, "no", 0, 1, "whether an answer that has not changed is sent, too"},
+    {.name = "command", .kind = HANDLER_COMMAND, .help = "what handler = poll asks Redis"},
+    {.name = "always",
+     .kind = HANDLER_YES_NO,
+     .fallback = "no",
+     .help = "whether an answer that has not changed is sent, too"},
     {0},
 };
+
+/* With a script and no command the script is the source. */
+static void
+poll_check(struct handler_section *section)
+{
+	if (section_text(section, "command") == NULL && section_text(section, "script") == NULL)
+		section_fault(section, NULL,
+			      "has neither command nor script to poll: command = GET key");
+}
 
 const struct handler poll_handler = {
     .name = "poll",
     .keys = keys,
+    .check = poll_check,
     .open = poll_open,
     .timer = poll_timer,
     .close = poll_close,

@@ -330,22 +330,40 @@ presence_close(struct feed *feed)
 static const char *const params[] = {"name", "mode", NULL};
 
 static const struct handler_key keys[] = {
-    {"lease", HANDLER_DURATION, "20s", 1000, 3600000,
-     "how long who is gone without a goodbye counts as present"},
-    {"linger", HANDLER_DURATION, "5s", 0, 600000,
-     "how long a user who has left may be back without having left"},
-    {"presence_info", HANDLER_TEMPLATE, NULL, 0, 0, "what is told of each subscriber"},
-    {"presence_events", HANDLER_YES_NO, "no", 0, 1,
-     "tell CHANNEL:presence of the first who comes and the last who goes"},
+    {.name = "lease",
+     .kind = HANDLER_DURATION,
+     .fallback = "20s",
+     .min = 1000,
+     .max = 3600000,
+     .help = "how long who is gone without a goodbye counts as present"},
+    {.name = "linger",
+     .kind = HANDLER_DURATION,
+     .fallback = "5s",
+     .min = 0,
+     .max = 600000,
+     .help = "how long a user who has left may be back without having left"},
+    {.name = "presence_info", .kind = HANDLER_TEMPLATE, .help = "what is told of each subscriber"},
+    {.name = "presence_events",
+     .kind = HANDLER_YES_NO,
+     .fallback = "no",
+     .help = "tell CHANNEL:presence of the first who comes and the last who goes"},
     {0},
 };
 
 static const char *const refuses[] = {"patterns", "streams", "keyspace", "record",
 				      "snapshot", "rate",    "batch",    NULL};
 
+static void
+presence_check(struct handler_section *section)
+{
+	if (section_count(section, "channels") != 1)
+		section_fault(section, NULL, "needs one channel: channels = here:{room}");
+}
+
 const struct handler presence = {
     .name = "presence",
     .keys = keys,
+    .check = presence_check,
     .refuses = refuses,
     .why_refused = "handler = presence follows one channel, which it uses itself",
     .open = presence_open,

@@ -6,11 +6,25 @@
  */
 #include <sluice/handler.h>
 
-static const char *const takes[] = {"timeout", "timeout_max", NULL};
+static const struct handler_key keys[] = {
+    {.name = "timeout",
+     .kind = HANDLER_DURATION,
+     .fallback = "10s",
+     .min = 10,
+     .max = 3600000,
+     .help = "how long handler = wait waits"},
+    {.name = "timeout_max",
+     .kind = HANDLER_DURATION,
+     .fallback = "60s",
+     .min = 10,
+     .max = 3600000,
+     .help = "how long a client may ask for"},
+    {0},
+};
 
 const struct handler wait_handler = {
     .name = "wait",
-    .takes = takes,
+    .kind = HANDLER_WAIT,
+    .keys = keys,
     .open = feed_subjects,
-    .is_wait = true,
 };

@@ -100,3 +100,13 @@ strings_split_words(char ***out, const char *text)
 		*out = list;
 	return rc;
 }
+
+const char *
+strings_next(const char **p, size_t *len)
+{
+	const char *start = *p + strspn(*p, " \t,");
+
+	*len = strcspn(start, " \t,");
+	*p = start + *len;
+	return *len > 0 ? start : NULL;
+}

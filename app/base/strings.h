@@ -1,6 +1,8 @@
 #ifndef SLUICE_BASE_STRINGS_H
 #define SLUICE_BASE_STRINGS_H
 
+#include <stddef.h>
+
 /* strings - lists of texts on the heap that end with NULL; NULL itself is an empty one. */
 
 void strings_free(char **list);
@@ -15,5 +17,11 @@ char **strings_copy(char *const *list);
  * -ENOMEM.
  */
 int strings_split_words(char ***out, const char *text);
+
+/*
+ * strings_next - the next member of a text's list, which blanks or commas separate: its start, and
+ * its length in *len; NULL at the end. *p moves behind it.
+ */
+const char *strings_next(const char **p, size_t *len);
 
 #endif

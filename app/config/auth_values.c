@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/strings.h"
 #include "auth/identity.h"
 #include "base/logger.h"
 #include "base/suggest.h"
@@ -65,7 +66,7 @@ set_keys_of_files(struct auth_settings *auth, struct auth_keys *keys, const char
 
 	if (keys->n > 0)
 		return REFUSE("there is a key already: one of the key and the files");
-	while (rc == 0 && (one = config_list_next(&paths, &len)) != NULL) {
+	while (rc == 0 && (one = strings_next(&paths, &len)) != NULL) {
 		char *text = NULL;
 		size_t text_len = 0;
 
@@ -309,7 +310,7 @@ CONFIG_SETTER(config_set_auth_list)
 	int rc = 0;
 
 	(void)key;
-	while (rc == 0 && (one = config_list_next(&text, &len)) != NULL)
+	while (rc == 0 && (one = strings_next(&text, &len)) != NULL)
 		rc = add_word(list, one, len, why, why_len);
 	if (rc == 0 && list->n == 0)
 		return REFUSE("it is empty; \"none\" lets everybody in");

@@ -69,24 +69,6 @@ check_pace(const struct config_source *src, const struct route *rt, size_t secti
 		refuse(src, section, "rate_mode", "there is no rate to which it could apply");
 }
 
-static void
-check_poll(const struct config_source *src, const struct route *rt, size_t section)
-{
-	static const char *const asking[] = {"command", "interval"};
-
-	if (rt->handler == NULL)
-		return;
-	for (size_t i = 0; strcmp(rt->handler->name, "relay") == 0 && i < 2; i++) {
-		if (ini_find(src->ini, section, asking[i]) != NULL)
-			refuse(src, section, asking[i],
-			       "relay asks Redis nothing; handler = poll does");
-	}
-	if (strcmp(rt->handler->name, "poll") == 0 && rt->stream.command == NULL &&
-	    !is_set(rt->logic.script))
-		config_fault_section(src, section,
-				     "has neither command nor script to poll: command = GET key");
-}
-
 static size_t
 length(struct template *const *list)
 {
@@ -124,27 +106,6 @@ check_keyspace(const struct config_source *src, const struct route *rt, size_t s
 		refuse(src, section, "streams",
 		       "a stream can be resumed, and what became of keys has no past: they are two "
 		       "routes");
-}
-
-static void
-check_queue(const struct config_source *src, const struct route *rt, size_t section)
-{
-	if (rt->handler == NULL || !rt->handler->is_queue)
-		return;
-	if (length(rt->streams) != 1)
-		config_fault_section(src, section, "needs one stream: streams = jobs");
-	if (rt->stream.group == NULL)
-		config_fault_section(src, section, "needs a consumer group: group = workers");
-	if (rt->stream.dead_letter == NULL && ini_find(src->ini, section, "max_deliveries") != NULL)
-		refuse(src, section, "max_deliveries",
-		       "there is no dead_letter stream for what was delivered so often");
-}
-
-static void
-check_state(const struct config_source *src, const struct route *rt, size_t section)
-{
-	if (rt->handler != NULL && rt->handler->tells_state && length(rt->channels) != 1)
-		config_fault_section(src, section, "needs one channel: channels = here:{room}");
 }
 
 /* Who may publish is said by the route, never by leaving it out. */
@@ -229,7 +190,7 @@ check_abandoned(const struct config_source *src, const struct route *rt, size_t 
 {
 	const struct handler *h = rt->handler;
 
-	if (h != NULL && (h->is_queue || h->is_mux || h->is_wait) && rt->stream.abandoned_ms > 0 &&
+	if (h != NULL && h->kind != HANDLER_STREAM && rt->stream.abandoned_ms > 0 &&
 	    ini_find(src->ini, section, "abandoned") != NULL)
 		refuse(src, section, "abandoned",
 		       "with this handler nothing is over when no message comes: who follows it "
@@ -306,9 +267,6 @@ config_check_route(const struct config_source *src, const struct route *rt, size
 	check_keyspace(src, rt, section);
 	check_data(src, rt, section);
 	check_pace(src, rt, section);
-	check_queue(src, rt, section);
-	check_state(src, rt, section);
-	check_poll(src, rt, section);
 	check_resuming(src, rt, section);
 	check_heartbeat(src, rt, section);
 	check_abandoned(src, rt, section);

@@ -396,7 +396,7 @@ read_includes(struct loader *ld, const char *path)
 	if ((text = strdup(list)) == NULL)
 		return -ENOMEM;
 	list = text;
-	while (rc == 0 && (one = config_list_next(&list, &len)) != NULL)
+	while (rc == 0 && (one = strings_next(&list, &len)) != NULL)
 		rc = use_pattern(ld, path, one, len, &where, use_include);
 	for (size_t i = first_other; i < ld->ini.n_entries; i++) {
 		const struct ini_entry *e = &ld->ini.entries[i];
@@ -630,7 +630,7 @@ load_modules(struct loader *ld)
 	if (e == NULL)
 		return 0;
 	list = e->value;
-	while (rc == 0 && (one = config_list_next(&list, &len)) != NULL)
+	while (rc == 0 && (one = strings_next(&list, &len)) != NULL)
 		rc = use_pattern(ld, file, one, len, e, use_module);
 	return rc;
 }

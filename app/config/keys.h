@@ -33,8 +33,7 @@ struct config_key {
 	unsigned allow; /* what may stand in the braces of a template */
 	bool or_zero;   /* 0 is allowed besides min to max */
 	bool or_empty;  /* an empty value means something, or set refuses it with a better reason */
-	bool is_special; /* of use with those handlers alone that take it */
-	bool is_stream;  /* says nothing to a handler that gives a short answer */
+	bool is_stream; /* says nothing to a handler that gives a short answer */
 };
 
 /* config_key_nth - NULL past the last; those of handlers come last. Valid until a module is loaded.

@@ -303,7 +303,7 @@ config_logic_build(const struct config_source *src, struct route *rt, size_t sec
 		}
 		return 0;
 	}
-	if (rt->handler != NULL && rt->handler->is_queue &&
+	if (rt->handler != NULL && rt->handler->kind == HANDLER_QUEUE &&
 	    config_entry(src, section, "start") == NULL)
 		rt->stream.start.is_beginning = true; /* a new group's work is all there is */
 	if ((rc = compile(src, rt, section, "filter", rt->logic.filter, &st->filter)) < 0 ||

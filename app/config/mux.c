@@ -3,10 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/strings.h"
 #include "base/suggest.h"
 #include "config/keys.h"
 
-enum { WHY_LEN = 512 };
+enum { NAME_LEN = 512, WHY_LEN = NAME_LEN + 256 };
 
 static const struct route *
 find(struct route *const *routes, size_t n_routes, const char *name)
@@ -66,16 +67,14 @@ config_mux_check(const struct config_source *src, struct route *const *routes, s
 	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "routes"));
 	const struct route *rt = routes[n];
 
-	if (rt->handler == NULL)
+	const char *list = e != NULL ? e->value : "", *name;
+	char text[NAME_LEN];
+	size_t len;
+
+	if (rt->handler == NULL || rt->handler->kind != HANDLER_MUX)
 		return;
-	if (!rt->handler->is_mux)
-		return;
-	if (rt->carries == NULL) {
-		config_fault_section(src, section,
-				     "does not say what it carries: routes = NAME NAME, or * for "
-				     "every route that streams");
-		return;
+	while ((name = strings_next(&list, &len)) != NULL) {
+		snprintf(text, sizeof(text), "%.*s", (int)len, name);
+		check_name(src, routes, n_routes, e, text);
 	}
-	for (char *const *name = rt->carries; e != NULL && *name != NULL; name++)
-		check_name(src, routes, n_routes, e, *name);
 }

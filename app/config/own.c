@@ -1,60 +1,91 @@
 #include "config/own.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "config/values.h"
 #include "route/handlers.h"
+#include "route/section.h"
 
 enum { WHY_LEN = 512 };
 
-/* Of each kind of value: how it becomes a number; NULL: a text has none. */
-static int (*const setters[])(const struct config_key *key, void *field, const char *text,
-			      char *why, size_t why_len) = {
-    [HANDLER_TEXT] = NULL,
-    [HANDLER_NUMBER] = config_set_number,
-    [HANDLER_DURATION] = config_set_duration,
-    [HANDLER_SIZE] = config_set_size,
-    [HANDLER_YES_NO] = config_set_yes_no,
-    [HANDLER_TEMPLATE] = NULL,
+/* The handler's n-th key: its own, then those of its kind. NULL past the last. */
+static const struct handler_key *
+nth_key(const struct handler *h, size_t n)
+{
+	const struct handler *of_kind = h->kind != HANDLER_STREAM ? handlers_of_kind(h->kind) : h;
+	const struct handler_key *key;
+
+	for (key = h->keys; key != NULL && key->name != NULL; key++) {
+		if (n-- == 0)
+			return key;
+	}
+	for (key = of_kind != h ? of_kind->keys : NULL; key != NULL && key->name != NULL; key++) {
+		if (n-- == 0)
+			return key;
+	}
+	return NULL;
+}
+
+static int
+set_yes_no(const struct config_key *key, void *field, const char *text, char *why, size_t why_len)
+{
+	bool is_yes = false;
+	int rc = config_set_yes_no(key, &is_yes, text, why, why_len);
+
+	*(uint64_t *)field = is_yes;
+	return rc;
+}
+
+/* Of each kind of value: how a text becomes one, and where it is. */
+static const struct {
+	int (*set)(const struct config_key *key, void *field, const char *text, char *why,
+		   size_t why_len);
+	size_t offset;
+	unsigned allow;
+} kinds[] = {
+    [HANDLER_TEXT] = {NULL, 0, 0},
+    [HANDLER_NUMBER] = {config_set_number, offsetof(struct own, number), 0},
+    [HANDLER_DURATION] = {config_set_duration, offsetof(struct own, number), 0},
+    [HANDLER_SIZE] = {config_set_size, offsetof(struct own, number), 0},
+    [HANDLER_YES_NO] = {set_yes_no, offsetof(struct own, number), 0},
+    [HANDLER_WORD] = {config_set_word, offsetof(struct own, number), 0},
+    [HANDLER_TEMPLATE] = {config_set_template, offsetof(struct own, template), TEMPLATE_PARAMS},
+    [HANDLER_SHARED] = {config_set_template, offsetof(struct own, template), TEMPLATE_PARAMS},
+    [HANDLER_COMMAND] = {config_set_command, offsetof(struct own, words), TEMPLATE_PARAMS},
 };
 
 static int
-parse(struct feed_own *own, const char *text, char *why, size_t why_len)
+parse(struct own *own, const char *text, char *why, size_t why_len)
 {
 	const struct handler_key *key = own->key;
 	const struct config_key as = {
-	    .size = sizeof(own->number), .min = key->min, .max = key->max};
-	bool is_yes = false;
+	    .size = sizeof(own->number),
+	    .min = key->min,
+	    .max = key->max,
+	    .words = key->words,
+	    .allow = kinds[key->kind].allow,
+	};
+	void *field = (char *)own + kinds[key->kind].offset;
 	int rc = 0;
 
-	if (key->kind == HANDLER_TEMPLATE)
-		rc = template_compile(&own->template, text, TEMPLATE_PARAMS, why, why_len);
-	else if (key->kind == HANDLER_YES_NO)
-		rc = setters[key->kind](&as, &is_yes, text, why, why_len);
-	else if (setters[key->kind] != NULL)
-		rc = setters[key->kind](&as, &own->number, text, why, why_len);
+	if (kinds[key->kind].set != NULL)
+		rc = kinds[key->kind].set(&as, field, text, why, why_len);
 	if (rc < 0)
 		return rc;
-	if (key->kind == HANDLER_YES_NO)
-		own->number = is_yes;
 	return (own->text = strdup(text)) != NULL ? 0 : -ENOMEM;
 }
 
 static int
-set_one(const struct config_source *src, struct feed_own *own, size_t section)
+set_one(const struct config_source *src, struct own *own, const struct ini_entry *e)
 {
-	const struct ini_entry *e = config_entry(src, section, own->key->name);
+	const char *text = e != NULL ? e->value : own->key->fallback;
 	char why[WHY_LEN] = "";
-	int rc = 0;
+	int rc = text != NULL ? parse(own, text, why, sizeof(why)) : 0;
 
-	if (e != NULL)
-		rc = parse(own, e->value, why, sizeof(why));
-	else if (own->key->fallback != NULL)
-		rc = parse(own, own->key->fallback, why, sizeof(why));
 	if (rc != -EINVAL)
 		return rc;
 	if (e != NULL)
@@ -65,21 +96,39 @@ set_one(const struct config_source *src, struct feed_own *own, size_t section)
 int
 config_own_set(const struct config_source *src, struct route *rt, size_t section)
 {
-	const struct handler_key *key = rt->handler != NULL ? rt->handler->keys : NULL;
-	struct feed_settings *fs = &rt->stream;
+	struct own_keys *keys = &rt->stream.own;
+	const struct handler_key *key;
 	size_t n = 0;
 	int rc = 0;
 
-	while (key != NULL && key[n].name != NULL)
+	while (rt->handler != NULL && nth_key(rt->handler, n) != NULL)
 		n++;
 	if (n == 0)
 		return 0;
-	if ((fs->own = calloc(n, sizeof(*fs->own))) == NULL)
+	if ((keys->v = calloc(n, sizeof(*keys->v))) == NULL)
 		return -ENOMEM;
-	for (; fs->n_own < n && rc == 0; fs->n_own++) {
-		fs->own[fs->n_own].key = &key[fs->n_own];
-		rc = set_one(src, &fs->own[fs->n_own], section);
+	for (; rc == 0 && (key = nth_key(rt->handler, keys->n)) != NULL; keys->n++) {
+		keys->v[keys->n].key = key;
+		rc = set_one(src, &keys->v[keys->n], config_entry(src, section, key->name));
 	}
+	return rc;
+}
+
+int
+config_own_try(const struct config_source *src, const struct ini_entry *e,
+	       const struct config_key *key)
+{
+	struct own own = {0};
+	const struct handler_key *one;
+	int rc = 0;
+
+	for (size_t n = 0; (one = nth_key(key->handler, n)) != NULL && own.key == NULL; n++) {
+		if (strcmp(one->name, key->name) == 0)
+			own.key = one;
+	}
+	if (own.key != NULL)
+		rc = set_one(src, &own, e);
+	own_clear(&own);
 	return rc;
 }
 
@@ -88,43 +137,24 @@ config_own_put(const struct route *rt, struct buf *b)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < rt->stream.n_own && rc == 0; i++) {
-		if (rt->stream.own[i].text != NULL)
-			rc = config_put_value(b, rt->stream.own[i].key->name,
-					      rt->stream.own[i].text);
+	for (size_t i = 0; i < rt->stream.own.n && rc == 0; i++) {
+		const struct own *own = &rt->stream.own.v[i];
+
+		if (own->text != NULL)
+			rc = config_put_value(b, own->key->name, own->text);
 	}
 	return rc;
 }
 
 static bool
-is_in(const char *const *list, const char *name)
-{
-	for (; list != NULL && *list != NULL; list++) {
-		if (strcasecmp(*list, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* One of a module that is a queue, say, has a queue's keys without naming them. */
-static bool
-is_of_kind(const struct handler *h, const struct handler *other)
-{
-	return (h->is_queue && other->is_queue) || (h->is_wait && other->is_wait) ||
-	       (h->is_mux && other->is_mux) || (h->tells_state && other->tells_state);
-}
-
-static bool
 has(const struct handler *h, const struct config_key *key)
 {
-	const struct handler *other;
+	const struct handler_key *own;
 
-	if (key->handler != NULL)
-		return key->handler == h;
-	if (!key->is_special || is_in(h->takes, key->name))
+	if (key->handler == NULL)
 		return true;
-	for (size_t n = 0; (other = handlers_nth(n)) != NULL; n++) {
-		if (is_of_kind(h, other) && is_in(other->takes, key->name))
+	for (size_t n = 0; (own = nth_key(h, n)) != NULL; n++) {
+		if (strcmp(own->name, key->name) == 0)
 			return true;
 	}
 	return false;
@@ -149,6 +179,51 @@ fault_not_had(const struct config_source *src, const struct ini_entry *e,
 	config_fault(src, e, why);
 }
 
+/* What a handler's check() may ask of a section, and say of it. */
+
+struct checked_section {
+	struct handler_section hs;
+	const struct config_source *src;
+	size_t section;
+};
+
+static const struct checked_section *
+checked(const struct handler_section *hs)
+{
+	return (const struct checked_section *)((const char *)hs -
+						offsetof(struct checked_section, hs));
+}
+
+static const char *
+text_of(const struct handler_section *hs, const char *key)
+{
+	const struct ini_entry *e = config_entry(checked(hs)->src, checked(hs)->section, key);
+
+	return e != NULL && *e->value != '\0' ? e->value : NULL;
+}
+
+static void
+fault_of(const struct handler_section *hs, const char *key, const char *why)
+{
+	const struct config_source *src = checked(hs)->src;
+	const struct ini_entry *e =
+	    key != NULL ? ini_find(src->ini, checked(hs)->section, key) : NULL;
+
+	if (key == NULL)
+		config_fault_section(src, checked(hs)->section, why);
+	else if (e != NULL && *e->value != '\0')
+		config_fault(src, e, why);
+}
+
+static void
+ask_handler(const struct handler *h, const struct config_source *src, size_t section)
+{
+	struct checked_section cs = {{text_of, fault_of}, src, section};
+
+	if (h->check != NULL)
+		h->check(&cs.hs);
+}
+
 void
 config_own_check(const struct config_source *src, const struct route *rt, size_t section)
 {
@@ -162,9 +237,10 @@ config_own_check(const struct config_source *src, const struct route *rt, size_t
 
 		if (e->section != section || (key = config_key_find(CONFIG_ROUTE, e->key)) == NULL)
 			continue;
-		if (!has(h, key) && (h->answer == NULL || h->open != NULL || key->handler != NULL))
+		if (!has(h, key))
 			fault_not_had(src, e, key);
 	}
+	ask_handler(h, src, section);
 	for (const char *const *name = h->refuses; name != NULL && *name != NULL; name++) {
 		const struct ini_entry *e = config_entry(src, section, *name);
 
@@ -173,13 +249,22 @@ config_own_check(const struct config_source *src, const struct route *rt, size_t
 	}
 }
 
+/* Two handlers may have a key of the same name; what every route has may no handler have. */
+static bool
+may_be_called(const struct config_key *key)
+{
+	const struct config_key *first = config_key_find(CONFIG_ROUTE, key->name);
+
+	return first == NULL || first->handler != NULL;
+}
+
 int
 config_own_refuse(char *why, size_t why_len)
 {
 	const struct config_key *key;
 
 	for (size_t n = 0; (key = config_key_nth(n)) != NULL; n++) {
-		if (key->handler == NULL || config_key_find(CONFIG_ROUTE, key->name) == key)
+		if (key->handler == NULL || may_be_called(key))
 			continue;
 		snprintf(why, why_len, "handler \"%s\" adds the key \"%s\", which is there already",
 			 key->handler->name, key->name);

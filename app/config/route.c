@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/strings.h"
 #include "base/buf.h"
 #include "config/auth.h"
 #include "config/checks.h"
@@ -280,7 +281,7 @@ check_subjects(const struct config_source *src, const struct route *rt, size_t s
 	if (e == NULL || compiled == NULL)
 		return;
 	p = e->value;
-	for (size_t i = 0; compiled[i] != NULL && (one = config_list_next(&p, &len)) != NULL; i++) {
+	for (size_t i = 0; compiled[i] != NULL && (one = strings_next(&p, &len)) != NULL; i++) {
 		struct subject_walk w = {.src = src, .rt = rt, .entry = e};
 
 		w.is_pattern =
@@ -471,7 +472,9 @@ config_route_check_defaults(const struct config_source *src, struct route *const
 			continue;
 		if (!is_rule(e)) {
 			key = config_key_find(CONFIG_ROUTE, e->key);
-			if (key != NULL && key->set != NULL && strcmp(key->name, "path") != 0)
+			if (key != NULL && key->handler != NULL)
+				rc = config_own_try(src, e, key);
+			else if (key != NULL && key->set != NULL && strcmp(key->name, "path") != 0)
 				rc = set_entry(src, key, scratch, e);
 			continue;
 		}

@@ -74,8 +74,9 @@ feeds(const struct together *tg, size_t from, size_t to)
 			       *stream = entry(tg, to, "streams");
 	const struct route *rt = tg->all[to].rt;
 
-	if (tg->all[from].rt->stream.dead_letter == NULL || rt->stream.dead_letter == NULL ||
-	    dead == NULL || stream == NULL || rt->streams == NULL)
+	if (own_text(&tg->all[from].rt->stream.own, "dead_letter") == NULL ||
+	    own_text(&rt->stream.own, "dead_letter") == NULL || dead == NULL || stream == NULL ||
+	    rt->streams == NULL)
 		return false;
 	if (strchr(dead->value, '{') == NULL)
 		return template_matches(rt->streams[0], dead->value, param_ok, rt);

@@ -33,22 +33,12 @@ enum {
 
 #define REFUSE(...) (snprintf(why, why_len, __VA_ARGS__), -EINVAL)
 
-const char *
-config_list_next(const char **p, size_t *len)
-{
-	const char *start = *p + strspn(*p, " \t,");
-
-	*len = strcspn(start, " \t,");
-	*p = start + *len;
-	return *len > 0 ? start : NULL;
-}
-
 static size_t
 list_len(const char *text)
 {
 	size_t len, n = 0;
 
-	while (config_list_next(&text, &len) != NULL)
+	while (strings_next(&text, &len) != NULL)
 		n++;
 	return n;
 }
@@ -152,7 +142,7 @@ find_word(const char *words, const char *text)
 	size_t len;
 	const char *word;
 
-	for (int i = 0; (word = config_list_next(&words, &len)) != NULL; i++) {
+	for (int i = 0; (word = strings_next(&words, &len)) != NULL; i++) {
 		if (strlen(text) == len && memcmp(word, text, len) == 0)
 			return i;
 	}
@@ -371,7 +361,7 @@ CONFIG_SETTER(config_set_urls)
 		return REFUSE("no URL: redis://HOST:PORT or unix:///PATH, one or several");
 	if ((rs->urls = calloc(n, sizeof(*rs->urls))) == NULL)
 		return -ENOMEM;
-	while ((one = config_list_next(&text, &len)) != NULL) {
+	while ((one = strings_next(&text, &len)) != NULL) {
 		if ((rc = parse_url(&rs->urls[rs->n_urls], one, len, why, why_len)) < 0)
 			return rc;
 		rs->n_urls++;
@@ -617,7 +607,7 @@ CONFIG_SETTER(config_set_origins)
 	if ((list = calloc(n + 1, sizeof(*list))) == NULL)
 		return -ENOMEM;
 	*(char ***)field = list; /* the route's from here on */
-	for (size_t i = 0; (one = config_list_next(&text, &len)) != NULL; i++) {
+	for (size_t i = 0; (one = strings_next(&text, &len)) != NULL; i++) {
 		if ((list[i] = strndup(one, len)) == NULL)
 			return -ENOMEM;
 		if (strcmp(list[i], "*") == 0) {
@@ -644,7 +634,7 @@ CONFIG_SETTER(config_set_names)
 	if ((list = calloc(n + 1, sizeof(*list))) == NULL)
 		return -ENOMEM;
 	*(char ***)field = list; /* the route's from here on */
-	for (size_t i = 0; (one = config_list_next(&text, &len)) != NULL; i++) {
+	for (size_t i = 0; (one = strings_next(&text, &len)) != NULL; i++) {
 		if ((list[i] = strndup(one, len)) == NULL)
 			return -ENOMEM;
 	}

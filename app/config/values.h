@@ -44,10 +44,4 @@ CONFIG_SETTER(config_set_start);   /* feed_settings.start */
 CONFIG_SETTER(config_set_limit);   /* struct pace_limit */
 CONFIG_SETTER(config_set_command); /* struct template **; NULL for an empty text */
 
-/*
- * config_list_next - the next member of a list, which blanks or commas separate: its start, and its
- * length in *len; NULL at the end. *p moves behind it.
- */
-const char *config_list_next(const char **p, size_t *len);
-
 #endif

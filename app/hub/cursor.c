@@ -14,7 +14,7 @@ whose(struct feed *fd)
 	struct feed_more *more = fd->more;
 	uint64_t digest = 0;
 
-	if (!fd->class->settings->is_of_user || fd->class->handler->is_queue)
+	if (!fd->class->settings->is_of_user || fd->class->handler->kind == HANDLER_QUEUE)
 		return "";
 	if (more->whose[0] == '\0') {
 		for (unsigned i = 0; i < more->n_streams; i++)

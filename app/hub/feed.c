@@ -520,7 +520,7 @@ feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
 		return -ENOMEM;
 	feed_count(fd, COUNTER_FEEDS, 1);
 	if ((rc = begin_logic(fd)) != 0 || (rc = fc->handler->open(fd, req)) != 0 ||
-	    (fc->handler->is_queue && (rc = queue_begin(fd)) != 0)) {
+	    (fc->handler->kind == HANDLER_QUEUE && (rc = queue_begin(fd)) != 0)) {
 		feed_free(fd);
 		return rc;
 	}
@@ -670,8 +670,8 @@ counts_silence(const struct feed *fd)
 {
 	const struct handler *h = fd->class->handler;
 
-	return fd->class->settings->abandoned_ms > 0 && fd->n_unconfirmed == 0 && !h->is_queue &&
-	       !h->is_mux;
+	return fd->class->settings->abandoned_ms > 0 && fd->n_unconfirmed == 0 &&
+	       h->kind != HANDLER_QUEUE && h->kind != HANDLER_MUX;
 }
 
 void
@@ -864,32 +864,35 @@ feed_channel_name(const struct feed *fd, unsigned n)
 	return NULL;
 }
 
-static const struct feed_own *
-find_own(const struct feed *fd, const char *name)
-{
-	const struct feed_settings *fs = fd->class->settings;
-
-	for (size_t i = 0; i < fs->n_own; i++) {
-		if (strcmp(fs->own[i].key->name, name) == 0)
-			return &fs->own[i];
-	}
-	return NULL;
-}
-
 const char *
 feed_key(const struct feed *fd, const char *name)
 {
-	const struct feed_own *own = find_own(fd, name);
-
-	return own != NULL ? own->text : NULL;
+	return own_text(&fd->class->settings->own, name);
 }
 
 unsigned long long
 feed_key_number(const struct feed *fd, const char *name)
 {
-	const struct feed_own *own = find_own(fd, name);
+	return own_number(&fd->class->settings->own, name);
+}
 
-	return own != NULL ? own->number : 0;
+int
+feed_key_text(const struct feed *fd, const char *name, char **out)
+{
+	const struct template_scope scope = {.params = fd->params, .channel = ""};
+	const struct template *t = own_template(&fd->class->settings->own, name);
+	struct buf text;
+	int rc;
+
+	*out = NULL;
+	if (t == NULL)
+		return 0;
+	buf_init(&text, SUBJECT_NAME_MAX);
+	if ((rc = template_expand(t, &scope, &text)) == 0 && (rc = buf_putc(&text, '\0')) == 0)
+		*out = text.p;
+	else
+		buf_fini(&text);
+	return rc;
 }
 
 bool

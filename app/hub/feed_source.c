@@ -253,7 +253,7 @@ ops_of(const struct feed *fd, enum subject_kind kind)
 {
 	bool is_stream = kind == SUBJECT_STREAM;
 
-	if (fd->class->handler->is_queue)
+	if (fd->class->handler->kind == HANDLER_QUEUE)
 		return is_stream ? &queue_ops : &acked_ops;
 	if (kind == SUBJECT_KEYSPACE)
 		return &keyspace_ops;

@@ -328,9 +328,11 @@ more_ask_words(struct feed *fd, struct template *const *words, feed_reply_fn fn)
 }
 
 int
-feed_command(struct feed *fd, feed_reply_fn fn)
+feed_ask_key(struct feed *fd, const char *name, feed_reply_fn fn)
 {
-	return more_ask_words(fd, fd->class->settings->command, fn);
+	const struct own *own = own_find(&fd->class->settings->own, name);
+
+	return more_ask_words(fd, own != NULL ? own->words : NULL, fn);
 }
 
 unsigned

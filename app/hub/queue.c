@@ -27,7 +27,7 @@ queue_free_if_done(struct queue *q)
 {
 	if (q->feed != NULL || q->n_pending > 0 || q->has_timers)
 		return;
-	buf_fini(&q->group);
+	free(q->group);
 	free(q->key);
 	free(q->dead_key);
 	free(q);
@@ -91,7 +91,7 @@ on_flushed(struct outlet *o, struct subscriber *sub)
 
 	if (share == NULL)
 		return;
-	if (queue_settings(q)->ack == QUEUE_ACK_AUTO && sub->own.len == 0) {
+	if (q->is_auto && sub->own.len == 0) {
 		LIST_FOREACH (node, tmp, &share->held)
 			queue_finish(q, LIST_ENTRY(node, struct held, node));
 	}
@@ -110,7 +110,7 @@ queue_left(struct feed *fd, struct subscriber *sub)
 	while (!list_is_empty(&share->held)) {
 		struct held *h = LIST_ENTRY(share->held.next, struct held, node);
 
-		if (fd->class->settings->ack == QUEUE_ACK_AUTO && sub->own.len == 0)
+		if (q->is_auto && sub->own.len == 0)
 			queue_finish(q, h); /* it was the last that it was sent */
 		else
 			queue_forget(q, h);
@@ -122,29 +122,25 @@ queue_left(struct feed *fd, struct subscriber *sub)
 
 /* The feed */
 
-/* The key of a stream: the template's text behind the prefix. Without a template there is none. */
+/* The key of the stream for dead letters, with the prefix. Without the key there is none. */
 static int
-expand_key(struct feed *fd, const struct template *t, char **key)
+make_dead_key(struct queue *q, struct feed *fd)
 {
-	const struct template_scope scope = {.params = fd->params, .channel = ""};
-	struct buf text;
-	int rc;
+	char *name;
+	int rc = feed_key_text(fd, "dead_letter", &name);
 
-	if (t == NULL)
-		return 0;
-	buf_init(&text, STREAM_KEY_MAX);
-	if ((rc = buf_puts(&text, hub_prefix(fd->class->hub))) == 0 &&
-	    (rc = template_expand(t, &scope, &text)) == 0 && (rc = buf_putc(&text, '\0')) == 0)
-		*key = text.p;
-	else
-		buf_fini(&text);
+	if (rc == 0 && name != NULL &&
+	    asprintf(&q->dead_key, "%s%s", hub_prefix(fd->class->hub), name) < 0) {
+		q->dead_key = NULL;
+		rc = -ENOMEM;
+	}
+	free(name);
 	return rc;
 }
 
 static int
 name_parts(struct queue *q, struct feed *fd)
 {
-	const struct template_scope scope = {.params = fd->params, .channel = ""};
 	char key[STREAM_KEY_MAX], unique[UNIQUE_LEN];
 	int rc;
 
@@ -153,34 +149,52 @@ name_parts(struct queue *q, struct feed *fd)
 	snprintf(q->consumer, sizeof(q->consumer), "sluice-%s", unique);
 	if ((q->key = strdup(key)) == NULL)
 		return -ENOMEM;
-	if ((rc = template_expand(fd->class->settings->group, &scope, &q->group)) < 0 ||
-	    (rc = buf_putc(&q->group, '\0')) < 0)
+	if ((rc = feed_key_text(fd, "group", &q->group)) < 0)
 		return rc;
-	return expand_key(fd, fd->class->settings->dead_letter, &q->dead_key);
+	return q->group != NULL ? make_dead_key(q, fd) : -ENOENT;
 }
 
 static int
-follow_acks(struct feed *fd)
+follow_acks(struct queue *q, struct feed *fd)
 {
 	char name[NAME_MAX_LEN + sizeof(GROUP_ACKED_SUFFIX)];
 
-	if (fd->class->settings->ack == QUEUE_ACK_AUTO)
+	if (q->is_auto)
 		return 0;
 	snprintf(name, sizeof(name), "%s" GROUP_ACKED_SUFFIX, replay_stream_name(fd, 0));
 	return feed_subscribe(fd, SUBJECT_CHANNEL, name);
+}
+
+bool
+queue_is_auto(const struct own_keys *keys)
+{
+	const char *ack = own_text(keys, "ack");
+
+	return ack == NULL || strcmp(ack, "client") != 0;
+}
+
+/* What the section says holds for as long as the feed lives: a reload makes a new one. */
+static void
+read_keys(struct queue *q, const struct own_keys *keys)
+{
+	q->is_auto = queue_is_auto(keys);
+	q->claim_after_ms = own_number(keys, "claim_after");
+	q->prefetch = (unsigned)own_number(keys, "prefetch");
+	q->max_deliveries = (unsigned)own_number(keys, "max_deliveries");
 }
 
 int
 queue_begin(struct feed *fd)
 {
 	struct queue *q;
-	uint64_t tick = fd->class->settings->claim_after_ms / 4;
+	uint64_t tick;
 	int rc;
 
 	if (more_new(fd) < 0 || (q = calloc(1, sizeof(*q))) == NULL)
 		return -ENOMEM;
-	buf_init(&q->group, NAME_MAX_LEN);
-	if ((rc = name_parts(q, fd)) < 0 || (rc = follow_acks(fd)) < 0) {
+	read_keys(q, &fd->class->settings->own);
+	tick = q->claim_after_ms / 4;
+	if ((rc = name_parts(q, fd)) < 0 || (rc = follow_acks(q, fd)) < 0) {
 		queue_free_if_done(q);
 		return rc;
 	}

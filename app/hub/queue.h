@@ -11,6 +11,7 @@
  */
 #include <stdbool.h>
 
+#include "hub/own.h"
 #include "hub/subscriber.h"
 
 struct feed;
@@ -24,6 +25,10 @@ void queue_end(struct feed *fd); /* the feed ends */
 /* Of any feed: is it a queue? */
 bool queue_is(const struct feed *fd);
 bool queue_is_ready(const struct feed *fd); /* its group is there; of any other feed: yes */
+
+/* queue_is_auto - of its handler's keys: does what was written count as had? Else a client says so.
+ */
+bool queue_is_auto(const struct own_keys *keys);
 
 void queue_joined(struct feed *fd, struct subscriber *sub); /* it is open */
 void queue_left(struct feed *fd, struct subscriber *sub);

@@ -112,7 +112,7 @@ on_done_acked(void *arg, const redisReply *reply)
 void
 queue_acknowledge(struct queue *q)
 {
-	const char *argv[3 + ACK_MAX] = {"XACK", q->key, q->group.p};
+	const char *argv[3 + ACK_MAX] = {"XACK", q->key, q->group};
 	struct list *node;
 	int argc = 3;
 
@@ -149,8 +149,8 @@ ask(struct queue *q)
 {
 	unsigned n = queue_count_free(q);
 	char count[16];
-	const char *argv[] = {"XREADGROUP", "GROUP",   q->group.p, q->consumer, "COUNT",
-			      count,        "STREAMS", q->key,     ">"};
+	const char *argv[] = {"XREADGROUP", "GROUP",   q->group, q->consumer, "COUNT",
+			      count,        "STREAMS", q->key,   ">"};
 
 	if (n == 0)
 		return; /* who is free again will ask */
@@ -180,7 +180,7 @@ on_claimed(void *arg, const redisReply *reply)
 	if (n_dead > 0)
 		logger_warn("queue %s, group %s: %zu entries were delivered too often, and stand "
 			    "in %s now",
-			    q->key, q->group.p, n_dead, q->dead_key);
+			    q->key, q->group, n_dead, q->dead_key);
 	if (n_dead + entries->elements > 0)
 		q->claim_at_ms = 0; /* there may be more */
 	queue_give_all(q, entries);
@@ -189,21 +189,20 @@ on_claimed(void *arg, const redisReply *reply)
 static void
 claim(struct queue *q)
 {
-	const struct feed_settings *fs = queue_settings(q);
 	bool has_dead = q->dead_key != NULL;
 	char idle[24], count[16], max[16];
 	const char *argv[] = {
-	    "EVAL",     GROUP_CLAIM_SCRIPT, "2",  q->key, has_dead ? q->dead_key : q->key,
-	    q->group.p, q->consumer,        idle, count,  max};
+	    "EVAL",   GROUP_CLAIM_SCRIPT, "2",  q->key, has_dead ? q->dead_key : q->key,
+	    q->group, q->consumer,        idle, count,  max};
 	unsigned n = queue_count_free(q);
 
 	if (q->is_claiming || n == 0 || now_ms(q) < q->claim_at_ms)
 		return;
-	q->claim_at_ms = now_ms(q) + fs->claim_after_ms / 4;
-	snprintf(idle, sizeof(idle), "%llu", (unsigned long long)fs->claim_after_ms);
+	q->claim_at_ms = now_ms(q) + q->claim_after_ms / 4;
+	snprintf(idle, sizeof(idle), "%llu", (unsigned long long)q->claim_after_ms);
 	q->n_claimed = n < CLAIM_MAX ? n : CLAIM_MAX;
 	snprintf(count, sizeof(count), "%u", q->n_claimed);
-	snprintf(max, sizeof(max), "%u", has_dead ? fs->max_deliveries : 0);
+	snprintf(max, sizeof(max), "%u", has_dead ? q->max_deliveries : 0);
 	if ((q->is_claiming = send_command(q, on_claimed, 10, argv)))
 		q->n_coming += q->n_claimed;
 }
@@ -234,7 +233,7 @@ create(struct queue *q)
 {
 	const struct feed_settings *fs = queue_settings(q);
 	char start[24] = "$";
-	const char *argv[] = {"EVAL", GROUP_CREATE_SCRIPT, "1", q->key, q->group.p, start};
+	const char *argv[] = {"EVAL", GROUP_CREATE_SCRIPT, "1", q->key, q->group, start};
 
 	if (q->is_creating)
 		return;
@@ -251,7 +250,7 @@ create(struct queue *q)
 static uint64_t
 forgotten_ms(const struct queue *q)
 {
-	uint64_t ms = 4 * (uint64_t)queue_settings(q)->claim_after_ms;
+	uint64_t ms = 4 * (uint64_t)q->claim_after_ms;
 
 	return ms < SWEEP_MIN_MS ? SWEEP_MIN_MS : ms;
 }
@@ -260,7 +259,7 @@ static bool
 tell_gone(struct queue *q, const char *consumer, command_fn fn)
 {
 	char idle[24];
-	const char *argv[] = {"EVAL", GROUP_LEAVE_SCRIPT, "1", q->key, q->group.p, consumer, idle};
+	const char *argv[] = {"EVAL", GROUP_LEAVE_SCRIPT, "1", q->key, q->group, consumer, idle};
 
 	snprintf(idle, sizeof(idle), "%llu", (unsigned long long)forgotten_ms(q));
 	return send_command(q, fn, 7, argv);
@@ -315,7 +314,7 @@ on_left(void *arg, const redisReply *reply)
 static void
 acknowledge_rest(struct queue *q)
 {
-	const char *argv[3 + ACK_MAX] = {"XACK", q->key, q->group.p};
+	const char *argv[3 + ACK_MAX] = {"XACK", q->key, q->group};
 	unsigned n_told = q->is_acking ? q->n_acking : 0;
 	struct list *node;
 	int argc = 3;

@@ -44,10 +44,10 @@ queue_acked(struct feed *fd, const struct message *notice)
 {
 	struct queue *q = queue_of(fd);
 	const char *p = notice->data, *end = p + notice->data_len;
-	size_t len = strlen(q->group.p);
+	size_t len = strlen(q->group);
 	struct held *h;
 
-	if ((size_t)(end - p) <= len || memcmp(p, q->group.p, len) != 0 || p[len] != ' ')
+	if ((size_t)(end - p) <= len || memcmp(p, q->group, len) != 0 || p[len] != ' ')
 		return;
 	for (p += len + 1; p < end; p += len + 1) {
 		const char *space = memchr(p, ' ', (size_t)(end - p));
@@ -66,7 +66,7 @@ queue_acked(struct feed *fd, const struct message *notice)
 void
 queue_expire(struct queue *q)
 {
-	uint64_t now = uv_now(q->tick.loop), after = queue_settings(q)->claim_after_ms;
+	uint64_t now = uv_now(q->tick.loop), after = q->claim_after_ms;
 	struct list *node, *first;
 
 	if (after == 0)
@@ -88,7 +88,7 @@ is_free(const struct queue *q, const struct share *share)
 	const struct subscriber *sub = share->sub;
 
 	return sub->state == SUBSCRIBER_OPEN && !sub->is_blocked && sub->own.len == 0 &&
-	       share->n_held < queue_settings(q)->prefetch;
+	       share->n_held < q->prefetch;
 }
 
 /* How many could be given an entry beyond those that will come. */

@@ -43,9 +43,12 @@ struct queue {
 	unsigned n_acking;                     /* of done, that Redis is being told */
 	unsigned n_pending;                    /* commands whose answers will come */
 	uv_timer_t tick, soon;
-	struct closing closing; /* of them */
-	char consumer[UNIQUE_LEN + 8], *key, *dead_key;
-	struct buf group;
+	struct closing closing;                                 /* of them */
+	char consumer[UNIQUE_LEN + 8], *key, *group, *dead_key; /* dead_key NULL: there is none */
+	bool is_auto;                                           /* what was written was had */
+	uint64_t claim_after_ms;
+	unsigned prefetch; /* the most entries that one holds unacknowledged */
+	unsigned max_deliveries;
 };
 
 static inline struct queue *

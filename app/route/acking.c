@@ -53,6 +53,7 @@ static int
 put_names(struct serving *sv, const struct template_value *key, struct buf *b, size_t at[3])
 {
 	const struct route *rt = sv->req->route;
+	const struct template *group = own_template(&rt->stream.own, "group");
 	const struct template_scope scope = {.params = key, .channel = ""};
 	const char *prefix = hub_prefix(sv->in->hub);
 	int rc = 0, i;
@@ -67,7 +68,7 @@ put_names(struct serving *sv, const struct template_value *key, struct buf *b, s
 			rc = buf_putc(b, '\0');
 	}
 	at[2] = b->len;
-	if (rc == 0 && (rc = template_expand(rt->stream.group, &scope, b)) == 0)
+	if (rc == 0 && (rc = template_expand(group, &scope, b)) == 0)
 		rc = buf_putc(b, '\0');
 	return rc;
 }
@@ -98,7 +99,7 @@ tell_redis(struct serving *sv, const struct template_value *key, const char **id
 static bool
 takes(const struct request *req)
 {
-	return req->method == METHOD_POST && req->route->handler->is_queue &&
+	return req->method == METHOD_POST && req->route->handler->kind == HANDLER_QUEUE &&
 	       request_raw_param(req, "ack") != NULL;
 }
 

@@ -35,7 +35,7 @@ carrying_may(struct serving *sv)
 	mux = find_mux(sv, name, len);
 	if (!route_can_be_carried(req->route) || (service != NULL && !service->is_stream))
 		serving_refuse(sv, HTTP_BAD_REQUEST,
-			       req->route->handler->is_queue
+			       req->route->handler->kind == HANDLER_QUEUE
 				   ? "A queue needs ack = client to be one of many on a connection."
 				   : "A connection carries event streams, and this is none.");
 	else if (mux == NULL || !route_carries(mux, req->route))

@@ -45,6 +45,17 @@ handlers_find(const char *name)
 	return NULL;
 }
 
+const struct handler *
+handlers_of_kind(enum handler_kind kind)
+{
+	const struct handler *h;
+	size_t n;
+
+	for (n = 0; (h = handlers_nth(n)) != NULL && h->kind != kind; n++)
+		;
+	return h;
+}
+
 static int
 add(const struct handler *h, char *why, size_t why_len)
 {

@@ -10,6 +10,9 @@
 const struct handler *handlers_find(const char *name);
 const struct handler *handlers_nth(size_t n);
 
+/* handlers_of_kind - the first of the kind: its keys are those of all of the kind. */
+const struct handler *handlers_of_kind(enum handler_kind kind);
+
 /*
  * handlers_load - add the handlers of a module. It stays for the process's life, and loading it
  * again changes nothing. Returns 0, -ENOMEM, or -EINVAL with why.

@@ -793,15 +793,30 @@ mux_open(struct feed *feed, const struct request *req)
 	return feed_channel(feed, MUX_CHANNEL "%s", mux->secret);
 }
 
-static const char *const takes[] = {"routes", NULL};
+static const struct handler_key keys[] = {
+    {.name = "routes",
+     .kind = HANDLER_TEXT,
+     .help = "the routes that a connection of handler = mux may carry; *: all that stream"},
+    {0},
+};
+
+static void
+mux_check(struct handler_section *section)
+{
+	if (section_count(section, "routes") == 0)
+		section_fault(section, NULL,
+			      "does not say what it carries: routes = NAME NAME, or * for every "
+			      "route that streams");
+}
 
 const struct handler mux_handler = {
     .name = "mux",
-    .takes = takes,
+    .kind = HANDLER_MUX,
+    .keys = keys,
+    .check = mux_check,
     .open = mux_open,
     .message = mux_message,
     .timer = mux_timer,
     .close = mux_close,
     .is_private = true,
-    .is_mux = true,
 };

@@ -91,7 +91,7 @@ tell_holder(struct serving *sv, struct later *later, const char *secret, const c
 static bool
 takes(const struct request *req)
 {
-	return req->method == METHOD_POST && req->route->handler->is_mux;
+	return req->method == METHOD_POST && req->route->handler->kind == HANDLER_MUX;
 }
 
 static void

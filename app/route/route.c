@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/strings.h"
+#include "hub/queue.h"
 
 enum { PARAM_LEN_MAX = 128 };
 
@@ -47,9 +48,6 @@ route_free(struct route *rt)
 	template_free(rt->stream.event);
 	template_free(rt->stream.id);
 	template_free(rt->stream.pace.rate_by);
-	template_free(rt->stream.group);
-	template_free(rt->stream.dead_letter);
-	free_templates(rt->stream.command);
 	free_templates(rt->stream.snapshot);
 	template_free(rt->stream.snapshot_missing);
 	template_free(rt->stream.snapshot_from);
@@ -73,12 +71,7 @@ route_free(struct route *rt)
 	template_free(rt->stream.abandoned_data);
 	free(rt->stream.heartbeat_event);
 	strings_free(rt->cors_origins);
-	strings_free(rt->carries);
-	for (size_t i = 0; i < rt->stream.n_own; i++) {
-		free(rt->stream.own[i].text);
-		template_free(rt->stream.own[i].template);
-	}
-	free(rt->stream.own);
+	own_fini(&rt->stream.own);
 	free(rt->source);
 	free(rt->key);
 	free(rt);
@@ -167,16 +160,20 @@ static const struct template *
 nth_template(const struct route *rt, size_t n)
 {
 	const struct feed_settings *fs = &rt->stream;
-	const struct template *const singles[] = {
-	    fs->event,        fs->id,          fs->heartbeat_data, fs->pace.rate_by,
-	    fs->group,        fs->dead_letter, fs->abandoned_data, fs->snapshot_missing,
-	    fs->snapshot_from};
+	const struct template *const singles[] = {fs->event,          fs->id,
+						  fs->heartbeat_data, fs->pace.rate_by,
+						  fs->abandoned_data, fs->snapshot_missing,
+						  fs->snapshot_from};
 	const struct template *t;
 
 	if ((t = nth_of(rt->channels, &n)) != NULL || (t = nth_of(rt->patterns, &n)) != NULL ||
 	    (t = nth_of(rt->streams, &n)) != NULL || (t = nth_of(rt->keyspace, &n)) != NULL ||
-	    (t = nth_of(fs->command, &n)) != NULL || (t = nth_of(fs->snapshot, &n)) != NULL)
+	    (t = nth_of(fs->snapshot, &n)) != NULL)
 		return t;
+	for (size_t i = 0; (t = own_shared(&fs->own, i)) != NULL; i++) {
+		if (n-- == 0)
+			return t;
+	}
 	for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++) {
 		if (singles[i] != NULL && n-- == 0)
 			return singles[i];
@@ -233,8 +230,8 @@ route_named_param(const struct route *rt, size_t n)
 				return name;
 		}
 	}
-	for (size_t k = 0; k < rt->stream.n_own; k++) {
-		const struct template *t = rt->stream.own[k].template;
+	for (size_t k = 0; k < rt->stream.own.n; k++) {
+		const struct template *t = rt->stream.own.v[k].template;
 
 		for (size_t i = 0; t != NULL && (name = template_param(t, i)) != NULL; i++) {
 			if (n-- == 0)
@@ -305,17 +302,21 @@ route_can_be_carried(const struct route *rt)
 {
 	const struct handler *h = rt->handler;
 
-	return h != NULL && h->answer == NULL && !h->is_wait && !h->is_mux &&
-	       (!h->is_queue || rt->stream.ack == QUEUE_ACK_CLIENT) && route_can_follow(rt);
+	if (h == NULL || h->answer != NULL || !route_can_follow(rt))
+		return false;
+	return h->kind == HANDLER_STREAM ||
+	       (h->kind == HANDLER_QUEUE && !queue_is_auto(&rt->stream.own));
 }
 
 bool
 route_carries(const struct route *mux, const struct route *rt)
 {
-	char *const *name;
+	const char *list = own_text(&mux->stream.own, "routes"), *name;
+	size_t len;
 
-	for (name = mux->carries; name != NULL && *name != NULL; name++) {
-		if (strcmp(*name, "*") == 0 || strcmp(*name, rt->name) == 0)
+	while (list != NULL && (name = strings_next(&list, &len)) != NULL) {
+		if ((len == 1 && *name == '*') ||
+		    (len == strlen(rt->name) && memcmp(name, rt->name, len) == 0))
 			return true;
 	}
 	return false;
@@ -324,7 +325,10 @@ route_carries(const struct route *mux, const struct route *rt)
 const char *
 route_methods(const struct route *rt)
 {
-	if (!route_can_publish(rt) && !rt->handler->is_queue && !rt->handler->is_mux)
+	bool takes_post = route_can_publish(rt) || rt->handler->kind == HANDLER_QUEUE ||
+			  rt->handler->kind == HANDLER_MUX;
+
+	if (!takes_post)
 		return "GET, HEAD, OPTIONS";
 	return route_can_follow(rt) ? "GET, HEAD, OPTIONS, POST" : "OPTIONS, POST";
 }

@@ -55,7 +55,6 @@ struct route {
 									  NULL */
 	struct param_rule *rules; /* for the parameters that have one of their own */
 	size_t n_rules;
-	char **carries; /* handler = mux: names of routes, "*": all that can be; NULL-terminated */
 	struct feed_settings stream; /* its templates and strings belong to the route */
 	struct {
 		char *filter, *transform, *until; /* as configured; NULL: none */

@@ -13,7 +13,7 @@ takes_stream(const struct request *req)
 static bool
 takes_queue(const struct request *req)
 {
-	return takes_stream(req) && req->route->handler->is_queue;
+	return takes_stream(req) && req->route->handler->kind == HANDLER_QUEUE;
 }
 
 /* A client whose stream was ended for good: at 204 an EventSource gives up (HTML 9.2.2). */

@@ -78,14 +78,10 @@ expand(const struct request *req, const struct template *t, char **out)
 int
 request_key_text(const struct request *req, const char *name, char **out)
 {
-	const struct feed_settings *fs = &req->route->stream;
+	const struct template *t = own_template(&req->route->stream.own, name);
 
 	*out = NULL;
-	for (size_t i = 0; i < fs->n_own; i++) {
-		if (fs->own[i].template != NULL && strcmp(fs->own[i].key->name, name) == 0)
-			return expand(req, fs->own[i].template, out);
-	}
-	return 0;
+	return t != NULL ? expand(req, t, out) : 0;
 }
 
 int

@@ -7,6 +7,9 @@
 #include "base/json_text.h"
 #include "route/serving.h"
 
+/* How long "?mode=poll" waits, unless it says so itself, and at most. */
+enum { POLL_TIMEOUT_MS = 10000, POLL_TIMEOUT_MAX_MS = 60000 };
+
 /* A client that waits for one event. */
 struct waiting {
 	struct waiter waiter;
@@ -70,12 +73,14 @@ on_waited(struct waiter *w, const struct event *ev)
 static int
 read_timeout(struct serving *sv, uint64_t *ms)
 {
-	const struct feed_settings *fs = &sv->req->route->stream;
+	const struct own_keys *keys = &sv->req->route->stream.own;
+	bool has_keys = sv->req->route->handler->kind == HANDLER_WAIT;
+	uint64_t max = has_keys ? own_number(keys, "timeout_max") : POLL_TIMEOUT_MAX_MS;
 	const char *text = request_raw_param(sv->req, "timeout");
 	unsigned long long n;
 	char *end;
 
-	*ms = fs->timeout_ms;
+	*ms = has_keys ? own_number(keys, "timeout") : POLL_TIMEOUT_MS;
 	if (text == NULL)
 		return 0;
 	errno = 0;
@@ -84,7 +89,7 @@ read_timeout(struct serving *sv, uint64_t *ms)
 		serving_refuse(sv, HTTP_BAD_REQUEST, "The parameter timeout must be milliseconds.");
 		return HTTP_BAD_REQUEST;
 	}
-	*ms = n < fs->timeout_max_ms ? n : fs->timeout_max_ms;
+	*ms = n < max ? n : max;
 	return 0;
 }
 
@@ -150,7 +155,8 @@ serve(struct serving *sv)
 static bool
 takes_wait(const struct request *req)
 {
-	return request_is_get(req) && route_can_follow(req->route) && req->route->handler->is_wait;
+	return request_is_get(req) && route_can_follow(req->route) &&
+	       req->route->handler->kind == HANDLER_WAIT;
 }
 
 /*
@@ -165,7 +171,8 @@ takes_poll(const struct request *req)
 	const char *mode = query_get(&req->query, "mode");
 
 	return request_is_get(req) && route_can_follow(req->route) && mode != NULL &&
-	       strcmp(mode, "poll") == 0 && !h->is_queue && (h->timer == NULL || h->tells_state);
+	       strcmp(mode, "poll") == 0 && h->kind != HANDLER_QUEUE &&
+	       (h->timer == NULL || h->tells_state);
 }
 
 const struct service service_waiting = {

@@ -77,7 +77,8 @@ counting_close(struct feed *feed)
 
 /* In the manual page, by sluice check and in the suggestions these are as every other key. */
 static const struct handler_key keys[] = {
-    {"summary", HANDLER_DURATION, "0", 0, 3600000, "how often the sum is sent; 0: never"},
+    {"summary", .kind = HANDLER_DURATION, .fallback = "0", .min = 0, .max = 3600000,
+     .help = "how often the sum is sent; 0: never"},
     {0},
 };
 

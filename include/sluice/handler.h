@@ -44,7 +44,11 @@ enum handler_value {
 	HANDLER_DURATION, /* "250ms", "5s"; its number is milliseconds */
 	HANDLER_SIZE,     /* "64k"; its number is bytes */
 	HANDLER_YES_NO,   /* 1 or 0 */
-	HANDLER_TEMPLATE  /* text with {name}s, for request_key_text() */
+	HANDLER_WORD,     /* one of the key's words */
+	HANDLER_TEMPLATE, /* text with {name}s, for request_key_text() */
+	HANDLER_SHARED,   /* the same for feed_key_text(): subscribers share a feed if it is the
+			     same for both */
+	HANDLER_COMMAND   /* a Redis command with {name}s, for feed_ask_key(); shared, too */
 };
 
 struct handler_key {
@@ -53,7 +57,18 @@ struct handler_key {
 	const char *fallback; /* what holds without it, as it would be written; NULL: nothing */
 	unsigned long long min, max; /* of its number */
 	const char *help;            /* what it says, in a few words */
+	const char *words;           /* of HANDLER_WORD: "auto client" */
 };
+
+/* What a route with the handler is. A module's handler has the keys of its kind, too. */
+enum handler_kind {
+	HANDLER_STREAM, /* what comes is sent to all who follow */
+	HANDLER_WAIT,   /* no stream: the first message that comes within "timeout" is the answer */
+	HANDLER_QUEUE,  /* each entry of the one stream goes to one subscriber of the "group" */
+	HANDLER_MUX     /* a connection that carries the streams of other routes: its "routes" */
+};
+
+struct handler_section; /* a route's section, while it is checked */
 
 struct handler {
 	const char *name; /* what "handler =" in a route's section says */
@@ -89,15 +104,7 @@ struct handler {
 	/* A feed for each subscriber, for what no two of them may share. */
 	bool is_private;
 
-	/* No stream: the first message that comes within the section's timeout is the answer. */
-	bool is_wait;
-
-	/* Each entry of the one stream goes to one subscriber of the section's group. */
-	bool is_queue;
-
-	/* Its connection carries the streams of other routes: those that "routes" of the section
-	 * names. */
-	bool is_mux;
+	enum handler_kind kind;
 
 	/* Parameters of a request that it asks for by itself, for which a section may have rules;
 	 * ends with NULL. NULL: none. */
@@ -107,13 +114,14 @@ struct handler {
 	 * value is told as for every key. */
 	const struct handler_key *keys;
 
-	/*
-	 * Of the keys that not every handler has a use for (timeout, group, routes and the like),
-	 * those that this one has; and those that have none with it, of which a section is told
-	 * why. Each list ends with NULL. NULL: none.
-	 */
-	const char *const *takes, *const *refuses;
+	/* Keys of every route that have no use with it, of which a section is told why; ends with
+	 * NULL. NULL: none. */
+	const char *const *refuses;
 	const char *why_refused;
+
+	/* What is missing in a section, or does not go together: says so by section_fault(). May be
+	 * NULL. */
+	void (*check)(struct handler_section *section);
 
 	/* The first event is how things stand: it is what a client that polls is answered. */
 	bool tells_state;
@@ -226,8 +234,9 @@ void feed_offer(struct feed *feed, const char *data, size_t len);
 typedef void (*feed_reply_fn)(struct feed *feed, struct message *reply);
 int feed_ask(struct feed *feed, feed_reply_fn fn, ...) __attribute__((sentinel));
 
-/* feed_command - ask what the section's "command" says, as feed_ask(). -ENOENT: it says none. */
-int feed_command(struct feed *feed, feed_reply_fn fn);
+/* feed_ask_key - ask what the section's key of kind HANDLER_COMMAND says, as feed_ask(). -ENOENT:
+ * it says nothing. */
+int feed_ask_key(struct feed *feed, const char *name, feed_reply_fn fn);
 unsigned feed_interval_ms(const struct feed *feed); /* the section's "interval" */
 
 /*
@@ -237,6 +246,13 @@ unsigned feed_interval_ms(const struct feed *feed); /* the section's "interval" 
  */
 const char *feed_key(const struct feed *feed, const char *name);
 unsigned long long feed_key_number(const struct feed *feed, const char *name);
+
+/*
+ * feed_key_text - what the section's key of kind HANDLER_SHARED says for this feed. *out is the
+ * caller's, for free(); NULL if there is no such key. Returns 0, -ENOENT if a value is missing,
+ * -EMSGSIZE, -ENOMEM.
+ */
+int feed_key_text(const struct feed *feed, const char *name, char **out);
 
 /* What the handler remembers for the feed; NULL until set. */
 void feed_set_data(struct feed *feed, void *data);
@@ -270,6 +286,15 @@ enum verdict message_replace(struct message *msg, struct json_object *value);
  * may not be sent is found out later: the message is dropped and counted.
  */
 void message_set_event(struct message *msg, const char *type);
+
+/*
+ * section: of check(). section_text - what the section or [defaults] says of a key; NULL: nothing.
+ * section_count - how many there are in its list. section_fault - what is wrong with the section's
+ * own line of the key, if it has one; with key NULL, with the section as a whole: "needs a group".
+ */
+const char *section_text(const struct handler_section *section, const char *key);
+unsigned section_count(const struct handler_section *section, const char *key);
+void section_fault(struct handler_section *section, const char *key, const char *why);
 
 /*
  * reply: of answer(). reply_type sets the media type (text/plain otherwise). reply_printf adds

@@ -24,9 +24,9 @@ guard_message(struct feed *feed, struct message *msg)
 
 static const struct handler guard = {.name = "guard", .open = feed_subjects, .message = guard_message};
 static const struct handler guard_wait = {
-    .name = "guard_wait", .open = feed_subjects, .message = guard_message, .is_wait = true};
+    .name = "guard_wait", .open = feed_subjects, .message = guard_message, .kind = HANDLER_WAIT};
 static const struct handler guard_queue = {
-    .name = "guard_queue", .open = feed_subjects, .message = guard_message, .is_queue = true};
+    .name = "guard_queue", .open = feed_subjects, .message = guard_message, .kind = HANDLER_QUEUE};
 
 SLUICE_MODULE(&guard, &guard_wait, &guard_queue);
 """

@@ -345,6 +345,56 @@ carried_routes(void **state)
 	RUN(cases);
 }
 
+/* The handler's file has them, and says what it misses; the table of keys knows none of them. */
+static void
+keys_of_handlers(void **state)
+{
+#define WORK "[route q]\npath = /q\nhandler = queue\n"
+	static const struct text_case cases[] = {
+	    {"all of a queue",
+	     WORK "streams = s\ngroup = g:{id}\nack = client\nclaim_after = 1s\n"
+		  "prefetch = 5\ndead_letter = d\nmax_deliveries = 3\n",
+	     NULL},
+	    {"neither stream nor group", WORK,
+	     "f:1: [route q] has neither channels nor patterns nor streams to relay\n"
+	     "f:1: [route q] needs a consumer group: group = workers\n"
+	     "f:1: [route q] needs one stream: streams = jobs\n"},
+	    {"two streams", WORK "streams = a b\ngroup = g\n",
+	     "f:1: [route q] needs one stream: streams = jobs\n"},
+	    {"no such word", WORK "streams = s\ngroup = g\nack = clients\n",
+	     "f:6: [route q] ack: \"clients\" is none of: auto client\n"},
+	    {"without what it is for", WORK "streams = s\ngroup = g\nmax_deliveries = 3\n",
+	     "f:6: [route q] max_deliveries: there is no dead_letter stream for what was delivered "
+	     "so often\n"},
+	    {"the same of [defaults] says nothing",
+	     "[defaults]\nmax_deliveries = 3\n" WORK "streams = s\ngroup = g\n", NULL},
+	    {"a template of the message", WORK "streams = s\ngroup = {.x}\n",
+	     "f:5: [route q] group: no such name may stand here: {.x}; allowed here: "
+	     "{parameter}\n"},
+	    {"out of range", "[route w]\npath = /w\nchannels = c\nhandler = wait\ntimeout = 2h\n",
+	     "f:5: [route w] timeout: \"2h\" is no duration from 10ms to 1h, as in 250ms, 5s, 30m, "
+	     "2h\n"},
+	    {"of [defaults], where no route has it", "[defaults]\ntimeout = 2h\n" ROUTE,
+	     "f:2: [defaults] timeout: \"2h\" is no duration from 10ms to 1h, as in 250ms, 5s, "
+	     "30m, 2h\n"},
+	    {"nothing to poll", "[route p]\npath = /p\nhandler = poll\n",
+	     "f:1: [route p] has neither command nor script to poll: command = GET key\n"},
+	    {"an open quote", "[route p]\npath = /p\nhandler = poll\ncommand = GET 'a\n",
+	     "f:4: [route p] command: a quote or a backslash ends nowhere: words are a shell's\n"},
+	    {"of another handler", ROUTE "group = g\ncommand = GET x\n",
+	     "f:4: [route x] group: only handler = queue has one\n"
+	     "f:5: [route x] command: only handler = poll has one\n"},
+	    {"with an interval, which relay has no use for", ROUTE "interval = 1s\n",
+	     "f:4: [route x] interval: relay asks Redis nothing; handler = poll does\n"},
+	    {"which [defaults] may have", "[defaults]\ninterval = 1s\n" ROUTE, NULL},
+	    {"misspelt", WORK "streams = s\ngroup = g\nprefech = 5\n",
+	     "f:6: [route q] unknown key \"prefech\"; did you mean \"prefetch\"?\n"},
+	};
+
+	(void)state;
+	RUN(cases);
+}
+
 static void
 listen_addresses(void **state)
 {
@@ -614,6 +664,7 @@ keys_of_feeds(void **state)
 	     "bceda"},
 	    {"a handler of its own", "handler = job\n", "id"},
 	    {"a command", "handler = poll\ncommand = GET {a}:{b}\n", "idab"},
+	    {"a group", "handler = queue\nstreams = s\ngroup = {g}\n", "g"},
 	};
 	size_t i, n;
 
@@ -745,9 +796,7 @@ effective(void **state)
 	assert_string_equal(
 	    rt->source,
 	    "path = /x/{id}\nhandler = relay\nchannels = x:{id}\n"
-	    "keyspace_value = no\nrecord = 0\nstart = $\nhistory = 1000\ninterval = 1s\ntimeout = "
-	    "10s\ntimeout_max = 60s\nack = auto\n"
-	    "claim_after = 30s\nprefetch = 100\nmax_deliveries = 5\nevent = "
+	    "keyspace_value = no\nrecord = 0\nstart = $\nhistory = 1000\ninterval = 1s\nevent = "
 	    "\"a;b\"\nrate_mode = drop\n"
 	    "heartbeat = 1s\n"
 	    "heartbeat_event = \"\"\nheartbeat_data = {{}}\nlifetime = 0\nidle = 0\nabandoned = 0\n"
@@ -1010,6 +1059,7 @@ main(void)
 	    cmocka_unit_test(keys),
 	    cmocka_unit_test(values),
 	    cmocka_unit_test(carried_routes),
+	    cmocka_unit_test(keys_of_handlers),
 	    cmocka_unit_test(listen_addresses),
 	    cmocka_unit_test(templates),
 	    cmocka_unit_test(rules),
