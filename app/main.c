@@ -181,7 +181,7 @@ cmd_serve(const struct options *opt, char **args)
 	if (workers > 0)
 		cfg->server.workers = workers;
 	if (opt->address == NULL && cgi_is_plain())
-		return worker_run(cfg, opt->config, -1);
+		return worker_run(cfg, opt->config, NULL);
 	return serve_fastcgi(cfg, opt->config, opt->address);
 }
 

@@ -87,7 +87,7 @@ be_worker(struct supervisor *s, unsigned n, pid_t parent)
 	poison_use(n);
 	s->cfg = NULL; /* the worker takes it */
 	s->is_worker = true;
-	s->status = worker_run(cfg, s->config_path, s->listener->fd);
+	s->status = worker_run(cfg, s->config_path, s->listener);
 }
 
 /* Returns in the supervisor; and in the child when that has served, is_worker. */

@@ -28,6 +28,7 @@ enum {
 	/* After the drain: short answers on their way, and clients that do not read their end. */
 	FLUSH_MS = 700,
 	FLUSH_TICK_MS = 20,
+	LAST_MS = 300,      /* for those who had connected before nobody could any more */
 	REFUSAL_MS = 60000, /* so long is a refusal of Redis's told, from the last one on */
 	MEMORY_LOG_MS = 10000,
 	NOTIFICATIONS_MS = 5000, /* how often it is looked whether they are set by now */
@@ -49,6 +50,7 @@ struct worker {
 	uv_loop_t loop;
 	struct config *cfg;
 	const char *config_path;
+	const struct listener *listener; /* NULL: plain CGI */
 	struct servers servers;
 	struct hub *hub;
 	struct command *command;
@@ -64,6 +66,7 @@ struct worker {
 	char lack[LACK_TEXT]; /* what Redis is not set to tell of keys; "": nothing */
 	uint64_t notifications_asked_ms;
 	bool is_draining;
+	bool is_ending; /* nobody can connect any more */
 };
 
 /* The process has one worker, and handlers ask for it without naming it (sluice/handler.h). */
@@ -564,14 +567,42 @@ on_beat(uv_timer_t *timer)
 		ask_notifications(w);
 }
 
+/*
+ * The last worker leaves no request in the queue of a socket that is about to vanish: a web server
+ * that has sent one there is reset, and takes that for a fault which it must not repeat. A socket
+ * that another holds, or another program or worker serves, needs no such care.
+ */
+static void
+begin_end(struct worker *w)
+{
+	bool is_last = board_finish() && is_draining() && board_get(BOARD_SUCCEEDED) == 0;
+
+	w->is_ending = true;
+	if (w->server == NULL) {
+		stop_loop(w);
+	} else if (!is_last || w->listener->origin != LISTEN_OWN) {
+		server_stop_accepting(w->server);
+		stop_loop(w);
+	} else {
+		listen_refuse(w->listener);
+		server_take_rest(w->server);
+		w->flush_until_ms = uv_now(&w->loop) + LAST_MS;
+	}
+}
+
 static void
 on_flush_tick(uv_timer_t *timer)
 {
 	struct worker *w = timer->data;
-	bool is_idle = w->server == NULL || server_n_connections(w->server) == 0;
+	bool is_idle = hub_n_subscribers(w->hub) == 0 &&
+		       (w->server == NULL || server_n_connections(w->server) == 0);
 
-	if ((hub_n_subscribers(w->hub) == 0 && is_idle) || uv_now(&w->loop) >= w->flush_until_ms)
+	if (!is_idle && uv_now(&w->loop) < w->flush_until_ms)
+		return;
+	if (w->is_ending)
 		stop_loop(w);
+	else
+		begin_end(w);
 }
 
 static void
@@ -635,7 +666,7 @@ watch_signals(struct worker *w)
 }
 
 static int
-begin(struct worker *w, int listen_fd)
+begin(struct worker *w)
 {
 	static const struct server_limits limits = {
 	    .params_max = 65536,
@@ -660,8 +691,9 @@ begin(struct worker *w, int listen_fd)
 	cfg->n_routes = 0; /* the site has them, in any case */
 	if (rc < 0)
 		return rc;
-	if (listen_fd >= 0)
-		return server_new(&w->server, &w->loop, listen_fd, &limits, site_serve, w->site);
+	if (w->listener != NULL)
+		return server_new(&w->server, &w->loop, w->listener->fd, &limits, site_serve,
+				  w->site);
 	return cgi_serve(&w->cgi, &w->loop, &limits, CGI_LIFETIME_MS, site_serve, w->site);
 }
 
@@ -712,9 +744,9 @@ end(struct worker *w)
 }
 
 int
-worker_run(struct config *cfg, const char *config_path, int listen_fd)
+worker_run(struct config *cfg, const char *config_path, const struct listener *listener)
 {
-	struct worker w = {.cfg = cfg, .config_path = config_path};
+	struct worker w = {.cfg = cfg, .config_path = config_path, .listener = listener};
 	int rc;
 
 	this_worker = &w;
@@ -729,7 +761,7 @@ worker_run(struct config *cfg, const char *config_path, int listen_fd)
 	w.beat.data = &w;
 	watch_signals(&w);
 	quarantine_init(&w.quarantine, &w.loop);
-	if ((rc = begin(&w, listen_fd)) < 0) {
+	if ((rc = begin(&w)) < 0) {
 		logger_error("cannot begin: %s", strerror(-rc));
 	} else {
 		board_serve(true);

@@ -14,7 +14,7 @@ struct row {
 	_Alignas(64) uint64_t beats;
 	uint64_t accepted;
 	uint64_t level; /* what it had accepted when the last worker began */
-	uint64_t is_serving, has_redis;
+	uint64_t is_serving, has_redis, has_finished;
 };
 
 struct board {
@@ -87,6 +87,20 @@ board_redis(bool is_up)
 	set(&own->has_redis, is_up);
 }
 
+/* Two that finish at once must not both miss the other: written before it is read, by all alike. */
+bool
+board_finish(void)
+{
+	unsigned r;
+
+	__atomic_store_n(&own->has_finished, 1, __ATOMIC_SEQ_CST);
+	for (r = 0; r < n_rows; r++) {
+		if (__atomic_load_n(&rows[r].has_finished, __ATOMIC_SEQ_CST) == 0)
+			return false;
+	}
+	return true;
+}
+
 static uint64_t
 taken(const struct row *row)
 {
@@ -137,6 +151,7 @@ board_begins(unsigned row)
 	unsigned r;
 
 	board_left(row);
+	set(&rows[row].has_finished, 0);
 	for (r = 0; r < n_rows; r++)
 		set(&rows[r].level, get(&rows[r].accepted));
 }
@@ -146,6 +161,7 @@ board_left(unsigned row)
 {
 	set(&rows[row].is_serving, 0);
 	set(&rows[row].has_redis, 0);
+	set(&rows[row].has_finished, 1);
 }
 
 void

@@ -19,7 +19,8 @@ void board_beat(void);             /* its loop turns */
 void board_serve(bool is_serving); /* it takes part in accepting */
 void board_accepted(void);         /* one connection more */
 void board_redis(bool is_up);      /* its links */
-uint64_t board_others_mark(void);  /* changes whenever another worker has accepted one */
+bool board_finish(void); /* it has drained. Have all others, too? At least one is told so */
+uint64_t board_others_mark(void); /* changes whenever another worker has accepted one */
 
 /*
  * board_is_ahead - has this worker accepted noticeably more than another that serves? Counted since

@@ -491,6 +491,13 @@ listen_hand_over(const struct listener *l)
 }
 
 void
+listen_refuse(const struct listener *l)
+{
+	if (l->unlink_path != NULL)
+		shutdown(l->fd, SHUT_RD);
+}
+
+void
 listen_forget(struct listener *l)
 {
 	free(l->unlink_path);

@@ -56,6 +56,12 @@ bool listen_is_inherited(void);
  */
 int listen_hand_over(const struct listener *l);
 
+/*
+ * listen_refuse - who connects from now on is refused, and who has connected can still be accepted.
+ * Of a Unix socket of ours only: what another holds stays as it is, and TCP has no such state.
+ */
+void listen_refuse(const struct listener *l);
+
 /* listen_close - in the process that opened it: also removes the socket's path, if it is ours. */
 void listen_close(struct listener *l);
 

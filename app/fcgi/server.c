@@ -186,13 +186,28 @@ may_accept(struct server *srv)
 	return true;
 }
 
+/* Returns 0, also if the next one in the queue has gone meanwhile; -EAGAIN, or why none can be
+ * accepted. */
+static int
+accept_one(struct server *srv)
+{
+	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof(from);
+	int fd = accept4(srv->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0) {
+		board_accepted();
+		take_connection(srv, fd, &from);
+		return 0;
+	}
+	return errno == ECONNABORTED || errno == EINTR || errno == EPROTO ? 0 : -errno;
+}
+
 static void
 on_acceptable(uv_poll_t *poll, int status, int events)
 {
 	struct server *srv = poll->data;
-	struct sockaddr_storage from;
-	socklen_t len;
-	int i, fd;
+	int i, rc;
 
 	(void)events;
 	if (status < 0) {
@@ -200,16 +215,10 @@ on_acceptable(uv_poll_t *poll, int status, int events)
 		return;
 	}
 	for (i = 0; i < ACCEPTS_MAX && may_accept(srv); i++) {
-		len = sizeof(from);
-		from.ss_family = AF_UNSPEC;
-		fd = accept4(srv->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			board_accepted();
-			take_connection(srv, fd, &from);
-		} else if (errno == EAGAIN)
+		if ((rc = accept_one(srv)) == -EAGAIN)
 			return;
-		else if (errno != ECONNABORTED && errno != EINTR && errno != EPROTO) {
-			pause_accepting(srv, errno);
+		if (rc < 0) {
+			pause_accepting(srv, -rc);
 			return;
 		}
 	}
@@ -309,6 +318,14 @@ server_stop_accepting(struct server *srv)
 	uv_poll_stop(&srv->accepting);
 	uv_timer_stop(&srv->pause);
 	server_leave(srv);
+}
+
+void
+server_take_rest(struct server *srv)
+{
+	while (srv->n_connections < srv->limits.max_conns && accept_one(srv) == 0)
+		;
+	server_stop_accepting(srv);
 }
 
 size_t

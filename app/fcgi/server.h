@@ -44,6 +44,9 @@ void server_leave(struct server *srv);
 
 /* server_stop_accepting - as server_leave(), and no new connection. */
 void server_stop_accepting(struct server *srv);
+
+/* server_take_rest - accepts all who have connected so far, and then as server_stop_accepting(). */
+void server_take_rest(struct server *srv);
 size_t server_n_connections(const struct server *srv);
 
 /* server_free - closes every connection at once, without an end record. Takes NULL. */

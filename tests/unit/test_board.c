@@ -128,6 +128,28 @@ a_mark_tells_of_others_alone(void **state)
 	assert_int_not_equal(board_others_mark(), mark);
 }
 
+static bool
+finish(unsigned row)
+{
+	board_use(row);
+	return board_finish();
+}
+
+static void
+only_the_last_one_finds_all_finished(void **state)
+{
+	begin(state);
+	assert_false(finish(2));
+	assert_false(finish(0));
+	board_begins(0); /* it was replaced */
+	assert_false(finish(1));
+	assert_true(finish(0));
+	begin(state);
+	board_left(0);
+	board_left(2);
+	assert_true(finish(1));
+}
+
 static void
 the_sum_counts_rows(void **state)
 {
@@ -156,6 +178,7 @@ main(void)
 	    cmocka_unit_test(a_new_worker_takes_its_share_and_no_more),
 	    cmocka_unit_test(one_that_does_not_serve_holds_nobody_up),
 	    cmocka_unit_test(a_mark_tells_of_others_alone),
+	    cmocka_unit_test(only_the_last_one_finds_all_finished),
 	    cmocka_unit_test(the_sum_counts_rows),
 	};
 

@@ -93,6 +93,32 @@ the_socket_listens_and_is_ours_alone(void **state)
 	listen_close(&l); /* nothing is left to be done */
 }
 
+/* Who has connected is still there to be accepted; what another holds stays open. */
+static void
+nobody_connects_any_more(void **state)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int before = socket(AF_UNIX, SOCK_STREAM, 0), accepted;
+	struct listener l, inherited;
+
+	(void)state;
+	assert_int_equal(open_at(&l, address, 0660), 0);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	assert_int_equal(connect(before, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	inherited = (struct listener){.fd = l.fd, .origin = LISTEN_SYSTEMD};
+	listen_refuse(&inherited);
+	assert_int_equal(connect_to(path), 0);
+	listen_refuse(&l);
+	assert_int_equal(connect_to(path), -ECONNREFUSED);
+	for (int i = 0; i < 2; i++) {
+		assert_true((accepted = accept(l.fd, NULL, NULL)) >= 0);
+		close(accepted);
+	}
+	assert_int_equal(accept(l.fd, NULL, NULL), -1);
+	close(before);
+	listen_close(&l);
+}
+
 static void
 owner_is_set(void **state)
 {
@@ -405,6 +431,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(mode_is_as_configured_whatever_the_umask),
 	    cmocka_unit_test(the_socket_listens_and_is_ours_alone),
+	    cmocka_unit_test(nobody_connects_any_more),
 	    cmocka_unit_test(owner_is_set),
 	    cmocka_unit_test(unknown_owner_is_refused),
 	    cmocka_unit_test(a_live_socket_is_left_alone),
