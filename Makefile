@@ -129,6 +129,11 @@ unit-programs: $(UNIT)
 stress: asan
 	SLUICE=$(B)/asan/sluice /usr/bin/python3 tests/stress/stress.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
+# Subscribers who live five seconds, and whether anything is left of them: make soak TIME=30m
+.PHONY: soak
+soak: all
+	SLUICE=$(B)/sluice /usr/bin/python3 tests/stress/soak.py --seconds $(or $(TIME),60s)
+
 # Strikes on Redis, workers, the program and web servers, by a seed: make chaos TIME=3m SEED=7
 .PHONY: chaos
 chaos: all
@@ -208,6 +213,7 @@ help:
 	@echo 'make bench      the benchmarks, with a table at the end'
 	@echo 'make lint       the house'"'"'s rules, format, cppcheck, clang-tidy; SINCE=REV: of what has changed'
 	@echo 'make chaos      strikes on everything, and each promise judged: TIME=60s SEED=1'
+	@echo 'make soak       short lives, and what is left of them: TIME=30m'
 	@echo 'make stress     everything at once, by a seed: SECONDS=60 SEED=1'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make install    PREFIX=/usr/local DESTDIR= sysconfdir=/etc; make uninstall takes it away'
