@@ -140,6 +140,7 @@ serve(struct serving *sv)
 const struct service service_acking = {
     .name = "acking",
     .has_effect = true,
+    .tells_redis = true,
     .takes = takes,
     .auth = route_auth,
     .serve = serve,

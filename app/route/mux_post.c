@@ -126,6 +126,7 @@ serve(struct serving *sv)
 const struct service service_mux_post = {
     .name = "mux",
     .has_effect = true,
+    .tells_redis = true,
     .takes = takes,
     .auth = route_auth,
     .serve = serve,

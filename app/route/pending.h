@@ -19,6 +19,7 @@ struct serving_context;
 struct patience {
 	uint64_t decide_ms; /* until it can be decided who may */
 	uint64_t place_ms;  /* until a place is free */
+	uint64_t redis_ms;  /* until Redis can be told */
 };
 
 /* What allow_command has said, of the command with this digest. */

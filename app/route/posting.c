@@ -303,6 +303,7 @@ serve(struct serving *sv)
 const struct service service_posting = {
     .name = "posting",
     .has_effect = true,
+    .tells_redis = true,
     .takes = takes,
     .auth = auth_of_publishing,
     .serve = serve,

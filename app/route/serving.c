@@ -6,10 +6,11 @@
 #include "base/clock.h"
 #include "base/logger.h"
 #include "hub/announce.h"
+#include "redis/command.h"
 #include "route/cors.h"
 #include "route/origin.h"
 
-enum { PLACE_AGAIN_MS = 100 };
+enum { PLACE_AGAIN_MS = 100, REDIS_AGAIN_MS = 25 };
 
 static void
 put_cors(struct serving *sv)
@@ -93,6 +94,21 @@ wait_for_place(struct serving *sv)
 	return clock_ms() < patience.place_ms &&
 	       pending_retry(sv->in->pending, sv->sub, sv->req->vars, "", 0, PLACE_AGAIN_MS,
 			     &patience) == 0;
+}
+
+bool
+serving_await_redis(struct serving *sv)
+{
+	const struct command *command = hub_command(sv->in->hub);
+	struct patience patience = sv->kept.patience;
+
+	if (command != NULL && command_is_up(command))
+		return false;
+	if (patience.redis_ms == 0)
+		patience.redis_ms = clock_ms() + sv->req->route->stream.open_wait_ms;
+	return clock_ms() < patience.redis_ms &&
+	       pending_retry(sv->in->pending, sv->sub, sv->req->vars, sv->body, sv->body_len,
+			     REDIS_AGAIN_MS, &patience) == 0;
 }
 
 int

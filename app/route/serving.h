@@ -57,7 +57,8 @@ struct serving {
 struct service {
 	const char *name;
 	bool is_stream;
-	bool has_effect; /* what a page of another site must not do with this site's cookies */
+	bool has_effect;  /* what a page of another site must not do with this site's cookies */
+	bool tells_redis; /* so while Redis is away the request waits, for up to open_wait */
 	bool (*takes)(const struct request *req);
 	const struct auth_list *(*auth)(const struct route *rt); /* who may */
 	void (*serve)(struct serving *sv);
@@ -90,6 +91,12 @@ void
 serving_refuse_until(struct serving *sv, int status, const char *detail, unsigned retry_after_s);
 /* serving_refuse_open - what feed_get() or feed_join() returned. */
 void serving_refuse_open(struct serving *sv, int rc);
+
+/*
+ * serving_await_redis - true: Redis cannot be told now, and the request is kept and served again.
+ * false: it can, or the request has waited for open_wait.
+ */
+bool serving_await_redis(struct serving *sv);
 
 /* serving_end_stream - a stream that ends at once: its client comes back after retry_ms. */
 void serving_end_stream(struct serving *sv, enum end_reason reason, unsigned retry_ms);

@@ -67,8 +67,10 @@ dispatch(struct serving *sv)
 	}
 	if (sv->req->method != METHOD_POST)
 		sv->body_len = 0; /* a body of a GET means nothing (RFC 9110, 9.3.1) */
-	if (authorising_check(sv, sv->service->auth(rt)) && carrying_may_read(sv))
-		sv->service->serve(sv);
+	if (!authorising_check(sv, sv->service->auth(rt)) || !carrying_may_read(sv) ||
+	    (sv->service->tells_redis && serving_await_redis(sv)))
+		return;
+	sv->service->serve(sv);
 }
 
 static void

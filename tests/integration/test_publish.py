@@ -206,6 +206,38 @@ def test_while_redis_is_away(launch, own_redis):
     wait_for(lambda: post(sluice, "/only")[0] == 202, lambda: "it is back", 15)
 
 
+@pytest.mark.parametrize("path, body, status", [
+    ("/stream/x", '"x"', 202), ("/queue?ack=1-1", None, 200), (f"/mux?connection={'0' * 32}", "{}", 404)])
+def test_what_tells_redis_waits_for_it(launch, own_redis, path, body, status):
+    """As when the program has just been started: nobody is refused for what is there in a moment."""
+    redis = own_redis()
+    sluice = launch({"stream": {**ROUTES["stream"], "open_wait": "60s"},
+                     "queue": {"path": "/queue", "handler": "queue", "streams": "q", "group": "g", "open_wait": "60s"},
+                     "mux": {"path": "/mux", "handler": "mux", "routes": "*", "open_wait": "60s"}}, redis=redis)
+    connection = sluice.connect()
+    more = {"CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": "application/json"} if body else {}
+    connection.send(fcgi.request(path, method="POST", body=(body or "").encode(), **more))
+    sluice.status()  # a marker: it has been read
+    redis.start()
+    with fcgi.Response(connection, timeout=20) as response:
+        assert response.status == status, response.rest(10)
+    if status == 202:
+        assert redis.client().xlen("p:s:x") == 1
+    assert sluice.status()["requests_refused"] == (status == 404)
+
+
+def test_who_waits_for_redis_may_leave(launch, own_redis):
+    redis = own_redis()
+    sluice = launch({"only": {**ROUTES["only"], "open_wait": "60s"}}, redis=redis)
+    connection = sluice.connect()
+    connection.send(fcgi.request("/only", method="POST", body=b"{}", CONTENT_LENGTH="2", CONTENT_TYPE="application/json"))
+    connection.close()
+    wait_for(lambda: sluice.status()["connections"] == 1, "it is let go of", 20)
+    redis.start()
+    wait_for(lambda: post(sluice, "/only")[0] == 202, "another is served", 20)
+    assert sluice.status()["published"] == 1
+
+
 def test_the_prefix(launch, redis):
     sluice = launch({"only": ROUTES["only"], "stream": ROUTES["stream"]}, link={"prefix": "pre:"})
     wait_for(lambda: post(sluice, "/stream/x")[0] == 202, lambda: "Redis")
