@@ -29,17 +29,17 @@ static int cmd_serve(const struct options *opt, char **args);
 
 static const struct command serve_command = {
     .name = "serve",
-    .synopsis = "[-c FILE] [-l ADDRESS] [-w WORKERS]",
+    .synopsis = "[-c FILE] [-l ADDRESS] [-w WORKERS] [--events]",
     .help = "",
-    .takes = "clw",
+    .takes = "clwE",
     .is_default = true,
     .print_usage = print_usage,
     .run = cmd_serve,
 };
 
 static const struct command *const commands[] = {
-    &serve_command, &check_command, &routes_command, &emit_command,
-    &tail_command,  &wait_command,  &cursor_command, &token_command,
+    &serve_command, &check_command,  &routes_command, &emit_command, &tail_command,
+    &wait_command,  &cursor_command, &token_command,  &dev_command,
 };
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -180,6 +180,7 @@ cmd_serve(const struct options *opt, char **args)
 	raise_descriptor_limit();
 	if (workers > 0)
 		cfg->server.workers = workers;
+	cfg->prints_events = opt->prints_events;
 	if (opt->address == NULL && cgi_is_plain())
 		return worker_run(cfg, opt->config, NULL);
 	return serve_fastcgi(cfg, opt->config, opt->address);

@@ -4,6 +4,7 @@
 #include <hiredis.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <uv.h>
 
 #include "base/board.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
@@ -21,6 +23,7 @@
 #include "redis/keyspace.h"
 #include "redis/sentinel.h"
 #include "route/site.h"
+#include "sse/wire.h"
 
 enum {
 	COMMAND_TIMEOUT_MS = 5000,
@@ -33,7 +36,8 @@ enum {
 	MEMORY_LOG_MS = 10000,
 	NOTIFICATIONS_MS = 5000, /* how often it is looked whether they are set by now */
 	LACK_TEXT = 192,
-	BEAT_MS = 250, /* how often the supervisor hears at least that the loop turns */
+	PRINTED_MAX = 1024 * 1024, /* an event on stdout */
+	BEAT_MS = 250,             /* how often the supervisor hears at least that the loop turns */
 	N_SIGNALS = 4,
 };
 
@@ -665,6 +669,20 @@ watch_signals(struct worker *w)
 	signal(SIGXFSZ, SIG_IGN); /* a full log file must not end the streams */
 }
 
+/* For whoever develops a site: as NDJSON, which no byte of an event can break. */
+static void
+print_event(const char *route, const struct event *ev)
+{
+	struct buf line;
+
+	buf_init(&line, PRINTED_MAX);
+	if (wire_ndjson.event(&line, ev, NULL) == 0) {
+		printf("[route %s] %.*s", route, (int)line.len, line.p);
+		fflush(stdout);
+	}
+	buf_fini(&line);
+}
+
 static int
 begin(struct worker *w)
 {
@@ -684,6 +702,8 @@ begin(struct worker *w)
 	    (rc = site_new(&w->site, w->hub, &w->loop)) < 0)
 		return rc;
 	hub_set_command(w->hub, w->command);
+	if (cfg->prints_events)
+		hub_on_event(w->hub, print_event);
 	command_on_up(w->command, on_command_up, w);
 	set_auth(w, cfg);
 	set_quarantine(w, cfg);

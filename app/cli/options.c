@@ -39,6 +39,14 @@ static const struct entry {
     {"claim", "NAME=JSON", 'C', KIND_LIST, FIELD(claims),
      "a claim of the token; several may stand"},
     {"may", "publish", 'M', KIND_TEXT, FIELD(may), "the link permits to publish, not to read"},
+    {"upstream", "URL", 'U', KIND_TEXT, FIELD(upstream),
+     "the site's own development server, as http://127.0.0.1:8000"},
+    {"front", "SERVER", 'F', KIND_TEXT, FIELD(front),
+     "the web server: lighttpd or nginx; by default the first that is installed"},
+    {"redis", NULL, 'R', KIND_FLAG, FIELD(is_redis),
+     "start a private Redis where \"url\" says, if none answers there"},
+    {"events", NULL, 'E', KIND_FLAG, FIELD(prints_events),
+     "print each event on standard output when it is sent"},
 };
 
 enum { N_OPTIONS = sizeof(table) / sizeof(table[0]) };

@@ -62,6 +62,7 @@ config_free(struct config *cfg)
 		route_free(cfg->routes[i]);
 	free(cfg->routes);
 	free(cfg->notes);
+	free(cfg->files);
 	free(cfg->server.listen);
 	free(cfg->server.socket_user);
 	free(cfg->server.socket_group);
@@ -679,6 +680,19 @@ keep_notes(struct loader *ld)
 	return fclose(f) == 0 ? 0 : -ENOMEM;
 }
 
+static int
+keep_files(struct loader *ld)
+{
+	size_t len;
+	FILE *f = open_memstream(&ld->cfg->files, &len);
+
+	if (f == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; i < ld->faults.n_files; i++)
+		fprintf(f, "%s\n", faults_file_name(&ld->faults, i));
+	return fclose(f) == 0 ? 0 : -ENOMEM;
+}
+
 int
 config_load(struct config **out, const char *path, FILE *faults)
 {
@@ -691,7 +705,7 @@ config_load(struct config **out, const char *path, FILE *faults)
 	faults_init(&ld.faults);
 	if ((ld.cfg = calloc(1, sizeof(*ld.cfg))) != NULL)
 		rc = load(&ld, path);
-	if (rc == 0)
+	if (rc == 0 && (rc = keep_files(&ld)) == 0)
 		rc = keep_notes(&ld);
 	else
 		faults_print(&ld.faults, faults);

@@ -38,6 +38,8 @@ struct config {
 	struct auth_settings auth;
 	struct route **routes;
 	size_t n_routes;
+	char *files; /* that were read, a line each: this one, those that it includes, scripts */
+	bool prints_events; /* as the command line says: those that are sent, on stdout */
 	char
 	    *notes; /* "FILE:LINE: note: …", a line each: what is allowed, and hardly meant; NULL */
 };

@@ -203,6 +203,7 @@ compile_script(const struct config_source *src, struct route *rt, size_t section
 		return 0;
 	if ((path = script_path(src, e)) == NULL)
 		return -ENOMEM;
+	(void)faults_file(src->faults, path); /* it is one of those that were read */
 	if ((text = read_file(path)) != NULL) {
 		if ((rc = load_script(rt, path, text, why)) == 0) {
 			note_slips(src, e, text, true);

@@ -67,6 +67,8 @@ feed_emit(struct feed *fd, const struct event *ev)
 	if (n_replaced > 0)
 		feed_count(fd, COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
 	feed_count(fd, COUNTER_EVENTS, 1);
+	if (hub->on_event != NULL)
+		hub->on_event(fd->class->settings->stages.route, ev);
 	if (feed_holds(fd))
 		memcpy(fd->more->settled, fd->more->cursor, sizeof(fd->more->settled));
 	end_those_who_had_all(fd);

@@ -268,6 +268,12 @@ hub_return_ms(const struct hub *hub, unsigned usual_ms)
 	return drain_return_ms(&hub->outlets.drain, usual_ms);
 }
 
+void
+hub_on_event(struct hub *hub, hub_event_fn fn)
+{
+	hub->on_event = fn;
+}
+
 bool
 hub_redis_is_up(const struct hub *hub)
 {

@@ -61,6 +61,10 @@ void hub_count_lags(struct hub *hub);
 typedef void (*hub_notice_fn)(void *arg, const char *data, size_t len);
 int hub_notice(struct hub *hub, const char *name, hub_notice_fn fn, void *arg);
 
+/* hub_on_event - fn is told of each event that is sent to all of a feed. route: its name. */
+typedef void (*hub_event_fn)(const char *route, const struct event *ev);
+void hub_on_event(struct hub *hub, hub_event_fn fn);
+
 bool hub_redis_is_up(const struct hub *hub);
 size_t hub_n_subscribers(const struct hub *hub);
 

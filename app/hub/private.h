@@ -126,6 +126,7 @@ struct hub {
 	struct subscription noticed;
 	hub_notice_fn notice; /* of it */
 	void *notice_arg;
+	hub_event_fn on_event; /* NULL: nobody asks */
 	struct list classes;
 	struct list dead; /* feeds to free at the turn's end */
 	struct fifo lingering;
