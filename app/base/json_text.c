@@ -81,8 +81,10 @@ take_string(struct scan *s)
 
 		if (c == '"')
 			return true;
-		if (c < 0x20)
+		if (c < 0x20) {
+			s->p--;
 			return false;
+		}
 		if (c != '\\')
 			continue;
 		if (s->p == s->end)
@@ -242,11 +244,14 @@ scan(struct scan *s)
 }
 
 enum json_flaw
-json_text_flaw(const char *p, size_t len)
+json_text_flaw(const char *p, size_t len, size_t *at)
 {
 	struct scan s = {.p = p, .end = len > 0 ? p + len : p};
+	bool is_json = scan(&s);
 
-	if (scan(&s))
+	if (at != NULL)
+		*at = (size_t)(s.p - p);
+	if (is_json)
 		return json_text_has_lone_surrogate(p, len) ? JSON_LONE_SURROGATE : JSON_FINE;
 	return s.flaw != JSON_FINE ? s.flaw : JSON_BROKEN;
 }

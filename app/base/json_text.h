@@ -23,9 +23,10 @@ enum { JSON_DEPTH_MAX = 64 };
  */
 bool json_text_check(const char *p, size_t len, bool *has_wide);
 
-/* json_text_flaw - what json_text_check() has against it, or its strings; for who wrote it. */
+/* json_text_flaw - what json_text_check() has against it, or its strings, for who wrote it; and in
+ * *at, if not NULL, up to where there is nothing against it. */
 enum json_flaw { JSON_FINE, JSON_BROKEN, JSON_TOO_DEEP, JSON_NUL_NAME, JSON_LONE_SURROGATE };
-enum json_flaw json_text_flaw(const char *p, size_t len);
+enum json_flaw json_text_flaw(const char *p, size_t len, size_t *at);
 
 /* json_text_has_lone_surrogate - of a text that is JSON: does a "\uD800" stand in it without its
  * other half? It names no character (RFC 8259, 8.2). */

@@ -1,6 +1,5 @@
 #include "cli/client.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fastcgi.h>
 #include <json-c/json.h>
@@ -13,8 +12,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "cli/command.h"
 #include "config/config.h"
+#include "fcgi/pairs.h"
+#include "fcgi/record.h"
 #include "sse/wire.h"
 
 #define REQUEST_ID 1
@@ -45,19 +47,15 @@ static int
 connect_tcp(const char *text)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list, *ai;
-	const char *colon = strrchr(text, ':');
-	char host[256];
-	size_t len;
+	char host[256], service[8];
 	int fd = -1, saved = EINVAL;
+	bool is_bracketed;
+	uint16_t port;
 
-	if (colon == NULL)
+	if (address_split(text, host, sizeof(host), &is_bracketed, &port) < 0)
 		return -EINVAL;
-	len = (size_t)(colon - text);
-	if (len > 1 && text[0] == '[' && text[len - 1] == ']')
-		snprintf(host, sizeof(host), "%.*s", (int)len - 2, text + 1);
-	else
-		snprintf(host, sizeof(host), "%.*s", (int)len, text);
-	if (getaddrinfo(host, colon + 1, &hints, &list) != 0)
+	snprintf(service, sizeof(service), "%u", port);
+	if (getaddrinfo(host, service, &hints, &list) != 0)
 		return -EADDRNOTAVAIL;
 	for (ai = list; ai != NULL && fd < 0; ai = ai->ai_next) {
 		fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC, ai->ai_protocol);
@@ -94,35 +92,21 @@ connect_to(const struct client *client, const char *address)
 static int
 put_record(struct buf *b, unsigned char type, const void *content, size_t len)
 {
-	const FCGI_Header h = {.version = FCGI_VERSION_1,
-			       .type = type,
-			       .requestIdB0 = REQUEST_ID,
-			       .contentLengthB1 = (unsigned char)(len >> 8),
-			       .contentLengthB0 = (unsigned char)len};
-	int rc = buf_put(b, &h, sizeof(h));
+	static const char padding[8];
+	FCGI_Header head;
+	int rc;
 
-	return rc < 0 || len == 0 ? rc : buf_put(b, content, len);
-}
-
-/* A length of a name-value pair (FastCGI 1.0, section 3.4). */
-static int
-put_len(struct buf *b, size_t len)
-{
-	const unsigned char four[] = {(unsigned char)(len >> 24 | 0x80), (unsigned char)(len >> 16),
-				      (unsigned char)(len >> 8), (unsigned char)len};
-
-	return len < 128 ? buf_putc(b, (char)len) : buf_put(b, four, sizeof(four));
+	record_head(&head, type, REQUEST_ID, len);
+	if ((rc = buf_put(b, &head, sizeof(head))) < 0 || len == 0 ||
+	    (rc = buf_put(b, content, len)) < 0)
+		return rc;
+	return buf_put(b, padding, record_padding(len));
 }
 
 static int
 put_param(struct buf *b, const char *name, const char *value, size_t len)
 {
-	int rc;
-
-	if ((rc = put_len(b, strlen(name))) < 0 || (rc = put_len(b, len)) < 0 ||
-	    (rc = buf_puts(b, name)) < 0)
-		return rc;
-	return buf_put(b, value, len);
+	return pairs_put(b, name, strlen(name), value, len);
 }
 
 static int

@@ -3,115 +3,45 @@
  */
 #include <errno.h>
 #include <hiredis.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/json_text.h"
 #include "cli/command.h"
 #include "config/config.h"
 #include "redis/direct.h"
-#include "redis/recorded.h"
+#include "redis/publish_argv.h"
+#include "sse/utf8.h"
 
 #define EMIT_MAX ((size_t)64 << 20) /* far above what Redis would forward to anybody */
-
-static bool
-is_one_of(char c, const char *set)
-{
-	return c != '\0' && strchr(set, c) != NULL;
-}
-
-/* The length of true, false, null or a number's "e" at p; 0 for another word. */
-static size_t
-word_len(const char *p, size_t len, bool in_number)
-{
-	static const char *const words[] = {"true", "false", "null"};
-	size_t n = 0;
-
-	while (n < len && ((p[n] | 0x20) >= 'a' && (p[n] | 0x20) <= 'z'))
-		n++;
-	for (size_t i = 0; i < 3; i++) {
-		if (n == strlen(words[i]) && memcmp(p, words[i], n) == 0)
-			return n;
-	}
-	return n == 1 && in_number && (*p == 'e' || *p == 'E') ? 1 : 0;
-}
-
-/*
- * json-c lets pass what RFC 8259 does not: 'a', NaN, comments, TRUE, [1,], control bytes in a
- * string. Its strict mode refuses bytes above 127 in some versions. So these are looked for here.
- */
-static const char *
-refuse_leniency(const char *text, size_t len, size_t *at)
-{
-	bool in_string = false;
-	char last = '\0'; /* the one before, blanks left out */
-
-	for (size_t i = 0; i < len; i++) {
-		char c = text[i];
-		size_t n = 1;
-
-		*at = i;
-		if (in_string) {
-			if ((unsigned char)c < 0x20)
-				return "a control byte stands in a string";
-			i += c == '\\';
-			in_string = c != '"';
-			continue;
-		}
-		in_string = c == '"';
-		if (is_one_of(c, "}]") && last == ',')
-			return "a comma stands before the end";
-		if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
-			n = word_len(text + i, len - i, last >= '0' && last <= '9');
-		else if (!is_one_of(c, "{}[]:,\" \t\r\n+-.0123456789"))
-			n = 0;
-		if (n == 0 || (c == '+' && last != 'e' && last != 'E'))
-			return "no JSON value looks like this";
-		i += n - 1;
-		if (!is_one_of(c, " \t\r\n"))
-			last = text[i];
-	}
-	return NULL;
-}
 
 const char *
 command_refuse_json(const char *text, size_t len, size_t *at)
 {
-	struct json_tokener *tok;
-	struct json_object *value;
-	enum json_tokener_error error;
-	const char *why;
+	static const char *const flaws[] = {
+	    [JSON_BROKEN] = "no JSON value goes on like this",
+	    [JSON_TOO_DEEP] = "it is nested more than 64 deep",
+	    [JSON_NUL_NAME] = "this name holds \\u0000",
+	    [JSON_LONE_SURROGATE] = "a \\u escape is half of a surrogate pair",
+	};
+	size_t n_valid, n_blank = 0;
+	enum json_flaw flaw;
 
+	while (n_blank < len && memchr(" \t\r\n", text[n_blank], 4) != NULL)
+		n_blank++;
 	*at = 0;
-	while (len > 0 && is_one_of(text[len - 1], " \t\r\n"))
-		len--;
-	if (len == 0)
+	if (n_blank == len)
 		return "there is nothing";
-	if (len > EMIT_MAX)
-		return "too large";
-	if ((why = refuse_leniency(text, len, at)) != NULL)
-		return why;
-	if ((tok = json_tokener_new_ex(512)) == NULL)
-		return "out of memory";
-	json_tokener_set_flags(tok, JSON_TOKENER_VALIDATE_UTF8);
-	value = json_tokener_parse_ex(tok, text, (int)len);
-	error = json_tokener_get_error(tok);
-	*at = json_tokener_get_parse_end(tok);
-	if (error == json_tokener_continue) { /* a bare number may go on */
-		json_object_put(value);
-		value = json_tokener_parse_ex(tok, "", 1);
-		error = json_tokener_get_error(tok);
+	n_valid = utf8_valid_len(text, len);
+	flaw = json_text_flaw(text, len, at);
+	if (n_valid < len && n_valid < *at) {
+		*at = n_valid;
+		return "this is no UTF-8";
 	}
-	json_object_put(value);
-	json_tokener_free(tok);
-	if (error == json_tokener_continue)
-		return "it ends too early";
-	if (error != json_tokener_success)
-		return json_tokener_error_desc(error);
-	return *at < len ? "something stands behind the value" : NULL;
+	return flaw == JSON_BROKEN && *at == len ? "it ends too early" : flaws[flaw];
 }
 
 /* All of standard input. Returns 0, -1 having told why. */
@@ -175,48 +105,30 @@ static int
 publish(const struct config *cfg, const char *name, bool is_stream, const char *text, size_t len)
 {
 	const struct redis_settings *rs = &cfg->redis;
-	unsigned keep = is_stream ? 0 : records(cfg, name);
-	char *full = NULL, *log = NULL, count[16], why[512] = "";
-	const char *argv[7] = {"PUBLISH"};
+	const unsigned n_kept = is_stream ? 0 : records(cfg, name);
+	const struct publish_what what = {
+	    .kind = is_stream    ? PUBLISH_STREAM
+		    : n_kept > 0 ? PUBLISH_RECORDED
+				 : PUBLISH_CHANNEL,
+	    .prefix = rs->prefix,
+	    .name = name,
+	    .data = text,
+	    .len = len,
+	    .n_kept = n_kept,
+	};
+	struct publish_argv words;
 	struct redisReply *reply = NULL;
-	size_t lens[7];
-	int argc = 1, data, status = 1;
+	char why[512] = "";
+	int status = 1;
 
-	if (asprintf(&full, "%s%s", rs->prefix, name) < 0 ||
-	    asprintf(&log, "%s" RECORDED_SUFFIX, full) < 0) {
+	if (publish_argv(&words, &what) < 0)
 		fputs("sluice emit: out of memory\n", stderr);
-		goto out;
-	}
-	if (keep > 0) {
-		argv[0] = "EVAL";
-		argv[argc++] = RECORDED_SCRIPT;
-		argv[argc++] = "2";
-	} else if (is_stream) {
-		argv[0] = "XADD";
-	}
-	argv[argc++] = full;
-	if (keep > 0)
-		argv[argc++] = log;
-	if (is_stream) {
-		argv[argc++] = "*";
-		argv[argc++] = "data";
-	}
-	data = argc;
-	argv[argc++] = text;
-	if (keep > 0) {
-		snprintf(count, sizeof(count), "%u", keep);
-		argv[argc++] = count;
-	}
-	for (int i = 0; i < argc; i++)
-		lens[i] = i == data ? len : strlen(argv[i]);
-	if (redis_direct(rs, argc, argv, lens, &reply, why, sizeof(why)) < 0)
+	else if (redis_direct(rs, words.argc, words.argv, words.lens, &reply, why, sizeof(why)) < 0)
 		fprintf(stderr, "sluice emit: %s\n", why);
 	else
 		status = tell(reply);
-out:
 	freeReplyObject(reply);
-	free(full);
-	free(log);
+	publish_argv_fini(&words);
 	return status;
 }
 

@@ -16,6 +16,7 @@
 #include "route/handlers.h"
 #include "redis/keys.h"
 #include "redis/stream_id.h"
+#include "base/address.h"
 #include "base/json_text.h"
 #include "base/strings.h"
 #include "base/suggest.h"
@@ -288,24 +289,16 @@ CONFIG_SETTER(config_set_readable_file)
 static bool
 is_host_port(const char *text)
 {
-	const char *colon = strrchr(text, ':');
-	unsigned char addr[sizeof(struct in6_addr)];
-	char host[INET6_ADDRSTRLEN + 2];
-	uint64_t port;
-	size_t len;
+	char host[INET6_ADDRSTRLEN];
+	struct in6_addr addr;
+	bool is_bracketed;
+	uint16_t port;
 
-	if (colon == NULL || units_number(&port, colon + 1) < 0 || port < 1 || port > 65535)
+	if (address_split(text, host, sizeof(host), &is_bracketed, &port) < 0)
 		return false;
-	len = (size_t)(colon - text);
-	if (len == 0 || len >= sizeof(host))
-		return false;
-	memcpy(host, text, len);
-	host[len] = '\0';
-	if (host[0] == '[' && host[len - 1] == ']') {
-		host[len - 1] = '\0';
-		return inet_pton(AF_INET6, host + 1, addr) == 1;
-	}
-	return strcmp(host, "localhost") == 0 || inet_pton(AF_INET, host, addr) == 1;
+	if (is_bracketed)
+		return inet_pton(AF_INET6, host, &addr) == 1;
+	return strcmp(host, "localhost") == 0 || inet_pton(AF_INET, host, &addr) == 1;
 }
 
 CONFIG_SETTER(config_set_listen)

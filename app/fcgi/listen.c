@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "fcgi/pairs.h"
 #include "fcgi/record.h"
@@ -362,41 +363,24 @@ union address {
 	struct sockaddr_in6 six;
 };
 
-static int
-parse_port(const char *text, in_port_t *out)
-{
-	unsigned n;
-
-	if (parse_id(text, &n) < 0 || n < 1 || n > 65535)
-		return -ERANGE;
-	*out = htons((in_port_t)n);
-	return 0;
-}
-
 /* "127.0.0.1:9000", "localhost:9000", "[::1]:9000". */
 static int
 parse_tcp(union address *out, socklen_t *len, const char *text, char *why, size_t why_len)
 {
-	const char *colon = strrchr(text, ':');
 	char host[64];
-	in_port_t port;
-	size_t n;
+	bool is_bracketed;
+	uint16_t port;
+	int rc = address_split(text, host, sizeof(host), &is_bracketed, &port);
 
-	if (colon == NULL || colon == text)
-		return fault(why, why_len, -EINVAL,
+	if (rc == -EINVAL)
+		return fault(why, why_len, rc,
 			     "\"%s\" is no address: unix:PATH, HOST:PORT or inherit", text);
-	if (parse_port(colon + 1, &port) < 0)
-		return fault(why, why_len, -ERANGE, "%s: the port must be from 1 to 65535", text);
-	n = (size_t)(colon - text);
-	if (text[0] == '[' && n >= 2 && text[n - 1] == ']') {
-		text++;
-		n -= 2;
-	}
-	snprintf(host, sizeof(host), "%.*s", (int)(n < sizeof(host) ? n : sizeof(host) - 1), text);
+	if (rc < 0)
+		return fault(why, why_len, rc, "%s: the port must be from 1 to 65535", text);
 	memset(out, 0, sizeof(*out));
 	if (inet_pton(AF_INET6, host, &out->six.sin6_addr) == 1) {
 		out->six.sin6_family = AF_INET6;
-		out->six.sin6_port = port;
+		out->six.sin6_port = htons(port);
 		*len = sizeof(out->six);
 		return 0;
 	}
@@ -405,7 +389,7 @@ parse_tcp(union address *out, socklen_t *len, const char *text, char *why, size_
 		return fault(why, why_len, -EINVAL,
 			     "%s: the host must be a literal address or localhost", host);
 	out->four.sin_family = AF_INET;
-	out->four.sin_port = port;
+	out->four.sin_port = htons(port);
 	*len = sizeof(out->four);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/board.h"
 #include "fcgi/connection.h"
 
@@ -33,26 +34,6 @@ struct peers {
 	struct in6_addr of[];
 };
 
-static void
-map_ipv4(struct in6_addr *out, const struct in_addr *in)
-{
-	memset(out, 0, sizeof(*out));
-	out->s6_addr[10] = out->s6_addr[11] = 0xff;
-	memcpy(&out->s6_addr[12], in, sizeof(*in));
-}
-
-static int
-parse_address(struct in6_addr *out, const char *text)
-{
-	struct in_addr four;
-
-	if (inet_pton(AF_INET, text, &four) == 1) {
-		map_ipv4(out, &four);
-		return 0;
-	}
-	return inet_pton(AF_INET6, text, out) == 1 ? 0 : -EINVAL;
-}
-
 /* An entry that cannot be read admits nobody. Returns 0, with NULL for "anybody", or -ENOMEM. */
 static int
 peers_new(struct peers **out, const char *list)
@@ -71,7 +52,7 @@ peers_new(struct peers **out, const char *list)
 		return -ENOMEM;
 	}
 	for (word = strtok_r(copy, ", ", &rest); word != NULL; word = strtok_r(NULL, ", ", &rest)) {
-		if (parse_address(&peers->of[peers->n], word) == 0)
+		if (address_parse(&peers->of[peers->n], word) == 0)
 			peers->n++;
 		else
 			logger_warn("FCGI_WEB_SERVER_ADDRS: %s is no address", word);
@@ -90,7 +71,7 @@ is_admitted(const struct peers *peers, const struct sockaddr_storage *from)
 	if (peers == NULL)
 		return true;
 	if (from->ss_family == AF_INET)
-		map_ipv4(&addr, &((const struct sockaddr_in *)(const void *)from)->sin_addr);
+		address_map(&addr, &((const struct sockaddr_in *)(const void *)from)->sin_addr);
 	else if (from->ss_family == AF_INET6)
 		addr = ((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
 	else

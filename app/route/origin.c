@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "route/cors.h"
 
 /* Pages */
@@ -75,16 +76,14 @@ origin_may_read(const struct request *req, bool by_cookie)
 static size_t
 parse_address(unsigned char bytes[16], const char *text)
 {
-	static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	struct in6_addr six;
+	size_t skip;
 
-	if (inet_pton(AF_INET, text, bytes) == 1)
-		return 4;
-	if (inet_pton(AF_INET6, text, bytes) != 1)
+	if (address_parse(&six, text) < 0)
 		return 0;
-	if (memcmp(bytes, mapped, sizeof(mapped)) != 0)
-		return 16;
-	memmove(bytes, bytes + sizeof(mapped), 4);
-	return 4;
+	skip = IN6_IS_ADDR_V4MAPPED(&six) ? sizeof(six) - sizeof(struct in_addr) : 0;
+	memcpy(bytes, six.s6_addr + skip, sizeof(six) - skip);
+	return sizeof(six) - skip;
 }
 
 /* "192.0.2.0/24": *bits is all of them without a slash. */

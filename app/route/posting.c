@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <hiredis/hiredis.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,15 +8,11 @@
 #include "base/counters.h"
 #include "base/logger.h"
 #include "redis/command.h"
-#include "redis/once.h"
-#include "redis/recorded.h"
+#include "redis/publish_argv.h"
 #include "route/publish.h"
 #include "route/serving.h"
 
 enum { LOG_PAUSE_MS = 60000 };
-
-/* A publisher that knows no answer says it again within the day. */
-#define ONCE_KEPT_MS "86400000"
 
 /* A message that Redis has been told, and the client that waits to hear of it. */
 struct posting {
@@ -81,128 +76,31 @@ on_posted(void *arg, const struct redisReply *reply)
 	posting_free(p);
 }
 
-/* Words of a command. Those that are made are owned. */
-struct words {
-	const char *argv[12];
-	size_t lens[12];
-	int n;
-	char *own[4];
-	int n_own;
-	bool is_broken; /* out of memory */
-};
-
-static void
-add_bytes(struct words *w, const char *p, size_t len)
-{
-	w->argv[w->n] = p;
-	w->lens[w->n++] = len;
-}
-
-static void
-add(struct words *w, const char *text)
-{
-	add_bytes(w, text, strlen(text));
-}
-
-__attribute__((format(printf, 2, 3))) static void
-add_made(struct words *w, const char *fmt, ...)
-{
-	va_list ap;
-	char *text;
-
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
-	va_end(ap);
-	if (text == NULL) {
-		w->is_broken = true;
-		return;
-	}
-	w->own[w->n_own++] = text;
-	add(w, text);
-}
-
-static void
-add_data(struct words *w, const struct publication *pub)
-{
-	add_bytes(w, pub->data.p != NULL ? pub->data.p : "", pub->data.len);
-}
-
-static unsigned long long
-count_kept(const struct publication *pub)
-{
-	return pub->record > 0 ? pub->record : pub->maxlen;
-}
-
-/* In one script, so that saying it again finds either all of it or nothing. */
-static void
-say_once(struct words *w, const struct publication *pub, const char *prefix)
-{
-	const char *name = pub->name.p;
-
-	add(w, "EVAL");
-	add(w, ONCE_SCRIPT);
-	add(w, "3");
-	add_made(w, "%s%s", prefix, name);
-	add_made(w, "%s%s" ONCE_INFIX "%s", prefix, name, pub->once.p);
-	add_made(w, "%s%s%s", prefix, name, pub->record > 0 ? RECORDED_SUFFIX : "");
-	add_data(w, pub);
-	add(w, ONCE_KEPT_MS);
-	add(w, pub->is_stream ? "stream" : pub->record > 0 ? "recorded" : "channel");
-	add_made(w, "%llu", count_kept(pub));
-	add_bytes(w, pub->body, pub->body_len);
-}
-
-/* To the channel and to its log, as one. */
-static void
-say_to_both(struct words *w, const struct publication *pub, const char *prefix)
-{
-	add(w, "EVAL");
-	add(w, RECORDED_SCRIPT);
-	add(w, "2");
-	add_made(w, "%s%s", prefix, pub->name.p);
-	add_made(w, "%s%s" RECORDED_SUFFIX, prefix, pub->name.p);
-	add_data(w, pub);
-	add_made(w, "%llu", count_kept(pub));
-}
-
-static void
-say(struct words *w, const struct publication *pub, const char *prefix)
-{
-	add(w, pub->is_stream ? "XADD" : "PUBLISH");
-	add_made(w, "%s%s", prefix, pub->name.p);
-	if (pub->is_stream && pub->maxlen > 0) {
-		add(w, "MAXLEN");
-		add(w, "~");
-		add_made(w, "%llu", count_kept(pub));
-	}
-	if (pub->is_stream) {
-		add(w, "*");
-		add(w, "data");
-	}
-	add_data(w, pub);
-}
-
 static int
 tell_redis(struct serving *sv, struct posting *p, const struct publication *pub)
 {
-	const char *prefix = hub_prefix(sv->in->hub);
-	struct words w = {.n = 0};
+	struct command *command = hub_command(sv->in->hub);
+	const struct publish_what what = {
+	    .kind = pub->is_stream    ? PUBLISH_STREAM
+		    : pub->record > 0 ? PUBLISH_RECORDED
+				      : PUBLISH_CHANNEL,
+	    .prefix = hub_prefix(sv->in->hub),
+	    .name = pub->name.p,
+	    .data = pub->data.p,
+	    .len = pub->data.len,
+	    .n_kept = pub->record > 0 ? pub->record : pub->maxlen,
+	    .once = pub->once.len > 0 ? pub->once.p : NULL,
+	    .body = pub->body,
+	    .body_len = pub->body_len,
+	};
+	struct publish_argv words;
 	int rc;
 
-	if (hub_command(sv->in->hub) == NULL)
+	if (command == NULL)
 		return -ENOTCONN;
-	if (pub->once.len > 0)
-		say_once(&w, pub, prefix);
-	else if (pub->record > 0)
-		say_to_both(&w, pub, prefix);
-	else
-		say(&w, pub, prefix);
-	rc = w.is_broken
-		 ? -ENOMEM
-		 : command_send(hub_command(sv->in->hub), on_posted, p, w.n, w.argv, w.lens);
-	while (w.n_own > 0)
-		free(w.own[--w.n_own]);
+	if ((rc = publish_argv(&words, &what)) == 0)
+		rc = command_send(command, on_posted, p, words.argc, words.argv, words.lens);
+	publish_argv_fini(&words);
 	return rc;
 }
 

@@ -174,7 +174,7 @@ find_flaw(struct message *msg)
 
 	if (utf8_valid_len(msg->data, msg->data_len) != msg->data_len)
 		return "The body is not UTF-8.";
-	flaw = json_text_flaw(msg->data, msg->data_len);
+	flaw = json_text_flaw(msg->data, msg->data_len, NULL);
 	if (flaw == JSON_FINE && !message_is_json(msg))
 		return "The body is longer than a message may be.";
 	return flaws[flaw];

@@ -41,7 +41,7 @@ put_text(struct buf *b, const char *p, size_t len, size_t *n_replaced)
 static int
 put_data(struct buf *b, const char *p, size_t len, size_t *n_replaced)
 {
-	if (json_text_flaw(p, len) == JSON_FINE)
+	if (json_text_flaw(p, len, NULL) == JSON_FINE)
 		return put_json(b, p, len, n_replaced);
 	return put_text(b, p, len, n_replaced);
 }

@@ -240,7 +240,7 @@ flaws(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		print_message("%s\n", cases[i].p);
-		assert_int_equal(json_text_flaw(cases[i].p, cases[i].len), cases[i].flaw);
+		assert_int_equal(json_text_flaw(cases[i].p, cases[i].len, NULL), cases[i].flaw);
 	}
 }
 

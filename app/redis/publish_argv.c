@@ -1,0 +1,135 @@
+#include "redis/publish_argv.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "redis/once.h"
+#include "redis/recorded.h"
+
+/* A publisher that knows no answer says it again within the day. */
+#define ONCE_KEPT_MS "86400000"
+
+static void
+add_bytes(struct publish_argv *w, const char *p, size_t len)
+{
+	w->argv[w->argc] = p != NULL ? p : "";
+	w->lens[w->argc++] = len;
+}
+
+static void
+add(struct publish_argv *w, const char *text)
+{
+	add_bytes(w, text, strlen(text));
+}
+
+/* Out of memory stands as NULL among what was made, and is found at the end. */
+__attribute__((format(printf, 2, 3))) static void
+add_made(struct publish_argv *w, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	w->made[w->n_made++] = text;
+	add(w, text != NULL ? text : "");
+}
+
+static void
+add_count(struct publish_argv *w, const struct publish_what *what)
+{
+	add_made(w, "%llu", (unsigned long long)what->n_kept);
+}
+
+/* In one script, so that saying it again finds either all of it or nothing. */
+static void
+say_once(struct publish_argv *w, const struct publish_what *what)
+{
+	static const char *const kinds[] = {
+	    [PUBLISH_CHANNEL] = "channel",
+	    [PUBLISH_STREAM] = "stream",
+	    [PUBLISH_RECORDED] = "recorded",
+	};
+	const char *log = what->kind == PUBLISH_RECORDED ? RECORDED_SUFFIX : "";
+
+	add(w, "EVAL");
+	add(w, ONCE_SCRIPT);
+	add(w, "3");
+	add_made(w, "%s%s", what->prefix, what->name);
+	add_made(w, "%s%s" ONCE_INFIX "%s", what->prefix, what->name, what->once);
+	add_made(w, "%s%s%s", what->prefix, what->name, log);
+	add_bytes(w, what->data, what->len);
+	add(w, ONCE_KEPT_MS);
+	add(w, kinds[what->kind]);
+	add_count(w, what);
+	add_bytes(w, what->body, what->body_len);
+}
+
+/* To the channel and to its log, as one. */
+static void
+say_to_both(struct publish_argv *w, const struct publish_what *what)
+{
+	add(w, "EVAL");
+	add(w, RECORDED_SCRIPT);
+	add(w, "2");
+	add_made(w, "%s%s", what->prefix, what->name);
+	add_made(w, "%s%s" RECORDED_SUFFIX, what->prefix, what->name);
+	add_bytes(w, what->data, what->len);
+	add_count(w, what);
+}
+
+static void
+say_to_stream(struct publish_argv *w, const struct publish_what *what)
+{
+	add(w, "XADD");
+	add_made(w, "%s%s", what->prefix, what->name);
+	if (what->n_kept > 0) {
+		add(w, "MAXLEN");
+		add(w, "~");
+		add_count(w, what);
+	}
+	add(w, "*");
+	add(w, "data");
+	add_bytes(w, what->data, what->len);
+}
+
+static void
+say_to_channel(struct publish_argv *w, const struct publish_what *what)
+{
+	add(w, "PUBLISH");
+	add_made(w, "%s%s", what->prefix, what->name);
+	add_bytes(w, what->data, what->len);
+}
+
+int
+publish_argv(struct publish_argv *out, const struct publish_what *what)
+{
+	static void (*const say[])(struct publish_argv * w, const struct publish_what *what) = {
+	    [PUBLISH_CHANNEL] = say_to_channel,
+	    [PUBLISH_STREAM] = say_to_stream,
+	    [PUBLISH_RECORDED] = say_to_both,
+	};
+
+	*out = (struct publish_argv){.argc = 0};
+	if (what->once != NULL)
+		say_once(out, what);
+	else
+		say[what->kind](out, what);
+	for (int i = 0; i < out->n_made; i++) {
+		if (out->made[i] == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void
+publish_argv_fini(struct publish_argv *words)
+{
+	while (words->n_made > 0)
+		free(words->made[--words->n_made]);
+}

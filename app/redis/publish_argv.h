@@ -1,0 +1,42 @@
+#ifndef SLUICE_REDIS_PUBLISH_ARGV_H
+#define SLUICE_REDIS_PUBLISH_ARGV_H
+
+/*
+ * publish_argv - the one command by which a message is published: what a POST, `sluice emit` and
+ * others say to Redis. So all of them write the same entries. Pure.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum publish_kind {
+	PUBLISH_CHANNEL,
+	PUBLISH_STREAM,  /* its field "data" */
+	PUBLISH_RECORDED /* a channel and its log, as one (redis/recorded.h) */
+};
+
+/* All is borrowed. */
+struct publish_what {
+	enum publish_kind kind;
+	const char *prefix, *name; /* of the channel or stream */
+	const char *data;          /* NULL if len is 0 */
+	size_t len;
+	uint64_t n_kept; /* about how many entries the stream or log keeps; 0: all */
+	const char
+	    *once; /* the publisher's key for this message (redis/once.h); NULL: it has none */
+	const char *body; /* and what it sent, by which it is known again */
+	size_t body_len;
+};
+
+struct publish_argv {
+	const char *argv[12]; /* what hiredis wants; some of it is of publish_what */
+	size_t lens[12];
+	int argc;
+	char *made[4]; /* those that are owned */
+	int n_made;
+};
+
+int publish_argv(struct publish_argv *out, const struct publish_what *what); /* 0, -ENOMEM */
+void publish_argv_fini(struct publish_argv *words);
+
+#endif
