@@ -162,6 +162,7 @@ docs/sluice-handler.3 644 $(DATADIR)/man/man3/sluice-handler.3
 docs/sluice.ini.5 644 $(DATADIR)/man/man5/sluice.ini.5
 docs/sluice.8 644 $(DATADIR)/man/man8/sluice.8
 $(foreach f,README.md CHANGELOG.md docs/client.md docs/security.md,$(f) 644 $(DATADIR)/doc/sluice/$(notdir $(f))
+)$(foreach f,$(wildcard conf/monitoring/*),$(f) 644 $(DATADIR)/sluice/monitoring/$(notdir $(f))
 )conf/sluice.ini 644 $(DATADIR)/doc/sluice/sluice.ini.example
 conf/redis.acl 644 $(DATADIR)/doc/sluice/redis.acl
 conf/record.lua 644 $(DATADIR)/sluice/record.lua
@@ -202,6 +203,12 @@ deb:			# the Debian packages, in build/deb
 	packaging/deps deb
 	packaging/build-deb '$(VERSION)'
 
+# The site of the documentation. packaging/deps has what it needs.
+.PHONY: docs
+docs:
+	packaging/deps docs
+	docs/site/build $(B)/docs
+
 .PHONY: help clean
 help:
 	@echo 'make            builds build/sluice'
@@ -218,6 +225,7 @@ help:
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60)'
 	@echo 'make install    PREFIX=/usr/local DESTDIR= sysconfdir=/etc; make uninstall takes it away'
 	@echo 'make deb        the Debian packages, in build/deb'
+	@echo 'make docs       the documentation as a site, in build/docs'
 	@echo 'make clean      removes build/'
 clean:
 	rm -rf build
