@@ -31,8 +31,13 @@ enum {
 	/* After the drain: short answers on their way, and clients that do not read their end. */
 	FLUSH_MS = 700,
 	FLUSH_TICK_MS = 20,
-	LAST_MS = 300,      /* for those who had connected before nobody could any more */
-	REFUSAL_MS = 60000, /* so long is a refusal of Redis's told, from the last one on */
+	LAST_MS = 300, /* for those who had connected before nobody could any more */
+	/*
+	 * So long is a refusal of Redis's told, from the last one on: of what is asked again each
+	 * second, and of a command that is asked when somebody needs it.
+	 */
+	REFUSAL_MS = 5000,
+	REPLY_REFUSED_MS = 60000,
 	MEMORY_LOG_MS = 10000,
 	NOTIFICATIONS_MS = 5000, /* how often it is looked whether they are set by now */
 	LACK_TEXT = 192,
@@ -101,12 +106,17 @@ is_draining(void)
 	return board_get(BOARD_DRAINING) != 0 && this_worker->is_draining;
 }
 
+static bool
+is_within(uint64_t at_ms, uint64_t ms)
+{
+	return at_ms != 0 && clock_ms() - at_ms <= ms;
+}
+
 /* The names of the routes that Redis has refused something of late. */
 static bool
 is_refused(char *text, size_t len)
 {
 	static const char begin[] = "Redis refuses what a route asks: ";
-	uint64_t now = clock_ms();
 	const struct route *rt;
 	struct tally tally;
 	size_t used = (size_t)snprintf(text, len, "%s", begin), i;
@@ -116,7 +126,9 @@ is_refused(char *text, size_t len)
 		if (rt->counted == 0)
 			continue;
 		counters_tally(rt->counted, &tally);
-		if (tally.refusal_ms == 0 || now - tally.refusal_ms > REFUSAL_MS)
+		if (!is_within(tally.refusal_ms, REFUSAL_MS) &&
+		    (tally.reply_given_ms >= tally.reply_refused_ms ||
+		     !is_within(tally.reply_refused_ms, REPLY_REFUSED_MS)))
 			continue;
 		used += (size_t)snprintf(text + used, len - used, "%s%s", sep, rt->name);
 		sep = ", ";

@@ -225,12 +225,27 @@ counters_set_refusal(unsigned route, uint64_t now_ms)
 }
 
 void
+counters_set_reply(unsigned route, bool is_refused, uint64_t now_ms)
+{
+	struct tally *t = &own->of[route];
+
+	set(is_refused ? &t->reply_refused_ms : &t->reply_given_ms, now_ms);
+}
+
+void
 counters_sum(uint64_t sum[COUNTER_MAX])
 {
 	struct tally all;
 
 	counters_tally(0, &all);
 	memcpy(sum, all.n, sizeof(all.n));
+}
+
+static void
+take_later(uint64_t *latest, const uint64_t *ms)
+{
+	if (get(ms) > *latest)
+		*latest = get(ms);
 }
 
 void
@@ -250,8 +265,9 @@ counters_tally(unsigned route, struct tally *sum)
 		for (i = 0; i < COUNTER_BUCKETS; i++)
 			sum->took[i] += get(&t->took[i]);
 		sum->took_us += get(&t->took_us);
-		if (get(&t->refusal_ms) > sum->refusal_ms)
-			sum->refusal_ms = get(&t->refusal_ms);
+		take_later(&sum->refusal_ms, &t->refusal_ms);
+		take_later(&sum->reply_refused_ms, &t->reply_refused_ms);
+		take_later(&sum->reply_given_ms, &t->reply_given_ms);
 		if (get(&t->lag) > sum->lag)
 			sum->lag = get(&t->lag);
 	}

@@ -74,8 +74,12 @@ struct tally {
 	uint64_t refused[COUNTER_STATUSES];
 	uint64_t took[COUNTER_BUCKETS]; /* writes, by how long they took; each in one */
 	uint64_t took_us;
-	uint64_t refusal_ms; /* when Redis last refused what the route asks; 0: never */
-	uint64_t lag;        /* bytes that the slowest client has not taken: now, of any worker */
+	uint64_t
+	    refusal_ms; /* when Redis last refused what the route asks again and again; 0: never */
+	/* When it refused a command that is asked when somebody needs it, and when it answered one.
+	 */
+	uint64_t reply_refused_ms, reply_given_ms;
+	uint64_t lag; /* bytes that the slowest client has not taken: now, of any worker */
 };
 
 /* counters_open - the shared page for n_rows workers. Returns 0 or a negative errno. */
@@ -97,6 +101,7 @@ void counters_refused(unsigned route, unsigned status);
 void counters_took(unsigned route, uint64_t us);
 void counters_set_lag(unsigned route, uint64_t bytes);
 void counters_set_refusal(unsigned route, uint64_t now_ms);
+void counters_set_reply(unsigned route, bool is_refused, uint64_t now_ms);
 
 /* counters_tally - over all rows; route 0: all together. */
 void counters_tally(unsigned route, struct tally *sum);

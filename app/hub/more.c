@@ -204,11 +204,13 @@ read_reply(struct feed *fd, struct buf *text, const struct redisReply *reply, co
 		rc = buf_putc(text, '\0');
 	if (rc == 0 || rc == -ENOENT) {
 		fd->more->is_reply_refused = false;
+		counters_set_reply(fd->class->out.counted, false, clock_ms());
 		return true;
 	}
 	if (stream_reply_is_passing(reply))
 		return false;
 	fd->more->is_reply_refused = true;
+	counters_set_reply(fd->class->out.counted, true, clock_ms());
 	class_tell_refusal(fd->class, command,
 			   reply->type == REDIS_REPLY_ERROR ? reply->str : strerror(-rc));
 	return false;

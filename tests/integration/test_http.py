@@ -370,6 +370,31 @@ def test_what_is_wrong_stands_in_health_and_status(launch, own_redis):
     wait_for(lambda: health()[0] == 200, "it has Redis again", 10)
 
 
+def test_what_was_wrong_is_told_no_more(launch, own_redis):
+    """Seconds after it was repaired, and not a minute: what is asked again by itself; and a snapshot, by the next one."""
+    redis = own_redis().start()
+    sluice = launch({"h": {"path": "/health", "handler": "health"}, "streamed": {"path": "/s", "streams": "s"},
+                     "snap": {"path": "/snap", "channels": "c", "snapshot": "GET k"}}, redis)
+
+    def health():
+        with sluice.get("/health") as response:
+            return response.json()["status"], " ".join(response.json()["why"])
+    acl = redis.client().execute_command
+    wait_for(lambda: health()[0] == "ok", "all is well")
+    redis.client().hset("k", "a", "b")
+    sluice.open("/snap").close()
+    wait_for(lambda: "snap" in health()[1], "the route is named", 20)
+    with sluice.get("/s"):
+        acl("ACL", "SETUSER", "default", "-@stream")
+        wait_for(lambda: health()[0] == "degraded" and "streamed" in health()[1], "the route is named", 20)
+        acl("ACL", "SETUSER", "default", "+@stream")
+        said = wait_for(lambda: (lambda now: "streamed" not in now[1] and now)(health()), "it is repaired", 30)
+    assert said[0] == "degraded" and "snap" in said[1], "nobody has asked for that since"
+    redis.client().delete("k")
+    sluice.open("/snap").close()
+    wait_for(lambda: health()[0] == "ok", "it is repaired", 30)
+
+
 def test_metrics(launch, redis):
     """Prometheus's text format: each metric with its help and type, and nothing that is no number."""
     sluice = launch({"m": {"path": "/metrics", "handler": "metrics"}, "x": {"path": "/x", "channels": "metrics"}})
