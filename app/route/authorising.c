@@ -282,7 +282,7 @@ check_params_of_right(struct serving *sv)
 
 	for (struct template *const *t = sv->req->route->allow_command; *t != NULL; t++) {
 		for (size_t n = 0; (name = template_param(*t, n)) != NULL; n++) {
-			if (key_check(sv, name, request_raw_param(sv->req, name)) != 0)
+			if (param_check(sv, name, request_raw_param(sv->req, name)) != 0)
 				return false;
 		}
 	}

@@ -150,10 +150,10 @@ check_publish_params(struct serving *sv)
 	size_t n;
 	int status;
 
-	if ((status = key_check_path(sv)) != 0)
+	if ((status = param_check_path(sv)) != 0)
 		return status;
 	for (n = 0; (name = template_param(t, n)) != NULL; n++) {
-		if ((status = key_check(sv, name, request_raw_param(req, name))) != 0)
+		if ((status = param_check(sv, name, request_raw_param(req, name))) != 0)
 			return status;
 	}
 	request_read_params(req, params, KEY_PARAMS_MAX);

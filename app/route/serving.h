@@ -106,12 +106,13 @@ void serving_end_stream(struct serving *sv, enum end_reason reason, unsigned ret
 int serving_take_grant(struct serving *sv, struct grant **grant);
 
 /*
- * key.c: key_check - a value must keep its rule. key_read - all that the request's route asks of
- * it: the parameters of the path, those that the handler asks for, and, in key with their end,
- * those on which its feed depends. Return 0, or the status having refused.
+ * param.c: param_check - a value must keep its rule. param_check_path - each of the path must.
+ * key.c: key_read - all that the request's route asks of it: the parameters of the path, those that
+ * the handler asks for, and, in key with their end, those on which its feed depends. Return 0, or
+ * the status having refused.
  */
-int key_check(struct serving *sv, const char *name, const char *value);
-int key_check_path(struct serving *sv);
+int param_check(struct serving *sv, const char *name, const char *value);
+int param_check_path(struct serving *sv);
 int key_read(struct serving *sv, struct template_value key[KEY_PARAMS_MAX + 1]);
 
 /*
