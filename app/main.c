@@ -38,8 +38,8 @@ static const struct command serve_command = {
 };
 
 static const struct command *const commands[] = {
-    &serve_command, &check_command,  &routes_command, &emit_command, &tail_command,
-    &wait_command,  &cursor_command, &token_command,  &dev_command,
+    &serve_command, &check_command,  &routes_command, &emit_command,   &tail_command,
+    &wait_command,  &cursor_command, &token_command,  &doctor_command, &dev_command,
 };
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -28,18 +28,18 @@ struct command {
 
 enum { COMMAND_USAGE = 2 };
 
-extern const struct command check_command, cursor_command, dev_command, emit_command,
-    routes_command, tail_command, token_command, wait_command;
+extern const struct command check_command, cursor_command, dev_command, doctor_command,
+    emit_command, routes_command, tail_command, token_command, wait_command;
 
 /* What was given; NULL: it was not. */
 struct options {
 	const struct command *command;
 	const char *config; /* never NULL: what -c says, or what holds without it */
 	const char *address, *workers, *explain, *timeout, *user, *token, *cookie, *link, *ttl,
-	    *may, *upstream, *front;
+	    *may, *upstream, *front, *silence, *streams;
 	const char **claims;
 	size_t n_claims;
-	bool is_json, is_stream, is_connect, is_redis, prints_events;
+	bool is_json, is_stream, is_connect, is_redis, prints_events, is_quick, is_insecure;
 };
 
 /* command_run - argv[0] is the command's own name. Returns the exit status; what it printed has

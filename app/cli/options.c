@@ -38,6 +38,12 @@ static const struct entry {
     {"ttl", "TIME", 'T', KIND_TEXT, FIELD(ttl), "how long it is good for, as in 30m: 1h"},
     {"claim", "NAME=JSON", 'C', KIND_LIST, FIELD(claims),
      "a claim of the token; several may stand"},
+    {"quick", NULL, 'q', KIND_FLAG, FIELD(is_quick), "do not wait for a silent stream to be cut"},
+    {"for", "TIME", 'f', KIND_TEXT, FIELD(silence),
+     "how long a stream is silent, as in 70s: by default a quarter more than the longest "
+     "heartbeat"},
+    {"streams", "N", 'n', KIND_TEXT, FIELD(streams), "how many are opened at once: 50"},
+    {"insecure", NULL, 'i', KIND_FLAG, FIELD(is_insecure), "take any certificate"},
     {"may", "publish", 'M', KIND_TEXT, FIELD(may), "the link permits to publish, not to read"},
     {"upstream", "URL", 'U', KIND_TEXT, FIELD(upstream),
      "the site's own development server, as http://127.0.0.1:8000"},

@@ -46,6 +46,7 @@ struct serving {
 	size_t body_len;
 	const struct service *service; /* that it is for */
 	struct kept_answer kept;       /* of one that had to wait; zeros */
+	bool was_kept;                 /* it is served again from the beginning */
 	bool has_bad_token;
 	struct serving_context *in;
 };

@@ -6,6 +6,7 @@
 
 #include "base/counters.h"
 #include "route/cors.h"
+#include "route/doctoring.h"
 #include "route/serving.h"
 #include "route/table.h"
 
@@ -17,7 +18,8 @@ struct site {
 	struct request request;
 	struct identity who;
 	struct answer out;
-	unsigned n_parts; /* sessions, grants and pending, that are not closed */
+	struct doctoring *doctoring;
+	unsigned n_parts; /* sessions, grants, pending and doctoring, that are not closed */
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };
@@ -84,6 +86,7 @@ serve(struct serving_context *in, struct subscriber *sub, const struct params *v
 			     .out = &site->out,
 			     .body = body,
 			     .body_len = len,
+			     .was_kept = kept != NULL,
 			     .in = in};
 	const char *why;
 	int status;
@@ -92,6 +95,8 @@ serve(struct serving_context *in, struct subscriber *sub, const struct params *v
 		sv.kept = *kept;
 	identity_fini(&site->who);
 	site->request.identity = &site->who;
+	if (doctoring_serve(site->doctoring, &sv, vars))
+		return;
 	if ((status = request_read(sv.req, vars, site->base, &why)) != 0)
 		serving_refuse(&sv, status, why);
 	else if (!find_route(site, sv.req))
@@ -166,12 +171,13 @@ site_new(struct site **out, struct hub *hub, uv_loop_t *loop)
 	    .hub = hub, .out = &site->out, .serve = serve, .nth_route = nth_route};
 	if ((site->base = strdup("")) == NULL || sessions_new(&site->in.sessions, hub, loop) < 0 ||
 	    grants_new(&site->in.grants, hub, loop, site->in.sessions) < 0 ||
-	    pending_new(&site->in.pending, loop, &site->in, serve) < 0) {
+	    pending_new(&site->in.pending, loop, &site->in, serve) < 0 ||
+	    doctoring_new(&site->doctoring, hub, loop) < 0) {
 		free(site->base);
 		free(site); /* out of memory at the start: the process ends */
 		return -ENOMEM;
 	}
-	site->n_parts = 3;
+	site->n_parts = 4;
 	site->table = (struct table){.hub = hub, .in = &site->in, .on_gone = on_route_gone};
 	answer_init(&site->out);
 	*out = site;
@@ -203,6 +209,7 @@ site_close(struct site *site, void (*on_closed)(void *arg), void *arg)
 	table_close(&site->table, END_DRAIN);
 	site->on_closed = on_closed;
 	site->closed_arg = arg;
+	doctoring_close(site->doctoring, on_part_closed, site);
 	pending_close(site->in.pending, on_part_closed, site);
 	grants_close(site->in.grants, on_part_closed, site);
 	sessions_close(site->in.sessions, on_part_closed, site);

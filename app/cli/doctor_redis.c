@@ -1,0 +1,206 @@
+/*
+ * doctor_redis.c - the doctor's keys, and whether Redis keeps what is to be sent again.
+ */
+#include <hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "cli/doctor.h"
+#include "redis/direct.h"
+
+enum { KEY_S = 900, NAME_LEN = 512, WHY_LEN = 512 };
+
+/* The reply, which is the caller's; NULL, and why. */
+static redisReply *
+ask(struct doctor *d, int argc, const char *const *argv, char *why, size_t len)
+{
+	redisReply *reply = NULL;
+
+	return redis_direct(&d->cfg->redis, argc, argv, NULL, &reply, why, len) == 0 ? reply : NULL;
+}
+
+static void
+full_name(const struct doctor *d, const char *key, const char *suffix, char name[NAME_LEN])
+{
+	snprintf(name, NAME_LEN, "%s" DOCTORING_KEY "%s%s", d->cfg->redis.prefix, key, suffix);
+}
+
+static bool
+draw(char key[DOCTOR_KEY_LEN])
+{
+	unsigned char bytes[DOCTORING_DIGITS / 2];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return false;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(key + 2 * i, 3, "%02x", bytes[i]);
+	return true;
+}
+
+bool
+doctor_key_put(struct doctor *d, char key[DOCTOR_KEY_LEN], char *why, size_t len)
+{
+	char name[NAME_LEN], ttl[16];
+	const char *argv[] = {"SET", name, "1", "EX", ttl};
+	redisReply *reply;
+	bool is_put;
+
+	snprintf(why, len, "no key can be drawn");
+	if (!draw(key))
+		return false;
+	full_name(d, key, "", name);
+	snprintf(ttl, sizeof(ttl), "%d", KEY_S);
+	if ((reply = ask(d, 5, argv, why, len)) == NULL)
+		return false;
+	if (!(is_put = reply->type == REDIS_REPLY_STATUS))
+		snprintf(why, len, "SET %s: %s", name, reply->str != NULL ? reply->str : "refused");
+	freeReplyObject(reply);
+	return is_put;
+}
+
+void
+doctor_key_drop(struct doctor *d, const char *key)
+{
+	char name[NAME_LEN], why[WHY_LEN];
+	const char *argv[] = {"SET", name, "1", "PX", "1"}; /* no right but SET is needed */
+
+	full_name(d, key, "", name);
+	freeReplyObject(ask(d, 5, argv, why, sizeof(why)));
+}
+
+unsigned long long
+doctor_key_left(struct doctor *d, const char *key)
+{
+	char name[NAME_LEN], why[WHY_LEN];
+	const char *argv[] = {"GET", name};
+	unsigned long long at = 0;
+	redisReply *reply;
+
+	full_name(d, key, DOCTORING_SUFFIX, name);
+	if ((reply = ask(d, 2, argv, why, sizeof(why))) == NULL)
+		return 0;
+	if (reply->type == REDIS_REPLY_STRING)
+		at = strtoull(reply->str, NULL, 10);
+	freeReplyObject(reply);
+	return at;
+}
+
+/* Does it keep what a client that comes back is to be sent? */
+
+static bool
+sends_again(const struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->n_routes; i++) {
+		if (cfg->routes[i]->streams != NULL || cfg->routes[i]->stream.record > 0)
+			return true;
+	}
+	return false;
+}
+
+/* The value of NAME in what INFO or CONFIG GET says; false: it does not say. */
+static bool
+value_of(const redisReply *reply, const char *name, char *out, size_t len)
+{
+	size_t name_len = strlen(name);
+	const char *p;
+
+	if (reply == NULL)
+		return false;
+	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+	    reply->element[1]->type == REDIS_REPLY_STRING) {
+		snprintf(out, len, "%s", reply->element[1]->str);
+		return true;
+	}
+	p = reply->type == REDIS_REPLY_STRING ? reply->str : NULL;
+	for (; p != NULL; p = (p = strchr(p, '\n')) != NULL ? p + 1 : NULL) {
+		if (strncmp(p, name, name_len) == 0 && p[name_len] == ':') {
+			p += name_len + 1;
+			snprintf(out, len, "%.*s", (int)strcspn(p, "\r\n"), p);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+ask_value(struct doctor *d, int argc, const char *const *argv, const char *name, char *out,
+	  size_t len)
+{
+	char why[WHY_LEN];
+	redisReply *reply = ask(d, argc, argv, why, sizeof(why));
+	bool is_known = value_of(reply, name, out, len);
+
+	freeReplyObject(reply);
+	return is_known;
+}
+
+static void
+check_eviction(struct doctor *d)
+{
+	const char *argv[] = {"INFO", "memory"};
+	char policy[64];
+
+	if (!ask_value(d, 2, argv, "maxmemory_policy", policy, sizeof(policy))) {
+		doctor_ok("eviction", "INFO may not be asked: maxmemory-policy must be noeviction");
+	} else if (strcmp(policy, "noeviction") == 0) {
+		doctor_ok("eviction", "none: maxmemory-policy noeviction");
+	} else if (strncmp(policy, "allkeys-", 8) == 0) {
+		doctor_fail(
+		    d, "eviction",
+		    "maxmemory-policy %s: a full Redis throws away what is to be sent again",
+		    policy);
+		doctor_line("maxmemory-policy noeviction");
+	} else {
+		doctor_ok("eviction", "maxmemory-policy %s takes only keys that expire", policy);
+	}
+}
+
+static void
+check_memory_of(struct doctor *d)
+{
+	const char *info[] = {"INFO", "persistence"}, *config[] = {"CONFIG", "GET", "save"};
+	char aof[8], save[256];
+
+	if (ask_value(d, 2, info, "aof_enabled", aof, sizeof(aof)) && strcmp(aof, "1") == 0) {
+		doctor_ok("kept", "appendonly yes: Redis has it after a restart");
+	} else if (!ask_value(d, 3, config, "save", save, sizeof(save))) {
+		doctor_ok("kept",
+			  "CONFIG may not be asked: appendonly must be yes, or save be set");
+	} else if (*save == '\0') {
+		doctor_warn("kept",
+			    "neither appendonly nor save: a restart of Redis forgets what is "
+			    "to be sent again");
+		doctor_line("appendonly yes");
+	} else {
+		doctor_ok("kept",
+			  "save %s: a crash of Redis may forget the last of it (appendonly "
+			  "yes would not)",
+			  save);
+	}
+}
+
+void
+doctor_check_redis(struct doctor *d)
+{
+	char key[DOCTOR_KEY_LEN], why[WHY_LEN];
+
+	d->has_redis = doctor_key_put(d, key, why, sizeof(why));
+	if (!d->has_redis) {
+		why[strcspn(why, "\n")] = '\0';
+		doctor_fail(d, "redis", "%s", why);
+		if (strstr(why, "NOPERM") != NULL)
+			doctor_line("ACL SETUSER ... +get +set ~%s" DOCTORING_KEY "*",
+				    d->cfg->redis.prefix);
+		else
+			doctor_line("[redis] url in sluice.ini; systemctl start redis-server");
+		return;
+	}
+	doctor_key_drop(d, key);
+	doctor_ok("redis", "reached, and a key can be put there");
+	if (!sends_again(d->cfg))
+		return;
+	check_eviction(d);
+	check_memory_of(d);
+}

@@ -1,0 +1,96 @@
+/*
+ * doctor_report.c - what is said of each check.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/doctor.h"
+
+enum { CURE_LEN = 8192 };
+
+__attribute__((format(printf, 3, 0))) static void
+say(const char *verdict, const char *what, const char *fmt, va_list ap)
+{
+	printf("%-4s  %-10s ", verdict, what);
+	vprintf(fmt, ap);
+	putchar('\n');
+	fflush(stdout);
+}
+
+void
+doctor_ok(const char *what, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("ok", what, fmt, ap);
+	va_end(ap);
+}
+
+void
+doctor_warn(const char *what, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("warn", what, fmt, ap);
+	va_end(ap);
+}
+
+void
+doctor_fail(struct doctor *d, const char *what, const char *fmt, ...)
+{
+	va_list ap;
+
+	d->is_at_fault = true;
+	va_start(ap, fmt);
+	say("FAIL", what, fmt, ap);
+	va_end(ap);
+}
+
+void
+doctor_line(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("          ", stdout);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+}
+
+static void
+print_cure(const struct doctor *d, const struct web_server *ws, enum cure cure)
+{
+	struct buf b;
+
+	buf_init(&b, CURE_LEN);
+	if (web_server_cure(&b, ws, cure, d->cfg) == 0 && b.len > 0 && buf_putc(&b, '\0') == 0) {
+		for (char *line = b.p, *eol; *line != '\0'; line = eol + 1) {
+			eol = line + strcspn(line, "\n");
+			doctor_line("%s%s%.*s", d->server == NULL ? ws->name : "",
+				    d->server == NULL ? ": " : "", (int)(eol - line), line);
+			if (*eol == '\0')
+				break;
+		}
+	}
+	buf_fini(&b);
+}
+
+void
+doctor_cure(const struct doctor *d, enum cure cure)
+{
+	const struct web_server *ws;
+
+	if (d->server != NULL) {
+		print_cure(d, d->server, cure);
+		return;
+	}
+	for (size_t i = 0; (ws = web_server_nth(i)) != NULL; i++) {
+		if (web_server_is_installed(ws))
+			print_cure(d, ws, cure);
+	}
+}
