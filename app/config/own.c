@@ -190,8 +190,8 @@ struct checked_section {
 static const struct checked_section *
 checked(const struct handler_section *hs)
 {
-	return (const struct checked_section *)((const char *)hs -
-						offsetof(struct checked_section, hs));
+	return (const struct checked_section *)(const void *)((const char *)hs -
+							      offsetof(struct checked_section, hs));
 }
 
 static const char *
