@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pwd.h>
@@ -146,17 +147,35 @@ ask_owner(int fd)
 		   : OWNER_STAYS;
 }
 
-static enum owner
-find_owner_of(const struct sockaddr_un *sa)
+/* Returns 0, or a negative errno. */
+static int
+connect_to(int fd, const struct sockaddr *sa, socklen_t len)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+	socklen_t error_len = sizeof(int);
+	int error = 0;
+
+	if (connect(fd, sa, len) == 0)
+		return 0;
+	if (errno != EINPROGRESS)
+		return -errno;
+	if (poll(&pfd, 1, ANSWER_MS) != 1)
+		return -ETIMEDOUT;
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) < 0 ? -errno : -error;
+}
+
+static enum owner
+find_owner_of(const struct sockaddr *sa, socklen_t len)
+{
+	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc;
 	enum owner owner;
 
 	if (fd < 0)
 		return OWNER_STAYS; /* who cannot look, must not take it away */
-	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0)
+	rc = connect_to(fd, sa, len);
+	if (rc == 0)
 		owner = ask_owner(fd);
-	else if (errno == ECONNREFUSED || errno == ENOENT)
+	else if (rc == -ECONNREFUSED || rc == -ENOENT)
 		owner = OWNER_NONE;
 	else
 		owner =
@@ -166,16 +185,29 @@ find_owner_of(const struct sockaddr_un *sa)
 }
 
 /*
- * May the path be taken? One that is in use is looked at again for a while: the workers of a
- * supervisor that was killed outlive it by an instant, and one that was told to end may not have
- * heard of it yet.
+ * One that is in use is looked at again for a while: the workers of a supervisor that was killed
+ * outlive it by an instant, and one that was told to end may not have heard of it yet. Returns
+ * OWNER_NONE or OWNER_LEAVES; else it is somebody's for good.
  */
+static enum owner
+await_leaving(const struct sockaddr *sa, socklen_t len)
+{
+	uint64_t until = clock_ms() + TAKE_OVER_MS;
+	enum owner owner;
+
+	while ((owner = find_owner_of(sa, len)) == OWNER_STAYS || owner == OWNER_UNSURE) {
+		if (clock_ms() >= until)
+			return OWNER_STAYS;
+		poll(NULL, 0, LOOK_AGAIN_MS);
+	}
+	return owner;
+}
+
+/* May the path be taken? */
 static int
 check_path(const struct sockaddr_un *sa, char *why, size_t why_len)
 {
 	const char *path = sa->sun_path;
-	uint64_t until = clock_ms() + TAKE_OVER_MS;
-	enum owner owner;
 	struct stat st;
 
 	if (lstat(path, &st) < 0) {
@@ -186,11 +218,8 @@ check_path(const struct sockaddr_un *sa, char *why, size_t why_len)
 	if (!S_ISSOCK(st.st_mode))
 		return fault(why, why_len, -EEXIST,
 			     "unix:%s: there is a file of that name, and it is no socket", path);
-	while ((owner = find_owner_of(sa)) == OWNER_STAYS || owner == OWNER_UNSURE) {
-		if (clock_ms() >= until)
-			return fault(why, why_len, -EADDRINUSE, "unix:%s: already in use", path);
-		poll(NULL, 0, LOOK_AGAIN_MS);
-	}
+	if (await_leaving((const struct sockaddr *)sa, sizeof(*sa)) == OWNER_STAYS)
+		return fault(why, why_len, -EADDRINUSE, "unix:%s: already in use", path);
 	return 0;
 }
 
@@ -395,25 +424,60 @@ parse_tcp(union address *out, socklen_t *len, const char *text, char *why, size_
 }
 
 static int
+set_option(int fd, int option)
+{
+	int on = 1;
+
+	return setsockopt(fd, SOL_SOCKET, option, &on, sizeof(on)) < 0 ? -errno : 0;
+}
+
+/*
+ * An address that another has is shared with it only if that is a Sluice which drains. Ours is
+ * shareable, too, but only once it is bound: else two that serve would not notice each other.
+ */
+static int
+bind_tcp(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	int rc = set_option(fd, SO_REUSEADDR);
+
+	if (rc == 0 && bind(fd, sa, len) < 0)
+		rc = -errno;
+	if (rc == -EADDRINUSE && await_leaving(sa, len) != OWNER_STAYS &&
+	    (rc = set_option(fd, SO_REUSEPORT)) == 0 && bind(fd, sa, len) < 0)
+		rc = -errno;
+	return rc < 0 ? rc : set_option(fd, SO_REUSEPORT);
+}
+
+/*
+ * Of two sockets with one address the kernel would give each every other connection. The program
+ * says: to the second, which is ours if another drains; when it is alone, it has them all. Should
+ * the kernel not take it, who drains tells its share to come back.
+ */
+static void
+take_what_comes(int fd)
+{
+	struct sock_filter second[] = {BPF_STMT(BPF_RET | BPF_K, 1)};
+	const struct sock_fprog program = {.len = 1, .filter = second};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
+}
+
+static int
 open_tcp(struct listener *out, const char *text, char *why, size_t why_len)
 {
 	union address addr = {.six = {.sin6_family = AF_UNSPEC}};
 	socklen_t len = 0;
-	int on = 1, fd, rc;
+	int fd, rc;
 
 	if ((rc = parse_tcp(&addr, &len, text, why, why_len)) < 0)
 		return rc;
 	fd = socket(addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return fault(why, why_len, -errno, "%s: %s", text, strerror(errno));
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, &addr.sa, len) < 0) {
-		rc = -errno;
-		goto fail;
-	}
-	if ((rc = start_listening(out, fd)) == 0)
+	if ((rc = bind_tcp(fd, &addr.sa, len)) == 0 && (rc = start_listening(out, fd)) == 0) {
+		take_what_comes(fd);
 		return 0;
-fail:
+	}
 	close(fd);
 	if (rc == -EADDRINUSE)
 		return fault(why, why_len, rc, "%s: already in use", text);

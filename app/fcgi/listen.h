@@ -39,8 +39,9 @@ struct listener {
  * Inherited: descriptor 0 if it is a listening socket (the FastCGI convention),
  * or descriptor 3 by systemd's LISTEN_FDS and LISTEN_PID. A Unix socket takes its
  * path's place in one step, and replaces another only if nobody answers on it, or a
- * Sluice that is on its way out: until then it waits, a second at the most. No name service is
- * asked: HOST is a literal address or "localhost".
+ * Sluice that is on its way out: until then it waits, a second at the most. So does a TCP address,
+ * which two sockets have then, and what comes is the new one's. No name service is asked: HOST is a
+ * literal address or "localhost".
  *
  * Returns 0 or a negative errno, and in why, of why_len bytes, one line for the
  * operator: what and where.

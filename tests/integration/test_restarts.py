@@ -75,6 +75,31 @@ def test_a_new_program_takes_the_path_of_one_that_drains(launch, redis):
     assert_delivers(old, redis)
 
 
+def test_a_new_program_takes_the_address_of_one_that_drains(launch, redis):
+    """So with TCP, where both have a socket of the address for a while: what comes is the new one's."""
+    old = launch(ROUTES, start=False, server={"drain": "30s", "workers": 2})
+    port = free_port()
+    old.sections["server"]["listen"], old.address = f"127.0.0.1:{port}", ("127.0.0.1", port)
+    old.write_config()
+    old.start()
+    streams = [old.open(f"/x/{i}") for i in range(10)]
+    second = old.run("serve", "-c", old.config)
+    assert second.returncode == 1 and "already in use" in second.err, "it serves, and does not drain"
+    old.child.send_signal(signal.SIGTERM)
+    new = Child("new", old.argv("serve", "-c", old.config), old.folder, env=old.reports.environment())
+    new.wait_ready(lambda: "serves" in new.text(), 20)
+    later = [old.open(f"/x/{i}") for i in range(40)]  # the old one would end it at once
+    for stream in streams:
+        stream.close()
+    assert old.child.wait(20) == 0
+    for i, stream in enumerate(later):
+        redis.publish(f"x:{i}", "still here")
+        assert stream.next_event().data == "still here"
+        stream.close()
+    old.child = new
+    assert_delivers(old, redis)
+
+
 def test_an_abstract_socket_is_refused(launch):
     sluice = launch(ROUTES, start=False, server={"listen": "unix:@sluice"})
     for args in (["check"], ["serve"]):
