@@ -26,8 +26,24 @@ static struct {
 	unsigned n_lost;
 } logger = {.fd = STDERR_FILENO, .level = LOGGER_INFO};
 
-static const char *const level_names[] = {"error", "warn", "info", "debug"};
-static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+const char *const logger_levels[] = {
+    [LOGGER_ERROR] = "error",
+    [LOGGER_WARN] = "warn",
+    [LOGGER_INFO] = "info",
+    [LOGGER_DEBUG] = "debug",
+    NULL,
+};
+const char *const logger_formats[] = {
+    [LOGGER_TEXT] = "text",
+    [LOGGER_JSON] = "json",
+    NULL,
+};
+static const int priorities[] = {
+    [LOGGER_ERROR] = LOG_ERR,
+    [LOGGER_WARN] = LOG_WARNING,
+    [LOGGER_INFO] = LOG_INFO,
+    [LOGGER_DEBUG] = LOG_DEBUG,
+};
 
 /* JOURNAL_STREAM names the device and inode that systemd connected (systemd.exec(5)). */
 static bool
@@ -170,8 +186,8 @@ format_line(char *out, size_t max, enum logger_level level, const char *text)
 	if (logger.format == LOGGER_JSON)
 		return snprintf(
 		    out, max, "{\"time\":\"%s\",\"level\":\"%s\",\"pid\":%d,\"message\":\"%s\"}\n",
-		    when, level_names[level], (int)getpid(), text);
-	return snprintf(out, max, "%s %d %s %s\n", when, (int)getpid(), level_names[level], text);
+		    when, logger_levels[level], (int)getpid(), text);
+	return snprintf(out, max, "%s %d %s %s\n", when, (int)getpid(), logger_levels[level], text);
 }
 
 /*

@@ -15,6 +15,7 @@
 
 enum logger_level { LOGGER_ERROR, LOGGER_WARN, LOGGER_INFO, LOGGER_DEBUG };
 enum logger_format { LOGGER_TEXT, LOGGER_JSON };
+extern const char *const logger_levels[], *const logger_formats[]; /* as a user writes them */
 
 /*
  * logger_open - to is "stderr", "syslog" or a file's path (appended, made with mode 0640).

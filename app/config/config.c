@@ -30,7 +30,11 @@
 extern char **environ;
 
 /* Of the sections that it overrides, in the order of enum config_section. */
-static const char *const env_prefixes[] = {"SLUICE_SERVER_", "SLUICE_REDIS_", "SLUICE_AUTH_"};
+static const char *const env_prefixes[] = {
+    [CONFIG_SERVER] = "SLUICE_SERVER_",
+    [CONFIG_REDIS] = "SLUICE_REDIS_",
+    [CONFIG_AUTH] = "SLUICE_AUTH_",
+};
 
 struct loader {
 	struct config *cfg;

@@ -62,9 +62,9 @@ static const struct config_key keys[] = {
     {SERVER(log), .name = "log", .set = config_set_log, .fallback = "stderr",
      .help = "stderr, syslog or a file"},
     {SERVER(log_level), .name = "log_level", .set = config_set_word, .fallback = "info",
-     .words = "error warn info debug", .help = "the least that is logged"},
+     .words = logger_levels, .help = "the least that is logged"},
     {SERVER(log_format), .name = "log_format", .set = config_set_word, .fallback = "text",
-     .words = "text json", .help = "how a line is written"},
+     .words = logger_formats, .help = "how a line is written"},
     {SERVER(max_subscribers), .name = "max_subscribers", .set = config_set_number, .fallback = "0",
      .min = 0, .max = UINT32_MAX, .help = "the most open streams of all routes; 0: no limit"},
     {SERVER(trusted_proxies), .name = "trusted_proxies", .set = config_set_proxies,
@@ -190,7 +190,7 @@ static const struct config_key keys[] = {
     {STREAM(pace.rate), .name = "rate", .set = config_set_limit,
      .help = "at most so many events in so long"},
     {STREAM(pace.rate_mode), .name = "rate_mode", .set = config_set_word, .fallback = "drop",
-     .words = "drop latest", .help = "what becomes of an event beyond the rate"},
+     .words = rate_mode_names, .help = "what becomes of an event beyond the rate"},
     {STREAM(pace.rate_by), .name = "rate_by", .set = config_set_template, .allow = ANY,
      .help = "each of its values has a rate of its own"},
     {STREAM(pace.batch), .name = "batch", .set = config_set_limit,
@@ -224,7 +224,7 @@ static const struct config_key keys[] = {
     {STREAM(queue), .name = "queue", .set = config_set_size, .fallback = "256k", .min = KIB,
      .max = 1024 * KIB * KIB, .help = "bytes that may wait for a slow client"},
     {STREAM(overflow), .name = "overflow", .set = config_set_word, .fallback = "disconnect",
-     .words = "disconnect drop_oldest latest", .help = "what becomes of a slower one"},
+     .words = overflow_names, .help = "what becomes of a slower one"},
     {PUBLISH(channel), .name = "publish", .set = config_set_template, .allow = TEMPLATE_PARAMS,
      .help = "the channel to which a POST is published"},
     {PUBLISH(stream), .name = "publish_stream", .set = config_set_template,
@@ -310,7 +310,12 @@ config_key_nth(size_t n)
 const char *
 config_section_name(enum config_section section)
 {
-	static const char *const names[] = {"server", "redis", "auth", "route"};
+	static const char *const names[] = {
+	    [CONFIG_SERVER] = "server",
+	    [CONFIG_REDIS] = "redis",
+	    [CONFIG_AUTH] = "auth",
+	    [CONFIG_ROUTE] = "route",
+	};
 
 	return names[section];
 }

@@ -26,7 +26,7 @@ struct config_key {
 	const char
 	    *fallback;     /* what holds without the key, as it would be written; NULL: nothing */
 	uint64_t min, max; /* of a number, in ms or bytes if it is one of those */
-	const char *words; /* "error warn info debug": an enum's names, in its order */
+	const char *const *words; /* an enum's names, by its values; ends with NULL */
 	const char *help;
 	const struct handler *handler; /* that has it for itself; NULL: none */
 	enum config_section section;

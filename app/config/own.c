@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/strings.h"
 #include "config/values.h"
 #include "route/handlers.h"
 #include "route/section.h"
@@ -40,6 +41,24 @@ set_yes_no(const struct config_key *key, void *field, const char *text, char *wh
 	return rc;
 }
 
+/* text is own->text to be; the key's words are one text, for a handler has no table of them. */
+static int
+set_word(const struct config_key *as, void *field, const char *text, char *why, size_t why_len)
+{
+	const struct own *own =
+	    (const struct own *)((const char *)field - offsetof(struct own, number));
+	const char *p = own->key->words, *word;
+	size_t len;
+
+	(void)as;
+	while ((word = strings_next(&p, &len)) != NULL) {
+		if (strlen(text) == len && memcmp(word, text, len) == 0)
+			return 0;
+	}
+	snprintf(why, why_len, "\"%.40s\" is none of: %s", text, own->key->words);
+	return -EINVAL;
+}
+
 /* Of each kind of value: how a text becomes one, and where it is. */
 static const struct {
 	int (*set)(const struct config_key *key, void *field, const char *text, char *why,
@@ -52,7 +71,7 @@ static const struct {
     [HANDLER_DURATION] = {config_set_duration, offsetof(struct own, number), 0},
     [HANDLER_SIZE] = {config_set_size, offsetof(struct own, number), 0},
     [HANDLER_YES_NO] = {set_yes_no, offsetof(struct own, number), 0},
-    [HANDLER_WORD] = {config_set_word, offsetof(struct own, number), 0},
+    [HANDLER_WORD] = {set_word, offsetof(struct own, number), 0},
     [HANDLER_TEMPLATE] = {config_set_template, offsetof(struct own, template), TEMPLATE_PARAMS},
     [HANDLER_SHARED] = {config_set_template, offsetof(struct own, template), TEMPLATE_PARAMS},
     [HANDLER_COMMAND] = {config_set_command, offsetof(struct own, words), TEMPLATE_PARAMS},
@@ -66,7 +85,6 @@ parse(struct own *own, const char *text, char *why, size_t why_len)
 	    .size = sizeof(own->number),
 	    .min = key->min,
 	    .max = key->max,
-	    .words = key->words,
 	    .allow = kinds[key->kind].allow,
 	};
 	void *field = (char *)own + kinds[key->kind].offset;

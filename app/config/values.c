@@ -136,38 +136,30 @@ CONFIG_SETTER(config_set_mode)
 
 /* Words */
 
-/* The number of text among words, or -1; s learns them for a suggestion. */
-static int
-find_word(const char *words, const char *text)
-{
-	size_t len;
-	const char *word;
-
-	for (int i = 0; (word = strings_next(&words, &len)) != NULL; i++) {
-		if (strlen(text) == len && memcmp(word, text, len) == 0)
-			return i;
-	}
-	return -1;
-}
-
 CONFIG_SETTER(config_set_word)
 {
-	int i = find_word(key->words, text);
+	char list[256];
+	size_t len = 0;
 
-	if (i < 0)
-		return REFUSE("\"%.*s\" is none of: %s", QUOTED_MAX, text, key->words);
-	store(field, key->size, (uint64_t)i);
-	return 0;
+	for (size_t i = 0; key->words[i] != NULL; i++) {
+		if (strcmp(key->words[i], text) == 0) {
+			store(field, key->size, i);
+			return 0;
+		}
+	}
+	for (size_t i = 0; key->words[i] != NULL && len < sizeof(list); i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, " %s", key->words[i]);
+	return REFUSE("\"%.*s\" is none of:%s", QUOTED_MAX, text, list);
 }
 
 CONFIG_SETTER(config_set_yes_no)
 {
-	int i = find_word("no yes", text);
+	bool is_yes = strcmp(text, "yes") == 0;
 
 	(void)key;
-	if (i < 0)
+	if (!is_yes && strcmp(text, "no") != 0)
 		return REFUSE("\"%.*s\" is neither yes nor no", QUOTED_MAX, text);
-	*(bool *)field = i == 1;
+	*(bool *)field = is_yes;
 	return 0;
 }
 

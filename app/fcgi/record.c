@@ -144,21 +144,28 @@ put_unknown_type(struct buf *replies, unsigned char type)
 }
 
 /* The variables that we know, in the order of their values below. */
-static const char *const value_names[] = {FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS,
-					  RECORD_STATE};
-enum { N_VALUES = sizeof(value_names) / sizeof(value_names[0]) };
+enum { VALUE_MAX_CONNS, VALUE_MAX_REQS, VALUE_MPXS_CONNS, VALUE_STATE, N_VALUES };
+
+static const char *const value_names[] = {
+    [VALUE_MAX_CONNS] = FCGI_MAX_CONNS,
+    [VALUE_MAX_REQS] = FCGI_MAX_REQS,
+    [VALUE_MPXS_CONNS] = FCGI_MPXS_CONNS,
+    [VALUE_STATE] = RECORD_STATE,
+};
 
 static int
 put_asked(struct buf *out, const bool *is_asked, const struct record_limits *limits)
 {
-	const char *values[N_VALUES];
 	char max[16];
+	const char *const values[] = {
+	    [VALUE_MAX_CONNS] = max,
+	    [VALUE_MAX_REQS] = max,
+	    [VALUE_MPXS_CONNS] = "0",
+	    [VALUE_STATE] = limits->is_leaving ? RECORD_LEAVES : RECORD_SERVES,
+	};
 	int i, rc = 0;
 
 	snprintf(max, sizeof(max), "%u", limits->max_conns);
-	values[0] = values[1] = max;
-	values[2] = "0";
-	values[3] = limits->is_leaving ? RECORD_LEAVES : RECORD_SERVES;
 	for (i = 0; i < N_VALUES && rc == 0; i++) {
 		if (is_asked[i])
 			rc = pairs_put(out, value_names[i], strlen(value_names[i]), values[i],

@@ -5,6 +5,13 @@
 #include "hub/settings.h"
 #include "hub/subscriber.h"
 
+const char *const overflow_names[] = {
+    [OVERFLOW_DISCONNECT] = "disconnect",
+    [OVERFLOW_DROP_OLDEST] = "drop_oldest",
+    [OVERFLOW_LATEST] = "latest",
+    NULL,
+};
+
 void
 outlet_init(struct outlet *o, struct outlet_class *class, const struct outlet_ops *ops,
 	    const struct wire *wire)

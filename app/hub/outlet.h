@@ -25,6 +25,7 @@ struct wire;
 
 /* In the order of the words of "overflow" in config/keys.c. */
 enum overflow { OVERFLOW_DISCONNECT, OVERFLOW_DROP_OLDEST, OVERFLOW_LATEST };
+extern const char *const overflow_names[]; /* as a user writes them; ends with NULL */
 
 /* What all outlets of a worker share. */
 struct outlets {

@@ -7,6 +7,12 @@
 #include "base/counters.h"
 #include "hub/private.h"
 
+const char *const rate_mode_names[] = {
+    [RATE_DROP] = "drop",
+    [RATE_LATEST] = "latest",
+    NULL,
+};
+
 /* A copy of an event: what it was made from is gone when it is sent. */
 struct held {
 	size_t id_len, type_len, data_len, channel_len;

@@ -21,6 +21,7 @@
 struct feed;
 
 enum rate_mode { RATE_DROP, RATE_LATEST };
+extern const char *const rate_mode_names[]; /* as a user writes them; ends with NULL */
 
 /* "10/5s": so many, in so long. n 0: no such stage. */
 struct pace_limit {

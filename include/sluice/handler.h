@@ -44,7 +44,7 @@ enum handler_value {
 	HANDLER_DURATION, /* "250ms", "5s"; its number is milliseconds */
 	HANDLER_SIZE,     /* "64k"; its number is bytes */
 	HANDLER_YES_NO,   /* 1 or 0 */
-	HANDLER_WORD,     /* one of the key's words */
+	HANDLER_WORD,     /* a text, one of the key's words */
 	HANDLER_TEMPLATE, /* text with {name}s, for request_key_text() */
 	HANDLER_SHARED,   /* the same for feed_key_text(): subscribers share a feed if it is the
 			     same for both */
