@@ -36,16 +36,19 @@ bytes_put_base64url(struct buf *b, const void *p, size_t len)
 	return rc;
 }
 
-static int
-sextet(char c)
-{
-	const char *at = c != '\0' ? strchr(alphabet, c) : NULL;
+static const char alphabet_padded[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-	return at != NULL ? (int)(at - alphabet) : -1;
+static int
+sextet(const char *of, char c)
+{
+	const char *at = c != '\0' ? strchr(of, c) : NULL;
+
+	return at != NULL ? (int)(at - of) : -1;
 }
 
-int
-bytes_decode_base64url(struct buf *b, const char *text, size_t len)
+static int
+decode(struct buf *b, const char *of, const char *text, size_t len)
 {
 	unsigned bits = 0, n_bits = 0;
 	int six, rc;
@@ -53,7 +56,7 @@ bytes_decode_base64url(struct buf *b, const char *text, size_t len)
 	if (len % 4 == 1)
 		return -EINVAL;
 	for (; len > 0; text++, len--) {
-		if ((six = sextet(*text)) < 0)
+		if ((six = sextet(of, *text)) < 0)
 			return -EINVAL;
 		bits = bits << 6 | (unsigned)six;
 		n_bits += 6;
@@ -65,6 +68,22 @@ bytes_decode_base64url(struct buf *b, const char *text, size_t len)
 		bits &= (1U << n_bits) - 1;
 	}
 	return bits == 0 ? 0 : -EINVAL;
+}
+
+int
+bytes_decode_base64url(struct buf *b, const char *text, size_t len)
+{
+	return decode(b, alphabet, text, len);
+}
+
+int
+bytes_decode_base64(struct buf *b, const char *text, size_t len)
+{
+	if (len % 4 != 0)
+		return -EINVAL;
+	for (size_t i = 0; i < 2 && len > 0 && text[len - 1] == '='; i++)
+		len--;
+	return decode(b, alphabet_padded, text, len);
 }
 
 int

@@ -2,7 +2,7 @@
 #define SLUICE_AUTH_BYTES_H
 
 /*
- * bytes - what credentials are written in: base64url, hexadecimal, and HMAC by SHA-2. Pure.
+ * bytes - what credentials are written in: base64url, base64, hexadecimal, and HMAC by SHA-2. Pure.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +18,9 @@ enum { BYTES_HMAC_MAX = 64 };
  */
 int bytes_put_base64url(struct buf *b, const void *p, size_t len);
 int bytes_decode_base64url(struct buf *b, const char *text, size_t len);
+
+/* bytes_decode_base64 - with "+", "/" and padding (RFC 4648, 4), and likewise one spelling. */
+int bytes_decode_base64(struct buf *b, const char *text, size_t len);
 
 /* bytes_put_hex - two small digits each. Returns 0, -ENOMEM, -EMSGSIZE. */
 int bytes_put_hex(struct buf *b, const void *p, size_t len);

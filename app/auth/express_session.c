@@ -25,14 +25,13 @@ is_of(const struct session_secret *secret, const char *id, size_t id_len, const 
 }
 
 static int
-open_cookie(const struct session_secrets *secrets, const char *cookie, int64_t now,
+open_cookie(const struct session_secrets *secrets, const struct session_cookie *cookie,
 	    struct buf *name, const char **why)
 {
-	const char *id = cookie + 2, *dot = strrchr(cookie, '.');
+	const char *id = cookie->value + 2, *dot = strrchr(cookie->value, '.');
 
-	(void)now;
 	*why = "the cookie is not s:ID.SIGNATURE, as Express signs it";
-	if (strncmp(cookie, "s:", 2) != 0 || dot == NULL || dot <= id)
+	if (strncmp(cookie->value, "s:", 2) != 0 || dot == NULL || dot <= id)
 		return -EINVAL;
 	*why = "the cookie's signature is not by the secret of session_secret_file";
 	for (size_t i = 0; i < secrets->n; i++) {

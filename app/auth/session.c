@@ -31,7 +31,8 @@ open_cookie(const struct auth_settings *as, const char *cookie, int64_t now, cha
 	if (format->open == NULL)
 		return (*name = strdup(cookie)) != NULL ? FOUND_LATER : FOUND_AWAY;
 	buf_init(&text, SESSION_PLAIN_MAX);
-	rc = format->open(&as->session_secrets, cookie, now, &text, &why);
+	rc = format->open(&as->session_secrets,
+			  &(struct session_cookie){as->session_cookie, cookie, now}, &text, &why);
 	if (rc == 0)
 		*name = format->is_whole ? strdup(cookie) : strndup(text.p, text.len);
 	buf_fini(&text);

@@ -7,11 +7,8 @@
 #include "auth/session_json.h"
 
 const struct session_format *const session_formats[] = {
-    &session_format_auto,
-    &session_format_express,
-    &session_format_django,
-    &session_format_flask,
-    NULL,
+    &session_format_auto,  &session_format_express, &session_format_django,
+    &session_format_flask, &session_format_laravel, NULL,
 };
 
 static struct json_object *

@@ -17,6 +17,12 @@
  * or Redis. */
 enum { SESSION_COOKIE_MAX = 4096, SESSION_PLAIN_MAX = 64 * 1024, SESSION_TEXT_MAX = 1024 * 1024 };
 
+/* A cookie as it came, decoded, and when. */
+struct session_cookie {
+	const char *name, *value;
+	int64_t now;
+};
+
 struct session_format {
 	const char *name;
 	/*
@@ -24,8 +30,10 @@ struct session_format {
 	 * the cookie is all of it, without a NUL behind it. Returns 0; -ENOMEM; -EINVAL with why, a
 	 * constant. NULL: the cookie is the name, and there is nothing to prove it by.
 	 */
-	int (*open)(const struct session_secrets *secrets, const char *cookie, int64_t now,
+	int (*open)(const struct session_secrets *secrets, const struct session_cookie *cookie,
 		    struct buf *out, const char **why);
+	/* Why a secret is none for this format, a constant; NULL: any will do. */
+	const char *(*secret_fault)(const struct session_secret *secret);
 	bool is_whole; /* the cookie is the session, and Redis has none */
 	/* The session's text, with a NUL behind it: the caller's, of any type; NULL: it is none. */
 	struct json_object *(*read)(const char *text, size_t len);
@@ -40,5 +48,6 @@ extern const struct session_format session_format_auto;
 extern const struct session_format session_format_express;
 extern const struct session_format session_format_django;
 extern const struct session_format session_format_flask;
+extern const struct session_format session_format_laravel;
 
 #endif

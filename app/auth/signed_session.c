@@ -155,11 +155,11 @@ last_before(const char *text, const char *end, char c)
 }
 
 static int
-open_signed(const struct scheme *s, const struct session_secrets *secrets, const char *cookie,
-	    int64_t now, struct buf *out, const char **why)
+open_signed(const struct scheme *s, const struct session_secrets *secrets,
+	    const struct session_cookie *cookie, struct buf *out, const char **why)
 {
-	const char *mac = strrchr(cookie, s->separator);
-	const char *stamp = mac != NULL ? last_before(cookie, mac, s->separator) : NULL;
+	const char *text = cookie->value, *mac = strrchr(text, s->separator);
+	const char *stamp = mac != NULL ? last_before(text, mac, s->separator) : NULL;
 	int64_t made;
 	size_t i;
 
@@ -167,7 +167,7 @@ open_signed(const struct scheme *s, const struct session_secrets *secrets, const
 	if (stamp == NULL)
 		return -EINVAL;
 	for (i = 0; i < secrets->n; i++) {
-		if (is_by(s, &secrets->v[i], cookie, (size_t)(mac - cookie), mac + 1))
+		if (is_by(s, &secrets->v[i], text, (size_t)(mac - text), mac + 1))
 			break;
 	}
 	*why = s->no_secret;
@@ -175,17 +175,17 @@ open_signed(const struct scheme *s, const struct session_secrets *secrets, const
 		return -EINVAL;
 	made = s->time_of(stamp + 1, (size_t)(mac - stamp - 1));
 	*why = "the cookie's time is none, or has not come yet";
-	if (made < 0 || made > now + SKEW)
+	if (made < 0 || made > cookie->now + SKEW)
 		return -EINVAL;
 	*why = "the cookie is older than the framework lets a session be";
-	if (now - made > s->age)
+	if (cookie->now - made > s->age)
 		return -EINVAL;
-	return put_payload(out, cookie, (size_t)(stamp - cookie), why);
+	return put_payload(out, text, (size_t)(stamp - text), why);
 }
 
 static int
-open_django(const struct session_secrets *secrets, const char *cookie, int64_t now, struct buf *out,
-	    const char **why)
+open_django(const struct session_secrets *secrets, const struct session_cookie *cookie,
+	    struct buf *out, const char **why)
 {
 	static const struct scheme django = {
 	    .separator = ':',
@@ -197,12 +197,12 @@ open_django(const struct session_secrets *secrets, const char *cookie, int64_t n
 	    .no_secret = "the cookie's signature is not by the secret of session_secret_file",
 	};
 
-	return open_signed(&django, secrets, cookie, now, out, why);
+	return open_signed(&django, secrets, cookie, out, why);
 }
 
 static int
-open_flask(const struct session_secrets *secrets, const char *cookie, int64_t now, struct buf *out,
-	   const char **why)
+open_flask(const struct session_secrets *secrets, const struct session_cookie *cookie,
+	   struct buf *out, const char **why)
 {
 	static const struct scheme flask = {
 	    .separator = '.',
@@ -214,7 +214,7 @@ open_flask(const struct session_secrets *secrets, const char *cookie, int64_t no
 	    .no_secret = "the cookie's signature is not by the secret of session_secret_file",
 	};
 
-	return open_signed(&flask, secrets, cookie, now, out, why);
+	return open_signed(&flask, secrets, cookie, out, why);
 }
 
 const struct session_format session_format_django = {

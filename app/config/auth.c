@@ -14,6 +14,7 @@ session_why(const struct auth_settings *auth, const char **at)
 {
 	/* NULL if the format itself is refused. */
 	const struct session_format *format = auth->session_format;
+	const char *why;
 
 	*at = "session_secret_file";
 	if (format != NULL && format->open == NULL && auth->session_secrets.n > 0)
@@ -21,6 +22,12 @@ session_why(const struct auth_settings *auth, const char **at)
 	*at = "session_format";
 	if (format != NULL && format->open != NULL && auth->session_secrets.n == 0)
 		return "its cookie is signed: with which secret? session_secret_file = FILE";
+	*at = "session_secret_file";
+	for (size_t i = 0;
+	     format != NULL && format->secret_fault != NULL && i < auth->session_secrets.n; i++) {
+		if ((why = format->secret_fault(&auth->session_secrets.v[i])) != NULL)
+			return why;
+	}
 	*at = "session_key";
 	if (format != NULL && format->is_whole && auth->session_key != NULL)
 		return "the cookie of this session_format is the session itself: there is no key "

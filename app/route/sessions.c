@@ -185,7 +185,10 @@ understand_cookie(struct entry *e)
 
 	e->answer = (struct session_answer){.state = SESSION_AWAY};
 	buf_init(&text, TEXT_MAX);
-	rc = format->open(&settings->session_secrets, e->cookie, clock_unix(), &text, &why);
+	rc = format->open(
+	    &settings->session_secrets,
+	    &(struct session_cookie){settings->session_cookie, e->cookie, clock_unix()}, &text,
+	    &why);
 	if (rc == -EINVAL) {
 		refuse(e, 401, why);
 	} else if (rc == 0 && buf_putc(&text, '\0') == 0) {

@@ -76,7 +76,9 @@ check_cookie(const char *text)
 		if (session_formats[i]->open == NULL)
 			continue;
 		buf_init(&b, SESSION_PLAIN_MAX);
-		assert(session_formats[i]->open(&secrets, text, 1790000000, &b, &why) < 0);
+		assert(session_formats[i]->open(&secrets,
+						&(struct session_cookie){"sid", text, 1790000000},
+						&b, &why) < 0);
 		assert(why != NULL && *why != '\0');
 		buf_fini(&b);
 	}

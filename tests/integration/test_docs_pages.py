@@ -1,5 +1,6 @@
 """The documentation holds what it says: its configurations are right, its programs are read, its commands run, in the order of the page."""
 
+import base64
 import json
 import os
 import re
@@ -26,7 +27,7 @@ SHIMS = {
     "python3": 'exec /usr/bin/python3 "$@"',
 }
 # The files of [auth] that pages name.
-KEYS = ("jwt.key", "link.key", "session.secret", "redis.password")
+KEYS = {"jwt.key": "", "link.key": "", "session.secret": "", "redis.password": "", "app.key": "base64:"}
 
 
 def here(text, folder, port=6379):
@@ -37,8 +38,8 @@ def here(text, folder, port=6379):
 def lay_out(name, folder, port=6379):
     """The page's files, and the keys that it may name."""
     (folder / "node_modules").symlink_to(npm_packages.FOLDER / "node_modules")
-    for key in KEYS:
-        (folder / key).write_text(os.urandom(24).hex() + "\n")
+    for key, before in KEYS.items():
+        (folder / key).write_text(before + base64.b64encode(os.urandom(32)).decode() + "\n")
         (folder / key).chmod(0o640)
     for block in PAGES[name]:
         if "file" in block.marks:

@@ -11,6 +11,7 @@ import urllib.parse
 import pytest
 
 import npm_packages
+from program import ROOT
 from test_auth import problem, reason
 from waiting import SLOW, wait_for
 
@@ -145,13 +146,62 @@ def test_whole_cookies_that_are_not_signed(of_whole):
     assert "too long" in problem(of_whole, "/mine", 401, headers=cookie("x" * 4097))[1]["detail"]
 
 
+# Laravel, as Debian has it
+
+KEY, OLD_KEY = (f"base64:{base64.b64encode(secrets.token_bytes(32)).decode()}" for _ in range(2))
+LOGIN = "message.login_web_59ba36addc2b2f9401580f014c7f58ea4e30989d"
+
+
+def laravel_cookie(redis, user, key=KEY, cipher="AES-256-CBC"):
+    """A session that Laravel's own classes have written, and its cookie."""
+    done = subprocess.run(["php", "-d", "display_errors=stderr", ROOT / "tests" / "clients" / "laravel-session.php", redis.path, key, cipher, user],
+                          capture_output=True, timeout=60 * SLOW, text=True)
+    assert done.returncode == 0 and done.stdout, done.stdout + done.stderr
+    return done.stdout
+
+
+def of_cookie(text):
+    return {"Cookie": f"laravel_session={urllib.parse.quote(text, safe='')}"}
+
+
+@pytest.fixture(scope="module")
+def of_laravel(launch_shared):
+    (launch_shared.folder / "app_keys").write_text(f"{KEY}\n{OLD_KEY}\n")
+    (launch_shared.folder / "app_keys").chmod(0o640)
+    return start(launch_shared, "laravel", session_cookie="laravel_session", session_key="laravel_database_laravel_cache:{cookie}",
+                 session_secret_file=str(launch_shared.folder / "app_keys"), session_user=LOGIN)
+
+
+@pytest.mark.parametrize("key, cipher", [(KEY, "AES-256-CBC"), (OLD_KEY, "AES-256-CBC"), (KEY, "AES-256-GCM")])
+def test_laravel(of_laravel, redis, key, cipher):
+    is_let_in(of_laravel, redis, "7", of_cookie(laravel_cookie(redis, "7", key, cipher)))
+
+
+def test_laravel_when_the_session_ends(of_laravel, redis):
+    text = laravel_cookie(redis, "8")
+    with of_laravel.open("/mine", headers=of_cookie(text)) as s:
+        for key in redis.client().scan_iter("laravel_database_laravel_cache:*"):
+            redis.client().delete(key)
+        assert reason(s) == "auth"
+    assert "no such session" in problem(of_laravel, "/mine", 401, headers=of_cookie(text))[1]["detail"]
+
+
+def test_cookies_that_laravel_did_not_encrypt(of_laravel, redis):
+    other = f"base64:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    mine = laravel_cookie(redis, "9")
+    for text in (laravel_cookie(redis, "9", other), laravel_cookie(redis, "9", other, "AES-256-GCM"), mine[:-4], "A" * 400, "eyJpdiI6IiJ9"):
+        assert "the cookie" in problem(of_laravel, "/mine", 401, headers=of_cookie(text))[1]["detail"]
+
+
 # The configuration
 
 @pytest.mark.parametrize("auth, why", [
     ({"session_format": "express", "session_key": "s:{cookie}"}, "session_format: its cookie is signed: with which secret?"),
     ({"session_key": "s:{cookie}", "session_secret_file": "secret"}, "session_secret_file: with session_format = auto nothing is signed"),
     ({"session_format": "expres", "session_key": "s:{cookie}"}, 'did you mean "express"?'),
-    ({"session_format": "rails", "session_key": "s:{cookie}"}, '"rails" is none of: auto express django flask'),
+    ({"session_format": "rails", "session_key": "s:{cookie}"}, '"rails" is none of: auto express django flask laravel'),
+    ({"session_format": "laravel", "session_key": "s:{cookie}", "session_secret_file": "secret"}, "a line is no APP_KEY"),
+    ({"session_format": "laravel", "session_key": "s:{cookie}"}, "its cookie is signed: with which secret?"),
     ({"session_format": "express", "session_secret_file": "secret"}, "which key in Redis"),
     ({"session_format": "django"}, "its cookie is signed: with which secret?"),
     ({"session_format": "flask", "session_key": "s:{cookie}", "session_secret_file": "secret"}, "session_key: the cookie of this session_format is"),

@@ -22,7 +22,7 @@
 #define SECRET "a secret of the site's own"
 #define OLD    "the one before that secret"
 
-static struct session_secrets secrets;
+static struct session_secrets secrets, *used = &secrets;
 
 static int
 set_up(void **state)
@@ -51,7 +51,7 @@ expect(const struct session_format *format, const char *cookie, const char *want
 	int rc;
 
 	buf_init(&name, SESSION_PLAIN_MAX);
-	rc = format->open(&secrets, cookie, NOW, &name, &why);
+	rc = format->open(used, &(struct session_cookie){"sid", cookie, NOW}, &name, &why);
 	assert_true(rc == 0 || rc == -EINVAL);
 	assert_int_equal(buf_putc(&name, '\0'), 0);
 	if (rc == 0 ? strcmp(name.p, wanted) != 0 : strstr(why, wanted) == NULL || *wanted == '\0')
@@ -73,7 +73,8 @@ expect_every_byte_counts(const struct session_format *format, const char *cookie
 				continue;
 			changed[i] = *c;
 			buf_init(&name, SESSION_PLAIN_MAX);
-			if (format->open(&secrets, changed, NOW, &name, &why) == 0)
+			if (format->open(used, &(struct session_cookie){"sid", changed, NOW}, &name,
+					 &why) == 0)
 				fail_msg("%s is taken", changed);
 			buf_fini(&name);
 		}
@@ -302,6 +303,120 @@ compressed_sessions(void **state)
 }
 #endif
 
+/* Laravel */
+
+#define APP_KEY   "base64:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+#define APP_BYTES "01234567890123456789012345678901"
+#define SHORT_KEY "0123456789abcdef"
+
+static char *
+base64(const void *p, size_t len)
+{
+	unsigned char *text = calloc(1, len * 2 + 8);
+
+	EVP_EncodeBlock(text, p, (int)len);
+	return (char *)text;
+}
+
+static void
+put_hmac(char *hex, const EVP_MD *md, const char *key, size_t key_len, const char *text)
+{
+	unsigned char mac[32];
+	unsigned n = 0;
+
+	assert_non_null(
+	    HMAC(md, key, (int)key_len, (const unsigned char *)text, strlen(text), mac, &n));
+	for (unsigned i = 0; i < n; i++)
+		sprintf(hex + (size_t)2 * i, "%02x", mac[i]);
+}
+
+/* A cookie of this name and text, as Crypt::encryptString() and the middleware make it: the
+ * caller's. */
+static char *
+laravel_cookie(const char *key, size_t key_len, bool is_gcm, const char *name, const char *id)
+{
+	const EVP_CIPHER *cipher = is_gcm          ? EVP_aes_256_gcm()
+				   : key_len == 16 ? EVP_aes_128_cbc()
+						   : EVP_aes_256_cbc();
+	static const unsigned char iv[16] = "an iv of 16 byte";
+	unsigned char sealed[512], tag[16];
+	char mark[65] = "", mac[65] = "", *of, *plain, *text, *cookie,
+	     *iv64 = base64(iv, is_gcm ? 12 : 16), *value64, *tag64;
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	int n = 0, rest = 0;
+
+	assert_true(asprintf(&of, "%sv2", name) > 0);
+	put_hmac(mark, EVP_sha1(), key, key_len, of);
+	assert_true(asprintf(&plain, "%s|%s", mark, id) > 0);
+	assert_int_equal(EVP_EncryptInit_ex(ctx, cipher, NULL, (const unsigned char *)key, iv), 1);
+	assert_int_equal(
+	    EVP_EncryptUpdate(ctx, sealed, &n, (unsigned char *)plain, (int)strlen(plain)), 1);
+	assert_int_equal(EVP_EncryptFinal_ex(ctx, sealed + n, &rest), 1);
+	if (is_gcm)
+		assert_int_equal(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, 16, tag), 1);
+	EVP_CIPHER_CTX_free(ctx);
+	value64 = base64(sealed, (size_t)(n + rest));
+	tag64 = base64(tag, is_gcm ? 16 : 0);
+	assert_true(asprintf(&text, "%s%s", iv64, value64) > 0);
+	if (!is_gcm)
+		put_hmac(mac, EVP_sha256(), key, key_len, text);
+	free(text);
+	assert_true(asprintf(&text,
+			     "{\"iv\":\"%s\",\"value\":\"%s\",\"mac\":\"%s\",\"tag\":\"%s\"}", iv64,
+			     value64, mac, tag64) > 0);
+	cookie = base64(text, strlen(text));
+	free(of);
+	free(plain);
+	free(text);
+	free(iv64);
+	free(value64);
+	free(tag64);
+	return cookie;
+}
+
+static void
+laravel(void **state)
+{
+	static const char lines[] = APP_KEY "\n" SHORT_KEY "\n",
+			  id[] = "0123456789abcdefghijABCDEFGHIJ0123456789";
+	static const char not_so[] = "not encrypted as Laravel", not_by[] = "not by the APP_KEY",
+			  other[] = "another one's";
+	const char *why,
+	    *faulty[] = {
+		"",     "e30=", "e30",   "eyJpdiI6IiJ9",
+		"W10=", "x",    "s:a.b", "eyJpdiI6IkEiLCJ2YWx1ZSI6IiIsIm1hYyI6IiIsInRhZyI6IiJ9"};
+	struct session_secrets keys = {0};
+	char *cookie;
+
+	(void)state;
+	assert_int_equal(session_secrets_add(&keys, lines, sizeof(lines) - 1, &why), 0);
+	used = &keys;
+	for (int is_gcm = 0; is_gcm < 2; is_gcm++) {
+		cookie = laravel_cookie(APP_BYTES, 32, is_gcm, "sid", id);
+		expect(&session_format_laravel, cookie, id);
+		expect_every_byte_counts(&session_format_laravel, cookie);
+		free(cookie);
+		cookie = laravel_cookie("x1234567890123456789012345678901", 32, is_gcm, "sid", id);
+		expect(&session_format_laravel, cookie, not_by);
+		free(cookie);
+		/* The cookie of another name that the same site has encrypted, as one that holds
+		 * what a user wrote. */
+		cookie = laravel_cookie(APP_BYTES, 32, is_gcm, "theme", id);
+		expect(&session_format_laravel, cookie, other);
+		free(cookie);
+	}
+	cookie = laravel_cookie(SHORT_KEY, 16, false, "sid", id);
+	expect(&session_format_laravel, cookie, id);
+	free(cookie);
+	for (size_t i = 0; i < sizeof(faulty) / sizeof(faulty[0]); i++)
+		expect(&session_format_laravel, faulty[i], not_so);
+	for (size_t i = 0; i < keys.n; i++)
+		assert_null(session_format_laravel.secret_fault(&keys.v[i]));
+	assert_non_null(session_format_laravel.secret_fault(&secrets.v[0]));
+	used = &secrets;
+	session_secrets_fini(&keys);
+}
+
 /* What Redis keeps */
 
 static void
@@ -318,6 +433,15 @@ what_is_read(void **state)
 	    {&session_format_express, "user|i:7;", NULL},
 	    {&session_format_express, "{\"user\":7", NULL},
 	    {&session_format_express, "", NULL},
+	    {&session_format_laravel, "s:22:\"a:1:{s:4:\"user\";i:7;}\";", NULL},
+	    {&session_format_laravel, "s:21:\"a:1:{s:4:\"user\";i:7;}\";", "{\"user\":7}"},
+	    {&session_format_laravel, "s:10:\"{\"user\":7}\";", "{\"user\":7}"},
+	    {&session_format_laravel, "a:1:{s:4:\"user\";i:7;}", "{\"user\":7}"},
+	    {&session_format_laravel, "s:10:\"{\"user\":7}\"", NULL},
+	    {&session_format_laravel, "s:9999999999999999999999:\"x\";", NULL},
+	    {&session_format_laravel, "s:1:\"x\";", NULL},
+	    {&session_format_laravel, "s:", NULL},
+	    {&session_format_laravel, "", NULL},
 	};
 
 	(void)state;
@@ -346,6 +470,7 @@ main(void)
 #ifdef HAVE_ZLIB
 	    cmocka_unit_test(compressed_sessions),
 #endif
+	    cmocka_unit_test(laravel),
 	    cmocka_unit_test(what_is_read),
 	};
 
