@@ -285,6 +285,19 @@ mark_advice(const char *p, size_t len)
 	return NULL;
 }
 
+/* Of what can be typed one may be as good as another; nobody types NUL. */
+static bool
+is_one_byte(const char *p, size_t len)
+{
+	unsigned char first = (unsigned char)*p;
+
+	for (size_t i = 1; i < len; i++) {
+		if (p[i] != p[0])
+			return false;
+	}
+	return first <= ' ' || first >= 0x7f;
+}
+
 /* Of bytes that are no text nothing is a line. */
 static bool
 has_second_line(const char *p, size_t len)
@@ -318,6 +331,14 @@ key_form_advice(const char *text, size_t len, size_t n_ends)
 	if (is_url(text, len))
 		return "it is a URL, and nothing is fetched: curl -fsS URL > keys.json, which "
 		       "jwt_key_file names";
+	if (begins(text, len, "Modulus="))
+		return "it is the number of an RSA key, which everybody may know: openssl rsa -in "
+		       "FILE "
+		       "-pubout -out key.pem";
+	if (is_one_byte(text, len))
+		return "it is one byte over and over, as of a disk that was never written: openssl "
+		       "rand "
+		       "-hex 32 > FILE makes a secret";
 	if (text[blanks(text, len)] == '<')
 		return "it is XML; what verifies is a PEM public key (-----BEGIN PUBLIC KEY-----)";
 	if (has_second_line(text, len))

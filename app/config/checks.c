@@ -5,6 +5,7 @@
 
 #include "base/suggest.h"
 #include "base/units.h"
+#include "redis/command_words.h"
 #include "redis/stream_id.h"
 #include "route/route.h"
 
@@ -184,6 +185,69 @@ check_snapshot(const struct config_source *src, const struct route *rt, size_t s
 		       "have, and nothing beside them");
 }
 
+static bool
+is_in_path(const struct route *rt, const char *param)
+{
+	const char *name;
+
+	for (size_t n = 0; (name = path_param(rt->path, n)) != NULL; n++) {
+		if (strcmp(name, param) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Each reader would write, and so would whoever reads once more. */
+static void
+check_commands(const struct config_source *src, size_t section)
+{
+	static const char *const keys[] = {"snapshot", "command", "allow_command"};
+	char word[WHY_LEN], why[WHY_LEN];
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const struct ini_entry *e = config_entry(src, section, keys[i]);
+
+		if (e == NULL)
+			continue;
+		snprintf(word, sizeof(word), "%.*s", (int)strcspn(e->value, " \t"), e->value);
+		if (!command_words_write(word))
+			continue;
+		snprintf(
+		    why, sizeof(why),
+		    "%.40s writes, and is said as often as there is somebody to read; what reads "
+		    "is GET, HGETALL, LRANGE and the like",
+		    word);
+		config_note(src, e, why);
+	}
+}
+
+/* Of a message most are fields, which have a dot. */
+static void
+check_fields(const struct config_source *src, const struct route *rt, size_t section)
+{
+	static const char *const keys[] = {"event", "id", "rate_by"};
+	struct template *const templates[] = {rt->stream.event, rt->stream.id,
+					      rt->stream.pace.rate_by};
+	const struct ini_entry *e;
+	const char *param;
+	char why[WHY_LEN];
+
+	for (size_t i = 0; rt->path != NULL && i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (templates[i] == NULL || (e = config_entry(src, section, keys[i])) == NULL)
+			continue;
+		for (size_t n = 0; (param = template_param(templates[i], n)) != NULL; n++) {
+			if (is_in_path(rt, param) || strcmp(param, "user") == 0 ||
+			    strncmp(param, "claim.", 6) == 0)
+				continue;
+			snprintf(why, sizeof(why),
+				 "{%s} does not stand in %s, so each request must have it in its "
+				 "query; a field of the message is {.%s}",
+				 param, path_text(rt->path), param);
+			config_note(src, e, why);
+		}
+	}
+}
+
 /* Of a queue a silence is no end: there is no work at the moment. */
 static void
 check_abandoned(const struct config_source *src, const struct route *rt, size_t section)
@@ -216,18 +280,6 @@ entry_naming(const struct config_source *src, size_t section, const char *param)
 			return e;
 	}
 	return NULL;
-}
-
-static bool
-is_in_path(const struct route *rt, const char *param)
-{
-	const char *name;
-
-	for (size_t n = 0; (name = path_param(rt->path, n)) != NULL; n++) {
-		if (strcmp(name, param) == 0)
-			return true;
-	}
-	return false;
 }
 
 /* {shp} under /d/{shop} is of the query, then, and hardly meant to be. */
@@ -271,4 +323,6 @@ config_check_route(const struct config_source *src, const struct route *rt, size
 	check_heartbeat(src, rt, section);
 	check_abandoned(src, rt, section);
 	check_snapshot(src, rt, section);
+	check_commands(src, section);
+	check_fields(src, rt, section);
 }

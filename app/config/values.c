@@ -14,6 +14,7 @@
 
 #include "config/config.h"
 #include "route/handlers.h"
+#include "redis/command_words.h"
 #include "redis/keys.h"
 #include "redis/stream_id.h"
 #include "base/address.h"
@@ -505,6 +506,8 @@ check_command(char *const *words, char *why, size_t why_len)
 			      words[0]);
 	if (n > COMMAND_WORDS_MAX)
 		return REFUSE("more than %d words", COMMAND_WORDS_MAX);
+	if (command_words_fault(words, why, why_len) != NULL)
+		return -EINVAL;
 	return (int)n;
 }
 

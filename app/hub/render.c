@@ -8,8 +8,9 @@
 #include "base/logger.h"
 #include "base/poison.h"
 #include "hub/private.h"
+#include "sse/utf8.h"
 
-enum { TOLD_MAX = 150, LOG_PAUSE_MS = 60000 };
+enum { EXPANDED_MAX = 64 * 1024, TOLD_MAX = 150, LOG_PAUSE_MS = 60000 };
 
 /* One message on its way. */
 struct way {
@@ -127,22 +128,54 @@ set_id(struct way *way, struct event *ev)
 	return 0;
 }
 
+/* In an id and a name, too, bytes that are no UTF-8 are replaced: own takes what becomes of them.
+ */
+static int
+mend_utf8(struct way *way, struct buf *own, const char **p, size_t *len)
+{
+	size_t n_replaced = 0;
+	int rc;
+
+	if (*len == 0 || utf8_valid_len(*p, *len) == *len)
+		return 0;
+	buf_init(own, EXPANDED_MAX);
+	if ((rc = utf8_put(own, NULL, *p, *len, &n_replaced)) < 0) {
+		feed_count_drop(way->feed, rc);
+		return rc;
+	}
+	feed_count(way->feed, COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
+	*p = own->p;
+	*len = own->len;
+	return 0;
+}
+
 /* An event that cannot be sent is a result that nobody has: the message has failed. */
 static void
-put_event(struct way *way, struct event *ev, bool is_last)
+put_mended(struct way *way, struct event *ev, bool is_last)
 {
-	const char *why;
+	const char *why = event_fault(ev);
 
-	if (set_type(way, ev) < 0 || set_id(way, ev) < 0) {
-		way->outcome.has_failed = true;
-		return;
-	}
-	if ((why = event_fault(ev)) != NULL) {
+	if (why != NULL) {
 		refuse(way, ev, why); /* now: in a batch it would take the others with it */
 		return;
 	}
 	feed_count(way->feed, COUNTER_RENDERED, 1);
 	way->to->put(way->to, ev, &way->scope, is_last);
+}
+
+static void
+put_event(struct way *way, struct event *ev, bool is_last)
+{
+	struct buf type = {0}, id = {0};
+
+	if (set_type(way, ev) < 0 || set_id(way, ev) < 0 ||
+	    mend_utf8(way, &type, &ev->type, &ev->type_len) < 0 ||
+	    (ev->id != NULL && mend_utf8(way, &id, &ev->id, &ev->id_len) < 0))
+		way->outcome.has_failed = true;
+	else
+		put_mended(way, ev, is_last);
+	buf_fini(&type);
+	buf_fini(&id);
 }
 
 static void

@@ -576,12 +576,17 @@ leg_new(struct mux *mux, struct slot *slot, const char *key, const char *path, c
 	return NULL;
 }
 
+/* NULL: it is none, or holds a NUL, behind which nobody would look. */
 static const char *
 text_at(struct json_object *array, size_t i)
 {
 	struct json_object *one = json_object_array_get_idx(array, i);
+	const char *text;
 
-	return json_object_is_type(one, json_type_string) ? json_object_get_string(one) : NULL;
+	if (!json_object_is_type(one, json_type_string))
+		return NULL;
+	text = json_object_get_string(one);
+	return strlen(text) == (size_t)json_object_get_string_len(one) ? text : NULL;
 }
 
 /* ["key", "/path?query", "last id"]: as an event tells, if it is none. */

@@ -16,22 +16,33 @@
 
 enum { CONTROL_MAX = 64 * 1024 };
 
+#define NO_CHANGE "The body must be a JSON object with add, remove, or both: lists."
+
+/* A change that the holder of the connection is told of. */
+struct change {
+	struct later later;
+	bool is_fault; /* there is nothing to change in what was said */
+};
+
 static void
 on_told(void *arg, const redisReply *reply)
 {
-	struct later *later = arg;
+	struct change *change = arg;
+	struct later *later = &change->later;
 
 	if (reply == NULL || reply->type != REDIS_REPLY_INTEGER) {
 		later_refuse(later, HTTP_UNAVAILABLE, "Redis does not answer.");
 	} else if (reply->integer == 0) {
 		later_refuse(later, HTTP_NOT_FOUND, "There is no such connection.");
+	} else if (change->is_fault) {
+		later_refuse(later, HTTP_BAD_REQUEST, NO_CHANGE);
 	} else {
 		later_begin(later, HTTP_ACCEPTED, "application/json");
 		answer_printf(later->out, "{}\n");
 		later_send(later);
 	}
 	later_fini(later);
-	free(later);
+	free(change);
 }
 
 /* The body as it is, whatever bytes it has; NULL: it is no JSON object. */
@@ -52,15 +63,31 @@ read_control(const char *body, size_t len)
 	return control;
 }
 
+/* Lists, and at least one of them. */
+static bool
+changes(struct json_object *control)
+{
+	struct json_object *add = NULL, *remove = NULL;
+	bool has_add = json_object_object_get_ex(control, "add", &add);
+	bool has_remove = json_object_object_get_ex(control, "remove", &remove);
+
+	return (has_add || has_remove) && (!has_add || json_object_is_type(add, json_type_array)) &&
+	       (!has_remove || json_object_is_type(remove, json_type_array));
+}
+
 /* The body with who asks; NULL: it is none. */
 static char *
-make_control(const struct request *req, const char *body, size_t len)
+make_control(const struct request *req, const char *body, size_t len, bool *is_fault)
 {
 	struct json_object *control = read_control(body, len);
 	char *text;
 
 	if (control == NULL)
 		return NULL;
+	if ((*is_fault = !changes(control))) {
+		json_object_put(control);
+		return strdup("{}"); /* that there is no such connection is told first */
+	}
 	json_object_object_del(control, "user");
 	if (req->identity->user != NULL)
 		json_object_object_add(control, "user",
@@ -78,14 +105,14 @@ is_secret(const char *text)
 }
 
 static bool
-tell_holder(struct serving *sv, struct later *later, const char *secret, const char *control)
+tell_holder(struct serving *sv, struct change *change, const char *secret, const char *control)
 {
 	char channel[1024];
 	const char *argv[] = {"PUBLISH", channel, control};
 
 	snprintf(channel, sizeof(channel), "%s" MUX_CHANNEL "%s", hub_prefix(sv->in->hub), secret);
 	return hub_command(sv->in->hub) != NULL &&
-	       command_send(hub_command(sv->in->hub), on_told, later, 3, argv, NULL) == 0;
+	       command_send(hub_command(sv->in->hub), on_told, change, 3, argv, NULL) == 0;
 }
 
 static bool
@@ -98,28 +125,32 @@ static void
 serve(struct serving *sv)
 {
 	const char *secret = query_get(&sv->req->query, "connection");
-	char *control =
-	    sv->body_len <= CONTROL_MAX ? make_control(sv->req, sv->body, sv->body_len) : NULL;
-	struct later *later = calloc(1, sizeof(*later));
+	struct change *change = calloc(1, sizeof(*change));
+	bool is_fault = false;
+	char *control = sv->body_len <= CONTROL_MAX
+			    ? make_control(sv->req, sv->body, sv->body_len, &is_fault)
+			    : NULL;
 
 	if (sv->body_len > CONTROL_MAX) {
 		serving_refuse(sv, HTTP_CONTENT_TOO_LARGE, "The body is longer than 64 KiB.");
 	} else if (control == NULL) {
-		serving_refuse(sv, HTTP_BAD_REQUEST,
-			       "The body must be a JSON object with add, remove, or both.");
+		serving_refuse(sv, HTTP_BAD_REQUEST, NO_CHANGE);
 	} else if (secret == NULL || !is_secret(secret)) {
 		serving_refuse(sv, HTTP_BAD_REQUEST,
 			       "The parameter connection must be what mux-open has told.");
-	} else if (later == NULL || later_init(later, sv) < 0) {
+	} else if (change == NULL || later_init(&change->later, sv) < 0) {
 		serving_refuse(sv, HTTP_UNAVAILABLE, "This server has no room for it.");
-	} else if (!tell_holder(sv, later, secret, control)) {
-		later_fini(later);
-		serving_refuse(sv, HTTP_UNAVAILABLE, "Redis is away: nothing was changed.");
 	} else {
-		later_expect(later, sv->sub);
-		later = NULL;
+		change->is_fault = is_fault;
+		if (tell_holder(sv, change, secret, control)) {
+			later_expect(&change->later, sv->sub);
+			change = NULL;
+		} else {
+			later_fini(&change->later);
+			serving_refuse(sv, HTTP_UNAVAILABLE, "Redis is away: nothing was changed.");
+		}
 	}
-	free(later);
+	free(change);
 	free(control);
 }
 

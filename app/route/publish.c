@@ -31,7 +31,39 @@ publication_fini(struct publication *pub)
 	buf_fini(&pub->once);
 }
 
-/* "application/json", whatever parameters follow it. */
+/* JSON is UTF-8 (RFC 8259, 8.1), and ASCII is a part of it. */
+static bool
+is_utf8(const char *charset)
+{
+	static const char *const names[] = {"utf-8", "utf8", "us-ascii"};
+
+	charset += *charset == '"';
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t len = strlen(names[i]);
+
+		if (strncasecmp(charset, names[i], len) == 0 &&
+		    strchr("\"; \t", charset[len]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* All other parameters say nothing. */
+static bool
+has_fine_charset(const char *params)
+{
+	static const char name[] = "charset=";
+
+	while ((params = strchr(params, ';')) != NULL) {
+		params += 1 + strspn(params + 1, " \t");
+		if (strncasecmp(params, name, sizeof(name) - 1) == 0 &&
+		    !is_utf8(params + sizeof(name) - 1))
+			return false;
+	}
+	return true;
+}
+
+/* "application/json", whatever parameters follow it but another character set. */
 static bool
 is_json_type(const char *type)
 {
@@ -39,7 +71,7 @@ is_json_type(const char *type)
 	size_t len = sizeof(json) - 1;
 
 	return type != NULL && strncasecmp(type, json, len) == 0 &&
-	       strchr("; \t", type[len]) != NULL;
+	       strchr("; \t", type[len]) != NULL && has_fine_charset(type + len);
 }
 
 /* "gzip" and the like: what is encoded is no JSON yet. */
@@ -223,7 +255,7 @@ publish_read(struct publication *pub, const struct request *req, const char *bod
 	buf_init(&pub->name, NAME_LEN_MAX);
 	buf_init(&pub->data, DATA_MAX);
 	buf_init(&pub->once, ONCE_TEXT_MAX);
-	*why = "The body must be application/json.";
+	*why = "The body must be application/json, in UTF-8.";
 	if (!is_json_type(request_content_type(req)))
 		return HTTP_UNSUPPORTED_MEDIA_TYPE;
 	*why = "The body must not be encoded: no Content-Encoding is known.";

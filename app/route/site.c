@@ -44,6 +44,23 @@ answer_options(struct serving *sv)
 	serving_send(sv);
 }
 
+static bool
+read_query(struct serving *sv)
+{
+	const struct auth_settings *auth = sv->in->auth;
+	int rc = request_read_query(sv->req, auth != NULL ? auth->jwt_query : NULL);
+
+	if (rc == -E2BIG)
+		serving_refuse(
+		    sv, HTTP_BAD_REQUEST,
+		    "The parameters that count are more than 100, or longer than 4096 "
+		    "bytes together. (Further subscriptions of a connection are added by "
+		    "POST.)");
+	else if (rc < 0)
+		serving_refuse(sv, HTTP_BAD_REQUEST, "A parameter is malformed, or there twice.");
+	return rc == 0;
+}
+
 static void
 dispatch(struct serving *sv)
 {
@@ -54,12 +71,8 @@ dispatch(struct serving *sv)
 		answer_options(sv);
 		return;
 	}
-	if (request_read_query(sv->req, sv->in->auth != NULL ? sv->in->auth->jwt_query : NULL) <
-	    0) {
-		serving_refuse(sv, HTTP_BAD_REQUEST,
-			       "A parameter is malformed, too long, or there twice.");
+	if (!read_query(sv))
 		return;
-	}
 	if (!carrying_may(sv))
 		return;
 	if ((sv->service = service_find(sv->req)) == NULL) {

@@ -130,6 +130,21 @@ def test_only_its_own_user_may_change_it(sluice):
         mux.change(400, secret="x", add=[])
         assert post(sluice, f"/mux?connection={mux.secret}", "[]")[0] == 400
         assert post(sluice, f"/mux?connection={mux.secret}", "{")[0] == 400
+        for nothing in ({}, {"add": 5}, {"remove": "z"}, {"add": None}, {"add": [], "remove": {}}, {"adds": []}):
+            mux.change(400, **nothing)
+        mux.change(remove=["z\0"], add=[["n\0o", "/a/x"], ["p", "/a/x\0"]])  # cut at the NUL these would be others
+        assert [mux.next()[:2] for _ in range(2)] == [("", "mux-refused"), ("p", "mux-refused")]
+        mux.change(add=[["z", "/a/x"]])
+        assert mux.next()[:2] == ("z", "mux-refused"), "it is still there"
+
+
+def test_more_than_an_address_holds(sluice):
+    """The problem names the limit, and the other way."""
+    query = urllib.parse.quote(json.dumps([[str(n), f"/a/x{n}"] for n in range(300)]))
+    with sluice.get(f"/mux?s={query}") as response:
+        assert response.status == 400
+        detail = response.json()["detail"]
+    assert "4096 bytes" in detail and "POST" in detail
 
 
 def test_all_resume_from_the_one_id(sluice, redis):

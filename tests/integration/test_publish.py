@@ -95,6 +95,8 @@ def test_an_encoded_body_is_415(sluice):
 
 @pytest.mark.parametrize("type, status", [("application/json", 202), ("application/json; charset=utf-8", 202),
                                           ("APPLICATION/JSON", 202), ("text/plain", 415), (None, 415),
+                                          ('application/json;charset="UTF-8"; v=1', 202), ("application/json;charset=iso-8859-1", 415),
+                                          ("application/json; v=1; Charset=utf-16", 415), ("application/json; charset=utf-81", 415),
                                           ("application/jsonx", 415), ("application/x-www-form-urlencoded", 415)])
 def test_content_type(sluice, type, status):
     assert post(sluice, "/only", type=type)[0] == status

@@ -388,3 +388,18 @@ def test_more_than_memory_holds(launch, redis):
                 got = [back.next_message().data.split()[0] for _ in range(199 - missed)]
                 assert got == [str(n) for n in range(missed + 1, 200)]
                 assert back.quiet_for(0.03)
+
+
+def test_a_name_that_is_no_utf8(launch, redis):
+    """What of an event's name or id is no UTF-8 is replaced, and counted, as in its data."""
+    client = redis.client()
+    sluice = launch({"s": {"path": "/s", "streams": "s:odd"},
+                     "c": {"path": "/c", "channels": "s:odd:c", "event": "a{text}", "id": "{text}"}}, redis)
+    with sluice.open("/s") as stream, sluice.open("/c") as channel:
+        client.xadd("s:odd", {"event": b"n\xffm", "data": b"d\xff"})
+        event = stream.next_event()
+        assert (event.type, event.data) == ("n\ufffdm", "d\ufffd")
+        client.publish("s:odd:c", b"\xe9x")
+        event = channel.next_event()
+        assert (event.type, event.last_event_id, event.data) == ("a\ufffdx", "\ufffdx", "\ufffdx")
+        assert sluice.status()["utf8_replaced"] == 5

@@ -210,10 +210,12 @@ keys_that_are_none(void **state)
 	    {"<RSAKeyValue><Modulus>abcdefghijklmnop</Modulus></RSAKeyValue>", "XML"},
 	    {"\xef\xbb\xbf" PADDED, "sed -i"},
 	    {"\xef\xbb\xbf{\"keys\":[]}", "sed -i"},
+	    {"Modulus=C0FFEEC0FFEEC0FFEEC0FFEEC0FFEEC0FFEEC0FFEEC0FFEEC0FFEE", "openssl rsa -in"},
 	    {PADDED "\n" PADDED, "second line"},
 	    {PADDED "\r\n# made by hand", "second line"},
 	    {"\n" PADDED, "second line"},
 	};
+	char same[48];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -223,6 +225,12 @@ keys_that_are_none(void **state)
 	expect_refusal("\xff\xfe"
 		       "a\0b\0",
 		       6, KEYS_OF_FILE, "iconv");
+	memset(same, 0, sizeof(same));
+	expect_refusal(same, sizeof(same), KEYS_OF_FILE, "over and over");
+	memset(same, 0xff, sizeof(same));
+	expect_refusal(same, sizeof(same), KEYS_OF_FILE, "over and over");
+	memset(same, ' ', sizeof(same));
+	expect_refusal(same, sizeof(same), KEYS_OF_FILE, "over and over");
 }
 
 /* What looks like none of those may be a secret, whatever it holds. */

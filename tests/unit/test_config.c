@@ -677,8 +677,9 @@ keys_of_feeds(void **state)
 
 		snprintf(text, sizeof(text), "[route x]\npath = /x/{id}\n%s", cases[i].lines);
 		path = write_file("f", text, strlen(text));
-		if ((faults = load(&cfg, path)) != NULL)
+		if ((faults = load(&cfg, path)) != NULL && strstr(faults, ": note: ") == NULL)
 			fail_msg("%s: %s", cases[i].name, faults);
+		free(faults);
 		for (n = 0; (name = route_key_param(cfg->routes[0], n)) != NULL; n++)
 			strcat(key, name);
 		if (strcmp(key, cases[i].key) != 0)
@@ -995,6 +996,32 @@ slips(void **state)
 	     "f:6: note: [route x] queue: a message of publish_max = 64k is larger than what may "
 	     "wait for a client: each would end whoever does not read it at once; queue = 256k, or "
 	     "a smaller publish_max\n"},
+	    {"too few words", ROUTE "snapshot = GET\n",
+	     "f:4: [route x] snapshot: GET has too few words: GET KEY\n"},
+	    {"too many", ROUTE "snapshot = get a b\n",
+	     "f:4: [route x] snapshot: GET has too many words: GET KEY\n"},
+	    {"the server's own", ROUTE "snapshot = FLUSHALL\n",
+	     "f:4: [route x] snapshot: FLUSHALL is for whoever runs the server; a route reads: GET "
+	     "KEY\n"},
+	    {"one of its own", ROUTE "allow_command = CONFIG SET a b\n",
+	     "f:4: [route x] allow_command: CONFIG is for whoever runs the server; a route reads: "
+	     "GET KEY\n"},
+	    {"one that reads", ROUTE "snapshot = CONFIG GET maxmemory\n", NULL},
+	    {"one that writes", "[route x]\npath = /x\nhandler = poll\ncommand = incr a\n",
+	     "f:4: note: [route x] command: incr writes, and is said as often as there is somebody "
+	     "to read; what reads is GET, HGETALL, LRANGE and the like\n"},
+	    {"a field without its dot", ROUTE "event = {kind}\n",
+	     "f:4: note: [route x] event: {kind} does not stand in /x/{id}, so each request must "
+	     "have it in its query; a field of the message is {.kind}\n"},
+	    {"fields and parameters", ROUTE "event = {id}{.kind}{channel}\nid = {unique}\n", NULL},
+	    {"snapshot_from beside keys",
+	     "[route x]\npath = /x\nchannels = x\nkeyspace = k\nrecord = 5\nsnapshot = GET k\n"
+	     "snapshot_from = {.at}\n",
+	     "f:5: [route x] record: channels are recorded, and they alone: a pattern has no log, "
+	     "and a stream is one\n"},
+	    {"values without keys", ROUTE "keyspace_value = yes\n",
+	     "f:4: [route x] keyspace_value: there is no key whose value it could be: keyspace = "
+	     "KEY\n"},
 	    {"never reached",
 	     "[route x]\npath = /{a}\nchannels = x\n[route y]\npath = /y\n"
 	     "channels = y\n",
