@@ -42,6 +42,9 @@ struct here {
  * under "gone:NAME"; its field without a name is when it was swept. The book has for each room when
  * somebody's time is next over, and outlives the hash; it has "!ROOM" while "occupied" is the last
  * that was told of it.
+ *
+ * What is to be told is written first: a Redis that refuses writes (it is full, has too few
+ * replicas, cannot save) lets a script publish, and ends it at the first write.
  */
 #define SCRIPT \
 	"local book, key = KEYS[1], KEYS[2]\n" \
@@ -117,23 +120,26 @@ struct here {
 	"  return first[2] and string.format('%d', math.max(first[2] - now, 0))\n" \
 	"end\n" \
 	"if mode == 'leave' then\n" \
-	"  if redis.call('HDEL', key, id) == 0 then return false end\n" \
+	"  if redis.call('HEXISTS', key, id) == 0 then return false end\n" \
 	"  local here = all(key)\n" \
+	"  here[id] = nil\n" \
 	"  if linger > 0 and name ~= 'null' and not has(here, name) then\n" \
 	"    put('gone:' .. name, now + linger)\n" \
+	"    redis.call('HDEL', key, id)\n" \
 	"  else\n" \
+	"    redis.call('HDEL', key, id)\n" \
 	"    if not has(here, name) then tell(key, 'leave', name, '', id) end\n" \
 	"    settle(key, here)\n" \
 	"  end\n" \
 	"  return false\n" \
 	"end\n" \
 	"if mode ~= 'look' then\n" \
-	"  if redis.call('HEXISTS', key, id) == 0 then\n" \
-	"    if not has(all(key), name) then tell(key, 'join', name, info, id) end\n" \
-	"    redis.call('HDEL', key, 'gone:' .. name)\n" \
-	"  end\n" \
+	"  local is_new = redis.call('HEXISTS', key, id) == 0\n" \
+	"  local is_first = is_new and not has(all(key), name)\n" \
 	"  put(id, now + lease * 3 / 4)\n" \
 	"  redis.call('PEXPIRE', key, 2 * lease + linger)\n" \
+	"  if is_new then redis.call('HDEL', key, 'gone:' .. name) end\n" \
+	"  if is_first then tell(key, 'join', name, info, id) end\n" \
 	"  if ARGV[7] == '1' and redis.call('ZADD', book, '+inf', '!' .. key) == 1 " \
 	"then\n" \
 	"    redis.call('PUBLISH', key .. ':presence', '{\"type\":\"occupied\"}')\n" \

@@ -179,6 +179,32 @@ def test_who_lingers_is_gone_when_nobody_is_left_to_see_it(sluice, redis):
     assert redis.client().zscore("sluice:presence", "who:linger:alone") is None
 
 
+@pytest.mark.parametrize("setting", ["min-replicas-to-write", "maxmemory"])
+def test_while_redis_refuses_writes(launch, own_redis, setting):
+    """What could not be written is not told: one join when it can be again, and a leave is not lost."""
+    redis = own_redis().start()
+    sluice = launch({"here": {"path": "/here", "handler": "presence", "channels": "who", "lease": "2s", "linger": "500ms"}},
+                    redis=redis)
+    refuse = redis.client().config_set
+    with sluice.open("/here?mode=watch") as watcher:
+        assert told(watcher) == ("presence", {"count": 0, "users": []})
+        refuse(setting, 1)
+        ada = sluice.open("/here?name=Ada")
+        wait_for(lambda: sluice.status()["redis_refusals"] >= 3, "it has tried three times", 20)
+        refuse(setting, 0)
+        assert told(watcher, 20) == ("join", {"user": "Ada"})
+        bob, _ = enter(sluice, "/here?name=Bob")
+        assert told(watcher, 20) == ("join", {"user": "Bob"}), "she has joined once"
+        refuse(setting, 1)
+        ada.close()
+        sluice.wait_status("subscribers", 2, 20)
+        refuse(setting, 0)
+        assert told(watcher, 20) == ("leave", {"user": "Ada"})
+        assert who(sluice, "/here") == {"count": 1, "users": ["Bob"]}
+        bob.close()
+        assert told(watcher, 20) == ("leave", {"user": "Bob"})
+
+
 def test_what_is_told_of_each(sluice):
     ada, list = enter(sluice, "/info/a", headers=bearer("ada", name='Ada "L"', channels=["who:info:a"]))
     with ada:
