@@ -38,9 +38,11 @@ struct web_server {
 	const char *says;           /* Server and SERVER_SOFTWARE begin so */
 	const char *program;        /* is it installed? */
 	const char *via_unix,
-	    *via_tcp;             /* how it names the socket: by {path}, by {host} and {port} */
-	unsigned descriptors;     /* for each stream */
-	bool notices_silent;      /* it can notice that a silent client has gone */
+	    *via_tcp;         /* how it names the socket: by {path}, by {host} and {port} */
+	unsigned descriptors; /* for each stream */
+	bool notices_silent;  /* it can notice that a silent client has gone */
+	unsigned h2_at_once;  /* streams of a connection that it serves at a time; 0: as it says */
+	bool drops_groups;    /* of its user only the main group counts */
 	const char *cures[CURES]; /* lines, with {base}, {socket}, {group} and {process} */
 };
 

@@ -154,15 +154,19 @@ may(const struct rights *r, const char *path, mode_t bit)
 }
 
 static bool
-may_open(const char *user, const char *path, char *at, size_t len)
+may_open(const struct web_server *ws, const char *path, char *at, size_t len)
 {
+	const char *user = ws != NULL ? ws->user : "www-data";
 	const struct passwd *pw = getpwnam(user);
 	struct rights r = {.n = GROUPS_MAX};
 
 	if (pw == NULL)
 		return true;
 	r.uid = pw->pw_uid;
-	if (getgrouplist(user, pw->pw_gid, r.gids, &r.n) < 0)
+	r.gids[0] = pw->pw_gid;
+	if (ws != NULL && ws->drops_groups)
+		r.n = 1;
+	else if (getgrouplist(user, pw->pw_gid, r.gids, &r.n) < 0)
 		r.n = GROUPS_MAX;
 	for (const char *slash = strchr(path + 1, '/'); slash != NULL;
 	     slash = strchr(slash + 1, '/')) {
@@ -184,7 +188,7 @@ explain_unreached(struct doctor *d, const char *how)
 	if (path != NULL && try_socket(path) != 0 && geteuid() == 0) {
 		doctor_fail(d, "reached", "%s: no Sluice runs", how);
 		doctor_line("systemctl start sluice");
-	} else if (path != NULL && !may_open(user, path, at, sizeof(at))) {
+	} else if (path != NULL && !may_open(d->server, path, at, sizeof(at))) {
 		doctor_fail(d, "reached", "%s: %s may not open %s", how, user, at);
 		doctor_cure(d, CURE_SOCKET);
 	} else {
@@ -805,14 +809,15 @@ doctor_check_http2(struct doctor *d)
 		return;
 	}
 	n = http_h2_streams(&d->http);
+	if (d->server != NULL && d->server->h2_at_once > 0 && n > d->server->h2_at_once)
+		n = d->server->h2_at_once;
 	if (n < 0) {
 		doctor_warn("http2", "HTTP/1.1 alone: a browser has six streams of a site at most");
 		doctor_cure(d, CURE_HTTP2);
 	} else if (n > 0 && n < FEW_H2_STREAMS) {
-		doctor_warn("http2",
-			    "a connection has %ld streams at most: let tabs share one "
-			    "(www/sluice.js)",
-			    n);
+		doctor_warn("http2", "of an HTTP/2 connection %s serves %ld streams at a time",
+			    name_of(d), n);
+		doctor_line("let all tabs of a browser share one: www/sluice.js");
 	} else {
 		doctor_ok("http2", "a connection has %ld streams at most", n);
 	}

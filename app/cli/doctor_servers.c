@@ -8,10 +8,11 @@
 
 #include "cli/doctor.h"
 
-#define GROUP_CURE \
-	"[server] in sluice.ini:   socket_group = {group}\n" \
-	"or, where systemd holds the socket:   usermod -aG www-data {user} && systemctl restart " \
-	"{process}\n"
+/* And who may open it, should that be the matter. systemd may hold the socket. */
+#define SOCKET_CURE \
+	"who may open it: [server] socket_group = {group} in sluice.ini;\n" \
+	"where systemd holds it, SocketGroup={group} (systemctl edit sluice.socket)\n"
+#define USER_CURE "or: usermod -aG www-data {user} && systemctl restart {process}\n"
 
 static const struct web_server lighttpd = {
     .name = "lighttpd",
@@ -80,6 +81,7 @@ static const struct web_server apache = {
     .via_unix = "unix:{path}|fcgi://sluice",
     .via_tcp = "fcgi://{host}:{port}",
     .descriptors = 2,
+    .h2_at_once = 6,
     .cures =
 	{
 	    [CURE_ROUTE] = "a2enmod proxy_fcgi && a2enconf sluice && systemctl restart apache2\n"
@@ -107,6 +109,7 @@ static const struct web_server haproxy = {
     .user = "haproxy",
     .says = "HAProxy",
     .program = "/usr/sbin/haproxy",
+    .drops_groups = true,
     .via_unix = "unix@{path}",
     .via_tcp = "{host}:{port}",
     .descriptors = 2,
@@ -301,6 +304,9 @@ web_server_cure(struct buf *b, const struct web_server *ws, enum cure cure,
 	if (ws->cures[cure] != NULL)
 		rc = expand(b, ws, ws->cures[cure], cfg);
 	if (rc == 0 && cure == CURE_SOCKET)
-		rc = expand(b, ws, GROUP_CURE, cfg);
+		rc = expand(b, ws, SOCKET_CURE, cfg);
+	if (rc == 0 && cure == CURE_SOCKET && !ws->drops_groups &&
+	    strcmp(ws->user, "www-data") != 0)
+		rc = expand(b, ws, USER_CURE, cfg);
 	return rc;
 }

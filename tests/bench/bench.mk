@@ -1,4 +1,6 @@
-# The benchmark. BENCH_ARGS='--quick' and the like go to run.py; `run.py --help` lists them.
+# The benchmark, or with PART=servers what each web server costs. BENCH_ARGS='--quick' and the like go to run.py, or
+# servers.py; `run.py --help` lists them.
+PART := run
 BENCH := $(patsubst %,$(B)/tests/bench/%,load publish floor)
 
 $(B)/tests/bench/publish: BENCH_LIBS = $(shell pkg-config --libs hiredis)
@@ -8,4 +10,4 @@ $(BENCH): %: %.o $(B)/tests/bench/common.o
 .PHONY: bench bench-programs
 bench-programs: $(BENCH)
 bench: all $(BENCH)
-	/usr/bin/python3 tests/bench/run.py --build $(B) $(BENCH_ARGS)
+	/usr/bin/python3 tests/bench/$(PART).py --build $(B) $(BENCH_ARGS)

@@ -42,6 +42,10 @@ heartbeat = 30m
 path = /bench
 channels = bench
 
+[route behind]
+path = /events/bench
+channels = bench
+
 [route many]
 path = /many/{{n}}
 channels = many:{{n}}
