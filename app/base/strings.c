@@ -110,3 +110,13 @@ strings_next(const char **p, size_t *len)
 	*p = start + *len;
 	return *len > 0 ? start : NULL;
 }
+
+size_t
+strings_count(const char *text)
+{
+	size_t len, n = 0;
+
+	while (strings_next(&text, &len) != NULL)
+		n++;
+	return n;
+}

@@ -23,5 +23,6 @@ int strings_split_words(char ***out, const char *text);
  * its length in *len; NULL at the end. *p moves behind it.
  */
 const char *strings_next(const char **p, size_t *len);
+size_t strings_count(const char *text); /* how many members there are */
 
 #endif

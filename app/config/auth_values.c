@@ -13,10 +13,11 @@
 #include "base/logger.h"
 #include "base/suggest.h"
 #include "config/keys.h"
+#include "config/route_values.h"
 #include "logic/library.h"
 #include "route/origin.h"
 
-enum { KEY_FILE_MAX = 64 * 1024, PATH_LEN_MAX = 1024, WHY_LEN = 512, QUOTED_MAX = 80 };
+enum { KEY_FILE_MAX = 64 * 1024, PATH_LEN_MAX = 1024, WHY_LEN = 512 };
 
 /*
  * What the expression gives, told apart: a text or an integer, which names somebody, has an "="
@@ -26,8 +27,6 @@ enum { KEY_FILE_MAX = 64 * 1024, PATH_LEN_MAX = 1024, WHY_LEN = 512, QUOTED_MAX 
 	"(function(v) if type(v) == 'string' then return '=' .. v end " \
 	"if math.type(v) == 'integer' then return '=' .. tostring(v) end " \
 	"return v and type(v) or nil end)(%s)"
-
-#define REFUSE(...) (snprintf(why, why_len, __VA_ARGS__), -EINVAL)
 
 /* Keys */
 
@@ -40,9 +39,10 @@ read_key_file(const char *path, char **text, size_t *len, char *why, size_t why_
 	int rc = 0;
 
 	if (f == NULL || fstat(fileno(f), &st) < 0)
-		rc = REFUSE("%.*s: %s", QUOTED_MAX, path, strerror(errno));
+		rc = CONFIG_REFUSE("%.*s: %s", CONFIG_QUOTED_MAX, path, strerror(errno));
 	else if (!S_ISREG(st.st_mode) || st.st_size > KEY_FILE_MAX)
-		rc = REFUSE("%.*s is no regular file of at most 64 KiB", QUOTED_MAX, path);
+		rc = CONFIG_REFUSE("%.*s is no regular file of at most 64 KiB", CONFIG_QUOTED_MAX,
+				   path);
 	else if ((*text = malloc(KEY_FILE_MAX)) == NULL)
 		rc = -ENOMEM;
 	else
@@ -65,7 +65,7 @@ set_keys_of_files(struct auth_settings *auth, struct auth_keys *keys, const char
 	int rc = 0;
 
 	if (keys->n > 0)
-		return REFUSE("there is a key already: one of the key and the files");
+		return CONFIG_REFUSE("there is a key already: one of the key and the files");
 	while (rc == 0 && (one = strings_next(&paths, &len)) != NULL) {
 		char *text = NULL;
 		size_t text_len = 0;
@@ -75,7 +75,7 @@ set_keys_of_files(struct auth_settings *auth, struct auth_keys *keys, const char
 			auth_settings_note(auth, text, text_len);
 			rc = keys_add(keys, text, text_len, KEYS_OF_FILE, reason, sizeof(reason));
 			if (rc == -EINVAL)
-				rc = REFUSE("%.*s: %s", QUOTED_MAX, path, reason);
+				rc = CONFIG_REFUSE("%.*s: %s", CONFIG_QUOTED_MAX, path, reason);
 		}
 		free(text);
 	}
@@ -101,10 +101,10 @@ static int
 set_key(struct auth_keys *keys, const char *text, const char *file_key, char *why, size_t why_len)
 {
 	if (keys->n > 0)
-		return REFUSE("there is a key already: one of the key and the files");
+		return CONFIG_REFUSE("there is a key already: one of the key and the files");
 	if (is_file_name(text))
-		return REFUSE("it is a file's name, which is no secret: %s = %.*s", file_key,
-			      QUOTED_MAX, text);
+		return CONFIG_REFUSE("it is a file's name, which is no secret: %s = %.*s", file_key,
+				     CONFIG_QUOTED_MAX, text);
 	return keys_add(keys, text, strlen(text), KEYS_OF_VALUE, why, why_len);
 }
 
@@ -113,7 +113,7 @@ static int
 check_secrets(const struct auth_keys *keys, int rc, char *why, size_t why_len)
 {
 	if (rc == 0 && !keys_are_secrets(keys))
-		return REFUSE("links are signed with a secret, not with a public key");
+		return CONFIG_REFUSE("links are signed with a secret, not with a public key");
 	return rc;
 }
 
@@ -168,9 +168,9 @@ CONFIG_SETTER(config_set_session_format)
 		return 0;
 	}
 	if ((best = suggest_best(&s)) != NULL)
-		return REFUSE("\"%.*s\" is no format; did you mean \"%s\"?", QUOTED_MAX, text,
-			      best);
-	len = (size_t)snprintf(why, why_len, "\"%.*s\" is none of:", QUOTED_MAX, text);
+		return CONFIG_REFUSE("\"%.*s\" is no format; did you mean \"%s\"?",
+				     CONFIG_QUOTED_MAX, text, best);
+	len = (size_t)snprintf(why, why_len, "\"%.*s\" is none of:", CONFIG_QUOTED_MAX, text);
 	for (size_t i = 0; session_formats[i] != NULL && len < why_len; i++)
 		len += (size_t)snprintf(why + len, why_len - len, " %s", session_formats[i]->name);
 	return -EINVAL;
@@ -189,7 +189,7 @@ CONFIG_SETTER(config_set_session_secret_file)
 		auth_settings_note(auth, secrets, len);
 		rc = session_secrets_add(&auth->session_secrets, secrets, len, &reason);
 		if (rc == -EINVAL)
-			rc = REFUSE("%.*s: %s", QUOTED_MAX, text, reason);
+			rc = CONFIG_REFUSE("%.*s: %s", CONFIG_QUOTED_MAX, text, reason);
 	}
 	free(secrets);
 	return rc;
@@ -229,8 +229,8 @@ CONFIG_SETTER(config_set_session_key)
 	name = template_param(t, 0);
 	if (name == NULL || strcmp(name, "cookie") != 0 || template_param(t, 1) != NULL) {
 		template_free(t);
-		return REFUSE("the cookie's value, and nothing else, must stand in it: "
-			      "PHPREDIS_SESSION:{cookie}");
+		return CONFIG_REFUSE("the cookie's value, and nothing else, must stand in it: "
+				     "PHPREDIS_SESSION:{cookie}");
 	}
 	*(struct template **)field = t;
 	return 0;
@@ -251,9 +251,10 @@ CONFIG_SETTER(config_set_algorithms)
 		while (n < 10 && strcmp(known[n], list[i]) != 0)
 			n++;
 		if (n == 10)
-			return REFUSE("\"%.*s\" is none of HS256 HS384 HS512 RS256 RS384 RS512 "
-				      "ES256 ES384 ES512 EdDSA",
-				      QUOTED_MAX, list[i]);
+			return CONFIG_REFUSE(
+			    "\"%.*s\" is none of HS256 HS384 HS512 RS256 RS384 RS512 "
+			    "ES256 ES384 ES512 EdDSA",
+			    CONFIG_QUOTED_MAX, list[i]);
 	}
 	return rc;
 }
@@ -263,12 +264,12 @@ add_credential(struct auth_list *list, const struct credential *cr, char *why, s
 {
 	for (size_t i = 0; i < list->n; i++) {
 		if (list->v[i] == cr)
-			return REFUSE("\"%s\" stands twice", cr->word);
+			return CONFIG_REFUSE("\"%s\" stands twice", cr->word);
 	}
 	if (list->n > 0 && list->v[list->n - 1] == &credential_none)
-		return REFUSE("\"none\" lets everybody in: it stands last");
+		return CONFIG_REFUSE("\"none\" lets everybody in: it stands last");
 	if (list->n == CREDENTIALS_MAX)
-		return REFUSE("there are more than %d", CREDENTIALS_MAX);
+		return CONFIG_REFUSE("there are more than %d", CREDENTIALS_MAX);
 	list->v[list->n++] = cr;
 	return 0;
 }
@@ -279,7 +280,7 @@ refuse_word(const char *text, const char *best, char *why, size_t why_len)
 	size_t len;
 
 	if (best != NULL)
-		return REFUSE("\"%s\" is no credential; did you mean \"%s\"?", text, best);
+		return CONFIG_REFUSE("\"%s\" is no credential; did you mean \"%s\"?", text, best);
 	len = (size_t)snprintf(why, why_len, "\"%s\" is none of:", text);
 	for (size_t i = 0; credentials[i] != NULL && len < why_len; i++)
 		len += (size_t)snprintf(why + len, why_len - len, " %s", credentials[i]->word);
@@ -313,7 +314,7 @@ CONFIG_SETTER(config_set_auth_list)
 	while (rc == 0 && (one = strings_next(&text, &len)) != NULL)
 		rc = add_word(list, one, len, why, why_len);
 	if (rc == 0 && list->n == 0)
-		return REFUSE("it is empty; \"none\" lets everybody in");
+		return CONFIG_REFUSE("it is empty; \"none\" lets everybody in");
 	return rc;
 }
 
@@ -324,9 +325,9 @@ CONFIG_SETTER(config_set_proxies)
 
 	for (size_t i = 0; rc == 0 && list != NULL && list[i] != NULL; i++) {
 		if (!origin_check_network(list[i]))
-			return REFUSE("\"%.*s\" is neither an address nor a network such as "
-				      "192.0.2.0/24",
-				      QUOTED_MAX, list[i]);
+			return CONFIG_REFUSE("\"%.*s\" is neither an address nor a network such as "
+					     "192.0.2.0/24",
+					     CONFIG_QUOTED_MAX, list[i]);
 	}
 	return rc;
 }

@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "config/auth_values.h"
+#include "config/route_values.h"
 #include "config/values.h"
 #include "route/handlers.h"
 #include "base/suggest.h"
@@ -122,7 +123,8 @@ static const struct config_key keys[] = {
     {AUTH(session_key), .name = "session_key", .set = config_set_session_key,
      .allow = TEMPLATE_PARAMS, .help = "the key in Redis of {cookie}'s session"},
     {AUTH(session_format), .name = "session_format", .set = config_set_session_format,
-     .fallback = "auto", .help = "how the site writes its sessions: auto, express, django, flask, laravel"},
+     .fallback = "auto",
+     .help = "how the site writes its sessions: auto, express, django, flask, laravel"},
     {AUTH_WHOLE, .name = "session_secret_file", .set = config_set_session_secret_file,
      .help = "the site's secret, which its sessions are signed with"},
     {AUTH_WHOLE, .name = "session_user", .set = config_set_session_user,

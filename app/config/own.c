@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/strings.h"
+#include "config/route_values.h"
 #include "config/values.h"
 #include "route/handlers.h"
 #include "route/section.h"

@@ -10,6 +10,12 @@
 	int name(const struct config_key *key, void *field, const char *text, char *why, \
 		 size_t why_len)
 
+/* What they all say of a value that is wrong, and how much of it they quote. */
+#define CONFIG_REFUSE(...) (snprintf(why, why_len, __VA_ARGS__), -EINVAL)
+enum { CONFIG_QUOTED_MAX = 80 };
+
+int config_copy(void *field, const char *text); /* into a char *; 0, -ENOMEM */
+
 CONFIG_SETTER(config_set_text);     /* char * */
 CONFIG_SETTER(config_set_number);   /* any unsigned type */
 CONFIG_SETTER(config_set_duration); /* the same, in ms */
@@ -29,19 +35,5 @@ CONFIG_SETTER(config_set_log);
 
 CONFIG_SETTER(config_set_urls); /* field is the struct redis_settings */
 CONFIG_SETTER(config_set_readable_file);
-
-CONFIG_SETTER(config_set_path);
-CONFIG_SETTER(config_set_handler);
-CONFIG_SETTER(config_set_template);  /* struct template *; NULL for an empty text */
-CONFIG_SETTER(config_set_data);      /* as config_set_template(), but JSON stands as it is */
-CONFIG_SETTER(config_set_templates); /* struct template **; NULL for an empty list */
-CONFIG_SETTER(config_set_event);     /* as config_set_template(), for the name of an event */
-CONFIG_SETTER(config_set_event_name);
-CONFIG_SETTER(config_set_origins);
-CONFIG_SETTER(config_set_names);   /* char **, ends with NULL; NULL for an empty list */
-CONFIG_SETTER(config_set_streams); /* struct template **, at most as many as a cursor holds */
-CONFIG_SETTER(config_set_start);   /* feed_settings.start */
-CONFIG_SETTER(config_set_limit);   /* struct pace_limit */
-CONFIG_SETTER(config_set_command); /* struct template **; NULL for an empty text */
 
 #endif

@@ -23,6 +23,7 @@
 #include "base/json_text.h"
 #include "logic/message.h"
 #include "redis/stream_id.h"
+#include "route/mux_frame.h"
 #include "route/serving.h"
 #include "sse/event.h"
 
@@ -201,53 +202,12 @@ leg_free(struct leg *leg)
 	free(leg);
 }
 
-/* What one frame says; the texts are of the frame. */
-struct said {
-	const char *type, *id, *data; /* data: its first line, and what follows */
-	size_t type_len, id_len;
-};
-
-static bool
-is_field(const char *p, const char *eol, const char *name, const char **value, size_t *value_len)
-{
-	size_t n = strlen(name), len = (size_t)(eol - p);
-
-	if (len < n || memcmp(p, name, n) != 0)
-		return false;
-	*value = p + n;
-	*value_len = len - n;
-	return true;
-}
-
-/* The lines before the data, which come last. */
-static void
-read_fields(struct said *said, const char *p, const char *end)
-{
-	const char *eol, *value;
-	size_t len;
-
-	*said = (struct said){.type = "message", .type_len = strlen("message")};
-	for (; p < end && (eol = memchr(p, '\n', (size_t)(end - p))) != NULL; p = eol + 1) {
-		if (is_field(p, eol, "data: ", &value, &len)) {
-			said->data = p;
-			return;
-		}
-		if (is_field(p, eol, "event: ", &value, &len)) {
-			said->type = value;
-			said->type_len = len;
-		} else if (is_field(p, eol, "id: ", &value, &len)) {
-			said->id = value;
-			said->id_len = len;
-		}
-	}
-}
-
 /*
  * Where the client of the subscription stands, and where its feed could go on: of a route that
  * cannot resume an id is whatever a message says, and no place.
  */
 static void
-take_id(struct leg *leg, const struct said *said)
+take_id(struct leg *leg, const struct mux_frame *said)
 {
 	struct feed *feed = feed_of_stream(&leg->sub);
 
@@ -271,42 +231,21 @@ is_own_name(const char *type, size_t len)
 	return true;
 }
 
-static int
-put_data_lines(struct buf *b, const char *p, const char *end)
-{
-	const char *eol, *value;
-	bool is_first = true;
-	size_t len;
-	int rc = 0;
-
-	for (; rc == 0 && p < end && (eol = memchr(p, '\n', (size_t)(end - p))) != NULL;
-	     p = eol + 1) {
-		if (!is_field(p, eol, "data: ", &value, &len))
-			continue;
-		if (!is_first)
-			rc = buf_putc(b, '\n');
-		is_first = false;
-		if (rc == 0)
-			rc = buf_put(b, value, len);
-	}
-	return rc;
-}
-
 /* One frame without its blank line: as event.c writes them. */
 static void
 take_frame(struct leg *leg, const char *p, const char *end)
 {
 	struct mux *mux = leg->mux;
-	struct said said;
+	struct mux_frame said;
 
-	read_fields(&said, p, end);
+	mux_frame_read(&said, p, end);
 	take_id(leg, &said);
 	if (said.data == NULL || is_own_name(said.type, said.type_len) ||
 	    (said.type_len == 10 && memcmp(said.type, "keep-alive", 10) == 0))
 		return;
 	buf_truncate(&mux->text, 0);
 	if (put_header(&mux->text, leg->key, said.type, said.type_len, leg->last_id) < 0 ||
-	    put_data_lines(&mux->text, said.data, end) < 0 || send_text(mux) < 0)
+	    mux_frame_put_data(&mux->text, said.data, end) < 0 || send_text(mux) < 0)
 		leg->is_too_long = true;
 }
 
@@ -380,10 +319,10 @@ static void
 tell_too_long(struct leg *leg)
 {
 	static const char data[] = "{\"for_good\":false,\"reason\":\"too-long\"}";
-	struct said said;
+	struct mux_frame said;
 
 	if (leg->in.len > 0) {
-		read_fields(&said, leg->in.p, leg->in.p + leg->in.len);
+		mux_frame_read(&said, leg->in.p, leg->in.p + leg->in.len);
 		take_id(leg, &said);
 	}
 	logger_warn("[route %s] an event is too long for a subscription of a connection",

@@ -12,12 +12,8 @@ unsigned
 section_count(const struct handler_section *hs, const char *key)
 {
 	const char *text = hs->text(hs, key);
-	unsigned n = 0;
-	size_t len;
 
-	while (text != NULL && strings_next(&text, &len) != NULL)
-		n++;
-	return n;
+	return text != NULL ? (unsigned)strings_count(text) : 0;
 }
 
 void

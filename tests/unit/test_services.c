@@ -13,7 +13,8 @@
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 
-static const char config_text[] = "[route s]\npath = /s/{id}\nchannels = s:{id}\nheartbeat = 0\n"
+static const char config_text[] = "[defaults]\nopen_wait = 50ms\n"
+				  "[route s]\npath = /s/{id}\nchannels = s:{id}\nheartbeat = 0\n"
 				  "[route p]\npath = /p\nchannels = p\npublish = p\n"
 				  "publish_auth = none\n"
 				  "[route ps]\npath = /ps\npublish_stream = log\n"
