@@ -145,6 +145,7 @@ lint: all
 	CFLAGS="$(WARN) $(subst ",\",$(CPPFLAGS))" packaging/lint $(SINCE)
 format:
 	clang-format -i $(C_FILES) $(H_FILES)
+	packaging/format-manuals docs/*.[1-9]
 
 # Where things go. DESTDIR stands before each; a file of configuration that is there already stays.
 SBINDIR    ?= $(PREFIX)/sbin
@@ -160,6 +161,7 @@ $(foreach f,$(wildcard include/sluice/*.h),$(f) 644 $(INCLUDEDIR)/sluice/$(notdi
 )$(B)/packaging/sluice.pc 644 $(DATADIR)/pkgconfig/sluice.pc
 docs/sluice-handler.3 644 $(DATADIR)/man/man3/sluice-handler.3
 docs/sluice.ini.5 644 $(DATADIR)/man/man5/sluice.ini.5
+docs/sluice.7 644 $(DATADIR)/man/man7/sluice.7
 docs/sluice.8 644 $(DATADIR)/man/man8/sluice.8
 $(foreach f,README.md CHANGELOG.md docs/client.md docs/security.md,$(f) 644 $(DATADIR)/doc/sluice/$(notdir $(f))
 )$(foreach f,$(wildcard conf/monitoring/*),$(f) 644 $(DATADIR)/sluice/monitoring/$(notdir $(f))
