@@ -2,11 +2,8 @@
 
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
-
-enum { LOG_PAUSE_MS = 60000, RETRY_MS = 1000 };
 
 static void
 on_beat_due(struct fifo *fifo, struct fifo_node *node)
@@ -49,27 +46,6 @@ on_open_wait_due(struct fifo *fifo, struct fifo_node *node)
 	subscriber_release(LIST_ENTRY(node, struct subscriber, quiet));
 }
 
-unsigned
-class_retry_ms(const struct feed_class *fc)
-{
-	return RETRY_MS - (unsigned)(uv_now(fc->hub->loop) % RETRY_MS);
-}
-
-void
-class_tell_refusal(struct feed_class *fc, const char *what, const char *why)
-{
-	counters_add_of(fc->out.counted, COUNTER_REFUSALS, 1);
-	counters_set_refusal(fc->out.counted, clock_ms());
-	if (!logger_may(&fc->refusals, uv_now(fc->hub->loop), LOG_PAUSE_MS))
-		return;
-	if (fc->refusals.n_reported > 0)
-		logger_warn("[route %s] Redis refuses %s: %s (%u more since the last report)",
-			    fc->settings->stages.route, what, why, fc->refusals.n_reported);
-	else
-		logger_warn("[route %s] Redis refuses %s: %s", fc->settings->stages.route, what,
-			    why);
-}
-
 void
 feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *handler,
 		struct feed_settings *settings, const void *route)
@@ -90,8 +66,7 @@ feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *ha
 	fifo_init(&fc->out.idles, hub->loop, settings->idle_ms, on_idle_due);
 	fifo_init(&fc->silences, hub->loop, settings->abandoned_ms, on_silence_due);
 	fifo_init(&fc->out.openings, hub->loop, settings->open_wait_ms, on_open_wait_due);
-	fifo_init(&fc->windows, hub->loop, settings->pace.rate.period_ms, pace_on_window_due);
-	fifo_init(&fc->batches, hub->loop, settings->pace.batch.period_ms, pace_on_batch_due);
+	pace_fifos_init(&fc->pace, hub->loop, &settings->pace);
 	if (handler->tend != NULL)
 		feed_begin_tended(fc);
 }
@@ -115,8 +90,8 @@ close_timers(struct feed_class *fc)
 	fifo_close_in(&fc->out.idles, &fc->closing);
 	fifo_close_in(&fc->silences, &fc->closing);
 	fifo_close_in(&fc->out.openings, &fc->closing);
-	fifo_close_in(&fc->windows, &fc->closing);
-	fifo_close_in(&fc->batches, &fc->closing);
+	fifo_close_in(&fc->pace.windows, &fc->closing);
+	fifo_close_in(&fc->pace.batches, &fc->closing);
 }
 
 void

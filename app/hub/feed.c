@@ -42,12 +42,6 @@ end_those_who_had_all(struct feed *fd)
 	}
 }
 
-void
-feed_count_drop(const struct feed *fd, int rc)
-{
-	feed_count(fd, rc == -ENOMEM ? COUNTER_DROPPED_MEMORY : COUNTER_DROPPED_INVALID, 1);
-}
-
 int
 feed_emit(struct feed *fd, const struct event *ev)
 {
@@ -105,7 +99,7 @@ feed_end_all(struct feed *fd, enum end_reason reason)
 	struct list *node, *tmp;
 
 	if (feed_holds(fd))
-		pace_flush(fd);
+		pace_flush(&fd->more->pace);
 	LIST_FOREACH (node, tmp, &fd->out.joined)
 		subscriber_end(LIST_ENTRY(node, struct subscriber, joined), reason);
 }
@@ -129,7 +123,7 @@ static void
 end_for_good(struct feed *fd)
 {
 	if (fd->more != NULL)
-		pace_flush(fd);
+		pace_flush(&fd->more->pace);
 	end_those_who_saw(fd, END_UNTIL);
 }
 
@@ -175,7 +169,7 @@ put_live(struct sink *to, const struct event *ev, const struct template_scope *o
 		feed_count_drop(fd, rc);
 		return;
 	}
-	pace_event(fd, ev, of->channel, of->channel_len, key, is_last);
+	pace_event(&fd->more->pace, ev, key, is_last);
 }
 
 int
@@ -196,16 +190,14 @@ forget_script(struct feed *fd)
 	}
 }
 
-/* What a replay's own run keeps goes with the replay. */
 void
-feed_check_script(struct feed *fd, int callback)
+feed_check_script(struct feed *fd, const struct outcome *out)
 {
 	struct stages *stages = &fd->class->settings->stages;
 	struct list *node, *tmp;
 
-	if (!stages->is_full || fd->more == NULL || callback != fd->more->callback)
+	if (!out->is_full || fd->more == NULL)
 		return;
-	stages->is_full = false;
 	logger_warn("[route %s] script: what it keeps takes all the memory that it may have; its "
 		    "subscribers come back, and it begins anew",
 		    stages->route);
@@ -227,6 +219,7 @@ live_place(struct feed *fd)
 static void
 settle(struct feed *fd, const struct outcome *out)
 {
+	feed_check_script(fd, out);
 	if (out->after_ms > 0)
 		more_call_after(fd, out->after_ms);
 	if (out->ends)
@@ -262,7 +255,7 @@ static void
 tell_poison(struct feed *fd)
 {
 	if (feed_holds(fd))
-		pace_flush(fd);
+		pace_flush(&fd->more->pace);
 	feed_reset(fd, RENDER_POISON);
 }
 
@@ -379,8 +372,9 @@ on_ending(struct outlet *o, struct subscriber *sub, enum end_reason reason)
 	if (!feed_holds(fd))
 		return;
 	if (reason != END_MAX_EVENTS && is_alone(o, sub))
-		pace_flush(fd);
-	else if (subscriber_own_all(sub) < 0 || (n = pace_put_held(fd, &sub->own)) < 0)
+		pace_flush(&fd->more->pace);
+	else if (subscriber_own_all(sub) < 0 ||
+		 (n = pace_put_held(&fd->more->pace, o->log.wire, &sub->own)) < 0)
 		logger_error("out of memory: a stream ends without what was held for it");
 	else
 		feed_count(fd, COUNTER_DELIVERIES, n);
@@ -753,7 +747,7 @@ feed_abandon(struct feed *fd)
 	if (list_is_empty(&fd->out.joined) && !is_waited_for(fd))
 		return;
 	if (feed_holds(fd))
-		pace_flush(fd);
+		pace_flush(&fd->more->pace);
 	recent_forget(fd);
 	if (fd->class->settings->abandoned_data != NULL && (rc = put_abandoned(fd)) < 0)
 		feed_count_drop(fd, rc);

@@ -39,10 +39,9 @@ struct feed_class {
 	struct list of_hub;
 	struct list feeds;
 	struct map by_key;
-	struct fifo beats;               /* feeds, by when they last sent anything */
-	struct fifo silences;            /* feeds, by when their last message came */
-	struct fifo windows;             /* of feeds' rates, by when they opened */
-	struct fifo batches;             /* of feeds, by when they began */
+	struct fifo beats;    /* feeds, by when they last sent anything */
+	struct fifo silences; /* feeds, by when their last message came */
+	struct pace_fifos pace;
 	struct logger_pause log_refused; /* of events that may not be sent */
 	struct logger_pause refusals;
 	bool is_closing;

@@ -118,7 +118,7 @@ feed_place(struct feed *fd, const struct stream_id *from)
 		return more->cursor;
 	for (i = 0; from != NULL && i < more->n_streams; i++) {
 		if (stream_id_compare(&from[i], &more->settled[i]) > 0) {
-			pace_flush(fd);
+			pace_flush(&fd->more->pace);
 			return more->cursor;
 		}
 	}

@@ -274,7 +274,7 @@ static int
 send_question(struct reading *rd)
 {
 	const char *argv[] = {"EVAL", KEY_VALUE_SCRIPT, "1", NULL};
-	const char *prefix = hub_prefix(rd->hub);
+	const char *prefix = subjects_prefix(rd->hub->subjects);
 	size_t lens[] = {strlen(argv[0]), strlen(argv[1]), strlen(argv[2]), 0};
 	struct buf key;
 	int rc;

@@ -27,6 +27,12 @@ struct ask {
 	char command[32];
 };
 
+static int
+emit_paced(struct pace *p, const struct event *ev)
+{
+	return feed_emit(LIST_ENTRY(p, struct feed_more, pace)->feed, ev);
+}
+
 int
 more_new(struct feed *fd)
 {
@@ -38,7 +44,8 @@ more_new(struct feed *fd)
 		return -ENOMEM;
 	more->feed = fd;
 	more->callback = SCRIPT_NONE;
-	pace_init(&more->pace);
+	pace_init(&more->pace, &fd->class->settings->pace, &fd->class->pace, fd->class->out.counted,
+		  emit_paced);
 	list_init(&more->asks);
 	list_init(&more->waiters);
 	list_init(&more->replays);
@@ -263,7 +270,7 @@ send_ask(struct feed *fd, feed_reply_fn fn, int argc, const char *const *argv)
 static int
 ask(struct feed *fd, feed_reply_fn fn, int argc, const char *const *argv)
 {
-	const char *prefix = hub_prefix(fd->class->hub), *prefixed[ARGS_MAX];
+	const char *prefix = subjects_prefix(fd->class->hub->subjects), *prefixed[ARGS_MAX];
 	char *own[ARGS_MAX];
 	int i, n = 0, rc = more_new(fd);
 

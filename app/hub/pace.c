@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "base/counters.h"
-#include "hub/private.h"
+#include "hub/count.h"
+#include "sse/wire.h"
 
 const char *const rate_mode_names[] = {
     [RATE_DROP] = "drop",
@@ -23,17 +24,17 @@ struct held {
 struct window {
 	struct map_node by_key;
 	struct list of_pace;
-	struct fifo_node due; /* class->windows */
-	struct feed *feed;
+	struct fifo_node due; /* pace->fifos->windows */
+	struct pace *pace;
 	struct held *held; /* the newest event beyond the rate, in mode latest */
 	unsigned n;        /* sent since it opened */
 	char key[];
 };
 
 static struct held *
-hold(const struct event *ev, const char *channel, size_t channel_len)
+hold(const struct event *ev)
 {
-	size_t len = ev->id_len + ev->type_len + ev->data_len + channel_len;
+	size_t len = ev->id_len + ev->type_len + ev->data_len + ev->channel_len;
 	struct held *h = malloc(sizeof(*h) + len);
 	char *p;
 
@@ -42,7 +43,7 @@ hold(const struct event *ev, const char *channel, size_t channel_len)
 	h->id_len = ev->id_len;
 	h->type_len = ev->type_len;
 	h->data_len = ev->data_len;
-	h->channel_len = channel_len;
+	h->channel_len = ev->channel_len;
 	p = h->bytes;
 	if (ev->id_len > 0)
 		p = mempcpy(p, ev->id, ev->id_len);
@@ -50,26 +51,24 @@ hold(const struct event *ev, const char *channel, size_t channel_len)
 		p = mempcpy(p, ev->type, ev->type_len);
 	if (ev->data_len > 0)
 		p = mempcpy(p, ev->data, ev->data_len);
-	if (channel_len > 0)
-		memcpy(p, channel, channel_len);
+	if (ev->channel_len > 0)
+		memcpy(p, ev->channel, ev->channel_len);
 	return h;
 }
 
 static struct event
 event_of(const struct held *h)
 {
-	struct event ev = {.id_len = h->id_len, .type_len = h->type_len, .data_len = h->data_len};
+	const char *type = h->bytes + h->id_len, *data = type + h->type_len;
 
-	ev.id = h->id_len > 0 ? h->bytes : NULL;
-	ev.type = h->type_len > 0 ? h->bytes + h->id_len : NULL;
-	ev.data = h->bytes + h->id_len + h->type_len;
-	return ev;
-}
-
-static const char *
-channel_of(const struct held *h)
-{
-	return h->bytes + h->id_len + h->type_len + h->data_len;
+	return (struct event){.id = h->id_len > 0 ? h->bytes : NULL,
+			      .id_len = h->id_len,
+			      .type = h->type_len > 0 ? type : NULL,
+			      .type_len = h->type_len,
+			      .data = data,
+			      .data_len = h->data_len,
+			      .channel = data + h->data_len,
+			      .channel_len = h->channel_len};
 }
 
 static size_t
@@ -79,25 +78,24 @@ size_of(const struct held *h)
 }
 
 void
-pace_init(struct pace *p)
+pace_init(struct pace *p, const struct pace_settings *settings, struct pace_fifos *fifos,
+	  unsigned counted, int (*emit)(struct pace *p, const struct event *ev))
 {
 	memset(p, 0, sizeof(*p));
+	p->settings = settings;
+	p->fifos = fifos;
+	p->counted = counted;
+	p->emit = emit;
 	map_init(&p->by_key);
 	list_init(&p->windows);
 	batch_init(&p->batch, PACE_TEXT_MAX);
 	fifo_node_init(&p->due);
 }
 
-static const struct pace_settings *
-settings_of(const struct feed *fd)
-{
-	return &fd->class->settings->pace;
-}
-
 static void
 drop_held(struct window *w)
 {
-	struct pace *p = &w->feed->more->pace;
+	struct pace *p = w->pace;
 
 	if (w->held == NULL)
 		return;
@@ -109,7 +107,7 @@ drop_held(struct window *w)
 static void
 window_free(struct window *w)
 {
-	struct pace *p = &w->feed->more->pace;
+	struct pace *p = w->pace;
 
 	drop_held(w);
 	fifo_del(&w->due);
@@ -137,9 +135,8 @@ pace_clear(struct pace *p)
 
 /* It is held no more when it is sent: whoever ends by it is not owed it once more. */
 static void
-send_batch(struct feed *fd)
+send_batch(struct pace *p)
 {
-	struct pace *p = &fd->more->pace;
 	struct held *newest = p->newest;
 	struct batch batch = p->batch;
 	struct event ev;
@@ -154,23 +151,23 @@ send_batch(struct feed *fd)
 	if ((rc = batch_finish(&batch)) == 0) {
 		ev.data = batch.text.p;
 		ev.data_len = batch.text.len;
-		rc = feed_emit(fd, &ev);
+		rc = p->emit(p, &ev);
 	}
 	if (rc < 0)
-		feed_count_drop(fd, rc);
+		count_drop(p->counted, rc);
 	free(newest);
 	batch_fini(&batch);
 }
 
 /* Of the newest event the name and the id are kept, without its data. */
 static int
-keep_newest(struct pace *p, const struct event *ev, const char *channel, size_t channel_len)
+keep_newest(struct pace *p, const struct event *ev)
 {
 	struct event name = *ev;
 	struct held *h;
 
 	name.data_len = 0;
-	if ((h = hold(&name, channel, channel_len)) == NULL)
+	if ((h = hold(&name)) == NULL)
 		return -ENOMEM;
 	free(p->newest);
 	p->newest = h;
@@ -178,44 +175,43 @@ keep_newest(struct pace *p, const struct event *ev, const char *channel, size_t 
 }
 
 static void
-add_to_batch(struct feed *fd, const struct event *ev, const char *channel, size_t channel_len)
+add_to_batch(struct pace *p, const struct event *ev)
 {
-	const struct pace_limit *limit = &settings_of(fd)->batch;
-	struct pace *p = &fd->more->pace;
+	const struct pace_limit *limit = &p->settings->batch;
 	int rc;
 
-	if ((rc = batch_add(&p->batch, channel, channel_len, ev->data, ev->data_len)) < 0) {
-		feed_count_drop(fd, rc);
+	if ((rc = batch_add(&p->batch, ev->channel, ev->channel_len, ev->data, ev->data_len)) < 0) {
+		count_drop(p->counted, rc);
 		return;
 	}
-	if (keep_newest(p, ev, channel, channel_len) < 0 && p->newest == NULL) {
+	if (keep_newest(p, ev) < 0 && p->newest == NULL) {
 		batch_clear(&p->batch);
-		feed_count_drop(fd, -ENOMEM);
+		count_drop(p->counted, -ENOMEM);
 		return;
 	}
 	if (p->batch.n == 1)
-		fifo_add(&fd->class->batches, &p->due);
+		fifo_add(&p->fifos->batches, &p->due);
 	if (p->batch.n >= limit->n || p->batch.text.len >= PACE_BATCH_MAX)
-		send_batch(fd);
+		send_batch(p);
 }
 
 /* Behind the rate: into the batch, or out. */
 static void
-pass(struct feed *fd, const struct event *ev, const char *channel, size_t channel_len)
+pass(struct pace *p, const struct event *ev)
 {
 	int rc;
 
-	if (settings_of(fd)->batch.n > 0)
-		add_to_batch(fd, ev, channel, channel_len);
-	else if ((rc = feed_emit(fd, ev)) < 0)
-		feed_count_drop(fd, rc);
+	if (p->settings->batch.n > 0)
+		add_to_batch(p, ev);
+	else if ((rc = p->emit(p, ev)) < 0)
+		count_drop(p->counted, rc);
 }
 
-void
-pace_on_batch_due(struct fifo *fifo, struct fifo_node *node)
+static void
+on_batch_due(struct fifo *fifo, struct fifo_node *node)
 {
 	(void)fifo;
-	send_batch(LIST_ENTRY(node, struct feed_more, pace.due)->feed);
+	send_batch(LIST_ENTRY(node, struct pace, due));
 }
 
 /* Windows */
@@ -228,10 +224,10 @@ release(struct window *w)
 
 	if (h == NULL)
 		return;
-	w->feed->more->pace.held -= size_of(h);
+	w->pace->held -= size_of(h);
 	w->held = NULL;
 	ev = event_of(h);
-	pass(w->feed, &ev, channel_of(h), h->channel_len);
+	pass(w->pace, &ev);
 	free(h);
 }
 
@@ -254,9 +250,8 @@ close_oldest(struct pace *p)
 }
 
 static struct window *
-open_window(struct feed *fd, const struct buf *key)
+open_window(struct pace *p, const struct buf *key)
 {
-	struct pace *p = &fd->more->pace;
 	struct window *w;
 
 	if (p->n_windows == PACE_WINDOWS_MAX)
@@ -269,11 +264,11 @@ open_window(struct feed *fd, const struct buf *key)
 		free(w);
 		return NULL;
 	}
-	w->feed = fd;
+	w->pace = p;
 	fifo_node_init(&w->due);
 	list_add_tail(&p->windows, &w->of_pace);
 	p->n_windows++;
-	fifo_add(&fd->class->windows, &w->due);
+	fifo_add(&p->fifos->windows, &w->due);
 	return w;
 }
 
@@ -281,7 +276,7 @@ open_window(struct feed *fd, const struct buf *key)
 static void
 make_room(struct window *w, size_t len)
 {
-	struct pace *p = &w->feed->more->pace;
+	struct pace *p = w->pace;
 	struct list *node, *tmp;
 
 	LIST_FOREACH (node, tmp, &p->windows) {
@@ -297,18 +292,18 @@ make_room(struct window *w, size_t len)
  * held goes out.
  */
 static void
-supersede(struct window *w, const struct event *ev, const char *channel, size_t channel_len)
+supersede(struct window *w, const struct event *ev)
 {
-	struct pace *p = &w->feed->more->pace;
+	struct pace *p = w->pace;
 	struct held *h;
 
-	if ((h = hold(ev, channel, channel_len)) == NULL) {
-		feed_count_drop(w->feed,
-				-ENOMEM); /* the one before stays, which is better than none */
+	if ((h = hold(ev)) == NULL) {
+		count_drop(p->counted,
+			   -ENOMEM); /* the one before stays, which is better than none */
 		return;
 	}
 	if (w->held != NULL)
-		feed_count(w->feed, COUNTER_RATE_LIMITED, 1);
+		counters_add_of(p->counted, COUNTER_RATE_LIMITED, 1);
 	drop_held(w);
 	make_room(w, size_of(h));
 	w->held = h;
@@ -318,28 +313,27 @@ supersede(struct window *w, const struct event *ev, const char *channel, size_t 
 }
 
 static void
-limit_rate(struct feed *fd, const struct event *ev, const char *channel, size_t channel_len,
-	   const struct buf *key)
+limit_rate(struct pace *p, const struct event *ev, const struct buf *key)
 {
-	struct window *w = find_window(&fd->more->pace, key);
+	struct window *w = find_window(p, key);
 
-	if (w == NULL && (w = open_window(fd, key)) == NULL) {
-		feed_count_drop(fd, -ENOMEM);
+	if (w == NULL && (w = open_window(p, key)) == NULL) {
+		count_drop(p->counted, -ENOMEM);
 		return;
 	}
-	if (w->n < settings_of(fd)->rate.n) {
+	if (w->n < p->settings->rate.n) {
 		w->n++;
-		pass(fd, ev, channel, channel_len);
-	} else if (settings_of(fd)->rate_mode == RATE_LATEST) {
-		supersede(w, ev, channel, channel_len);
+		pass(p, ev);
+	} else if (p->settings->rate_mode == RATE_LATEST) {
+		supersede(w, ev);
 	} else {
-		feed_count(fd, COUNTER_RATE_LIMITED, 1);
+		counters_add_of(p->counted, COUNTER_RATE_LIMITED, 1);
 	}
 }
 
 /* It opens again with what it holds; one that holds nothing is of no more use. */
-void
-pace_on_window_due(struct fifo *fifo, struct fifo_node *node)
+static void
+on_window_due(struct fifo *fifo, struct fifo_node *node)
 {
 	struct window *w = LIST_ENTRY(node, struct window, due);
 
@@ -353,45 +347,45 @@ pace_on_window_due(struct fifo *fifo, struct fifo_node *node)
 }
 
 static void
-release_all(struct feed *fd)
+release_all(struct pace *p)
 {
 	struct list *node, *tmp;
 
-	LIST_FOREACH (node, tmp, &fd->more->pace.windows)
+	LIST_FOREACH (node, tmp, &p->windows)
 		release(LIST_ENTRY(node, struct window, of_pace));
 }
 
 void
-pace_flush(struct feed *fd)
+pace_flush(struct pace *p)
 {
-	release_all(fd);
-	send_batch(fd);
+	release_all(p);
+	send_batch(p);
 }
 
 void
-pace_event(struct feed *fd, const struct event *ev, const char *channel, size_t channel_len,
-	   const struct buf *key, bool is_last)
+pace_event(struct pace *p, const struct event *ev, const struct buf *key, bool is_last)
 {
 	struct window *w;
 
-	if (!is_last && settings_of(fd)->rate.n > 0) {
-		limit_rate(fd, ev, channel, channel_len, key);
+	if (!is_last && p->settings->rate.n > 0) {
+		limit_rate(p, ev, key);
 		return;
 	}
 	if (!is_last) {
-		pass(fd, ev, channel, channel_len);
+		pass(p, ev);
 		return;
 	}
-	if ((w = find_window(&fd->more->pace, key)) != NULL)
+	if ((w = find_window(p, key)) != NULL)
 		drop_held(w); /* this one is newer */
-	release_all(fd);
-	pass(fd, ev, channel, channel_len);
-	send_batch(fd);
+	release_all(p);
+	pass(p, ev);
+	send_batch(p);
 }
 
 /* What one who ends is owed. */
 struct owed {
-	struct feed *feed;
+	const struct pace_settings *settings;
+	const struct wire *wire;
 	struct buf *to;
 	struct batch batch;
 	const struct held *newest; /* of the batch */
@@ -401,7 +395,7 @@ struct owed {
 static int
 put_owed(struct owed *o, const struct event *ev)
 {
-	int rc = o->feed->out.log.wire->event(o->to, ev, NULL);
+	int rc = o->wire->event(o->to, ev, NULL);
 
 	o->n += rc == 0;
 	return rc;
@@ -429,13 +423,13 @@ put_owed_batch(struct owed *o)
 static int
 put_owed_window(struct owed *o, const struct held *h)
 {
-	const struct pace_limit *limit = &settings_of(o->feed)->batch;
+	const struct pace_limit *limit = &o->settings->batch;
 	struct event ev = event_of(h);
 	int rc;
 
 	if (limit->n == 0)
 		return put_owed(o, &ev);
-	if ((rc = batch_add(&o->batch, channel_of(h), h->channel_len, ev.data, ev.data_len)) < 0)
+	if ((rc = batch_add(&o->batch, ev.channel, ev.channel_len, ev.data, ev.data_len)) < 0)
 		return rc;
 	o->newest = h;
 	return o->batch.n < limit->n ? 0 : put_owed_batch(o);
@@ -460,10 +454,9 @@ put_all_owed(struct owed *o, const struct pace *p)
 }
 
 int
-pace_put_held(struct feed *fd, struct buf *b)
+pace_put_held(const struct pace *p, const struct wire *wire, struct buf *b)
 {
-	const struct pace *p = &fd->more->pace;
-	struct owed o = {.feed = fd, .to = b, .newest = p->newest};
+	struct owed o = {.settings = p->settings, .wire = wire, .to = b, .newest = p->newest};
 	size_t before = b->len;
 	int rc;
 
@@ -473,4 +466,11 @@ pace_put_held(struct feed *fd, struct buf *b)
 	if (rc < 0)
 		buf_truncate(b, before);
 	return rc < 0 ? rc : o.n;
+}
+
+void
+pace_fifos_init(struct pace_fifos *fifos, uv_loop_t *loop, const struct pace_settings *ps)
+{
+	fifo_init(&fifos->windows, loop, ps->rate.period_ms, on_window_due);
+	fifo_init(&fifos->batches, loop, ps->batch.period_ms, on_batch_due);
 }

@@ -18,7 +18,7 @@
 #include "logic/template.h"
 #include "sse/event.h"
 
-struct feed;
+struct wire;
 
 enum rate_mode { RATE_DROP, RATE_LATEST };
 extern const char *const rate_mode_names[]; /* as a user writes them; ends with NULL */
@@ -44,8 +44,17 @@ enum {
 	PACE_TEXT_MAX = 512 * 1024 * 1024 /* and may have grown to as many by its last event */
 };
 
+/* Of one route: windows and batches, by when they opened. */
+struct pace_fifos {
+	struct fifo windows, batches;
+};
+
 /* What a feed of such a route holds. */
 struct pace {
+	const struct pace_settings *settings;
+	struct pace_fifos *fifos;
+	unsigned counted; /* the route's tally */
+	int (*emit)(struct pace *p, const struct event *ev);
 	struct map by_key;
 	struct list windows; /* the same, in the order in which they opened first */
 	unsigned n_windows;
@@ -55,16 +64,18 @@ struct pace {
 	struct fifo_node due;
 };
 
-void pace_init(struct pace *p);
+void pace_fifos_init(struct pace_fifos *fifos, uv_loop_t *loop, const struct pace_settings *ps);
+
+/* pace_init - emit sends one event to all, now: 0, or the error for which it is not sent. */
+void pace_init(struct pace *p, const struct pace_settings *settings, struct pace_fifos *fifos,
+	       unsigned counted, int (*emit)(struct pace *p, const struct event *ev));
 void pace_clear(struct pace *p); /* nothing is held any more */
 
 /*
- * pace_event - an event that is ready: send it, hold it or drop it. The event and the channel are
- * borrowed, key is what rate_by says of it. is_last: it goes out at once, and all that is held
- * before it.
+ * pace_event - an event that is ready, which is borrowed: send it, hold it or drop it. key is what
+ * rate_by says of it. is_last: it goes out at once, and all that is held before it.
  */
-void pace_event(struct feed *fd, const struct event *ev, const char *channel, size_t channel_len,
-		const struct buf *key, bool is_last);
+void pace_event(struct pace *p, const struct event *ev, const struct buf *key, bool is_last);
 
 /* pace_holds - is anything still to be sent? */
 static inline bool
@@ -74,16 +85,12 @@ pace_holds(const struct pace *p)
 }
 
 /* pace_flush - send all that is held. */
-void pace_flush(struct feed *fd);
+void pace_flush(struct pace *p);
 
 /*
  * pace_put_held - append what pace_flush() would send, for one who will not be there any more; all
  * others have it later. Returns how many events these are; -EMSGSIZE, -ENOMEM: b is as it was.
  */
-int pace_put_held(struct feed *fd, struct buf *b);
-
-/* For the fifos of the feed's class. */
-void pace_on_window_due(struct fifo *fifo, struct fifo_node *node);
-void pace_on_batch_due(struct fifo *fifo, struct fifo_node *node);
+int pace_put_held(const struct pace *p, const struct wire *wire, struct buf *b);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/counters.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "hub/count.h"
 #include "hub/cursor.h"
 #include "hub/feed.h"
 #include "hub/fifo.h"
@@ -21,6 +22,7 @@
 #include "hub/log.h"
 #include "hub/pace.h"
 #include "hub/queue.h"
+#include "hub/render.h"
 #include "hub/subjects.h"
 #include "hub/subscriber.h"
 #include "hub/wait.h"
@@ -138,6 +140,13 @@ struct hub {
 	struct closing closing;
 };
 
+/* An event was not sent for this error. */
+static inline void
+feed_count_drop(const struct feed *fd, int rc)
+{
+	count_drop(fd->class->out.counted, rc);
+}
+
 static inline struct feed *
 feed_of(const struct outlet *o)
 {
@@ -175,13 +184,13 @@ void feed_bury(struct feed *fd);    /* it has no subscriber: free it at the turn
 /* feed_begin_tended - the feed of a class whose handler has something to tend. */
 void feed_begin_tended(struct feed_class *fc);
 
-void feed_count_drop(const struct feed *fd, int rc); /* an event was not sent for this error */
-void feed_run_script(struct feed *fd);               /* without a message */
+void feed_run_script(struct feed *fd); /* without a message */
 
 /* The callback of a feed that has more; opened anew if that failed, as while scripts pause. */
 int feed_callback(struct feed *fd);
-/* Behind each run of the stages: a script whose state is full begins anew, for new subscribers. */
-void feed_check_script(struct feed *fd, int callback);
+/* Behind render() with the feed's own callback: a script whose state is full begins anew, for new
+ * subscribers. */
+void feed_check_script(struct feed *fd, const struct outcome *out);
 /* feed_advance - the feed's cursor: it has come to an entry of its stream or recorded channel. */
 void feed_advance(struct feed *fd, unsigned index, const struct stream_id *id);
 /*
@@ -238,6 +247,8 @@ void more_keep(struct feed *fd, const struct buf *frame); /* as the newest, if t
 
 /* class.c */
 void class_feed_freed(struct feed_class *fc);
+
+/* refusal.c */
 /* class_retry_ms - in how long to ask again what was refused: all of a worker ask at once, so that
  * who asks for the same shares the answer. */
 unsigned class_retry_ms(const struct feed_class *fc);

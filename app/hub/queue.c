@@ -130,7 +130,7 @@ make_dead_key(struct queue *q, struct feed *fd)
 	int rc = feed_key_text(fd, "dead_letter", &name);
 
 	if (rc == 0 && name != NULL &&
-	    asprintf(&q->dead_key, "%s%s", hub_prefix(fd->class->hub), name) < 0) {
+	    asprintf(&q->dead_key, "%s%s", subjects_prefix(fd->class->hub->subjects), name) < 0) {
 		q->dead_key = NULL;
 		rc = -ENOMEM;
 	}

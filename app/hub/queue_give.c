@@ -229,6 +229,7 @@ give_entry(struct queue *q, struct share *share, struct held *h, const struct st
 
 	buf_truncate(g.frame, 0);
 	out = render(fd, &at, arrived, &g.sink);
+	feed_check_script(fd, &out);
 	if (out.is_poison && !out.has_failed)
 		tell_poison(share);
 	if (g.rc < 0 || (g.n_events == 0 && out.has_failed))

@@ -160,6 +160,8 @@ put_mended(struct way *way, struct event *ev, bool is_last)
 		return;
 	}
 	feed_count(way->feed, COUNTER_RENDERED, 1);
+	ev->channel = way->scope.channel;
+	ev->channel_len = way->scope.channel_len;
 	way->to->put(way->to, ev, &way->scope, is_last);
 }
 
@@ -206,6 +208,7 @@ run(struct way *way, struct message *msg, bool is_last)
 	set_scope(way, msg);
 	result = stages_run(stages, way->at->callback, &way->scope, r);
 	way->outcome.has_failed = stages->has_failed;
+	way->outcome.is_full = stages->is_full;
 	if (result == STAGES_AS_IS) {
 		ev.data = message_bytes(msg, &ev.data_len);
 		put_event(way, &ev, is_last || r->ends);
@@ -215,7 +218,6 @@ run(struct way *way, struct message *msg, bool is_last)
 	}
 	way->outcome.ends = r->ends || is_last;
 	way->outcome.after_ms = r->after_ms;
-	feed_check_script(way->feed, way->at->callback);
 	return way->outcome;
 }
 

@@ -36,6 +36,7 @@ struct outcome {
 	bool has_failed;   /* to no result: who must not lose the message gives it again */
 	bool is_poison;    /* it has killed workers, and was left out: has_failed, until it stands
 			      in the quarantine */
+	bool is_full;      /* what the script keeps takes all that it may have */
 	uint64_t after_ms; /* the script wants to be called without a message; 0: not */
 };
 

@@ -258,7 +258,7 @@ name_of_stream(const struct feed *fd, unsigned index)
 const char *
 replay_stream_name(const struct feed *fd, unsigned index)
 {
-	return name_of_stream(fd, index) + strlen(hub_prefix(fd->class->hub));
+	return name_of_stream(fd, index) + strlen(subjects_prefix(fd->class->hub->subjects));
 }
 
 /* The key that Redis knows: of a recorded channel its log. */
@@ -467,12 +467,13 @@ put_past(struct sink *to, const struct event *ev, const struct template_scope *o
 	const struct pace_limit *limit = &s->rp->feed->class->settings->pace.batch;
 	struct batch *batch = &s->rp->batch;
 
+	(void)of;
 	if (limit->n == 0) {
 		put_event(s, ev);
 		return;
 	}
 	if (s->rc == 0)
-		s->rc = batch_add(batch, of->channel, of->channel_len, ev->data, ev->data_len);
+		s->rc = batch_add(batch, ev->channel, ev->channel_len, ev->data, ev->data_len);
 	if (batch->n >= limit->n || is_last || batch->text.len >= PACE_BATCH_MAX)
 		put_batch(s, ev);
 }

@@ -15,6 +15,8 @@ struct event {
 	const char *data;
 	size_t data_len;
 	unsigned retry_ms; /* the client's reconnection time, on the way with it; 0: not said */
+	const char *channel; /* what it was published on, which no wire writes; NULL: nothing */
+	size_t channel_len;
 };
 
 enum { EVENT_ID_MAX = 128, EVENT_TYPE_MAX = 128 };

@@ -1,0 +1,17 @@
+#ifndef SLUICE_HUB_COUNT_H
+#define SLUICE_HUB_COUNT_H
+
+/* count - an event that is not sent. */
+#include <errno.h>
+
+#include "base/counters.h"
+
+/* count_drop - of a route's tally; for this error. */
+static inline void
+count_drop(unsigned counted, int rc)
+{
+	counters_add_of(counted, rc == -ENOMEM ? COUNTER_DROPPED_MEMORY : COUNTER_DROPPED_INVALID,
+			1);
+}
+
+#endif
