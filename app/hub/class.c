@@ -1,4 +1,4 @@
-#include "hub/private.h"
+#include "hub/feed_parts.h"
 
 #include <string.h>
 
@@ -48,7 +48,7 @@ on_open_wait_due(struct fifo *fifo, struct fifo_node *node)
 
 void
 feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *handler,
-		struct feed_settings *settings, const void *route)
+		struct feed_settings *settings, const void *route, const struct feed_kind *kind)
 {
 	memset(fc, 0, sizeof(*fc));
 	fc->hub = hub;
@@ -57,6 +57,7 @@ feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *ha
 	fc->out.settings = settings;
 	fc->out.all = &hub->outlets;
 	fc->route = route;
+	fc->kind = kind;
 	fc->out.counted = settings->stages.counted = counters_of(settings->stages.route);
 	list_init(&fc->feeds);
 	map_init(&fc->by_key);
@@ -95,13 +96,6 @@ close_timers(struct feed_class *fc)
 }
 
 void
-class_feed_freed(struct feed_class *fc)
-{
-	if (fc->is_closing && list_is_empty(&fc->feeds))
-		close_timers(fc);
-}
-
-void
 feed_class_close(struct feed_class *fc, enum end_reason reason,
 		 void (*on_closed)(struct feed_class *fc))
 {
@@ -109,6 +103,7 @@ feed_class_close(struct feed_class *fc, enum end_reason reason,
 
 	fc->is_closing = true;
 	fc->on_closed = on_closed;
+	fc->on_empty = close_timers;
 	if (list_is_empty(&fc->feeds)) {
 		close_timers(fc);
 		return;
@@ -117,8 +112,7 @@ feed_class_close(struct feed_class *fc, enum end_reason reason,
 		struct feed *fd = LIST_ENTRY(node, struct feed, of_class);
 
 		feed_end_all(fd, reason);
-		if (fd->more != NULL)
-			wait_answer(fd, NULL, false);
+		feed_tell_listeners(fd, NULL, false);
 		if (fd->out.n_subs == 0)
 			feed_bury(fd);
 	}

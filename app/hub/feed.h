@@ -24,6 +24,7 @@
 #include "hub/subscriber.h"
 #include "logic/template.h"
 
+struct feed_kind;
 struct hub;
 
 /*
@@ -33,6 +34,7 @@ struct hub;
 struct feed_class {
 	struct hub *hub;
 	const struct handler *handler;
+	const struct feed_kind *kind;
 	struct feed_settings *settings; /* not const: scripts run in it */
 	const void *route;              /* for feed_subjects(), which the route implements */
 	struct outlet_class out;        /* of its feeds; its tally, too */
@@ -45,13 +47,16 @@ struct feed_class {
 	struct logger_pause log_refused; /* of events that may not be sent */
 	struct logger_pause refusals;
 	bool is_closing;
-	struct closing closing; /* of its timers */
+	struct closing closing;                  /* of its timers */
+	void (*on_empty)(struct feed_class *fc); /* its last feed is gone; class.c's */
 	void (*on_closed)(struct feed_class *fc);
 };
 
-/* feed_class_init - settings, handler and route are borrowed until the class is closed. */
-void feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *handler,
-		     struct feed_settings *settings, const void *route);
+/* feed_class_init - settings, handler and route are borrowed until the class is closed. kind: of
+ * source/kinds.h. */
+void
+feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *handler,
+		struct feed_settings *settings, const void *route, const struct feed_kind *kind);
 
 /*
  * feed_class_close - end its subscribers with the reason, let no new one in, and

@@ -1,4 +1,5 @@
-#include "hub/private.h"
+#include "hub/feed_parts.h"
+#include "redis/past.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -135,6 +136,7 @@ hub_new(struct hub **out, uv_loop_t *loop, struct topology *tp)
 		return -ENOMEM;
 	hub->loop = hub->outlets.drain.loop = loop;
 	list_init(&hub->classes);
+	list_init(&hub->parts);
 	map_init(&hub->outlets.watches);
 	list_init(&hub->dead);
 	buf_init(&hub->frame, FRAME_MAX);
@@ -152,7 +154,6 @@ hub_new(struct hub **out, uv_loop_t *loop, struct topology *tp)
 	fifo_init(&hub->outlets.endings, loop, END_LINGER_MS, on_ending_due);
 	turn_init(&hub->outlets.turn, loop, on_turn_end);
 	uv_timer_init(loop, &hub->drain);
-	keyspace_init(&hub->keyspace, hub);
 	*out = hub;
 	return 0;
 }
@@ -192,8 +193,7 @@ end_waits(struct hub *hub)
 		LIST_FOREACH (node, tmp, &fc->feeds) {
 			struct feed *fd = LIST_ENTRY(node, struct feed, of_class);
 
-			if (fd->more != NULL)
-				wait_answer(fd, NULL, false);
+			feed_tell_listeners(fd, NULL, false);
 		}
 	}
 }
@@ -290,7 +290,13 @@ static void
 on_closed(struct closing *closing)
 {
 	struct hub *hub = LIST_ENTRY(closing, struct hub, closing);
+	struct list *node, *tmp;
 
+	LIST_FOREACH (node, tmp, &hub->parts) {
+		struct hub_part *part = LIST_ENTRY(node, struct hub_part, of_hub);
+
+		part->ops->free(part);
+	}
 	buf_fini(&hub->frame);
 	buf_fini(&hub->type);
 	buf_fini(&hub->id);
@@ -303,6 +309,8 @@ on_closed(struct closing *closing)
 void
 hub_free(struct hub *hub)
 {
+	struct list *node, *tmp;
+
 	if (hub == NULL)
 		return;
 	assert(list_is_empty(&hub->classes));
@@ -313,6 +321,10 @@ hub_free(struct hub *hub)
 	fifo_close_in(&hub->lingering, &hub->closing);
 	fifo_close_in(&hub->outlets.endings, &hub->closing);
 	turn_close(&hub->outlets.turn, &hub->closing);
-	keyspace_close(&hub->keyspace, &hub->closing);
+	LIST_FOREACH (node, tmp, &hub->parts) {
+		struct hub_part *part = LIST_ENTRY(node, struct hub_part, of_hub);
+
+		part->ops->close(part, &hub->closing);
+	}
 	closing_add(&hub->closing, (uv_handle_t *)&hub->drain);
 }

@@ -1,10 +1,9 @@
-/*
- * refusal.c - what Redis refuses a route is tried again, and told in the log from time to time.
- */
+#include "hub/refusal.h"
+
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/logger.h"
-#include "hub/private.h"
+#include "hub/feed_state.h"
 
 enum { LOG_PAUSE_MS = 60000, RETRY_MS = 1000 };
 

@@ -7,7 +7,7 @@
 #include "base/counters.h"
 #include "base/logger.h"
 #include "base/poison.h"
-#include "hub/private.h"
+#include "hub/feed_state.h"
 #include "sse/utf8.h"
 
 enum { EXPANDED_MAX = 64 * 1024, TOLD_MAX = 150, LOG_PAUSE_MS = 60000 };
@@ -112,7 +112,8 @@ set_id(struct way *way, struct event *ev)
 	int rc;
 
 	if (way->at->n_cursor > 0) {
-		ev->id_len = cursor_print(cursor, way->feed, way->at->cursor, way->at->n_cursor);
+		ev->id_len =
+		    cursor_print(cursor, way->at->whose, way->at->cursor, way->at->n_cursor);
 		buf_truncate(id, 0);
 		if ((rc = buf_put(id, cursor, ev->id_len)) < 0)
 			return rc;

@@ -28,6 +28,7 @@ struct sink {
 struct place {
 	const struct stream_id *cursor; /* what the events' ids are */
 	unsigned n_cursor;              /* of how many streams; 0: it is of none */
+	const char *whose;              /* of hub/cursor.h */
 	int callback; /* of the route's script: the feed's, or one that sees the past alone */
 };
 

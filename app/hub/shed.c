@@ -1,4 +1,4 @@
-#include "hub/private.h"
+#include "hub/feed_state.h"
 
 #include <stdlib.h>
 

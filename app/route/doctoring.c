@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/closing.h"
+#include "source/kinds.h"
 
 enum {
 	SOON_MS = 1,
@@ -322,7 +323,8 @@ doctoring_new(struct doctoring **out, struct hub *hub, uv_loop_t *loop)
 							 .retry_ms = RETRY_MS,
 							 .queue = QUEUE_LEN};
 	feed_class_init(&doctoring->route.feeds, hub, &handler, &doctoring->route.stream,
-			&doctoring->route);
+			&doctoring->route,
+			feed_kind_of(&handler, &doctoring->route.stream));
 	list_init(&doctoring->dropped);
 	uv_timer_init(loop, &doctoring->soon);
 	doctoring->soon.data = doctoring;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/strings.h"
-#include "hub/queue.h"
+#include "source/queue.h"
 
 enum { PARAM_LEN_MAX = 128 };
 

@@ -5,6 +5,7 @@
 
 #include "base/counters.h"
 #include "route/serving.h"
+#include "source/kinds.h"
 
 static void
 on_feeds_closed(struct feed_class *fc)
@@ -56,7 +57,8 @@ begin_route(struct table *table, struct route *rt)
 	rt->counted = counters_of(rt->name);
 	rt->table = table;
 	if (rt->handler->open != NULL) {
-		feed_class_init(&rt->feeds, table->hub, rt->handler, &rt->stream, rt);
+		feed_class_init(&rt->feeds, table->hub, rt->handler, &rt->stream, rt,
+				feed_kind_of(rt->handler, &rt->stream));
 		rt->is_serving = true;
 	}
 	return rt;

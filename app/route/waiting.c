@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hub/wait.h"
+#include "source/wait.h"
 #include "base/json_text.h"
 #include "route/serving.h"
 

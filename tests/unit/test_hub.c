@@ -4,6 +4,8 @@
  */
 #include "fake_pubsub.h"
 
+#include "source/kinds.h"
+
 /* The stage: one hub, one class whose feeds listen to "ch". */
 
 static int
@@ -61,7 +63,8 @@ set_stage(void **state)
 static void
 begin(struct stage *s)
 {
-	feed_class_init(&s->class, s->hub, &handler, &s->settings, NULL);
+	feed_class_init(&s->class, s->hub, &handler, &s->settings, NULL,
+			feed_kind_of(&handler, &s->settings));
 }
 
 static void

@@ -5,7 +5,9 @@
  */
 #include "fake_pubsub.h"
 
-#include "hub/private.h"
+#include "source/kinds.h"
+
+#include "hub/feed_parts.h"
 
 /* A frame is small, or longer than the queue. */
 enum { QUEUE = 1000, SMALL = 200, LONG = 3000, DEPTH = 4, N_RANDOM = 20000, LENGTH = 14 };
@@ -336,7 +338,8 @@ try(enum overflow overflow)
 	s->redis.prefix = no_name;
 	assert_int_equal(topology_new(&s->topology, &s->redis), 0);
 	assert_int_equal(hub_new(&s->hub, &s->loop, s->topology), 0);
-	feed_class_init(&s->class, s->hub, &handler, &s->settings, NULL);
+	feed_class_init(&s->class, s->hub, &handler, &s->settings, NULL,
+			feed_kind_of(&handler, &s->settings));
 	all_orders(s);
 	random_orders(s);
 	feed_class_close(&s->class, END_DRAIN, on_class_closed);

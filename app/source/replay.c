@@ -22,12 +22,12 @@
 #include "base/counters.h"
 #include "base/logger.h"
 #include "hub/announce.h"
-#include "hub/private.h"
-#include "hub/render.h"
+#include "hub/feed_logic.h"
+#include "hub/refusal.h"
 #include "logic/entry.h"
 #include "redis/past.h"
-#include "redis/recorded.h"
 #include "redis/stream_entry.h"
+#include "source/live.h"
 
 #define UNKNOWN_ID "{\"reason\":\"unknown-id\"}"
 #define OTHER      "{\"reason\":\"other\"}"
@@ -72,7 +72,7 @@ struct part {
 struct replay {
 	struct backlog backlog; /* its subscriber's */
 	struct list of_feed;
-	struct list of_snapshot; /* more->snapshot_asked or _wanted; or none */
+	struct list of_snapshot; /* live->snapshot_asked or _wanted; or none */
 	struct feed *feed;
 	struct subscriber *sub;
 	enum replay_state state;
@@ -174,7 +174,7 @@ static const struct backlog_ops backlog_ops = {
 static struct replay *
 replay_new(struct feed *fd, struct subscriber *sub)
 {
-	unsigned n = fd->more->n_streams, i;
+	unsigned n = feed_cursor(fd)->n, i;
 	struct replay *rp = calloc(1, sizeof(*rp) + n * sizeof(rp->parts[0]));
 
 	if (rp == NULL)
@@ -190,7 +190,7 @@ replay_new(struct feed *fd, struct subscriber *sub)
 		rp->parts[i].rp = rp;
 	uv_timer_init(fd->class->hub->loop, &rp->again);
 	rp->again.data = rp;
-	list_add_tail(&fd->more->replays, &rp->of_feed);
+	list_add_tail(&live_of(fd)->replays, &rp->of_feed);
 	return rp;
 }
 
@@ -201,7 +201,7 @@ parse_client(struct replay *rp, const char *text)
 	static const char *const reasons[] = {
 	    [CURSOR_OURS] = NULL, [CURSOR_OTHER] = OTHER, [CURSOR_UNKNOWN] = UNKNOWN_ID};
 	struct stream_id said[STREAM_CURSOR_MAX] = {0};
-	enum cursor_said is = cursor_parse(said, rp->feed, text);
+	enum cursor_said is = cursor_parse(said, feed_cursor(rp->feed), text);
 
 	for (unsigned i = 0; i < rp->n; i++)
 		rp->parts[i].said = said[i];
@@ -212,13 +212,13 @@ int
 replay_plan(struct feed *fd, struct subscriber *sub, const char *from)
 {
 	const struct feed_settings *fs = fd->class->settings;
-	bool has_streams = fd->more != NULL && fd->more->n_streams > 0;
+	bool has_streams = feed_cursor(fd)->n > 0;
 	struct replay *rp;
 
 	if (fs->snapshot == NULL &&
 	    (!has_streams || (from == NULL && !fs->start.is_beginning && fs->start.last == 0)))
 		return 0;
-	if (more_new(fd) < 0 || (rp = replay_new(fd, sub)) == NULL)
+	if (live_need(fd) == NULL || (rp = replay_new(fd, sub)) == NULL)
 		return -ENOMEM;
 	rp->is_resumed = has_streams && from != NULL;
 	rp->is_past_wanted =
@@ -238,52 +238,21 @@ replay_open_script(struct feed *fd)
 	return stages_open(&fd->class->settings->stages, &scope, &after_ms);
 }
 
-/* Names */
-
-/* The subject's name, with the prefix. */
-static const char *
-name_of_stream(const struct feed *fd, unsigned index)
+static const struct source *
+source_of(const struct part *part)
 {
-	bool is_recorded = fd->class->settings->record > 0;
-	const struct feed_source *so;
-
-	for (so = fd->sources; so != NULL; so = so->next) {
-		if ((is_recorded || subscription_kind(&so->sn) == SUBJECT_STREAM) && index-- == 0)
-			break;
-	}
-	assert(so != NULL);
-	return subscription_key(&so->sn);
-}
-
-const char *
-replay_stream_name(const struct feed *fd, unsigned index)
-{
-	return name_of_stream(fd, index) + strlen(subjects_prefix(fd->class->hub->subjects));
-}
-
-/* The key that Redis knows: of a recorded channel its log. */
-void
-replay_print_key(char key[STREAM_KEY_MAX], const struct feed *fd, unsigned index)
-{
-	snprintf(key, STREAM_KEY_MAX, "%s%s", name_of_stream(fd, index),
-		 fd->class->settings->record > 0 ? RECORDED_SUFFIX : "");
-}
-
-static unsigned
-index_of(const struct part *part)
-{
-	return (unsigned)(part - part->rp->parts);
+	return feed_source_at(part->rp->feed, (unsigned)(part - part->rp->parts));
 }
 
 /* Has it sources whose messages stand nowhere but in the log? */
 static bool
 has_channels(const struct feed *fd)
 {
-	const struct feed_source *so;
+	const struct source *so;
 
 	for (so = fd->sources; so != NULL; so = so->next) {
-		if (subscription_kind(&so->sn) != SUBJECT_STREAM)
-			return fd->class->settings->record == 0;
+		if (!so->kind->is_resumable)
+			return true;
 	}
 	return false;
 }
@@ -299,13 +268,19 @@ make_cursor(struct stream_id cursor[STREAM_CURSOR_MAX], const struct replay *rp)
 		cursor[i] = rp->parts[i].from;
 }
 
+static const char *
+whose(const struct replay *rp)
+{
+	return feed_cursor(rp->feed)->whose;
+}
+
 static size_t
 print_cursor(char text[CURSOR_TEXT], const struct replay *rp)
 {
 	struct stream_id cursor[STREAM_CURSOR_MAX];
 
 	make_cursor(cursor, rp);
-	return cursor_print(text, rp->feed, cursor, rp->n);
+	return cursor_print(text, whose(rp), cursor, rp->n);
 }
 
 static int
@@ -371,7 +346,7 @@ print_beginning(char text[CURSOR_TEXT], const struct replay *rp)
 		else
 			cursor[i] = part->to;
 	}
-	cursor_print(text, rp->feed, cursor, rp->n);
+	cursor_print(text, whose(rp), cursor, rp->n);
 }
 
 static bool
@@ -497,9 +472,9 @@ static bool
 send_entry(struct sending *s, struct part *part, const struct replayed *one)
 {
 	struct replay *rp = s->rp;
-	const char *stream = replay_stream_name(rp->feed, index_of(part));
+	const char *stream = source_name(source_of(part));
 	struct stream_id cursor[STREAM_CURSOR_MAX];
-	const struct place at = {cursor, rp->n, rp->callback};
+	const struct place at = {cursor, rp->n, whose(rp), rp->callback};
 	char id[STREAM_ID_TEXT];
 	struct message arrived;
 	struct outcome out;
@@ -763,8 +738,7 @@ fail(struct part *part, const redisReply *reply)
 	if (reply == NULL || reply->type != REDIS_REPLY_ERROR || stream_reply_is_passing(reply))
 		return;
 	rp->is_refused = true;
-	class_tell_refusal(rp->feed->class, replay_stream_name(rp->feed, index_of(part)),
-			   reply->str);
+	class_tell_refusal(rp->feed->class, source_name(source_of(part)), reply->str);
 }
 
 static void
@@ -776,7 +750,7 @@ ask(struct part *part, const struct past_range *range,
 	char key[STREAM_KEY_MAX];
 	int rc;
 
-	replay_print_key(key, rp->feed, index_of(part));
+	source_print_key(key, source_of(part));
 	part->reading.on_answer = fn;
 	rc = range != NULL ? past_read(past, &part->reading, key, range)
 			   : past_look(past, &part->reading, key);
@@ -850,7 +824,7 @@ look(struct replay *rp)
 static bool
 is_ahead(const struct replay *rp)
 {
-	const struct stream_id *at = rp->feed->more != NULL ? rp->feed->more->cursor : NULL;
+	const struct stream_id *at = feed_cursor(rp->feed)->at;
 	unsigned i;
 
 	for (i = 0; is_known(rp) && i < rp->n; i++) {
@@ -1109,11 +1083,11 @@ static void ask_snapshot(struct feed *fd);
 static void
 on_snapshot(struct feed *fd, struct message *reply)
 {
-	bool is_refused = reply == NULL && fd->more->is_reply_refused;
+	bool is_refused = reply == NULL && feed_reply_is_refused(fd);
 
-	while (!list_is_empty(&fd->more->snapshot_asked)) {
+	while (!list_is_empty(&live_of(fd)->snapshot_asked)) {
 		struct replay *rp =
-		    LIST_ENTRY(fd->more->snapshot_asked.next, struct replay, of_snapshot);
+		    LIST_ENTRY(live_of(fd)->snapshot_asked.next, struct replay, of_snapshot);
 
 		list_del(&rp->of_snapshot);
 		rp->is_snapshot_refused = is_refused;
@@ -1132,11 +1106,11 @@ on_snapshot(struct feed *fd, struct message *reply)
 static void
 ask_snapshot(struct feed *fd)
 {
-	if (list_is_empty(&fd->more->snapshot_wanted) || !list_is_empty(&fd->more->snapshot_asked))
+	if (list_is_empty(&live_of(fd)->snapshot_wanted) ||
+	    !list_is_empty(&live_of(fd)->snapshot_asked))
 		return;
-	list_splice_tail(&fd->more->snapshot_asked, &fd->more->snapshot_wanted);
-	if (more_ask_words(fd, fd->class->settings->snapshot, on_snapshot) < 0) {
-		fd->more->is_reply_refused = false;
+	list_splice_tail(&live_of(fd)->snapshot_asked, &live_of(fd)->snapshot_wanted);
+	if (feed_ask_words(fd, fd->class->settings->snapshot, on_snapshot) < 0) {
 		on_snapshot(fd, NULL);
 	}
 }
@@ -1147,7 +1121,7 @@ want_snapshot(struct replay *rp)
 	if (rp->has_snapshot || rp->feed->class->settings->snapshot == NULL || is_known(rp))
 		return;
 	rp->n_pending++;
-	list_move_tail(&rp->feed->more->snapshot_wanted, &rp->of_snapshot);
+	list_move_tail(&live_of(rp->feed)->snapshot_wanted, &rp->of_snapshot);
 	ask_snapshot(rp->feed);
 }
 
@@ -1299,7 +1273,7 @@ is_recent(struct replay *rp)
 		said[i] = rp->parts[i].said;
 	if (!is_known(rp) || !recent_find(fd, said, &at, &n_events) || (max > 0 && n_events >= max))
 		return false;
-	cursor_print(text, rp->feed, said, rp->n);
+	cursor_print(text, whose(rp), said, rp->n);
 	let_go(rp);
 	feed_count(fd, COUNTER_REPLAYED, n_events);
 	subscriber_open_at(sub, at, n_events, text);
@@ -1332,7 +1306,9 @@ replay_go_on(struct feed *fd)
 {
 	struct list *node, *tmp;
 
-	LIST_FOREACH (node, tmp, &fd->more->replays) {
+	if (live_of(fd) == NULL)
+		return;
+	LIST_FOREACH (node, tmp, &live_of(fd)->replays) {
 		struct replay *rp = LIST_ENTRY(node, struct replay, of_feed);
 
 		if (rp->state == REPLAY_LAGGING && !is_ahead(rp))

@@ -1,17 +1,15 @@
-#ifndef SLUICE_HUB_WAIT_H
-#define SLUICE_HUB_WAIT_H
+#ifndef SLUICE_SOURCE_WAIT_H
+#define SLUICE_SOURCE_WAIT_H
 
 /*
  * wait - a client that wants one event of a feed, for so long.
  */
 #include <uv.h>
 
-#include "base/list.h"
+#include "hub/source.h"
 #include "redis/past.h"
 #include "redis/stream_id.h"
 #include "sse/event.h"
-
-struct feed;
 
 struct waiter;
 
@@ -31,8 +29,7 @@ enum waiter_state {
 
 /* A part of whatever answers the client. The fields are wait's. */
 struct waiter {
-	struct list of_feed; /* more->waiters; in none once it has been told */
-	struct feed *feed;
+	struct listener listener; /* of its feed; no more once it has been told */
 	uv_timer_t timer;
 	uint64_t until_ms;
 	enum waiter_state state;

@@ -13,89 +13,93 @@
 #include <string.h>
 
 #include "base/counters.h"
-#include "hub/private.h"
+#include "hub/refusal.h"
 #include "logic/entry.h"
+#include "redis/past.h"
 #include "redis/recorded.h"
 #include "redis/stream_entry.h"
+#include "source/kinds.h"
+#include "source/live.h"
 
 enum { AGAIN_MS = 300 };
 
+enum recorded_state {
+	RECORDED_UNSURE,  /* Redis has not confirmed it */
+	RECORDED_READING, /* its log: messages are not taken, for they stand in it */
+	RECORDED_DIRTY,   /* and some came meanwhile: it is looked at again */
+	RECORDED_SURE,
+	RECORDED_FAILED, /* its log is looked at again, soon */
+};
+
+struct recorded {
+	struct source source;
+	struct past_reading reading;
+	enum recorded_state state;
+	bool is_known;              /* place holds */
+	bool is_refused;            /* its log, by Redis */
+	struct stream_place place;  /* all up to here was handed on, or came before */
+	struct stream_id to;        /* it is read up to here */
+	struct stream_id read_from; /* where the newest reading began */
+	size_t entry_size;          /* bytes, as far as is known */
+	uv_timer_t again;           /* to look at it again */
+};
+
 static void look(struct recorded *rec);
 
-static unsigned
-index_of(const struct recorded *rec)
-{
-	return (unsigned)(rec - rec->feed->more->recorded);
-}
-
 static struct recorded *
-recorded_of(struct feed *fd, const struct feed_source *so)
+recorded_of(struct source *so)
 {
-	const struct feed_source *one;
-	unsigned i = 0;
-
-	for (one = fd->sources; one != so; one = one->next)
-		i++;
-	fd->more->recorded[i].feed = fd;
-	return &fd->more->recorded[i];
+	return LIST_ENTRY(so, struct recorded, source);
 }
 
 static void
 on_again(uv_timer_t *timer)
 {
-	struct feed_more *more = timer->data;
-	unsigned i;
+	struct recorded *rec = timer->data;
 
-	for (i = 0; i < more->n_streams; i++) {
-		if (more->recorded[i].state == RECORDED_FAILED)
-			look(&more->recorded[i]);
-	}
+	if (rec->state == RECORDED_FAILED)
+		look(rec);
 }
 
 /* An answer that is of no use: none, or that Redis cannot or will not. */
 static void
 fail(struct recorded *rec, const redisReply *reply)
 {
-	struct feed *fd = rec->feed;
+	struct feed *fd = rec->source.feed;
 
 	rec->state = RECORDED_FAILED;
 	if (reply != NULL && reply->type == REDIS_REPLY_ERROR && !stream_reply_is_passing(reply)) {
 		rec->is_refused = true;
-		class_tell_refusal(fd->class, replay_stream_name(fd, index_of(rec)), reply->str);
+		class_tell_refusal(fd->class, source_name(&rec->source), reply->str);
 	}
-	if (more_need_timers(fd) == 0)
-		uv_timer_start(&fd->more->again, on_again,
-			       rec->is_refused ? class_retry_ms(fd->class) : AGAIN_MS, 0);
+	uv_timer_start(&rec->again, on_again,
+		       rec->is_refused ? class_retry_ms(fd->class) : AGAIN_MS, 0);
 }
 
 /* All that had been missed is there. */
 static void
 settle(struct recorded *rec)
 {
-	bool was_awaited = rec->is_awaited;
-	struct feed *fd = rec->feed;
-
 	rec->state = RECORDED_SURE;
-	rec->is_awaited = false;
-	replay_go_on(fd);
-	if (was_awaited)
-		feed_confirmed(fd);
+	replay_go_on(rec->source.feed);
+	source_ready(&rec->source);
 }
 
 static void
 set_place(struct recorded *rec, const struct stream_place *place)
 {
-	struct feed_more *more = rec->feed->more;
+	struct cursor *c = rec->source.feed->cursor;
+	unsigned i = rec->source.index;
 
 	rec->place = *place;
-	more->cursor[index_of(rec)] = more->settled[index_of(rec)] = place->last;
+	c->at[i] = c->settled[i] = place->last;
 }
 
 /* In what is read there is each message once. */
 static void
 take_entry(struct recorded *rec, const redisReply *reply)
 {
-	struct feed *fd = rec->feed;
+	struct feed *fd = rec->source.feed;
 	struct stream_entry entry;
 	struct entry en;
 
@@ -104,11 +108,11 @@ take_entry(struct recorded *rec, const redisReply *reply)
 		return;
 	rec->place.last = entry.id;
 	rec->place.n_added++;
-	if (entry_read(&en, replay_stream_name(fd, index_of(rec)), &entry.id, entry.fields) < 0) {
+	if (entry_read(&en, source_name(&rec->source), &entry.id, entry.fields) < 0) {
 		feed_count_drop(fd, -ENOMEM);
 		return;
 	}
-	feed_advance(fd, index_of(rec), &entry.id);
+	source_advance(&rec->source, &entry.id);
 	feed_count(fd, COUNTER_MESSAGES, 1);
 	feed_message(fd, &en.msg);
 	entry_fini(&en);
@@ -152,10 +156,10 @@ static void
 ask(struct recorded *rec, const struct past_range *range,
     void (*fn)(struct past_reading *reading, const struct past_answer *answer))
 {
-	struct past *past = rec->feed->class->hub->past;
+	struct past *past = rec->source.feed->class->hub->past;
 	char key[STREAM_KEY_MAX];
 
-	replay_print_key(key, rec->feed, index_of(rec));
+	source_print_key(key, &rec->source);
 	rec->reading.on_answer = fn;
 	if ((range != NULL ? past_read(past, &rec->reading, key, range)
 			   : past_look(past, &rec->reading, key)) < 0)
@@ -192,7 +196,7 @@ on_info(struct past_reading *reading, const struct past_answer *answer)
 		if (change == STREAM_BEGAN_ANEW)
 			set_place(rec, &place);
 		rec->place = place;
-		feed_tell_change(rec->feed, change);
+		feed_tell_change(rec->source.feed, change);
 	} else {
 		rec->place = place;
 	}
@@ -210,15 +214,27 @@ look(struct recorded *rec)
 	ask(rec, NULL, on_info);
 }
 
-void
-recorded_confirmed(struct feed *fd, struct feed_source *so)
+static void
+on_confirmed(struct source *so)
 {
-	struct recorded *rec = recorded_of(fd, so);
+	struct recorded *rec = recorded_of(so);
 
-	rec->is_awaited = true;
 	if (rec->state == RECORDED_READING)
 		rec->state = RECORDED_DIRTY; /* what it reads now is from before */
 	else if (rec->state != RECORDED_DIRTY)
+		look(rec);
+}
+
+/* Nobody is let in before it is known where its log stands. */
+static void
+on_begin(struct source *so)
+{
+	struct recorded *rec = recorded_of(so);
+
+	uv_timer_init(so->feed->class->hub->loop, &rec->again);
+	rec->again.data = rec;
+	source_await(so);
+	if (subscription_is_confirmed(&so->sn))
 		look(rec);
 }
 
@@ -229,12 +245,12 @@ recorded_confirmed(struct feed *fd, struct feed_source *so)
 static void
 take_message(struct recorded *rec, const struct stream_id *id, struct message *msg)
 {
-	struct feed *fd = rec->feed;
+	struct feed *fd = rec->source.feed;
 
 	if (stream_id_compare(id, &rec->place.last) > 0) {
 		rec->place.last = *id;
 		rec->place.n_added++;
-		feed_advance(fd, index_of(rec), id);
+		source_advance(&rec->source, id);
 		feed_message(fd, msg);
 		replay_go_on(fd);
 	} else if (stream_id_compare(id, &rec->read_from) <= 0 ||
@@ -243,16 +259,15 @@ take_message(struct recorded *rec, const struct stream_id *id, struct message *m
 	}
 }
 
-void
-recorded_message(struct feed *fd, struct feed_source *so, struct message *msg,
-		 const struct stream_id *id)
+static void
+on_message(struct source *so, struct message *msg, const struct stream_id *id)
 {
-	struct recorded *rec = recorded_of(fd, so);
+	struct recorded *rec = recorded_of(so);
 	char text[STREAM_ID_TEXT];
 	struct message own;
 
 	if (id == NULL) {
-		feed_message(fd, msg); /* somebody said PUBLISH alone: it is in no log */
+		feed_message(so->feed, msg); /* somebody said PUBLISH alone: it is in no log */
 		return;
 	}
 	if (rec->state != RECORDED_SURE) {
@@ -268,16 +283,38 @@ recorded_message(struct feed *fd, struct feed_source *so, struct message *msg,
 	message_fini(&own);
 }
 
-void
-recorded_forget(struct feed *fd)
+/* What is asked concerns it no more. */
+static void
+on_lost(struct source *so)
 {
-	unsigned i;
+	struct recorded *rec = recorded_of(so);
 
-	for (i = 0; i < fd->more->n_streams; i++) {
-		struct recorded *rec = &fd->more->recorded[i];
-
-		past_cancel(&rec->reading);
-		rec->state = RECORDED_UNSURE;
-		rec->is_awaited = false;
-	}
+	past_cancel(&rec->reading);
+	uv_timer_stop(&rec->again);
+	rec->state = RECORDED_UNSURE;
 }
+
+static void
+on_timer_closed(uv_handle_t *timer)
+{
+	free(timer->data);
+}
+
+static void
+on_end(struct source *so)
+{
+	struct recorded *rec = recorded_of(so);
+
+	past_cancel(&rec->reading);
+	uv_close((uv_handle_t *)&rec->again, on_timer_closed);
+}
+
+const struct source_kind source_recorded = {.name = "recorded",
+					    .size = sizeof(struct recorded),
+					    .is_resumable = true,
+					    .suffix = RECORDED_SUFFIX,
+					    .begin = on_begin,
+					    .confirmed = on_confirmed,
+					    .message = on_message,
+					    .lost = on_lost,
+					    .end = on_end};

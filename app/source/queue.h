@@ -1,5 +1,5 @@
-#ifndef SLUICE_HUB_QUEUE_H
-#define SLUICE_HUB_QUEUE_H
+#ifndef SLUICE_SOURCE_QUEUE_H
+#define SLUICE_SOURCE_QUEUE_H
 
 /*
  * queue - the feed of a consumer group: each entry of its stream goes to one of its subscribers.
@@ -22,17 +22,11 @@ struct message;
 int queue_begin(struct feed *fd);
 void queue_end(struct feed *fd); /* the feed ends */
 
-/* Of any feed: is it a queue? */
-bool queue_is(const struct feed *fd);
-bool queue_is_ready(const struct feed *fd); /* its group is there; of any other feed: yes */
-
 /* queue_is_auto - of its handler's keys: does what was written count as had? Else a client says so.
  */
 bool queue_is_auto(const struct own_keys *keys);
 
 void queue_joined(struct feed *fd, struct subscriber *sub); /* it is open */
 void queue_left(struct feed *fd, struct subscriber *sub);
-void queue_grew(struct feed *fd);                                /* its stream has */
-void queue_acked(struct feed *fd, const struct message *notice); /* somebody acknowledged */
 
 #endif

@@ -1,6 +1,5 @@
-/*
- * What only some feeds have: see struct feed_more.
- */
+#include "hub/feed_logic.h"
+
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdarg.h>
@@ -9,8 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/logger.h"
-#include "hub/private.h"
+#include "hub/refusal.h"
 #include "logic/message.h"
 #include "logic/reply.h"
 #include "redis/command.h"
@@ -30,66 +28,57 @@ struct ask {
 static int
 emit_paced(struct pace *p, const struct event *ev)
 {
-	return feed_emit(LIST_ENTRY(p, struct feed_more, pace)->feed, ev);
+	return feed_emit(LIST_ENTRY(p, struct feed_logic, pace)->feed, ev);
 }
 
 int
-more_new(struct feed *fd)
+feed_need_logic(struct feed *fd)
 {
-	struct feed_more *more;
+	struct feed_logic *logic;
 
-	if (fd->more != NULL)
+	if (fd->logic != NULL)
 		return 0;
-	if ((more = calloc(1, sizeof(*more))) == NULL)
+	if ((logic = calloc(1, sizeof(*logic))) == NULL)
 		return -ENOMEM;
-	more->feed = fd;
-	more->callback = SCRIPT_NONE;
-	pace_init(&more->pace, &fd->class->settings->pace, &fd->class->pace, fd->class->out.counted,
-		  emit_paced);
-	list_init(&more->asks);
-	list_init(&more->waiters);
-	list_init(&more->replays);
-	list_init(&more->snapshot_asked);
-	list_init(&more->snapshot_wanted);
-	list_init(&more->operations);
-	buf_init(&more->last, SIZE_MAX);
-	fd->more = more;
+	logic->feed = fd;
+	logic->callback = SCRIPT_NONE;
+	pace_init(&logic->pace, &fd->class->settings->pace, &fd->class->pace,
+		  fd->class->out.counted, emit_paced);
+	list_init(&logic->asks);
+	buf_init(&logic->last, SIZE_MAX);
+	fd->logic = logic;
 	return 0;
 }
 
 static void
 on_timers_closed(struct closing *closing)
 {
-	free(LIST_ENTRY(closing, struct feed_more, closing));
+	free(LIST_ENTRY(closing, struct feed_logic, closing));
 }
 
 void
-more_free(struct feed *fd)
+feed_end_logic(struct feed *fd)
 {
-	struct feed_more *more = fd->more;
+	struct feed_logic *logic = fd->logic;
 	struct list *node, *tmp;
 
-	if (more == NULL)
+	if (logic == NULL)
 		return;
-	LIST_FOREACH (node, tmp, &more->asks) {
+	LIST_FOREACH (node, tmp, &logic->asks) {
 		LIST_ENTRY(node, struct ask, of_feed)->feed = NULL;
 		list_del(node);
 	}
-	recorded_forget(fd);
-	keyspace_forget(fd);
-	queue_end(fd);
-	pace_clear(&more->pace);
-	buf_fini(&more->last);
-	stages_close(&fd->class->settings->stages, more->callback);
-	fd->more = NULL;
-	if (!more->has_timers) {
-		free(more);
+	pace_clear(&logic->pace);
+	buf_fini(&logic->last);
+	stages_close(&fd->class->settings->stages, logic->callback);
+	fd->logic = NULL;
+	if (!logic->has_timers) {
+		free(logic);
 		return;
 	}
-	closing_begin(&more->closing, on_timers_closed);
-	closing_add(&more->closing, (uv_handle_t *)&more->timer);
-	closing_add(&more->closing, (uv_handle_t *)&more->after);
-	closing_add(&more->closing, (uv_handle_t *)&more->again);
+	closing_begin(&logic->closing, on_timers_closed);
+	closing_add(&logic->closing, (uv_handle_t *)&logic->timer);
+	closing_add(&logic->closing, (uv_handle_t *)&logic->after);
 }
 
 /* Timers */
@@ -97,38 +86,36 @@ more_free(struct feed *fd)
 static void
 on_timer(uv_timer_t *timer)
 {
-	struct feed_more *more = timer->data;
+	struct feed_logic *logic = timer->data;
+	const struct handler *handler = logic->feed->class->handler;
 
-	const struct handler *handler = more->feed->class->handler;
-
-	if (more->feed->is_tended)
-		handler->tend(more->feed);
+	if (logic->feed->is_tended)
+		handler->tend(logic->feed);
 	else
-		handler->timer(more->feed);
+		handler->timer(logic->feed);
 }
 
 /* Whether anybody follows or not: the script counts on it. */
 static void
 on_after(uv_timer_t *timer)
 {
-	struct feed_more *more = timer->data;
+	struct feed_logic *logic = timer->data;
 
-	feed_run_script(more->feed);
+	logic->on_after(logic->feed);
 }
 
-int
-more_need_timers(struct feed *fd)
+static int
+need_timers(struct feed *fd)
 {
 	uv_loop_t *loop = fd->class->hub->loop;
 	int rc;
 
-	if ((rc = more_new(fd)) < 0 || fd->more->has_timers)
+	if ((rc = feed_need_logic(fd)) < 0 || fd->logic->has_timers)
 		return rc;
-	uv_timer_init(loop, &fd->more->timer);
-	uv_timer_init(loop, &fd->more->after);
-	uv_timer_init(loop, &fd->more->again);
-	fd->more->timer.data = fd->more->after.data = fd->more->again.data = fd->more;
-	fd->more->has_timers = true;
+	uv_timer_init(loop, &fd->logic->timer);
+	uv_timer_init(loop, &fd->logic->after);
+	fd->logic->timer.data = fd->logic->after.data = fd->logic;
+	fd->logic->has_timers = true;
 	return 0;
 }
 
@@ -136,21 +123,23 @@ int
 feed_timer(struct feed *fd, unsigned ms)
 {
 	if (ms == 0) {
-		if (fd->more != NULL && fd->more->has_timers)
-			uv_timer_stop(&fd->more->timer);
+		if (fd->logic != NULL && fd->logic->has_timers)
+			uv_timer_stop(&fd->logic->timer);
 		return 0;
 	}
-	if ((fd->class->handler->timer == NULL && !fd->is_tended) || more_need_timers(fd) < 0)
+	if ((fd->class->handler->timer == NULL && !fd->is_tended) || need_timers(fd) < 0)
 		return HTTP_INTERNAL_ERROR;
-	uv_timer_start(&fd->more->timer, on_timer, ms, 0);
+	uv_timer_start(&fd->logic->timer, on_timer, ms, 0);
 	return 0;
 }
 
 void
-more_call_after(struct feed *fd, uint64_t ms)
+feed_call_after(struct feed *fd, uint64_t ms, void (*fn)(struct feed *fd))
 {
-	if (more_need_timers(fd) == 0)
-		uv_timer_start(&fd->more->after, on_after, ms, 0);
+	if (need_timers(fd) < 0)
+		return;
+	fd->logic->on_after = fn;
+	uv_timer_start(&fd->logic->after, on_after, ms, 0);
 }
 
 /* The newest event */
@@ -158,39 +147,18 @@ more_call_after(struct feed *fd, uint64_t ms)
 int
 feed_keep_last(struct feed *fd, bool only_changes)
 {
-	if (more_new(fd) < 0)
+	if (feed_need_logic(fd) < 0)
 		return HTTP_INTERNAL_ERROR;
-	fd->more->keeps_last = true;
-	fd->more->only_changes = only_changes;
+	fd->logic->keeps_last = true;
+	fd->logic->only_changes = only_changes;
 	return 0;
-}
-
-bool
-more_is_news(const struct feed *fd, const struct buf *frame)
-{
-	const struct feed_more *more = fd->more;
-
-	return more == NULL || !more->keeps_last || !more->only_changes ||
-	       more->last.len != frame->len || memcmp(more->last.p, frame->p, frame->len) != 0;
-}
-
-void
-more_keep(struct feed *fd, const struct buf *frame)
-{
-	struct feed_more *more = fd->more;
-
-	if (more == NULL || !more->keeps_last)
-		return;
-	buf_truncate(&more->last, 0);
-	if (buf_put(&more->last, frame->p, frame->len) < 0)
-		logger_error("out of memory: new subscribers are not told the newest event");
 }
 
 void
 feed_forget_last(struct feed *fd)
 {
-	if (fd->more != NULL)
-		buf_fini(&fd->more->last);
+	if (fd->logic != NULL)
+		buf_fini(&fd->logic->last);
 }
 
 /* Redis */
@@ -203,20 +171,20 @@ read_reply(struct feed *fd, struct buf *text, const struct redisReply *reply, co
 	int rc;
 
 	if (reply == NULL) {
-		fd->more->is_reply_refused = false;
+		fd->logic->is_reply_refused = false;
 		return false;
 	}
 	rc = reply_put(text, reply, is_map);
 	if (rc == 0)
 		rc = buf_putc(text, '\0');
 	if (rc == 0 || rc == -ENOENT) {
-		fd->more->is_reply_refused = false;
+		fd->logic->is_reply_refused = false;
 		counters_set_reply(fd->class->out.counted, false, clock_ms());
 		return true;
 	}
 	if (stream_reply_is_passing(reply))
 		return false;
-	fd->more->is_reply_refused = true;
+	fd->logic->is_reply_refused = true;
 	counters_set_reply(fd->class->out.counted, true, clock_ms());
 	class_tell_refusal(fd->class, command,
 			   reply->type == REDIS_REPLY_ERROR ? reply->str : strerror(-rc));
@@ -262,7 +230,7 @@ send_ask(struct feed *fd, feed_reply_fn fn, int argc, const char *const *argv)
 	if (rc < 0)
 		free(ask);
 	else
-		list_add_tail(&fd->more->asks, &ask->of_feed);
+		list_add_tail(&fd->logic->asks, &ask->of_feed);
 	return rc;
 }
 
@@ -272,7 +240,7 @@ ask(struct feed *fd, feed_reply_fn fn, int argc, const char *const *argv)
 {
 	const char *prefix = subjects_prefix(fd->class->hub->subjects), *prefixed[ARGS_MAX];
 	char *own[ARGS_MAX];
-	int i, n = 0, rc = more_new(fd);
+	int i, n = 0, rc = feed_need_logic(fd);
 
 	if (rc == 0 && !keys_is_shareable(argv[0]))
 		return -EINVAL;
@@ -312,7 +280,7 @@ feed_ask(struct feed *fd, feed_reply_fn fn, ...)
 
 /* Each word is expanded by itself: a value can add none. */
 int
-more_ask_words(struct feed *fd, struct template *const *words, feed_reply_fn fn)
+feed_ask_words(struct feed *fd, struct template *const *words, feed_reply_fn fn)
 {
 	const struct template_scope scope = {.params = fd->params};
 	const char *argv[ARGS_MAX];
@@ -320,6 +288,8 @@ more_ask_words(struct feed *fd, struct template *const *words, feed_reply_fn fn)
 	struct buf text;
 	int i, argc = 0, rc = 0;
 
+	if (fd->logic != NULL)
+		fd->logic->is_reply_refused = false;
 	if (words == NULL)
 		return -ENOENT;
 	buf_init(&text, COMMAND_TEXT_MAX);
@@ -341,7 +311,7 @@ feed_ask_key(struct feed *fd, const char *name, feed_reply_fn fn)
 {
 	const struct own *own = own_find(&fd->class->settings->own, name);
 
-	return more_ask_words(fd, own != NULL ? own->words : NULL, fn);
+	return feed_ask_words(fd, own != NULL ? own->words : NULL, fn);
 }
 
 unsigned

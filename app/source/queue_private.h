@@ -1,11 +1,13 @@
-#ifndef SLUICE_HUB_QUEUE_PRIVATE_H
-#define SLUICE_HUB_QUEUE_PRIVATE_H
+#ifndef SLUICE_SOURCE_QUEUE_PRIVATE_H
+#define SLUICE_SOURCE_QUEUE_PRIVATE_H
 
 /*
  * What queue.c (the feed and its subscribers), queue_give.c (who gets what) and queue_ask.c (what
  * Redis is asked) know of each other, and nobody else.
  */
-#include "hub/private.h"
+#include <stdlib.h>
+
+#include "hub/source.h"
 
 /* What one subscriber has of the queue. */
 struct share {
@@ -28,7 +30,8 @@ struct held {
 };
 
 struct queue {
-	struct feed *feed;  /* NULL: it has ended */
+	struct feed *feed; /* NULL: it has ended */
+	const struct source *stream;
 	struct list shares; /* by when each was given one: the first waits longest */
 	struct map by_subscriber, by_id;
 	struct list done; /* to be acknowledged by us */
@@ -45,7 +48,8 @@ struct queue {
 	uv_timer_t tick, soon;
 	struct closing closing;                                 /* of them */
 	char consumer[UNIQUE_LEN + 8], *key, *group, *dead_key; /* dead_key NULL: there is none */
-	bool is_auto;                                           /* what was written was had */
+	bool is_refused; /* by Redis, what it was asked last */
+	bool is_auto;    /* what was written was had */
 	uint64_t claim_after_ms;
 	unsigned prefetch; /* the most entries that one holds unacknowledged */
 	unsigned max_deliveries;
@@ -54,7 +58,7 @@ struct queue {
 static inline struct queue *
 queue_of(const struct feed *fd)
 {
-	return fd->more != NULL ? fd->more->queue : NULL;
+	return fd->kept;
 }
 
 static inline const struct feed_settings *
@@ -63,14 +67,25 @@ queue_settings(const struct queue *q)
 	return q->feed->class->settings;
 }
 
-/* queue.c */
-void queue_free_if_done(struct queue *q); /* its feed has ended, and nothing will come any more */
+/* Once its feed has ended, and nothing will come any more. */
+static inline void
+queue_free_if_done(struct queue *q)
+{
+	if (q->feed != NULL || q->n_pending > 0 || q->has_timers)
+		return;
+	free(q->group);
+	free(q->key);
+	free(q->dead_key);
+	free(q);
+}
 
 /* queue_give.c */
 struct redisReply;
 unsigned queue_count_free(const struct queue *q); /* who could be given one beyond those to come */
 void queue_give_all(struct queue *q, const struct redisReply *entries); /* NULL: none */
-void queue_forget(struct queue *q, struct held *h);                     /* it concerns us no more */
+/* Somebody acknowledged: was it of our group? */
+bool queue_acked(struct queue *q, const struct message *notice);
+void queue_forget(struct queue *q, struct held *h); /* it concerns us no more */
 void queue_expire(struct queue *q);                 /* what was held for longer than claim_after */
 void queue_finish(struct queue *q, struct held *h); /* it was had: Redis is to be told */
 

@@ -5,7 +5,8 @@
 
 #include "base/counters.h"
 #include "base/logger.h"
-#include "hub/queue_private.h"
+#include "source/queue_private.h"
+#include "hub/refusal.h"
 #include "redis/command.h"
 #include "redis/group.h"
 #include "redis/stream_entry.h"
@@ -60,7 +61,7 @@ see_refusal(struct queue *q, const redisReply *reply)
 			  !stream_reply_is_passing(reply) && !begins_with(reply, "NOGROUP");
 
 	if (reply != NULL)
-		q->feed->more->is_reply_refused = is_refused;
+		q->is_refused = is_refused;
 	if (is_refused)
 		class_tell_refusal(q->feed->class, q->key, reply->str);
 }
@@ -70,7 +71,7 @@ static void
 see_vital_refusal(struct queue *q, const redisReply *reply)
 {
 	see_refusal(q, reply);
-	if (q->feed->more->is_reply_refused)
+	if (q->is_refused)
 		q->ask_at_ms = now_ms(q) + class_retry_ms(q->feed->class);
 }
 
@@ -127,6 +128,16 @@ queue_acknowledge(struct queue *q)
 
 /* Asking */
 
+/* What came, if anything did. */
+static void
+take(struct queue *q, const redisReply *entries)
+{
+	queue_give_all(q, entries);
+	queue_acknowledge(q);
+	if (entries != NULL && entries->elements > 0)
+		queue_go_on_soon(q); /* there may be more */
+}
+
 static void
 on_entries(void *arg, const redisReply *reply)
 {
@@ -139,7 +150,7 @@ on_entries(void *arg, const redisReply *reply)
 		q->is_known = false; /* somebody has deleted it, or the stream */
 	else
 		see_vital_refusal(q, reply);
-	queue_give_all(q, group_entries(reply));
+	take(q, group_entries(reply));
 	if (q->has_grown || !q->is_known)
 		queue_go_on_soon(q);
 }
@@ -183,7 +194,7 @@ on_claimed(void *arg, const redisReply *reply)
 			    q->key, q->group, n_dead, q->dead_key);
 	if (n_dead + entries->elements > 0)
 		q->claim_at_ms = 0; /* there may be more */
-	queue_give_all(q, entries);
+	take(q, entries);
 }
 
 static void

@@ -1,14 +1,13 @@
-#include "hub/wait.h"
+#include "source/wait.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <string.h>
 
-#include "hub/cursor.h"
-#include "hub/private.h"
-#include "hub/render.h"
+#include "hub/refusal.h"
 #include "logic/entry.h"
 #include "redis/stream_entry.h"
+#include "source/live.h"
 
 enum { FIRST_PAGE = 16, AGAIN_MS = 300, REFUSED_MS = 1000 };
 
@@ -20,18 +19,13 @@ on_timer_closed(uv_handle_t *timer)
 	w->on_closed(w);
 }
 
-/* It wants nothing any more. The feed lingers when nobody else does. */
+/* It wants nothing any more. */
 static void
 leave(struct waiter *w)
 {
-	struct feed *fd = w->feed;
-
-	for (unsigned i = 0; i < fd->more->n_streams; i++)
+	for (unsigned i = 0; i < feed_cursor(w->listener.feed)->n; i++)
 		past_cancel(&w->parts[i].reading);
-	list_del(&w->of_feed);
-	w->feed = NULL;
-	if (fd->out.n_subs == 0 && list_is_empty(&fd->more->waiters) && !fd->is_dead)
-		feed_linger(fd);
+	feed_remove_listener(&w->listener);
 	uv_close((uv_handle_t *)&w->timer, on_timer_closed);
 }
 
@@ -46,7 +40,7 @@ tell(struct waiter *w, const struct event *ev)
 void
 wait_cancel(struct waiter *w)
 {
-	if (w->feed != NULL)
+	if (w->listener.feed != NULL)
 		leave(w);
 }
 
@@ -54,26 +48,28 @@ wait_cancel(struct waiter *w)
 static bool
 is_had(const struct waiter *w)
 {
-	const struct feed_more *more = w->feed->more;
+	const struct cursor *c = feed_cursor(w->listener.feed);
 
-	for (unsigned i = 0; i < more->n_streams; i++) {
-		if (stream_id_compare(&more->cursor[i], &w->parts[i].after) > 0)
+	for (unsigned i = 0; i < c->n; i++) {
+		if (stream_id_compare(&c->at[i], &w->parts[i].after) > 0)
 			return false;
 	}
 	return true;
 }
 
-void
-wait_answer(struct feed *fd, const struct event *ev, bool is_entry)
+static struct waiter *
+waiter_of(struct listener *l)
 {
-	struct list *node, *tmp;
+	return LIST_ENTRY(l, struct waiter, listener);
+}
 
-	LIST_FOREACH (node, tmp, &fd->more->waiters) {
-		struct waiter *w = LIST_ENTRY(node, struct waiter, of_feed);
+static void
+on_listened(struct listener *l, const struct event *ev, bool is_entry)
+{
+	struct waiter *w = waiter_of(l);
 
-		if (ev == NULL || (w->state == WAITER_LIVE && !(is_entry && is_had(w))))
-			tell(w, ev);
-	}
+	if (ev == NULL || (w->state == WAITER_LIVE && !(is_entry && is_had(w))))
+		tell(w, ev);
 }
 
 /* The past */
@@ -91,7 +87,7 @@ put_first(struct sink *to, const struct event *ev, const struct template_scope *
 
 	(void)of;
 	(void)is_last;
-	if (w->feed != NULL)
+	if (w->listener.feed != NULL)
 		tell(w, ev);
 }
 
@@ -116,6 +112,12 @@ set_timer(struct waiter *w, uint64_t ms)
 	uv_timer_start(&w->timer, on_time, left < ms ? left : ms, 0);
 }
 
+static const struct source *
+source_of(const struct waiter_part *part)
+{
+	return feed_source_at(part->w->listener.feed, (unsigned)(part - part->w->parts));
+}
+
 /* An answer that is of no use: it is asked again, until the time is over. */
 static void
 fail(struct waiter_part *part, const redisReply *reply)
@@ -127,8 +129,7 @@ fail(struct waiter_part *part, const redisReply *reply)
 	w->has_failed = true;
 	set_timer(w, is_refused ? REFUSED_MS : AGAIN_MS);
 	if (is_refused)
-		class_tell_refusal(w->feed->class,
-				   replay_stream_name(w->feed, (unsigned)(part - w->parts)),
+		class_tell_refusal(w->listener.feed->class, source_name(source_of(part)),
 				   reply->str);
 }
 
@@ -144,20 +145,21 @@ static void
 look_through(struct waiter *w, struct waiter_part *part, const redisReply *reply)
 {
 	unsigned stream = (unsigned)(part - w->parts);
-	struct feed *fd = w->feed;
+	struct feed *fd = w->listener.feed;
 	struct first first = {{put_first}, w};
 	struct stream_id cursor[STREAM_CURSOR_MAX];
-	const struct place at = {cursor, fd->more->n_streams, replay_open_script(fd)};
+	const struct place at = {cursor, feed_cursor(fd)->n, feed_cursor(fd)->whose,
+				 replay_open_script(fd)};
 	struct stream_entry one;
 	struct entry en;
 
 	for (unsigned i = 0; i < at.n_cursor; i++)
 		cursor[i] = w->parts[i].after;
-	for (size_t i = 0; i < reply->elements && w->feed != NULL; i++) {
+	for (size_t i = 0; i < reply->elements && w->listener.feed != NULL; i++) {
 		if (!stream_entry_parse(&one, reply->element[i]))
 			continue;
 		part->after = cursor[stream] = one.id;
-		if (entry_read(&en, replay_stream_name(fd, stream), &one.id, one.fields) < 0)
+		if (entry_read(&en, source_name(source_of(part)), &one.id, one.fields) < 0)
 			continue;
 		(void)render(fd, &at, &en.msg, &first.sink);
 		entry_fini(&en);
@@ -176,7 +178,7 @@ on_page(struct past_reading *reading, const struct past_answer *answer)
 		fail(part, reply);
 	} else {
 		look_through(w, part, reply);
-		if (w->feed == NULL)
+		if (w->listener.feed == NULL)
 			return;
 		if (answer->is_whole)
 			part->after = part->to;
@@ -207,7 +209,7 @@ static bool
 ask(struct waiter_part *part)
 {
 	struct waiter *w = part->w;
-	struct past *past = w->feed->class->hub->past;
+	struct past *past = w->listener.feed->class->hub->past;
 	int order = stream_id_compare(&part->after, &part->to);
 	struct past_range range = {.from = part->after, .to = part->to};
 	char key[STREAM_KEY_MAX];
@@ -215,7 +217,7 @@ ask(struct waiter_part *part)
 
 	if (order == 0)
 		return false;
-	replay_print_key(key, w->feed, (unsigned)(part - w->parts));
+	source_print_key(key, source_of(part));
 	w->n_pending++;
 	if (order > 0) {
 		part->reading.on_answer = on_look;
@@ -242,18 +244,18 @@ ask(struct waiter_part *part)
 static void
 go_on(struct waiter *w)
 {
-	const struct feed_more *more = w->feed->more;
+	const struct cursor *c = feed_cursor(w->listener.feed);
 	bool is_asking = false;
 
 	if (w->state != WAITER_PAST || w->n_pending > 0)
 		return;
 	w->has_failed = false;
 	set_timer(w, UINT64_MAX);
-	for (unsigned i = 0; i < more->n_streams; i++) {
+	for (unsigned i = 0; i < c->n; i++) {
 		struct waiter_part *part = &w->parts[i];
 
-		if (stream_id_compare(&part->to, &more->cursor[i]) < 0)
-			part->to = more->cursor[i];
+		if (stream_id_compare(&part->to, &c->at[i]) < 0)
+			part->to = c->at[i];
 		is_asking = ask(part) || is_asking;
 	}
 	if (!is_asking)
@@ -261,28 +263,27 @@ go_on(struct waiter *w)
 }
 
 /* What is published from now on arrives, so the past is what was before. */
-void
-wait_confirmed(struct feed *fd)
+static void
+on_confirmed(struct listener *l)
 {
-	struct list *node, *tmp;
+	struct waiter *w = waiter_of(l);
 
-	LIST_FOREACH (node, tmp, &fd->more->waiters) {
-		struct waiter *w = LIST_ENTRY(node, struct waiter, of_feed);
-
-		if (w->state != WAITER_OPENING)
-			continue;
-		w->state = WAITER_PAST;
-		go_on(w);
-	}
+	if (w->state != WAITER_OPENING)
+		return;
+	w->state = WAITER_PAST;
+	go_on(w);
 }
+
+static const struct listener_ops listener_ops = {.event = on_listened, .confirmed = on_confirmed};
 
 /* Returns 0, with whether the past counts; -EINVAL. */
 static int
 read_after(struct waiter *w, struct feed *fd, const char *after)
 {
+	const struct cursor *c = feed_cursor(fd);
 	struct stream_id ids[STREAM_CURSOR_MAX];
 
-	switch (cursor_parse(ids, fd, after)) {
+	switch (cursor_parse(ids, c, after)) {
 	case CURSOR_UNKNOWN:
 		return -EINVAL;
 	case CURSOR_OTHER:
@@ -290,9 +291,9 @@ read_after(struct waiter *w, struct feed *fd, const char *after)
 	case CURSOR_OURS:
 		break;
 	}
-	for (unsigned i = 0; i < fd->more->n_streams; i++)
+	for (unsigned i = 0; i < c->n; i++)
 		w->parts[i] = (struct waiter_part){.w = w, .after = ids[i]};
-	w->state = fd->more->n_streams > 0 ? WAITER_OPENING : WAITER_LIVE;
+	w->state = c->n > 0 ? WAITER_OPENING : WAITER_LIVE;
 	return 0;
 }
 
@@ -303,24 +304,19 @@ wait_begin(struct waiter *w, struct feed *fd, uint64_t ms, const char *after,
 {
 	int rc;
 
-	if ((rc = more_new(fd)) < 0)
-		return rc;
 	memset(w, 0, sizeof(*w));
 	w->state = WAITER_LIVE;
 	if (after != NULL && (rc = read_after(w, fd, after)) < 0)
 		return rc;
-	w->feed = fd;
 	w->on_event = on_event;
 	w->on_closed = on_closed;
 	uv_timer_init(fd->class->hub->loop, &w->timer);
 	w->timer.data = w;
 	w->until_ms = uv_now(w->timer.loop) + ms;
 	set_timer(w, ms);
-	list_init(&w->of_feed);
-	list_add_tail(&fd->more->waiters, &w->of_feed);
-	fifo_del(&fd->linger);
-	feed_listen(fd);
-	if (fd->n_unconfirmed == 0)
-		wait_confirmed(fd);
+	w->listener.ops = &listener_ops;
+	feed_add_listener(fd, &w->listener);
+	if (feed_is_open(fd))
+		on_confirmed(&w->listener);
 	return 0;
 }

@@ -1,4 +1,4 @@
-#include "hub/keyspace.h"
+#include "source/keyspace.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -8,17 +8,30 @@
 #include "base/buf.h"
 #include "base/counters.h"
 #include "base/json_text.h"
-#include "hub/private.h"
+#include "hub/refusal.h"
 #include "logic/reply.h"
 #include "redis/command.h"
 #include "redis/key_value.h"
 #include "redis/stream_entry.h"
+#include "source/kinds.h"
+#include "source/live.h"
 
 enum {
 	DATA_MAX = 512 * 1024 * 1024, /* Redis's longest key, or what it holds */
 	KEY_MAX = 64 * 1024,
 	AGAIN_MS = 300,
 	WAITING_MAX = 100000, /* operations, of all feeds */
+};
+
+/* For all feeds of the worker. */
+struct keyspace {
+	struct hub_part part;
+	struct hub *hub;
+	struct map readings;
+	struct list due;    /* readings to be asked at the turn's end */
+	struct list failed; /* and those that are asked again, soon */
+	size_t n_waiting;   /* operations */
+	uv_timer_t soon, again;
 };
 
 /* What a key held, as JSON: for all that wait for it. */
@@ -32,6 +45,7 @@ struct operation {
 	struct list of_reading;
 	struct list of_feed; /* in the order in which it was told */
 	struct feed *feed;
+	struct keyspace *keyspace;
 	bool is_read;
 	struct value *value; /* NULL: it could not be read */
 	size_t key_len;
@@ -42,10 +56,10 @@ struct operation {
 /* A key that is to be read, or is being read. */
 struct reading {
 	struct map_node by_key;
-	struct list of_keyspace; /* keyspace->due or ->failed */
-	struct hub *hub;         /* NULL: it has gone */
-	struct list asked;       /* operations that were told before it was asked */
-	struct list wanted;      /* those since: for the next time */
+	struct list of_keyspace;   /* keyspace->due or ->failed */
+	struct keyspace *keyspace; /* NULL: it has gone */
+	struct list asked;         /* operations that were told before it was asked */
+	struct list wanted;        /* those since: for the next time */
 	bool is_asked;
 	char key[]; /* without the prefix */
 };
@@ -123,7 +137,7 @@ read_value(const redisReply *reply)
 static void
 operation_free(struct operation *op)
 {
-	op->feed->class->hub->keyspace.n_waiting--;
+	op->keyspace->n_waiting--;
 	list_del(&op->of_reading);
 	list_del(&op->of_feed);
 	value_unref(op->value);
@@ -131,23 +145,24 @@ operation_free(struct operation *op)
 }
 
 static struct operation *
-operation_new(struct feed *fd, const struct message *msg)
+operation_new(struct keyspace *ks, struct feed *fd, const struct message *msg)
 {
 	struct operation *op;
 	size_t len = msg->channel_len + msg->data_len + 2;
 	char *name;
 
-	if (more_new(fd) < 0 || (op = calloc(1, sizeof(*op) + len)) == NULL)
+	if (live_need(fd) == NULL || (op = calloc(1, sizeof(*op) + len)) == NULL)
 		return NULL;
 	op->feed = fd;
+	op->keyspace = ks;
 	op->key_len = msg->channel_len;
 	memcpy(op->key, msg->channel, msg->channel_len);
 	name = op->key + msg->channel_len + 1;
 	memcpy(name, msg->data, msg->data_len);
 	op->name = name;
 	list_init(&op->of_reading);
-	list_add_tail(&fd->more->operations, &op->of_feed);
-	fd->class->hub->keyspace.n_waiting++;
+	list_add_tail(&live_of(fd)->operations, &op->of_feed);
+	ks->n_waiting++;
 	return op;
 }
 
@@ -155,7 +170,7 @@ operation_new(struct feed *fd, const struct message *msg)
 static void
 tell_ready(struct feed *fd)
 {
-	struct list *waiting = &fd->more->operations;
+	struct list *waiting = &live_of(fd)->operations;
 
 	while (!list_is_empty(waiting)) {
 		struct operation *op = LIST_ENTRY(waiting->next, struct operation, of_feed);
@@ -172,24 +187,24 @@ tell_ready(struct feed *fd)
 static void
 reading_free(struct reading *rd)
 {
-	map_del(&rd->hub->keyspace.readings, &rd->by_key);
+	map_del(&rd->keyspace->readings, &rd->by_key);
 	list_del(&rd->of_keyspace);
 	free(rd);
 }
 
 static struct reading *
-reading_new(struct hub *hub, const struct message *msg)
+reading_new(struct keyspace *ks, const struct message *msg)
 {
 	struct reading *rd = calloc(1, sizeof(*rd) + msg->channel_len + 1);
 
 	if (rd == NULL)
 		return NULL;
 	memcpy(rd->key, msg->channel, msg->channel_len);
-	if (map_add(&hub->keyspace.readings, &rd->by_key, rd->key, msg->channel_len) < 0) {
+	if (map_add(&ks->readings, &rd->by_key, rd->key, msg->channel_len) < 0) {
 		free(rd);
 		return NULL;
 	}
-	rd->hub = hub;
+	rd->keyspace = ks;
 	list_init(&rd->of_keyspace);
 	list_init(&rd->asked);
 	list_init(&rd->wanted);
@@ -227,7 +242,7 @@ static void on_again(uv_timer_t *timer);
 static void
 fail(struct reading *rd)
 {
-	struct keyspace *ks = &rd->hub->keyspace;
+	struct keyspace *ks = rd->keyspace;
 
 	list_splice_tail(&rd->wanted, &rd->asked);
 	list_move_tail(&ks->failed, &rd->of_keyspace);
@@ -264,7 +279,7 @@ on_answer(void *arg, const redisReply *reply)
 	struct reading *rd = arg;
 
 	rd->is_asked = false;
-	if (rd->hub == NULL)
+	if (rd->keyspace == NULL)
 		free(rd);
 	else
 		take_answer(rd, reply);
@@ -273,20 +288,21 @@ on_answer(void *arg, const redisReply *reply)
 static int
 send_question(struct reading *rd)
 {
+	const struct hub *hub = rd->keyspace->hub;
 	const char *argv[] = {"EVAL", KEY_VALUE_SCRIPT, "1", NULL};
-	const char *prefix = subjects_prefix(rd->hub->subjects);
+	const char *prefix = subjects_prefix(hub->subjects);
 	size_t lens[] = {strlen(argv[0]), strlen(argv[1]), strlen(argv[2]), 0};
 	struct buf key;
 	int rc;
 
-	if (rd->hub->command == NULL)
+	if (hub->command == NULL)
 		return -ENOTCONN;
 	buf_init(&key, DATA_MAX);
 	if ((rc = buf_puts(&key, prefix)) == 0 &&
 	    (rc = buf_put(&key, rd->by_key.key, rd->by_key.len)) == 0) {
 		argv[3] = key.len > 0 ? key.p : "";
 		lens[3] = key.len;
-		rc = command_send(rd->hub->command, on_answer, rd, 4, argv, lens);
+		rc = command_send(hub->command, on_answer, rd, 4, argv, lens);
 	}
 	buf_fini(&key);
 	return rc;
@@ -335,11 +351,10 @@ on_again(uv_timer_t *timer)
 static int
 want(struct operation *op, const struct message *msg)
 {
-	struct hub *hub = op->feed->class->hub;
-	struct keyspace *ks = &hub->keyspace;
+	struct keyspace *ks = op->keyspace;
 	struct map_node *node = map_find(&ks->readings, msg->channel, msg->channel_len);
 	struct reading *rd =
-	    node != NULL ? MAP_ENTRY(node, struct reading, by_key) : reading_new(hub, msg);
+	    node != NULL ? MAP_ENTRY(node, struct reading, by_key) : reading_new(ks, msg);
 
 	if (rd == NULL)
 		return -ENOMEM;
@@ -356,22 +371,23 @@ want(struct operation *op, const struct message *msg)
 static void
 lose(struct feed *fd)
 {
+	struct live *live = live_need(fd);
+
 	feed_count_drop(fd, -ENOMEM);
-	if (fd->more == NULL || fd->more->has_lost_operations)
+	if (live == NULL || live->has_lost_operations)
 		return;
-	fd->more->has_lost_operations = true;
+	live->has_lost_operations = true;
 	feed_reset(fd, "{\"reason\":\"redis\"}");
 }
 
 static void
-wait_for_value(struct feed *fd, const struct message *msg)
+wait_for_value(struct keyspace *ks, struct feed *fd, const struct message *msg)
 {
-	struct keyspace *ks = &fd->class->hub->keyspace;
 	struct operation *op = NULL;
 
 	if (ks->n_waiting < WAITING_MAX && msg->channel_len <= KEY_MAX &&
-	    (op = operation_new(fd, msg)) != NULL && want(op, msg) == 0) {
-		fd->more->has_lost_operations = false;
+	    (op = operation_new(ks, fd, msg)) != NULL && want(op, msg) == 0) {
+		live_of(fd)->has_lost_operations = false;
 		return;
 	}
 	if (op != NULL)
@@ -380,37 +396,21 @@ wait_for_value(struct feed *fd, const struct message *msg)
 }
 
 void
-keyspace_told(struct feed *fd, const struct message *msg)
-{
-	if (!fd->class->settings->keyspace_value)
-		tell(fd, msg->channel, msg->channel_len, msg->data, NULL);
-	else if (feed_has_use(fd))
-		wait_for_value(fd, msg);
-}
-
-void
 keyspace_forget(struct feed *fd)
 {
 	struct list *node, *tmp;
 
-	LIST_FOREACH (node, tmp, &fd->more->operations)
+	LIST_FOREACH (node, tmp, &live_of(fd)->operations)
 		operation_free(LIST_ENTRY(node, struct operation, of_feed));
 }
 
-void
-keyspace_init(struct keyspace *ks, struct hub *hub)
-{
-	map_init(&ks->readings);
-	list_init(&ks->due);
-	list_init(&ks->failed);
-	uv_timer_init(hub->loop, &ks->soon);
-	uv_timer_init(hub->loop, &ks->again);
-}
+/* Of the worker */
 
 /* One that was asked is freed by its answer, which always comes. */
-void
-keyspace_close(struct keyspace *ks, struct closing *closing)
+static void
+close_part(struct hub_part *part, struct closing *closing)
 {
+	struct keyspace *ks = LIST_ENTRY(part, struct keyspace, part);
 	struct map_node *node;
 
 	while ((node = map_first(&ks->readings)) != NULL) {
@@ -418,7 +418,7 @@ keyspace_close(struct keyspace *ks, struct closing *closing)
 
 		map_del(&ks->readings, node);
 		list_del(&rd->of_keyspace);
-		rd->hub = NULL;
+		rd->keyspace = NULL;
 		if (!rd->is_asked)
 			free(rd);
 	}
@@ -426,3 +426,51 @@ keyspace_close(struct keyspace *ks, struct closing *closing)
 	closing_add(closing, (uv_handle_t *)&ks->soon);
 	closing_add(closing, (uv_handle_t *)&ks->again);
 }
+
+static void
+free_part(struct hub_part *part)
+{
+	free(LIST_ENTRY(part, struct keyspace, part));
+}
+
+static const struct hub_part_ops part_ops = {.close = close_part, .free = free_part};
+
+/* Made when it is needed first. NULL: out of memory. */
+static struct keyspace *
+keyspace_of(struct hub *hub)
+{
+	struct hub_part *part = hub_find_part(hub, &part_ops);
+	struct keyspace *ks;
+
+	if (part != NULL)
+		return LIST_ENTRY(part, struct keyspace, part);
+	if ((ks = calloc(1, sizeof(*ks))) == NULL)
+		return NULL;
+	ks->part.ops = &part_ops;
+	ks->hub = hub;
+	map_init(&ks->readings);
+	list_init(&ks->due);
+	list_init(&ks->failed);
+	uv_timer_init(hub->loop, &ks->soon);
+	uv_timer_init(hub->loop, &ks->again);
+	hub_add_part(hub, &ks->part);
+	return ks;
+}
+
+/* Its channel is the key, its data the operation. */
+static void
+on_message(struct source *so, struct message *msg, const struct stream_id *id)
+{
+	struct feed *fd = so->feed;
+	struct keyspace *ks;
+
+	(void)id;
+	if (!fd->class->settings->keyspace_value)
+		tell(fd, msg->channel, msg->channel_len, msg->data, NULL);
+	else if (feed_has_use(fd) && (ks = keyspace_of(fd->class->hub)) != NULL)
+		wait_for_value(ks, fd, msg);
+	else if (feed_has_use(fd))
+		lose(fd);
+}
+
+const struct source_kind source_keyspace = {.name = "keyspace", .message = on_message};

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "base/counters.h"
-#include "hub/queue_private.h"
-#include "hub/render.h"
+#include "source/queue_private.h"
 #include "logic/entry.h"
 
 /* What is held */
@@ -39,16 +38,15 @@ queue_finish(struct queue *q, struct held *h)
 }
 
 /* "GROUP ID ID…": it may have been another worker's client that told us. */
-void
-queue_acked(struct feed *fd, const struct message *notice)
+bool
+queue_acked(struct queue *q, const struct message *notice)
 {
-	struct queue *q = queue_of(fd);
 	const char *p = notice->data, *end = p + notice->data_len;
 	size_t len = strlen(q->group);
 	struct held *h;
 
 	if ((size_t)(end - p) <= len || memcmp(p, q->group, len) != 0 || p[len] != ' ')
-		return;
+		return false;
 	for (p += len + 1; p < end; p += len + 1) {
 		const char *space = memchr(p, ' ', (size_t)(end - p));
 
@@ -56,7 +54,7 @@ queue_acked(struct feed *fd, const struct message *notice)
 		if ((h = find_held(q, p, len)) != NULL && h->share != NULL)
 			queue_forget(q, h);
 	}
-	queue_go_on_soon(q);
+	return true;
 }
 
 /*
@@ -224,7 +222,8 @@ give_entry(struct queue *q, struct share *share, struct held *h, const struct st
 {
 	struct feed *fd = q->feed;
 	struct giving g = {.sink = {put_event}, .feed = fd, .frame = &fd->class->hub->frame};
-	const struct place at = {.cursor = id, .n_cursor = 1, .callback = feed_callback(fd)};
+	const struct place at = {
+	    .cursor = id, .n_cursor = 1, .whose = "", .callback = feed_callback(fd)};
 	struct outcome out;
 
 	buf_truncate(g.frame, 0);
@@ -260,7 +259,7 @@ give(struct queue *q, const redisReply *one)
 	if ((share = choose(q, h != NULL ? h->share : NULL)) == NULL ||
 	    (h = hold(q, &entry.id, h)) == NULL)
 		return false;
-	if ((rc = entry_read(&en, replay_stream_name(q->feed, 0), &entry.id, entry.fields)) < 0) {
+	if ((rc = entry_read(&en, source_name(q->stream), &entry.id, entry.fields)) < 0) {
 		feed_count_drop(q->feed, rc);
 		if (rc == -EINVAL)
 			queue_finish(q, h);
@@ -282,7 +281,4 @@ queue_give_all(struct queue *q, const redisReply *entries)
 		if (!give(q, entries->element[i]))
 			break;
 	}
-	queue_acknowledge(q);
-	if (entries != NULL && entries->elements > 0)
-		queue_go_on_soon(q); /* there may be more */
 }

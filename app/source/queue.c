@@ -1,36 +1,69 @@
-#include "hub/queue.h"
+#include "source/queue.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "hub/queue_private.h"
+#include "source/queue_private.h"
 #include "redis/group.h"
+#include "source/kinds.h"
 
 enum { TICK_MIN_MS = 50, TICK_MAX_MS = 1000, NAME_MAX_LEN = SUBJECT_NAME_MAX };
 
-bool
-queue_is(const struct feed *fd)
+static void
+grew(struct feed *fd)
 {
-	return queue_of(fd) != NULL;
+	struct queue *q = queue_of(fd);
+
+	if (q == NULL)
+		return; /* it begins, and will ask for all that there is */
+	q->has_grown = true;
+	queue_go_on_soon(q);
 }
 
-bool
-queue_is_ready(const struct feed *fd)
+/* Its stream, of which it counts only that it has grown: the group gives the entries. */
+
+static void
+on_growth(struct source *so, struct message *msg, const struct stream_id *id)
 {
-	return queue_of(fd) == NULL || !queue_of(fd)->is_awaited;
+	(void)msg;
+	(void)id;
+	grew(so->feed);
 }
 
-void
-queue_free_if_done(struct queue *q)
+/* Or it began anew: the group knows what it has given. */
+static void
+on_changed(struct source *so, enum stream_change change)
 {
-	if (q->feed != NULL || q->n_pending > 0 || q->has_timers)
-		return;
-	free(q->group);
-	free(q->key);
-	free(q->dead_key);
-	free(q);
+	(void)change;
+	grew(so->feed);
+}
+
+const struct source_kind source_queue = {
+    .name = "queue", .message = on_growth, .changed = on_changed};
+
+/* The channel of what was acknowledged. */
+
+static void
+on_acked(struct source *so, struct message *msg, const struct stream_id *id)
+{
+	(void)id;
+	if (so->feed->kept != NULL && queue_acked(so->feed->kept, msg))
+		queue_go_on_soon(so->feed->kept);
+}
+
+const struct source_kind source_acked = {.name = "acked", .message = on_acked};
+
+/* NULL: it follows none. */
+static const struct source *
+stream_of(const struct feed *fd)
+{
+	const struct source *so = fd->sources;
+
+	while (so != NULL && so->kind != &source_queue)
+		so = so->next;
+	return so;
 }
 
 static void
@@ -38,13 +71,6 @@ on_tick(uv_timer_t *timer)
 {
 	queue_expire(timer->data);
 	queue_go_on(timer->data);
-}
-
-void
-queue_grew(struct feed *fd)
-{
-	queue_of(fd)->has_grown = true;
-	queue_go_on_soon(queue_of(fd));
 }
 
 /* Subscribers */
@@ -144,7 +170,7 @@ name_parts(struct queue *q, struct feed *fd)
 	char key[STREAM_KEY_MAX], unique[UNIQUE_LEN];
 	int rc;
 
-	replay_print_key(key, fd, 0);
+	source_print_key(key, q->stream);
 	unique_make(unique);
 	snprintf(q->consumer, sizeof(q->consumer), "sluice-%s", unique);
 	if ((q->key = strdup(key)) == NULL)
@@ -161,8 +187,8 @@ follow_acks(struct queue *q, struct feed *fd)
 
 	if (q->is_auto)
 		return 0;
-	snprintf(name, sizeof(name), "%s" GROUP_ACKED_SUFFIX, replay_stream_name(fd, 0));
-	return feed_subscribe(fd, SUBJECT_CHANNEL, name);
+	snprintf(name, sizeof(name), "%s" GROUP_ACKED_SUFFIX, source_name(q->stream));
+	return feed_follow(fd, SUBJECT_CHANNEL, name);
 }
 
 bool
@@ -190,8 +216,11 @@ queue_begin(struct feed *fd)
 	uint64_t tick;
 	int rc;
 
-	if (more_new(fd) < 0 || (q = calloc(1, sizeof(*q))) == NULL)
+	if (stream_of(fd) == NULL)
+		return HTTP_INTERNAL_ERROR;
+	if ((q = calloc(1, sizeof(*q))) == NULL)
 		return -ENOMEM;
+	q->stream = stream_of(fd);
 	read_keys(q, &fd->class->settings->own);
 	tick = q->claim_after_ms / 4;
 	if ((rc = name_parts(q, fd)) < 0 || (rc = follow_acks(q, fd)) < 0) {
@@ -209,9 +238,9 @@ queue_begin(struct feed *fd)
 	q->has_timers = true;
 	tick = tick < TICK_MIN_MS ? TICK_MIN_MS : tick > TICK_MAX_MS ? TICK_MAX_MS : tick;
 	uv_timer_start(&q->tick, on_tick, tick, tick);
-	fd->more->queue = q;
+	fd->kept = q;
 	fd->out.flushed = on_flushed;
-	fd->n_unconfirmed++; /* nobody is let in before the group is there */
+	feed_await(fd); /* nobody is let in before the group is there */
 	q->is_awaited = true;
 	queue_go_on(q);
 	return 0;
@@ -240,7 +269,7 @@ queue_end(struct feed *fd)
 	map_fini(&q->by_subscriber);
 	map_fini(&q->by_id);
 	q->feed = NULL;
-	fd->more->queue = NULL;
+	fd->kept = NULL;
 	closing_begin(&q->closing, on_timers_closed);
 	closing_add(&q->closing, (uv_handle_t *)&q->tick);
 	closing_add(&q->closing, (uv_handle_t *)&q->soon);

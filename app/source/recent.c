@@ -7,37 +7,40 @@
  */
 #include <string.h>
 
-#include "hub/private.h"
+#include "source/live.h"
 
 enum { HELD_MAX = 16 * 1024, PIECES_MAX = 64 };
 
 void
 recent_hold(struct feed *fd)
 {
-	struct feed_more *more = fd->more;
+	struct log *lg = &fd->out.log;
+	struct live *live = live_need(fd);
 
-	if (more == NULL || more->n_streams == 0)
-		return;
-	if (!more->has_recent) {
-		more->has_recent = true;
-		more->recent_from = log_enter(&fd->out.log);
+	if (live == NULL)
+		return; /* out of memory: who comes back asks Redis */
+	if (!live->has_recent) {
+		live->has_recent = true;
+		live->recent_from = log_enter(lg);
 	}
 	/* Not frame by frame: half of it goes when it is full. */
-	if (fd->out.log.end - more->recent_from > HELD_MAX) {
-		uint64_t to = log_boundary(&fd->out.log, fd->out.log.end - HELD_MAX / 2);
+	if (lg->end - live->recent_from > HELD_MAX) {
+		uint64_t to = log_boundary(lg, lg->end - HELD_MAX / 2);
 
-		log_move(&fd->out.log, more->recent_from, to);
-		more->recent_from = to;
+		log_move(lg, live->recent_from, to);
+		live->recent_from = to;
 	}
 }
 
 void
-recent_forget(struct feed *fd)
+recent_release(struct feed *fd)
 {
-	if (fd->more == NULL || !fd->more->has_recent)
+	struct live *live = live_of(fd);
+
+	if (live == NULL || !live->has_recent)
 		return;
-	fd->more->has_recent = false;
-	log_leave(&fd->out.log, fd->more->recent_from);
+	live->has_recent = false;
+	log_leave(&fd->out.log, live->recent_from);
 }
 
 /* What is looked for among frames, and what was found. */
@@ -73,16 +76,17 @@ search_piece(struct search *s, const char *begin, size_t len, uint64_t base)
 bool
 recent_find(struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned *n_behind)
 {
-	const struct feed_more *more = fd->more;
+	const struct cursor *c = feed_cursor(fd);
+	const struct live *live = live_of(fd);
 	struct iovec pieces[PIECES_MAX];
 	struct search s = {.wire = fd->out.log.wire};
 	int n = PIECES_MAX, i;
 	uint64_t base;
 
-	if (more == NULL || !more->has_recent)
+	if (live == NULL || !live->has_recent)
 		return false;
-	base = more->recent_from;
-	s.len = cursor_print(s.id, fd, ids, more->n_streams);
+	base = live->recent_from;
+	s.len = cursor_print(s.id, c->whose, ids, c->n);
 	if (log_gather(&fd->out.log, base, fd->out.log.end, pieces, &n) != fd->out.log.end - base)
 		return false; /* in more pieces than one looks through */
 	for (i = 0; i < n; i++) {

@@ -1,0 +1,99 @@
+#ifndef SLUICE_HUB_FEED_STATE_H
+#define SLUICE_HUB_FEED_STATE_H
+
+/*
+ * feed_state - a hub and its feeds, as the files of hub/ see them, and those of source/, which
+ * stand above. Each of these files calls only those before it:
+ *
+ *   fifo log drain own cursor                     what falls due; frames; keys; places
+ *   announce watch short_answer subscriber outlet a response, and who reads a log
+ *   turn subjects                                 when all are written; what is followed in Redis
+ *   refusal pace render emit feed_logic           what becomes of a message
+ *   feed source feed_handler silence feed_life    messages; following; begin and end of a feed
+ *   class shed hub                                the feeds of a route, and of a worker
+ *
+ * Nothing is freed while messages are delivered or subscribers are written: subscribers end by a
+ * state, feeds without a subscriber linger or are swept at the turn's end. So every walk in these
+ * folders may call anything.
+ */
+#include "base/closing.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "hub/count.h"
+#include "hub/cursor.h"
+#include "hub/feed.h"
+#include "hub/fifo.h"
+#include "hub/hub.h"
+#include "hub/outlet.h"
+#include "hub/subjects.h"
+#include "logic/rendering.h"
+
+/* How long a feed waits for the next subscriber, and an ended one for its client to read the end.
+ */
+enum { FEED_LINGER_MS = 5000, END_LINGER_MS = 10000 };
+
+enum { SUBJECT_NAME_MAX = 1024, STREAM_KEY_MAX = 2 * SUBJECT_NAME_MAX }; /* Redis: 512 MB */
+
+struct feed {
+	struct feed_class *class;
+	struct map_node by_key;
+	struct list of_class; /* class->feeds */
+	struct outlet out;
+	struct source *sources;
+	struct list listeners;    /* of source.h: who takes events beside the subscribers */
+	void *data;               /* the handler's */
+	void *kept;               /* its kind's; NULL: nothing */
+	struct cursor *cursor;    /* NULL: nothing that it follows can be read again */
+	struct feed_logic *logic; /* NULL: as for most */
+	struct fifo_node beat;    /* class->beats */
+	struct fifo_node linger;  /* without a subscriber: hub->lingering, at last hub->dead */
+	struct fifo_node silence; /* class->silences: since the last message */
+	unsigned n_unconfirmed;   /* for what nobody is let in yet */
+	bool was_confirmed;       /* what happened since may have been missed */
+	bool is_tended; /* the class's own, without subscribers: for the handler's tend() */
+	bool is_dead;   /* to be freed at the turn's end */
+	struct template_value params[]; /* ends with NULL; their values, the key, stand behind */
+};
+
+struct hub {
+	uv_loop_t *loop;
+	struct outlets outlets;
+	struct subjects *subjects;
+	struct past *past;
+	struct command *command; /* NULL: there is none to ask */
+	struct subscription noticed;
+	hub_notice_fn notice; /* of it */
+	void *notice_arg;
+	hub_event_fn on_event; /* NULL: nobody asks */
+	struct list classes;
+	struct list parts; /* of source.h */
+	struct list dead;  /* feeds to free at the turn's end */
+	struct fifo lingering;
+	struct buf frame, type, id, key; /* what is being encoded */
+	struct rendering rendering;      /* what a route's logic made of the message */
+	uv_timer_t drain;
+	uint64_t drain_total, drain_done; /* subscribers to end, and ended */
+	bool is_full;                     /* there is no memory for more streams */
+	struct closing closing;
+};
+
+static inline struct feed *
+feed_of(const struct outlet *o)
+{
+	return LIST_ENTRY(o, struct feed, out);
+}
+
+/* What the feed's route counts. */
+static inline void
+feed_count(const struct feed *fd, enum counter c, int64_t n)
+{
+	counters_add_of(fd->class->out.counted, c, n);
+}
+
+static inline void
+feed_count_drop(const struct feed *fd, int rc)
+{
+	count_drop(fd->class->out.counted, rc);
+}
+
+#endif

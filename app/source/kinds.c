@@ -1,0 +1,66 @@
+#include "source/kinds.h"
+
+#include <stdlib.h>
+
+#include "source/keyspace.h"
+#include "source/live.h"
+#include "source/queue.h"
+
+static void
+live_end(struct feed *fd)
+{
+	if (fd->kept == NULL)
+		return;
+	recent_release(fd);
+	keyspace_forget(fd);
+	free(fd->kept);
+	fd->kept = NULL;
+}
+
+/* All who follow are sent what comes, and who was away what came meanwhile. */
+static const struct feed_kind live = {
+    .name = "live",
+    .follows =
+	{
+	    [SUBJECT_CHANNEL] = &source_channel,
+	    [SUBJECT_PATTERN] = &source_channel,
+	    [SUBJECT_STREAM] = &source_stream,
+	    [SUBJECT_KEYSPACE] = &source_keyspace,
+	},
+    .end = live_end,
+    .join = replay_plan,
+    .hold = recent_hold,
+    .release = recent_release,
+};
+
+/* What these missed is read from their logs. */
+static const struct feed_kind recorded = {
+    .name = "recorded",
+    .is_gapless = true,
+    .follows = {[SUBJECT_CHANNEL] = &source_recorded},
+    .end = live_end,
+    .join = replay_plan,
+    .hold = recent_hold,
+    .release = recent_release,
+};
+
+/* Each entry goes to one who follows; the group keeps its own. That nothing comes is no end: there
+ * is no work at the moment. */
+static const struct feed_kind queue = {
+    .name = "queue",
+    .is_gapless = true,
+    .may_be_silent = true,
+    .follows = {[SUBJECT_STREAM] = &source_queue, [SUBJECT_CHANNEL] = &source_acked},
+    .begin = queue_begin,
+    .end = queue_end,
+    .opened = queue_joined,
+    .left = queue_left,
+};
+
+const struct feed_kind *
+feed_kind_of(const struct handler *h, const struct feed_settings *fs)
+{
+	if (h->kind == HANDLER_QUEUE)
+		return &queue;
+	return fs->record > 0 ? &recorded : &live;
+}
