@@ -1,0 +1,37 @@
+#ifndef SLUICE_CONFIG_FILES_H
+#define SLUICE_CONFIG_FILES_H
+
+/*
+ * files - what a configuration is made of besides its first file: the files that it includes, the
+ * modules that it loads, and the variables of the environment.
+ */
+#include "config/config.h"
+#include "config/faults.h"
+#include "config/ini.h"
+#include "config/keys.h"
+#include "config/together.h"
+
+/* A configuration while it is loaded. */
+struct loader {
+	struct config *cfg;
+	struct ini ini;
+	struct ini env; /* one section for each of files_env_prefixes, named like it */
+	struct faults faults;
+	size_t
+	    sections[CONFIG_ROUTE]; /* [server], [redis] and [auth] in ini, or CONFIG_NO_SECTION */
+	size_t defaults;
+	struct config_built *built; /* cfg->routes, with their sections */
+};
+
+/* Of the sections that the environment overrides, by enum config_section: "SLUICE_SERVER_". */
+extern const char *const files_env_prefixes[];
+
+/*
+ * Each adds what it finds to ld, and what is wrong to its faults. Return 0, -ENOMEM.
+ * files_load_modules() comes before any key is looked up: handlers have keys.
+ */
+int files_read_includes(struct loader *ld, const char *path); /* of the file that was read first */
+int files_read_environment(struct loader *ld);                /* known keys become ld->env */
+int files_load_modules(struct loader *ld);
+
+#endif
