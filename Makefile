@@ -177,6 +177,8 @@ conf/apache/sluice-come-back.conf 644 $(sysconfdir)/apache2/conf-available/sluic
 conf/apache/come-back.lua 644 $(sysconfdir)/apache2/sluice-come-back.lua
 bridges/php/Sluice.php 644 $(DATADIR)/sluice/php/Sluice.php
 bridges/python/sluice.py 644 $(DATADIR)/sluice/python/sluice.py
+conf/nginx/sluice-login.conf 644 $(DATADIR)/sluice/nginx/sluice-login.conf
+conf/apache/sluice-login.conf 644 $(DATADIR)/sluice/apache/sluice-login.conf
 conf/haproxy/sluice.cfg 644 $(DATADIR)/sluice/haproxy/sluice.cfg
 conf/caddy/sluice.caddy 644 $(DATADIR)/sluice/caddy/sluice.caddy
 conf/apache/sluice.conf 644 $(sysconfdir)/apache2/conf-available/sluice.conf

@@ -275,11 +275,12 @@ class Spy:
     """A FastCGI application that shows a test what a web server sends, and says what it is told to."""
 
     def __init__(self, path):
-        self.path = path
+        """At a path, or at (host, port); then path says which port it was."""
         self.requests = queue.Queue()
         self._sockets = []
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener = socket.socket(socket.AF_UNIX if isinstance(path, str) else socket.AF_INET, socket.SOCK_STREAM)
         self._listener.bind(path)
+        self.path = self._listener.getsockname()
         self._listener.listen(64)
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -307,15 +308,19 @@ class Spy:
 
     def _read(self, connection):
         stream = connection.makefile("rb")
-        variables, body = b"", b""
+        variables, body, role = b"", b"", 0
         while True:
             head = stream.read(8)
             if len(head) < 8:
                 return
             _, kind, _, length, padding, _ = struct.unpack(">BBHHBB", head)
             content = stream.read(length + padding)[:length]
-            if kind == PARAMS:
+            if kind == BEGIN:
+                role = content[1]
+            elif kind == PARAMS:
                 variables += content
+                if not content and role == AUTHORIZER:
+                    break  # it has no body (FastCGI 1.0, section 6.3)
             elif kind == STDIN:
                 body += content
                 if not content:
