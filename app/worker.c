@@ -39,7 +39,9 @@ enum {
 	REFUSAL_MS = 5000,
 	REPLY_REFUSED_MS = 60000,
 	MEMORY_LOG_MS = 10000,
-	NOTIFICATIONS_MS = 5000, /* how often it is looked whether they are set by now */
+	TIDY_MS = 10000,
+	TIDY_MAX = 16 * 1024 * 1024, /* beyond so many bytes it would take others' time */
+	NOTIFICATIONS_MS = 5000,     /* how often it is looked whether they are set by now */
 	LACK_TEXT = 192,
 	PRINTED_MAX = 1024 * 1024, /* an event on stdout */
 	BEAT_MS = 250,             /* how often the supervisor hears at least that the loop turns */
@@ -74,6 +76,7 @@ struct worker {
 	struct logger_pause log_memory;
 	char lack[LACK_TEXT]; /* what Redis is not set to tell of keys; "": nothing */
 	uint64_t notifications_asked_ms;
+	uint64_t tidied_ms;
 	bool is_draining;
 	bool is_ending; /* nobody can connect any more */
 };
@@ -569,6 +572,20 @@ look_at_memory(struct worker *w)
 			    used >> 20, n);
 }
 
+/*
+ * Short lives leave holes in the heap, of which each is used again, but never all at once: page
+ * after page it comes to be touched, and a worker seems to grow for hours.
+ */
+static void
+tidy_memory(struct worker *w)
+{
+	if (uv_now(&w->loop) - w->tidied_ms < TIDY_MS)
+		return;
+	w->tidied_ms = uv_now(&w->loop);
+	if (own_memory() <= TIDY_MAX)
+		malloc_trim(0);
+}
+
 static void
 on_beat(uv_timer_t *timer)
 {
@@ -578,6 +595,7 @@ on_beat(uv_timer_t *timer)
 	board_redis(worker_redis_is_up());
 	hub_count_lags(w->hub);
 	look_at_memory(w);
+	tidy_memory(w);
 	quarantine_look(&w->quarantine, w->command);
 	if (*w->lack != '\0' && uv_now(&w->loop) - w->notifications_asked_ms >= NOTIFICATIONS_MS)
 		ask_notifications(w);

@@ -29,7 +29,7 @@ import webservers  # noqa: E402
 from eventsource import EventSource, direct, through  # noqa: E402
 from judge import Published, judge, judge_queue  # noqa: E402
 from processes import Child, accepts, n_descriptors, rss_bytes  # noqa: E402
-from redisd import RedisServer  # noqa: E402
+from pair import Pair  # noqa: E402
 from sluice import Sluice  # noqa: E402
 from waiting import SLOW, Timeout, wait_for  # noqa: E402
 
@@ -65,8 +65,8 @@ def restartable(server):
 class Run:
     def __init__(self, folder, seed, kinds):
         self.folder, self.random = folder, random.Random(seed)
-        self.redis = RedisServer(folder, options=("--appendonly", "yes", "--appendfsync", "always",
-                                                  "--enable-debug-command", "yes")).start()
+        self.redis = Pair(folder, ("--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes",
+                                   "--lua-time-limit", "100"))
         sections = {"server": {"base": BASE, "workers": 2, "drain": "1s", "watchdog": "1s"},
                     **{f"route {n}": {**keys, **({} if n in ("status", "health") else {"heartbeat": "1s", "retry": "500ms"})}
                        for n, keys in ROUTES.items()}}
@@ -126,7 +126,7 @@ class Run:
         if len(names) == 2 and not self.can_be_together(names):
             names = names[:1]
         seconds = self.random.uniform(0.3, 3)
-        hand = strikes.Strikes(self.program, self.redis, self.servers, self.random)
+        hand = strikes.Strikes(self.program, self.redis, self.servers, self.random, self.published)
         begin, errors = time.monotonic(), []
 
         def one(name):
@@ -148,8 +148,11 @@ class Run:
     def can_be_together(names):
         """What changes the process, or Redis, twice at the same time is no fault that there is."""
         groups = [{"restarted", "replaced", "supervisor_killed", "worker_killed", "worker_stopped", "reloaded"},
-                  {"redis_killed", "redis_stopped", "redis_busy", "links_cut", "one_link_cut"}]
-        return not any(set(names) <= g for g in groups)
+                  {"redis_killed", "redis_stopped", "redis_busy", "redis_loading", "redis_script_busy", "redis_full",
+                   "redis_cannot_save", "password_changed", "buffer_limit_hit", "failed_over", "links_cut", "one_link_cut"},
+                  {"network_slow", "network_silent"}]
+        # The new password is read where the process stays what it is.
+        return not any(set(names) <= g for g in groups) and not ("password_changed" in names and set(names) & groups[0])
 
     def finish(self):
         for one in self.publishers:

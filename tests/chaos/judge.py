@@ -27,12 +27,12 @@ class Published:
     acked: set = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def next(self, now):
+    def next(self, now, more=None):
         """The next number, and its message."""
         with self.lock:
             self.sent += 1
             n = self.sent
-        return n, json.dumps({"source": self.source, "n": n, "at": now, "check": check_of(self.source, n)})
+        return n, json.dumps({"source": self.source, "n": n, "at": now, "check": check_of(self.source, n), **(more or {})})
 
     def is_ours(self, message):
         return (message.get("source") == self.source and 0 < message.get("n", 0) <= self.sent

@@ -13,13 +13,14 @@ class Redis:
     """A connection of a few lines: a library's would try again by itself, and publish twice."""
 
     def __init__(self, path):
+        """`path()` is the server's at the moment."""
         self.path, self.file = path, None
 
     def ask(self, *words):
         if self.file is None:
             s = socket.socket(socket.AF_UNIX)
             s.settimeout(2)
-            s.connect(self.path)
+            s.connect(self.path())
             self.file = s.makefile("rwb")
             s.close()
         try:
@@ -42,7 +43,13 @@ class Redis:
 
 def by_publish(redis_path, channel):
     redis = Redis(redis_path)
-    return lambda text: redis.ask("PUBLISH", channel, text) > 0
+
+    def publish(text):
+        is_heard = redis.ask("PUBLISH", channel, text) > 0
+        if not is_heard:
+            redis.file = None  # a replica by now, maybe, which publishes what nobody hears
+        return is_heard
+    return publish
 
 
 def by_xadd(redis_path, stream):

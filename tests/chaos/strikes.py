@@ -3,7 +3,10 @@
 import os
 import re
 import signal
+import socket
 import time
+
+import redis as redis_client
 
 from processes import Child, children_of, is_alive
 from waiting import wait_for
@@ -44,8 +47,8 @@ class Program:
 class Strikes:
     """Each is a method: it takes how long it lasts, and returns when it is over."""
 
-    def __init__(self, program, redis, servers, random):
-        self.program, self.redis, self.servers, self.random = program, redis, servers, random
+    def __init__(self, program, redis, servers, random, published):
+        self.program, self.redis, self.servers, self.random, self.published = program, redis, servers, random, published
 
     def redis_killed(self, seconds):
         self.redis.kill()
@@ -53,12 +56,96 @@ class Strikes:
         self.redis.start()
 
     def redis_stopped(self, seconds):
-        self.redis.child.send_signal(signal.SIGSTOP)
+        self.redis.process().send_signal(signal.SIGSTOP)
         time.sleep(seconds)
-        self.redis.child.send_signal(signal.SIGCONT)
+        self.redis.process().send_signal(signal.SIGCONT)
 
     def redis_busy(self, seconds):
         self.redis.client().execute_command("DEBUG", "SLEEP", f"{seconds:.1f}")
+
+    def redis_loading(self, seconds):
+        """It is there again at once, and reads its data for as long."""
+        n_entries = self.redis.client().info("persistence")["aof_current_size"] // 200 + 1
+        self.redis.kill()
+        self.redis.start("--key-load-delay", int(seconds * 1e6 / n_entries), "--loading-process-events-interval-bytes", 1024)
+        self.redis.client().config_set("key-load-delay", 0)
+
+    def redis_script_busy(self, seconds):
+        """A script that does not end, until somebody kills it: BUSY to everybody else."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.redis.path())
+            s.sendall(b"*3\r\n$4\r\nEVAL\r\n$17\r\nwhile true do end\r\n$1\r\n0\r\n")
+            time.sleep(seconds)
+            client = self.redis.client()
+
+            def is_killed():
+                try:
+                    return client.script_kill()
+                except redis_client.ResponseError:
+                    return False  # it has not begun, or not run for lua-time-limit
+            wait_for(is_killed, "the script is killed", 20)
+
+    def redis_full(self, seconds):
+        """OOM to everything that writes, for nothing is evicted."""
+        self.redis.client().config_set("maxmemory", 1)
+        time.sleep(seconds)
+        self.redis.client().config_set("maxmemory", 0)
+
+    def redis_cannot_save(self, seconds):
+        """MISCONF to everything that writes, since the last snapshot failed."""
+        client, pid = self.redis.client(), self.redis.process().pid
+        client.config_set("save", "3600 1")
+        client.config_set("rdb-key-save-delay", 1000000)
+        before = children_of(pid)
+        client.bgsave()
+        (child,) = wait_for(lambda: [c for c in children_of(pid) if c not in before], "it saves", 20)
+        os.kill(child, signal.SIGKILL)
+        wait_for(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", "it has failed", 20)
+        time.sleep(seconds)
+        client.config_set("rdb-key-save-delay", 0)
+        client.config_set("save", "")
+
+    def password_changed(self, seconds):
+        """By somebody who tells the program's operator only later."""
+        self.redis.change_password()
+        time.sleep(seconds)
+        self.program.sluice.sections["redis"].update(self.redis.link)
+        self.program.sluice.write_config()
+        os.kill(self.program.pid, signal.SIGHUP)
+
+    def buffer_limit_hit(self, seconds):
+        """Redis lets go of whoever does not read at once what is longer."""
+        client = self.redis.client()
+
+        def links():
+            return {one["id"] for one in client.client_list(_type="pubsub")}
+        before = links()
+        client.config_set("client-output-buffer-limit", "pubsub 65536 0 0")
+        for _ in range(3):
+            n, text = self.published["channel"].next(0, {"pad": "x" * 100000})
+            if client.publish("x:channel", text):
+                self.published["channel"].acked.add(n)
+            time.sleep(seconds / 3)
+        assert not before or before - links(), "none was cut"
+        client.config_set("client-output-buffer-limit", "pubsub 33554432 8388608 60")
+
+    def failed_over(self, _seconds):
+        self.redis.fail_over()
+
+    def network_slow(self, seconds):
+        delay = self.random.uniform(0.05, 0.3)
+        self.on_networks("delay", delay, 0.0, seconds)
+
+    def network_silent(self, seconds):
+        """Nothing arrives, and nothing is closed; then all of it does."""
+        self.on_networks("is_silent", True, False, seconds)
+
+    def on_networks(self, what, value, usual, seconds):
+        for network in self.redis.networks:
+            setattr(network, what, value)
+        time.sleep(seconds)
+        for network in self.redis.networks:
+            setattr(network, what, usual)
 
     def links_cut(self, _seconds):
         client = self.redis.client()
@@ -119,6 +206,6 @@ class Strikes:
         server.start_again()
 
 
-ALL = [name for name in vars(Strikes) if not name.startswith("_")]
+ALL = [name for name in vars(Strikes) if not name.startswith("_") and name != "on_networks"]
 # What cuts off requests that a process had accepted, so that a web server can say nothing but 5xx to them.
 CRASHES = {"worker_killed", "worker_stopped", "supervisor_killed"}
