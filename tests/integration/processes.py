@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from program import IS_INSTRUMENTED
-from waiting import SLOW, Timeout, wait_for
+from waiting import Timeout, patient, wait_for
 
 
 def free_port():
@@ -78,9 +78,9 @@ class Child:
     def wait(self, seconds=10.0):
         """The exit code: negative for a signal."""
         try:
-            return self.process.wait(seconds * SLOW)
+            return self.process.wait(patient(seconds))
         except subprocess.TimeoutExpired:
-            raise Timeout(f"{self.name} still runs after {seconds * SLOW:g} s\n{self.text()}") from None
+            raise Timeout(f"{self.name} still runs after {patient(seconds):g} s\n{self.text()}") from None
 
     def end(self, number=signal.SIGTERM, seconds=10.0):
         """End it, by force if it must be. Returns the exit code."""

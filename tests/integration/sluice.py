@@ -9,7 +9,7 @@ from pathlib import Path
 import fcgi
 from processes import Child, accepts, children_of
 from program import BINARY, IS_ROOT, IS_VALGRIND, WRAP
-from waiting import SLOW, Timeout, wait_for
+from waiting import Timeout, patient, wait_for
 
 
 def ini(sections):
@@ -93,7 +93,7 @@ class Sluice:
 
     def run(self, *args, seconds=20.0, stdin=None, env=None):
         """Run a subcommand to its end."""
-        result = subprocess.run(self.argv(*args), capture_output=True, timeout=seconds * SLOW, input=stdin,
+        result = subprocess.run(self.argv(*args), capture_output=True, timeout=patient(seconds), input=stdin,
                                 env={**self.reports.environment(), **(env or {})}, cwd=self.folder)
         result.out, result.err = (t.decode(errors="replace") for t in (result.stdout, result.stderr))
         return result

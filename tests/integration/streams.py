@@ -4,7 +4,7 @@ import json
 
 import ndjson
 from eventstream import Parser
-from waiting import Timeout, deadline
+from waiting import Timeout, deadline, moment
 
 
 class Disconnected(AssertionError):
@@ -119,7 +119,7 @@ class StreamReader:
 
     def has_ended(self, timeout):
         """Has the response ended, or does it within the time? Its events are kept."""
-        until = deadline(timeout)
+        until = moment(timeout)
         try:
             while self._pump(until):
                 pass
@@ -135,7 +135,7 @@ class StreamReader:
     def quiet_for(self, seconds, skip=("keep-alive",)):
         """True if no event comes for so long. (The one wait that cannot be shortened.)"""
         try:
-            event = self.next_event(seconds, skip)
+            event = self.next_event(skip=skip, until=moment(seconds))
         except Timeout:
             return True
         raise AssertionError(f"unexpected {event}")

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from waiting import SLOW, deadline, left, wait_for
+from waiting import SLOW, left, moment, wait_for
 
 ROUTES = {
     "one": {"path": "/one/{name}", "streams": "s:{name}"},
@@ -92,7 +92,7 @@ def test_who_looks_costs_little(sluice, server):
     def n_looks():
         return client.info("commandstats")["cmdstat_xinfo|stream"]["calls"]
     with sluice.open("/one/busy") as busy, Busy(server):
-        before, until = n_looks(), deadline(9 / SLOW)
+        before, until = n_looks(), moment(9 / SLOW)
         while left(until):
             busy.next_message()
         looks = n_looks() - before

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from waiting import SLOW, wait_for
+from waiting import wait_for
 
 sys.path.append(str(Path(__file__).parents[1] / "browser"))
 import chromium  # noqa: E402
@@ -179,7 +179,7 @@ def test_closing(page, sluice, redis):
     assert page.open("/channel/closing") == "open"
     wait_for(lambda: sluice.status()["subscribers"] == 1, "one stream")
     page.script("source.close()")
-    wait_for(lambda: sluice.status()["subscribers"] == 0, "none", 5 * SLOW)
+    wait_for(lambda: sluice.status()["subscribers"] == 0, "none")
     redis.publish("be:closing", "x")
     assert page.got() == []
 

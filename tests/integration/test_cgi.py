@@ -10,7 +10,7 @@ import pytest
 import fcgi
 from processes import children_of, is_alive
 from streams import StreamReader, parse_head
-from waiting import SLOW, Timeout, left, wait_for
+from waiting import Timeout, left, patient, wait_for
 from webservers import Lighttpd
 
 ROUTES = {"x": {"path": "/x/{id}", "channels": "cgi:{id}", "heartbeat": "200ms"},
@@ -107,7 +107,7 @@ def test_term_ends_it(sluice):
         stream.opened()
         stream.process.send_signal(signal.SIGTERM)
         stream.rest()
-        assert stream.process.wait(2 * SLOW) == 0
+        assert stream.process.wait(patient(2)) == 0
 
 
 def test_web_server_that_closes(sluice):
@@ -115,7 +115,7 @@ def test_web_server_that_closes(sluice):
     with CgiResponse(sluice, "/x/1") as stream:
         stream.opened()
         stream.process.stdout.close()
-        assert stream.process.wait(2 * SLOW) == 0
+        assert stream.process.wait(patient(2)) == 0
 
 
 # Through lighttpd

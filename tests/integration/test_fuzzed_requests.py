@@ -19,7 +19,7 @@ import time
 import redis as redis_client
 
 import fcgi
-from waiting import SLOW, wait_for
+from waiting import bound, patient, wait_for
 
 N = int(os.environ.get("FUZZ_REQUESTS", "20000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
@@ -155,7 +155,7 @@ def test_nobody_notices(launch, redis):
         before = sluice.status()["connections"]
         for n in range(N):
             s = socket.socket(family, socket.SOCK_STREAM)
-            s.settimeout(10 * SLOW)
+            s.settimeout(patient(10))
             s.connect(sluice.address)
             try:
                 s.send(maker.request())
@@ -177,15 +177,16 @@ def test_nobody_notices(launch, redis):
                 began = time.monotonic()
                 redis.publish("fz:control", str(n))
                 assert control.next_message(10).data == str(n)
-                worst = max(worst, time.monotonic() - began)
+                took = time.monotonic() - began
+                worst = max(worst, took / bound(1, began))
         for s in open_:
             s.close()
         wait_for(lambda: sluice.status()["connections"] <= before, lambda: f"all to be gone: {sluice.status()}", 20)
     assert sluice.worker() == worker, sluice.log()[-3000:]
     served = sluice.status()
     print(f"{N} requests from seed {SEED}, {served['requests']} of them understood, {served['requests_refused']} refused, "
-          f"{served['records_refused']} cut off; the control stream waited {worst * 1000:.0f} ms at most")
-    assert worst < 1.0 * SLOW
+          f"{served['records_refused']} cut off; the control stream waited {worst:.2f} of what it may at most")
+    assert worst < 1
     assert served["requests"] > N / 4
     assert monitor.seen > 100 and {"fz:control", "fz:sess:abc"} <= monitor.names
     strange = [n for n in monitor.names if not re.fullmatch(r"fz:([A-Za-z0-9_.-]{1,128}(:once:[a-z0-9:]+)?|(s|w|sess|[a-z]+):[A-Za-z0-9_.-]{1,128})(:log)?", n)]

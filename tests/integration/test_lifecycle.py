@@ -16,7 +16,7 @@ import pytest
 import fcgi
 from processes import children_of, free_port, is_alive, n_descriptors
 from program import IS_ROOT
-from waiting import SLOW, wait_for
+from waiting import bound, soon, wait_for
 
 ROUTES = {"x": {"path": "/x/{id}", "channels": "x:{id}", "heartbeat": "200ms"}}
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can give files and processes away")
@@ -260,11 +260,11 @@ def test_drain(launch, number):
         t.start()
     sluice.child.send_signal(number)
     assert sluice.child.wait(5) == 0
-    took = time.monotonic() - start
+    took, may_take = time.monotonic() - start, bound(2, start)
     for t in threads:
         t.join()
     assert not errors, errors[0]
-    assert took < 2 * SLOW
+    assert took < may_take
     ends.sort()
     assert ends[-1] - ends[0] > 0.3, f"all at once: {ends}"
     assert not os.path.exists(sluice.path)
@@ -327,7 +327,7 @@ def test_end_without_subscribers_is_quick(launch):
     sluice = launch(ROUTES, server={"drain": "10s"})
     start = time.monotonic()
     sluice.stop()
-    assert time.monotonic() - start < 1 * SLOW
+    assert soon(start, 1)
 
 
 def test_second_signal_ends_at_once(launch):
@@ -339,7 +339,7 @@ def test_second_signal_ends_at_once(launch):
     time_of_second = time.monotonic()
     sluice.child.send_signal(signal.SIGTERM)
     sluice.child.wait(2)
-    assert time.monotonic() - time_of_second < 1 * SLOW
+    assert soon(time_of_second, 1)
     wait_for(lambda: not any(is_alive(w) for w in workers), "no worker is left", 1)
     sluice.kill()
     for stream in streams:
@@ -351,7 +351,7 @@ def test_end_while_redis_is_absent(launch, own_redis):
     with sluice.get("/x/1") as stream:
         start = time.monotonic()
         sluice.stop()
-        assert time.monotonic() - start < 2 * SLOW
+        assert soon(start, 2)
         assert reason_of([e for e in stream.rest() if e.type != "keep-alive"][-1]) == "drain"
 
 
@@ -363,7 +363,7 @@ def test_end_while_redis_hangs(launch, own_redis):
         try:
             start = time.monotonic()
             sluice.stop()
-            assert time.monotonic() - start < 2 * SLOW
+            assert soon(start, 2)
         finally:
             redis.child.send_signal(signal.SIGCONT)
 
@@ -380,7 +380,7 @@ def test_worker_is_replaced(launch, redis, number):
         start = time.monotonic()
         wait_for(lambda: sluice.workers() not in ([], [worker]), "another worker", 2)
         with sluice.open("/x/2"):
-            assert time.monotonic() - start < 1 * SLOW
+            assert soon(start, 1)
         stream.connection.is_closed(1)
     assert_delivers(sluice, redis)
 

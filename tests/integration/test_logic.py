@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from waiting import SLOW, Timeout, wait_for
+from waiting import SLOW, Timeout, deadline, wait_for
 
 SCRIPTS = {
     "count.lua": """
@@ -265,7 +265,7 @@ def test_a_script_that_runs_away_does_not_shut_out_who_comes_meanwhile(sluice, r
         publish(redis, "l:away:a", *[{"loop": True}] * 50)
         wait_for(lambda: sluice.status()["failed"] >= 50, lambda: "all to fail")
         with sluice.open("/away/b") as stream:
-            until = time.monotonic() + 10 * SLOW
+            until = deadline(10)
             while time.monotonic() < until:
                 publish(redis, "l:away:b", {})
                 try:

@@ -18,7 +18,7 @@ import redis as redis_client
 import fcgi
 from streams import Disconnected
 from test_publish import post
-from waiting import SLOW, Timeout, wait_for
+from waiting import Timeout, deadline, patient, wait_for
 
 AOF = ["--appendonly", "yes", "--appendfsync", "always"]
 KILLS = 5
@@ -26,7 +26,7 @@ KILLS = 5
 
 def persist(function):
     """Until Redis has answered: it may be away. function says whether it was done before."""
-    until = time.monotonic() + 60 * SLOW
+    until = deadline(60)
     while True:
         try:
             return function()
@@ -124,7 +124,7 @@ def test_cut_after_every_event(launch, own_redis):
     for writer in writers:
         writer.start()
     total = n * len(writers)
-    until, cuts = time.monotonic() + 120 * SLOW, 0
+    until, cuts = deadline(120), 0
     try:
         while any(len(c.got) < total for c in crowd):
             assert time.monotonic() < until, sorted(len(c.got) for c in crowd)
@@ -157,7 +157,7 @@ def test_order_per_stream(launch, own_redis):
     writers = [Writer(server, key, name, 40, 0.05) for name in range(2) for key in ("n:a", "n:b")]
     for w in writers:
         w.start()
-    seen, last, until = {"n:a": [], "n:b": []}, None, time.monotonic() + 60 * SLOW
+    seen, last, until = {"n:a": [], "n:b": []}, None, deadline(60)
     while sum(map(len, seen.values())) < 160:
         assert time.monotonic() < until
         with fcgi.get(sluice.address, "/r", headers={"Last-Event-ID": last} if last else {}) as response:
@@ -205,7 +205,7 @@ def test_ten_thousand_recorded_channels(launch, own_redis, many_descriptors):
             data = sockets[fd][0].recv(1 << 16)
             assert data, "a subscriber was cut off"
             bodies[fd] += data
-    until = time.monotonic() + 60 * SLOW
+    until = deadline(60)
     while any(b"id: " not in b for b in bodies.values()):
         assert time.monotonic() < until
         read(0.5)
@@ -225,7 +225,7 @@ def test_ten_thousand_recorded_channels(launch, own_redis, many_descriptors):
             if behind > 0:
                 time.sleep(behind)  # 5,000 a second
     rate = rounds * n / (time.monotonic() - began)
-    until = time.monotonic() + 60 * SLOW
+    until = deadline(60)
     while any(b.count(b"data: ") < rounds for b in bodies.values()):
         assert time.monotonic() < until, sum(b.count(b"data: ") < rounds for b in bodies.values())
         read(0.5)
@@ -295,7 +295,7 @@ def test_a_queue(launch, own_redis, kills_redis):
     began = kill_at = time.monotonic()
     try:
         while len(acknowledged) < n:
-            assert time.monotonic() < began + 150 * SLOW, f"{len(acknowledged)} of {n}"
+            assert time.monotonic() < began + patient(150), f"{len(acknowledged)} of {n}"
             for w in workers:
                 w.take(on_entry)
                 acknowledged.update(w.acknowledge())

@@ -86,7 +86,7 @@ class Follower(threading.Thread):
                 pass
 
     def take(self, stream):
-        event = stream.next_event(1)
+        event = stream.next_event(0.5)
         self.last = event.last_event_id or self.last
         if event.type == "stream-open":
             self.is_open.set()

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from test_publish import post
-from waiting import SLOW, deadline, left, wait_for
+from waiting import SLOW, left, moment, wait_for
 
 QUICK = {"open_wait": "100ms", "heartbeat": "200ms"}
 ROUTES = {
@@ -181,7 +181,7 @@ def test_what_was_missed_is_not_permitted(sluice, server):
     streams = [sluice.get("/stream/x", headers={"Last-Event-ID": first}) for _ in range(5)]
     for s in streams:
         waits(s)
-    n, until = calls(server, "xrange"), deadline(3 / SLOW)
+    n, until = calls(server, "xrange"), moment(3 / SLOW)
     stat = client.info("commandstats")["cmdstat_xrange"]
     while left(until):
         assert streams[0].next_event(skip=()).type == "keep-alive"
@@ -212,7 +212,7 @@ def test_redis_is_not_asked_all_the_time(sluice, server):
     streams = [sluice.get(path) for path in ("/stream/x", "/record/x") for _ in range(5)]
     for s in streams:
         waits(s)
-    n, until = calls(server, "xinfo|stream"), deadline(3 / SLOW)
+    n, until = calls(server, "xinfo|stream"), moment(3 / SLOW)
     while left(until):
         assert streams[0].next_event(skip=()).type == "keep-alive"
     assert 2 <= calls(server, "xinfo|stream") - n <= 2 * 5

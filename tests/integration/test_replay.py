@@ -8,7 +8,7 @@ import urllib.parse
 import pytest
 
 from fcgi import Connection, Response, request
-from waiting import SLOW, deadline, wait_for
+from waiting import bound, deadline, wait_for
 
 LARGE = "x" * 20000
 ROUTES = {
@@ -110,9 +110,9 @@ def test_a_mux_of_large_pasts(sluice, server):
                     next_look += 200
                     began = time.monotonic()
                     assert sluice.get("/status").status == 200
-                    slowest = max(slowest, time.monotonic() - began)
+                    slowest = max(slowest, (time.monotonic() - began) / bound(0.1, began))
     assert peak.grown < 64 << 20
-    assert slowest < 0.1 * SLOW
+    assert slowest < 1
 
 
 def test_who_reads_nothing_costs_a_page(sluice, server):

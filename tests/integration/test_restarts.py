@@ -13,7 +13,7 @@ import pytest
 
 from processes import Child, free_port, is_alive
 from program import IS_INSTRUMENTED, IS_ROOT, IS_VALGRIND
-from waiting import SLOW, wait_for
+from waiting import SLOW, patient, soon, wait_for
 
 ROUTES = {"x": {"path": "/x/{id}", "channels": "x:{id}", "heartbeat": "200ms"}}
 
@@ -114,7 +114,7 @@ def test_no_socket_is_left_where_privileges_cannot_be_dropped(launch):
     # Without the right to set ids, as in a container that has dropped it.
     result = subprocess.run(["setpriv", "--bounding-set=-setuid,-setgid", "--inh-caps=-setuid,-setgid", "--",
                              *sluice.argv("serve", "-c", sluice.config)], capture_output=True, text=True,
-                            env=sluice.reports.environment(), timeout=20 * SLOW)
+                            env=sluice.reports.environment(), timeout=patient(20))
     assert result.returncode == 1 and "cannot become" in result.stderr
     assert not os.path.exists(sluice.path)
 
@@ -220,7 +220,7 @@ def manager(folder):
     """What a service manager hears."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
         s.bind(str(folder / "notify"))
-        s.settimeout(10 * SLOW)
+        s.settimeout(patient(10))
         yield s
 
 
@@ -258,7 +258,7 @@ def test_a_service_manager_is_told_that_all_workers_turn(launch, manager, folder
                 heard(manager)
     finally:
         os.kill(worker, signal.SIGCONT)
-    manager.settimeout(10 * SLOW)
+    manager.settimeout(patient(10))
     assert heard(manager) == ["WATCHDOG=1"]
 
 
@@ -384,7 +384,7 @@ def test_a_hung_worker_holds_no_connection_up(launch):
         for i in range(200):
             with sluice.get(f"/x/{i}") as response:
                 assert response.status == 200
-        assert time.monotonic() - begin < 4 * SLOW
+        assert soon(begin, 4)
     finally:
         os.kill(victim, signal.SIGCONT)
 

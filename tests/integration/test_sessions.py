@@ -13,7 +13,7 @@ import pytest
 import npm_packages
 from program import ROOT
 from test_auth import problem, reason
-from waiting import SLOW, wait_for
+from waiting import patient, wait_for
 
 SECRET, OLD = secrets.token_hex(20), secrets.token_hex(20)
 ROUTE = {"path": "/mine", "channels": "f:{user}", "auth": "session"}
@@ -88,7 +88,7 @@ def test_cookies_that_express_did_not_sign(of_express, redis):
 
 def test_express_session_and_connect_redis_themselves(of_express, redis):
     site = subprocess.run(["node", npm_packages.install() / "express-session.mjs", redis.path, SECRET, "eve"], capture_output=True,
-                          timeout=60 * SLOW, text=True)
+                          timeout=patient(60), text=True)
     assert site.returncode == 0, site.stderr
     name, _, value = site.stdout.strip().partition("=")
     assert name == "connect.sid"
@@ -125,7 +125,7 @@ def of_whole(request, launch_shared):
 
 def whole(sluice, user, secret=SECRET, more="x"):
     """The cookie as the framework itself makes it."""
-    done = subprocess.run(["/usr/bin/python3", "-c", sluice.program, secret, user, more], capture_output=True, timeout=60 * SLOW, text=True)
+    done = subprocess.run(["/usr/bin/python3", "-c", sluice.program, secret, user, more], capture_output=True, timeout=patient(60), text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -344,7 +344,7 @@ def calls(redis, *commands):
 @pytest.mark.parametrize("path, keys", [("/r/recent", ["s:recent"]), ("/r2/recent", ["s:ra", "s:rb"])])
 def test_what_was_missed_just_now_comes_from_memory(launch, redis, path, keys):
     """A client that is back at once is sent what the feed still holds, and Redis is not asked."""
-    sluice = launch({"r": {"path": path, "streams": " ".join(keys), "heartbeat": "2s", "max_events": 9}})
+    sluice = launch({"r": {"path": path, "streams": " ".join(keys), "heartbeat": "60s", "max_events": 9}})
     client = redis.client()
     client.delete(*keys)
     with sluice.open(path) as stays:
