@@ -6,12 +6,16 @@ import re
 import shlex
 import signal
 import subprocess
-import time
+import sys
 
 import chromium
 import pytest
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(TREE / "tests" / "integration"))
+import processes  # noqa: E402
+import waiting  # noqa: E402
+
 START_S = 30
 
 
@@ -44,6 +48,10 @@ class Demo:
         done = subprocess.run([*self.redis_cli, "PUBLISH", channel, payload],
                               capture_output=True, text=True, check=True)
         return int(done.stdout)
+
+    def publisher(self):
+        """The pid of the program that feeds the pages and does the work."""
+        return next(pid for pid in processes.children_of(self.process.pid) if b"publisher" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes())
 
     def end(self, number=signal.SIGTERM):
         self.process.send_signal(number)
@@ -86,10 +94,4 @@ def browser(tmp_path):
 
 
 def wait_for(condition, what, seconds=10):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError("not seen within %s s: %s" % (seconds, what))
+    return waiting.wait_for(condition, what, seconds, every=0.05)

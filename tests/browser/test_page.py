@@ -1,10 +1,12 @@
 """The first page in a real browser: events arrive by EventSource, and what is published is seen."""
 
 import json
+import os
 import re
 import shlex
 import signal
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -12,6 +14,7 @@ import pytest
 from conftest import Demo, processes_in, wait_for
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from waiting import bound
 
 WIDE = (1280, 1000)
 NARROW = (320, 720)
@@ -193,8 +196,9 @@ def test_printed_lines_work_when_pasted(demo):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP],
                          ids=lambda number: number.name)
 def test_end_leaves_nothing(number):
+    began = time.monotonic()
     demo = Demo()
-    assert demo.ms < 1000
+    assert demo.ms < 1000 * bound(1, began)
     assert demo.folder.exists() and len(processes_in(demo.folder)) >= 4
     assert demo.end(number) == 0
     assert not demo.folder.exists()
@@ -211,19 +215,8 @@ def test_two_demos_side_by_side():
 
 def test_death_of_a_part_ends_all():
     demo = Demo()
-    publishers = [pid for pid in children_of(demo.process.pid) if "publisher" in command_of(pid)]
-    subprocess.run(["kill", "-KILL", *publishers], check=True)
+    os.kill(demo.publisher(), signal.SIGKILL)
     rest = demo.process.stdout.read()
     assert demo.process.wait(30) == 1
     assert "Publisher has ended by SIGKILL" in rest
     assert not demo.folder.exists() and processes_in(demo.folder) == []
-
-
-def children_of(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-        return f.read().split()
-
-
-def command_of(pid):
-    with open(f"/proc/{pid}/cmdline", encoding="utf-8") as f:
-        return f.read()

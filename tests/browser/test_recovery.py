@@ -11,6 +11,7 @@ import pytest
 from conftest import wait_for
 from site_programs import Site
 from test_gallery import is_live, text, texts
+from waiting import soon
 
 WITHIN_S = 5
 ASLEEP_S = 120
@@ -68,8 +69,8 @@ class Tabs:
     def all_are_right(self, since):
         for page, tab in self.tabs.items():
             self.browser.switch_to.window(tab)
-            wait_for(lambda: self.shows(page), f"{page}: {self.browser.execute_script('return document.body.innerText')[:400]}",
-                     max(0.5, since + WITHIN_S - time.monotonic()))
+            wait_for(lambda: self.shows(page), lambda: f"{page}: {self.browser.execute_script('return document.body.innerText')[:400]}")
+            assert soon(since, WITHIN_S), page
             assert self.browser.execute_script("return window.isTheSame"), "it was not reloaded"
             wait_for(lambda: is_live(self.browser), f"{page} says that it is live")
 
