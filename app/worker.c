@@ -28,10 +28,12 @@
 enum {
 	COMMAND_TIMEOUT_MS = 5000,
 	CGI_LIFETIME_MS = 3600 * 1000, /* nobody tells a CGI program that its client has left */
-	/* After the drain: short answers on their way, and clients that do not read their end. */
-	FLUSH_MS = 700,
+	/*
+	 * After the drain, when nobody can connect any more: for short answers on their way, and
+	 * clients that do not read their end.
+	 */
+	FLUSH_MS = 1000,
 	FLUSH_TICK_MS = 20,
-	LAST_MS = 300, /* for those who had connected before nobody could any more */
 	/*
 	 * So long is a refusal of Redis's told, from the last one on: of what is asked again each
 	 * second, and of a command that is asked when somebody needs it.
@@ -612,31 +614,35 @@ begin_end(struct worker *w)
 	bool is_last = board_finish() && is_draining() && board_get(BOARD_SUCCEEDED) == 0;
 
 	w->is_ending = true;
-	if (w->server == NULL) {
-		stop_loop(w);
-	} else if (!is_last || w->listener->origin != LISTEN_OWN) {
-		server_stop_accepting(w->server);
-		stop_loop(w);
-	} else {
+	w->flush_until_ms = uv_now(&w->loop) + FLUSH_MS;
+	if (w->server == NULL)
+		return;
+	if (is_last && w->listener->origin == LISTEN_OWN) {
 		listen_refuse(w->listener);
 		server_take_rest(w->server);
-		w->flush_until_ms = uv_now(&w->loop) + LAST_MS;
+	} else {
+		server_stop_accepting(w->server);
 	}
+}
+
+/* Is nothing left to be done, or the time for it over? */
+static bool
+is_through(const struct worker *w)
+{
+	return uv_now(&w->loop) >= w->flush_until_ms ||
+	       (hub_n_subscribers(w->hub) == 0 &&
+		(w->server == NULL || server_n_connections(w->server) == 0));
 }
 
 static void
 on_flush_tick(uv_timer_t *timer)
 {
 	struct worker *w = timer->data;
-	bool is_idle = hub_n_subscribers(w->hub) == 0 &&
-		       (w->server == NULL || server_n_connections(w->server) == 0);
 
-	if (!is_idle && uv_now(&w->loop) < w->flush_until_ms)
-		return;
-	if (w->is_ending)
-		stop_loop(w);
-	else
+	if (!w->is_ending && is_through(w))
 		begin_end(w);
+	if (w->is_ending && is_through(w))
+		stop_loop(w);
 }
 
 static void
@@ -655,7 +661,7 @@ drain(struct worker *w)
 	else if (w->server != NULL)
 		server_leave(w->server);
 	hub_drain(w->hub, w->cfg->server.drain_ms, board_get(BOARD_SUCCEEDED) != 0);
-	w->flush_until_ms = uv_now(&w->loop) + w->cfg->server.drain_ms + FLUSH_MS;
+	w->flush_until_ms = uv_now(&w->loop) + w->cfg->server.drain_ms;
 	uv_timer_start(&w->flush, on_flush_tick, 0, FLUSH_TICK_MS);
 }
 
