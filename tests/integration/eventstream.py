@@ -40,7 +40,7 @@ class Parser:
         self._forget_event()
 
     def _forget_event(self):
-        self._data = ""
+        self._data = []  # lines
         self._type = ""
         self._fields = []
 
@@ -60,8 +60,12 @@ class Parser:
     def _take_lines(self):
         # Not splitlines(): that would end lines at U+2028, form feeds and others too.
         buffer, start = self._line, 0
+        lf = cr = -2  # not looked for
         while True:
-            lf, cr = buffer.find("\n", start), buffer.find("\r", start)
+            if lf != -1 and lf < start:
+                lf = buffer.find("\n", start)
+            if cr != -1 and cr < start:
+                cr = buffer.find("\r", start)
             if lf < 0 and cr < 0:
                 break
             end = min(i for i in (lf, cr) if i >= 0)
@@ -90,7 +94,7 @@ class Parser:
         if name == "event":
             self._type = value
         elif name == "data":
-            self._data += value + "\n"
+            self._data.append(value)
         elif name == "id":
             if "\0" not in value:
                 self.last_event_id = value
@@ -99,9 +103,8 @@ class Parser:
                 self.retry = int(value)
 
     def _dispatch(self):
-        if self._data != "":
-            event = Event(self._type or "message", self._data.removesuffix("\n"),
-                          self.last_event_id, self._fields)
+        if self._data:
+            event = Event(self._type or "message", "\n".join(self._data), self.last_event_id, self._fields)
             self.events.append(event)
         self._forget_event()
 

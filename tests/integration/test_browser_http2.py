@@ -76,7 +76,8 @@ def test_many_streams_at_once(page, redis, sluice):  # noqa: F811
     page.script(f"""window.got = [];
         window.all = Array.from({{length: {streams}}}, (_, n) => new EventSource("/events/channel/h2-" + n));
         all.forEach((one, n) => one.onmessage = e => got.push(`${{n}} ${{e.data}}`));""")
-    wait_for(lambda: sluice.status()["subscribers"] == streams, "all of them")
+    wait_for(lambda: page.script("return all.every(one => one.readyState === 1)"), "all of them to be open")
+    assert sluice.status()["subscribers"] == streams
     for n in range(streams):
         redis.publish(f"be:h2-{n}", "x")
     wait_for(lambda: sorted(page.script("return got")) == sorted(f"{n} x" for n in range(streams)), "an event for each")

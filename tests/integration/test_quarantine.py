@@ -33,10 +33,9 @@ deadly_message(struct feed *feed, struct message *msg)
 	return KEEP;
 }
 
-static const char *const takes[] = {"group", "claim_after", NULL};
 static const struct handler deadly = {.name = "deadly", .open = feed_subjects, .message = deadly_message};
 static const struct handler deadly_queue = {
-    .name = "deadly-queue", .takes = takes, .open = feed_subjects, .message = deadly_message, .is_queue = true};
+    .name = "deadly-queue", .kind = HANDLER_QUEUE, .open = feed_subjects, .message = deadly_message};
 
 SLUICE_MODULE(&deadly, &deadly_queue);
 """
