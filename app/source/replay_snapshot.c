@@ -1,0 +1,136 @@
+/*
+ * replay_snapshot.c - the snapshot of a route: what a client is given in place of all that came
+ * before, and, if the route says so, where the stream begins behind it.
+ */
+#include "source/replay_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "hub/feed_logic.h"
+#include "source/live.h"
+
+/* There is no such key. */
+static int
+keep_missing(struct replay *rp)
+{
+	const struct template *t = rp->feed->class->settings->snapshot_missing;
+	const struct template_scope scope = {.params = rp->feed->params, .now = clock_unix()};
+	struct buf text;
+	int rc;
+
+	if (t == NULL)
+		return 0;
+	buf_init(&text, SIZE_MAX / 2);
+	if ((rc = template_expand(t, &scope, &text)) == 0 && (rc = buf_putc(&text, '\0')) == 0) {
+		rp->snapshot = text.p;
+		rp->snapshot_len = text.len - 1;
+		return 0;
+	}
+	buf_fini(&text);
+	return rc;
+}
+
+static int
+keep_snapshot(struct replay *rp, struct message *reply)
+{
+	const char *bytes;
+	size_t len;
+
+	if ((bytes = message_bytes(reply, &len)) == NULL) {
+		rp->is_snapshot_missing = true;
+		return keep_missing(rp);
+	}
+	if ((rp->snapshot = malloc(len + 1)) == NULL)
+		return -ENOMEM;
+	memcpy(rp->snapshot, bytes, len);
+	rp->snapshot[len] = '\0';
+	rp->snapshot_len = len;
+	return 0;
+}
+
+static void ask_snapshot(struct feed *fd);
+
+/* The stream goes on without a snapshot that Redis refuses; one that it does not answer is asked
+ * again. */
+static void
+on_snapshot(struct feed *fd, struct message *reply)
+{
+	bool is_refused = reply == NULL && feed_reply_is_refused(fd);
+
+	while (!list_is_empty(&live_of(fd)->snapshot_asked)) {
+		struct replay *rp =
+		    LIST_ENTRY(live_of(fd)->snapshot_asked.next, struct replay, of_snapshot);
+
+		list_del(&rp->of_snapshot);
+		rp->is_snapshot_refused = is_refused;
+		rp->has_snapshot = reply != NULL ? keep_snapshot(rp, reply) == 0 : is_refused;
+		if (!rp->has_snapshot)
+			rp->has_failed = true;
+		replay_answered(rp);
+	}
+	ask_snapshot(fd);
+}
+
+/*
+ * One read serves all who had taken their place before it was asked. Who comes while it is on its
+ * way needs another: what is published in between may be in neither.
+ */
+static void
+ask_snapshot(struct feed *fd)
+{
+	if (list_is_empty(&live_of(fd)->snapshot_wanted) ||
+	    !list_is_empty(&live_of(fd)->snapshot_asked))
+		return;
+	list_splice_tail(&live_of(fd)->snapshot_asked, &live_of(fd)->snapshot_wanted);
+	if (feed_ask_words(fd, fd->class->settings->snapshot, on_snapshot) < 0) {
+		on_snapshot(fd, NULL);
+	}
+}
+
+void
+replay_want_snapshot(struct replay *rp)
+{
+	if (rp->has_snapshot || rp->feed->class->settings->snapshot == NULL || replay_is_known(rp))
+		return;
+	rp->n_pending++;
+	list_move_tail(&live_of(rp->feed)->snapshot_wanted, &rp->of_snapshot);
+	ask_snapshot(rp->feed);
+}
+
+/* 0, and whether it names a place of ours; -ENOENT: it names none. */
+static int
+read_where(struct replay *rp, bool *is_ours)
+{
+	const struct template *t = rp->feed->class->settings->snapshot_from;
+	struct message msg;
+	const struct template_scope scope = {
+	    .params = rp->feed->params, .channel = "", .msg = &msg};
+	struct buf text;
+	int rc;
+
+	buf_init(&text, CURSOR_TEXT);
+	message_init(&msg, "", 0, rp->snapshot, rp->snapshot_len);
+	if ((rc = template_expand(t, &scope, &text)) == 0 && (rc = buf_putc(&text, '\0')) == 0)
+		*is_ours = replay_parse_client(rp, text.p) == NULL;
+	message_fini(&msg);
+	buf_fini(&text);
+	return rc;
+}
+
+/* As if the client had come with it. Of a key that is not there nothing need be said. */
+void
+replay_begin_where_it_says(struct replay *rp)
+{
+	bool is_ours = false;
+	int rc;
+
+	if (rp->snapshot == NULL ||
+	    ((rc = read_where(rp, &is_ours)) == -ENOENT && rp->is_snapshot_missing))
+		return;
+	rp->is_past_wanted = false;
+	rp->is_resumed = rp->is_from = true;
+	rp->unknown = rc == 0 && is_ours ? NULL : REPLAY_UNKNOWN_ID;
+}
