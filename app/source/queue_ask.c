@@ -26,9 +26,9 @@ now_ms(const struct queue *q)
 
 /* One answer fewer to wait for. Returns whether anybody still wants it. */
 static bool
-is_answered(struct queue *q, bool *is_pending)
+is_answered(struct queue *q, enum queue_command which)
 {
-	*is_pending = false;
+	q->in_flight &= ~(unsigned)which;
 	q->n_pending--;
 	if (q->feed != NULL)
 		return true;
@@ -37,12 +37,20 @@ is_answered(struct queue *q, bool *is_pending)
 }
 
 static bool
-send_command(struct queue *q, command_fn fn, int argc, const char *const *argv)
+is_sent(const struct queue *q, enum queue_command which)
+{
+	return (q->in_flight & which) != 0;
+}
+
+static bool
+send_command(struct queue *q, enum queue_command which, command_fn fn, int argc,
+	     const char *const *argv)
 {
 	struct command *command = q->feed->class->hub->command;
 
 	if (command == NULL || command_send(command, fn, q, argc, argv, NULL) < 0)
 		return false;
+	q->in_flight |= which;
 	q->n_pending++;
 	return true;
 }
@@ -97,7 +105,7 @@ on_done_acked(void *arg, const redisReply *reply)
 {
 	struct queue *q = arg;
 
-	if (!is_answered(q, &q->is_acking))
+	if (!is_answered(q, QUEUE_ACK))
 		return;
 	see_vital_refusal(q, reply);
 	if (reply == NULL || reply->type != REDIS_REPLY_INTEGER)
@@ -117,13 +125,13 @@ queue_acknowledge(struct queue *q)
 	struct list *node;
 	int argc = 3;
 
-	if (q->is_acking)
+	if (is_sent(q, QUEUE_ACK))
 		return;
 	for (node = q->done.next; node != &q->done && argc < 3 + ACK_MAX; node = node->next)
 		argv[argc++] = LIST_ENTRY(node, struct held, node)->id;
 	q->n_acking = (unsigned)argc - 3;
 	if (argc > 3)
-		q->is_acking = send_command(q, on_done_acked, argc, argv);
+		(void)send_command(q, QUEUE_ACK, on_done_acked, argc, argv);
 }
 
 /* Asking */
@@ -143,7 +151,7 @@ on_entries(void *arg, const redisReply *reply)
 {
 	struct queue *q = arg;
 
-	if (!is_answered(q, &q->is_asking))
+	if (!is_answered(q, QUEUE_READ))
 		return;
 	q->n_coming -= q->n_asked;
 	if (begins_with(reply, "NOGROUP"))
@@ -168,7 +176,7 @@ ask(struct queue *q)
 	q->has_grown = false;
 	q->n_asked = n < ASK_MAX ? n : ASK_MAX;
 	snprintf(count, sizeof(count), "%u", q->n_asked);
-	if ((q->is_asking = send_command(q, on_entries, 9, argv)))
+	if (send_command(q, QUEUE_READ, on_entries, 9, argv))
 		q->n_coming += q->n_asked;
 }
 
@@ -179,7 +187,7 @@ on_claimed(void *arg, const redisReply *reply)
 	const redisReply *entries;
 	size_t n_dead = 0;
 
-	if (!is_answered(q, &q->is_claiming))
+	if (!is_answered(q, QUEUE_CLAIM))
 		return;
 	q->n_coming -= q->n_claimed;
 	see_refusal(q, reply);
@@ -207,14 +215,14 @@ claim(struct queue *q)
 	    q->group, q->consumer,        idle, count,  max};
 	unsigned n = queue_count_free(q);
 
-	if (q->is_claiming || n == 0 || now_ms(q) < q->claim_at_ms)
+	if (is_sent(q, QUEUE_CLAIM) || n == 0 || now_ms(q) < q->claim_at_ms)
 		return;
 	q->claim_at_ms = now_ms(q) + q->claim_after_ms / 4;
 	snprintf(idle, sizeof(idle), "%llu", (unsigned long long)q->claim_after_ms);
 	q->n_claimed = n < CLAIM_MAX ? n : CLAIM_MAX;
 	snprintf(count, sizeof(count), "%u", q->n_claimed);
 	snprintf(max, sizeof(max), "%u", has_dead ? q->max_deliveries : 0);
-	if ((q->is_claiming = send_command(q, on_claimed, 10, argv)))
+	if (send_command(q, QUEUE_CLAIM, on_claimed, 10, argv))
 		q->n_coming += q->n_claimed;
 }
 
@@ -224,7 +232,7 @@ on_created(void *arg, const redisReply *reply)
 	struct queue *q = arg;
 	bool was_awaited;
 
-	if (!is_answered(q, &q->is_creating))
+	if (!is_answered(q, QUEUE_CREATE))
 		return;
 	if (reply == NULL ||
 	    (reply->type == REDIS_REPLY_ERROR && !begins_with(reply, "BUSYGROUP"))) {
@@ -246,13 +254,13 @@ create(struct queue *q)
 	char start[24] = "$";
 	const char *argv[] = {"EVAL", GROUP_CREATE_SCRIPT, "1", q->key, q->group, start};
 
-	if (q->is_creating)
+	if (is_sent(q, QUEUE_CREATE))
 		return;
 	if (fs->start.is_beginning)
 		strcpy(start, "0");
 	else if (fs->start.last > 0)
 		snprintf(start, sizeof(start), "last:%u", fs->start.last);
-	q->is_creating = send_command(q, on_created, 6, argv);
+	(void)send_command(q, QUEUE_CREATE, on_created, 6, argv);
 }
 
 /* Consumers */
@@ -267,13 +275,13 @@ forgotten_ms(const struct queue *q)
 }
 
 static bool
-tell_gone(struct queue *q, const char *consumer, command_fn fn)
+tell_gone(struct queue *q, enum queue_command which, const char *consumer, command_fn fn)
 {
 	char idle[24];
 	const char *argv[] = {"EVAL", GROUP_LEAVE_SCRIPT, "1", q->key, q->group, consumer, idle};
 
 	snprintf(idle, sizeof(idle), "%llu", (unsigned long long)forgotten_ms(q));
-	return send_command(q, fn, 7, argv);
+	return send_command(q, which, fn, 7, argv);
 }
 
 static void
@@ -281,7 +289,7 @@ on_swept(void *arg, const redisReply *reply)
 {
 	struct queue *q = arg;
 
-	if (is_answered(q, &q->is_sweeping))
+	if (is_answered(q, QUEUE_SWEEP))
 		see_refusal(q, reply);
 }
 
@@ -289,10 +297,10 @@ on_swept(void *arg, const redisReply *reply)
 static void
 sweep(struct queue *q)
 {
-	if (q->is_sweeping || now_ms(q) < q->sweep_at_ms)
+	if (is_sent(q, QUEUE_SWEEP) || now_ms(q) < q->sweep_at_ms)
 		return;
 	q->sweep_at_ms = now_ms(q) + forgotten_ms(q);
-	q->is_sweeping = tell_gone(q, "", on_swept);
+	(void)tell_gone(q, QUEUE_SWEEP, "", on_swept);
 }
 
 void
@@ -307,7 +315,7 @@ queue_go_on(struct queue *q)
 	queue_acknowledge(q);
 	claim(q);
 	sweep(q);
-	if (!q->is_asking)
+	if (!is_sent(q, QUEUE_READ))
 		ask(q);
 }
 
@@ -326,7 +334,7 @@ static void
 acknowledge_rest(struct queue *q)
 {
 	const char *argv[3 + ACK_MAX] = {"XACK", q->key, q->group};
-	unsigned n_told = q->is_acking ? q->n_acking : 0;
+	unsigned n_told = is_sent(q, QUEUE_ACK) ? q->n_acking : 0;
 	struct list *node;
 	int argc = 3;
 
@@ -337,7 +345,7 @@ acknowledge_rest(struct queue *q)
 		}
 		argv[argc++] = LIST_ENTRY(node, struct held, node)->id;
 		if (argc == 3 + ACK_MAX || node->next == &q->done) {
-			send_command(q, on_left, argc, argv);
+			(void)send_command(q, QUEUE_LEAVE, on_left, argc, argv);
 			argc = 3;
 		}
 	}
@@ -347,5 +355,5 @@ void
 queue_leave(struct queue *q)
 {
 	acknowledge_rest(q);
-	(void)tell_gone(q, q->consumer, on_left);
+	(void)tell_gone(q, QUEUE_LEAVE, q->consumer, on_left);
 }

@@ -29,14 +29,23 @@ struct held {
 	char id[STREAM_ID_TEXT];
 };
 
+enum queue_command {
+	QUEUE_CREATE = 1 << 0,
+	QUEUE_READ = 1 << 1,
+	QUEUE_CLAIM = 1 << 2,
+	QUEUE_ACK = 1 << 3,
+	QUEUE_SWEEP = 1 << 4,
+	QUEUE_LEAVE = 0 /* of which any number may be sent, for nobody waits */
+};
+
 struct queue {
 	struct feed *feed; /* NULL: it has ended */
 	const struct source *stream;
 	struct list shares; /* by when each was given one: the first waits longest */
 	struct map by_subscriber, by_id;
-	struct list done; /* to be acknowledged by us */
-	bool is_known;    /* the group is there */
-	bool is_creating, is_asking, is_claiming, is_acking, is_sweeping;
+	struct list done;   /* to be acknowledged by us */
+	bool is_known;      /* the group is there */
+	unsigned in_flight; /* bits of enum queue_command: sent, and not answered */
 	bool has_grown;     /* while we asked */
 	bool has_timers;    /* they are not closed */
 	uint64_t ask_at_ms; /* not before: Redis has refused something */
