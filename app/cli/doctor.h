@@ -43,7 +43,8 @@ struct web_server {
 	bool notices_silent;  /* it can notice that a silent client has gone */
 	unsigned h2_at_once;  /* streams of a connection that it serves at a time; 0: as it says */
 	bool drops_groups;    /* of its user only the main group counts */
-	const char *cures[CURES]; /* lines, with {base}, {socket}, {group} and {process} */
+	const char *cures[CURES];       /* lines, with {base}, {socket}, {group} and {process} */
+	const char *proxy_cures[CURES]; /* where it passes HTTP on to another that speaks FastCGI */
 };
 
 /* web_server_nth - NULL past the last. web_server_find - by what it says of itself; NULL. */
@@ -51,8 +52,9 @@ const struct web_server *web_server_nth(size_t n);
 const struct web_server *web_server_find(const char *says);
 bool web_server_is_installed(const struct web_server *ws);
 
-/* web_server_cure - the lines, for this configuration. Returns 0, -ENOMEM, -EMSGSIZE. */
-int web_server_cure(struct buf *b, const struct web_server *ws, enum cure cure,
+/* web_server_cure - the lines, for this configuration; as a proxy before another: is_proxy. Returns
+ * 0, -ENOMEM, -EMSGSIZE. */
+int web_server_cure(struct buf *b, const struct web_server *ws, enum cure cure, bool is_proxy,
 		    const struct config *cfg);
 
 enum { DOCTOR_TICKS_MAX = 64, DOCTOR_KEY_LEN = DOCTORING_DIGITS + 1 };
@@ -74,6 +76,7 @@ struct doctor {
 	struct http_client http;
 	char prefix[2048];               /* of the path, with which the URL reaches Sluice */
 	const struct web_server *server; /* NULL: it is none of those that are known */
+	const struct web_server *front;  /* of another kind, which passes HTTP on to it; NULL */
 	struct doctor_stream first;      /* the one that found it */
 	struct doctor_stream silent;
 	bool is_local;     /* Sluice's clock is ours */

@@ -209,21 +209,21 @@ has_type(const struct http_exchange *x, const char *type)
 	       strncmp(value, type, strlen(type)) == 0;
 }
 
-/* No Server header is HAProxy's way. */
+/* What speaks FastCGI says so itself; what speaks HTTP may be another. No Server header is
+ * HAProxy's way. */
 static void
 recognise(struct doctor *d, const struct doctor_stream *s)
 {
 	const char *software = json_text(s->greeting, "server");
+	const struct web_server *front;
 	char says[TEXT_LEN] = "";
 
 	if (s->x.status == 0)
 		return;
-	if (software != NULL)
-		d->server = web_server_find(software);
-	if (d->server == NULL)
-		d->server = http_header(&s->x, "Server", says, sizeof(says))
-				? web_server_find(says)
-				: web_server_find("HAProxy");
+	front = http_header(&s->x, "Server", says, sizeof(says)) ? web_server_find(says)
+								 : web_server_find("HAProxy");
+	d->server = software != NULL ? web_server_find(software) : front;
+	d->front = d->server != front ? front : NULL;
 }
 
 static const struct {
@@ -490,6 +490,8 @@ doctor_check_proxies(struct doctor *d)
 			    "all clients seem to come from %s: max_per_ip counts them as one",
 			    remote);
 		doctor_line("[server] trusted_proxies = %s", remote);
+	} else if (d->front != NULL) {
+		doctor_ok("proxies", "%s stands before %s", d->front->name, name_of(d));
 	} else if (!tell_proxy(d)) {
 		doctor_ok("proxies", is_forwarded(d) || *doctor_greeted(d, "via") != '\0'
 					 ? "one stands before it"
@@ -533,7 +535,7 @@ tell_late(struct doctor *d, const struct doctor_stream *s, double late)
 			    s->n, s->late_ms[0]);
 	else
 		doctor_fail(d, "buffering", "each event is kept back for %.0f ms", late);
-	if (*doctor_greeted(d, "via") != '\0' || is_forwarded(d))
+	if (d->front == NULL && (*doctor_greeted(d, "via") != '\0' || is_forwarded(d)))
 		doctor_line("here, or in the proxy before it (try the web server's own address):");
 	doctor_cure(d, CURE_BUFFER);
 }

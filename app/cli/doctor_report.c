@@ -63,16 +63,18 @@ doctor_line(const char *fmt, ...)
 }
 
 static void
-print_cure(const struct doctor *d, const struct web_server *ws, enum cure cure)
+print_cure(const struct doctor *d, const struct web_server *ws, enum cure cure, bool is_proxy)
 {
+	bool is_named = d->server == NULL || d->front != NULL;
 	struct buf b;
 
 	buf_init(&b, CURE_LEN);
-	if (web_server_cure(&b, ws, cure, d->cfg) == 0 && b.len > 0 && buf_putc(&b, '\0') == 0) {
+	if (web_server_cure(&b, ws, cure, is_proxy, d->cfg) == 0 && b.len > 0 &&
+	    buf_putc(&b, '\0') == 0) {
 		for (char *line = b.p, *eol; *line != '\0'; line = eol + 1) {
 			eol = line + strcspn(line, "\n");
-			doctor_line("%s%s%.*s", d->server == NULL ? ws->name : "",
-				    d->server == NULL ? ": " : "", (int)(eol - line), line);
+			doctor_line("%s%s%.*s", is_named ? ws->name : "", is_named ? ": " : "",
+				    (int)(eol - line), line);
 			if (*eol == '\0')
 				break;
 		}
@@ -85,12 +87,14 @@ doctor_cure(const struct doctor *d, enum cure cure)
 {
 	const struct web_server *ws;
 
+	if (d->front != NULL)
+		print_cure(d, d->front, cure, true);
 	if (d->server != NULL) {
-		print_cure(d, d->server, cure);
+		print_cure(d, d->server, cure, false);
 		return;
 	}
 	for (size_t i = 0; (ws = web_server_nth(i)) != NULL; i++) {
 		if (web_server_is_installed(ws))
-			print_cure(d, ws, cure);
+			print_cure(d, ws, cure, false);
 	}
 }

@@ -41,6 +41,12 @@ static const struct web_server lighttpd = {
 	    [CURE_COME_BACK] = "lighty-enable-mod sluice-come-back && systemctl restart lighttpd   "
 			       "  # conf/lighttpd/61-sluice-come-back.conf\n",
 	},
+    .proxy_cures =
+	{
+	    [CURE_BUFFER] = "server.stream-response-body = 2\n",
+	    [CURE_SILENCE] = "server.max-write-idle = 3600\n",
+	    [CURE_LIMIT] = "server.max-connections = 20000\n",
+	},
 };
 
 static const struct web_server nginx = {
@@ -69,6 +75,13 @@ static const struct web_server nginx = {
 	    [CURE_HTTP2] = "listen 443 ssl http2;\n",
 	    [CURE_COME_BACK] = "error_page 502 503 504 = @sluice_come_back;     # and its "
 			       "location, as in conf/nginx/sluice.conf\n",
+	},
+    .proxy_cures =
+	{
+	    [CURE_BUFFER] = "proxy_buffering off;     # in its location {base}/\n",
+	    [CURE_GZIP] = "gzip off;\n",
+	    [CURE_SILENCE] = "proxy_read_timeout 1d;\n",
+	    [CURE_LIMIT] = "events { worker_connections 20000; }\n",
 	},
 };
 
@@ -101,6 +114,13 @@ static const struct web_server apache = {
 	    [CURE_COME_BACK] = "a2enmod lua && a2enconf sluice-come-back && systemctl restart "
 			       "apache2     # conf/apache/sluice-come-back.conf\n",
 	},
+    .proxy_cures =
+	{
+	    [CURE_BUFFER] = "ProxyPass ... flushpackets=on\n",
+	    [CURE_GZIP] = "SetEnv no-gzip 1\n",
+	    [CURE_SILENCE] = "ProxyPass ... timeout=86400\n",
+	    [CURE_LIMIT] = "MaxRequestWorkers 2048\n",
+	},
 };
 
 static const struct web_server haproxy = {
@@ -129,6 +149,13 @@ static const struct web_server haproxy = {
 	    [CURE_COME_BACK] = "http-error status 503 ...     # and the lines around it, as in "
 			       "conf/haproxy/sluice.cfg\n",
 	},
+    .proxy_cures =
+	{
+	    [CURE_BUFFER] = "option http-no-delay\n",
+	    [CURE_GZIP] = "compression type text/html text/css\n",
+	    [CURE_SILENCE] = "timeout server 1d\n",
+	    [CURE_LIMIT] = "maxconn 20000\n",
+	},
 };
 
 static const struct web_server caddy = {
@@ -153,6 +180,11 @@ static const struct web_server caddy = {
 	    [CURE_LIMIT] = "LimitNOFILE=1048576     # systemctl edit caddy\n",
 	    [CURE_HTTP2] = "protocols h1 h2     # in servers { }\n",
 	    [CURE_COME_BACK] = "handle_errors { ... }     # as in conf/caddy/sluice.caddy\n",
+	},
+    .proxy_cures =
+	{
+	    [CURE_BUFFER] = "flush_interval -1     # in its reverse_proxy\n",
+	    [CURE_SILENCE] = "read_timeout 24h     # in its transport http\n",
 	},
 };
 
@@ -296,13 +328,16 @@ expand(struct buf *b, const struct web_server *ws, const char *text, const struc
 }
 
 int
-web_server_cure(struct buf *b, const struct web_server *ws, enum cure cure,
+web_server_cure(struct buf *b, const struct web_server *ws, enum cure cure, bool is_proxy,
 		const struct config *cfg)
 {
+	const char *lines = is_proxy ? ws->proxy_cures[cure] : ws->cures[cure];
 	int rc = 0;
 
-	if (ws->cures[cure] != NULL)
-		rc = expand(b, ws, ws->cures[cure], cfg);
+	if (lines != NULL)
+		rc = expand(b, ws, lines, cfg);
+	if (is_proxy)
+		return rc;
 	if (rc == 0 && cure == CURE_SOCKET)
 		rc = expand(b, ws, SOCKET_CURE, cfg);
 	if (rc == 0 && cure == CURE_SOCKET && !ws->drops_groups &&

@@ -21,6 +21,16 @@ ROUTES = {"hello": {"path": "/hello", "channels": "hello"}}
 KEPT = {"kept": {"path": "/kept", "streams": "kept"}}
 
 
+class NginxProxy(webservers.Nginx):
+    """Passes HTTP on to another, and keeps it all back."""
+
+    def configuration(self, fragment):
+        text = super().configuration(fragment)
+        line = f"include {fragment};"
+        assert text.count(line) == 1
+        return text.replace(line, f"location / {{ proxy_pass http://127.0.0.1:{self.behind}; proxy_ignore_headers X-Accel-Buffering; }}")
+
+
 class Slips:
     """Edits of the fragment and of the site around it, (pattern, replacement) each, and what the doctor must say: the check,
     and a line below it."""
@@ -164,6 +174,8 @@ def looked(launch_shared):
         server = start(cls, "fine", right.path)
         jobs[cls.name, "fine"] = right, server, "/events", ["--insecure", "--quick"]
         jobs[cls.name, "certificate"] = right, server, "/events", ["--quick"]
+    proxy = start(type("Proxy", (NginxProxy,), {"behind": jobs["lighttpd", "fine"][1].port}), "proxy", right.path)
+    jobs["proxy", "held back"] = right, proxy, "/events", ["--quick"]
     jobs["lighttpd", "of the site"] = right, jobs["lighttpd", "fine"][1], "/", ["--quick"]
 
     def look(job):
@@ -217,6 +229,13 @@ def test_https(looked, cls, says):
     assert done.returncode == 0, done.out
     check_says(done, [says, ("ok buffering", "none")])
     check_says(looked[cls.name, "certificate"], [("FAIL reached", "--insecure")])
+
+
+def test_proxy_before_it(looked):
+    """The line is that of the one that keeps the events back."""
+    done = looked["proxy", "held back"]
+    assert done.returncode == 1
+    check_says(done, [("ok proxies", "nginx stands before lighttpd"), ("FAIL buffering", "nginx: proxy_buffering off;")])
 
 
 def test_url_of_the_site(looked):
