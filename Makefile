@@ -179,6 +179,9 @@ bridges/php/Sluice.php 644 $(DATADIR)/sluice/php/Sluice.php
 bridges/python/sluice.py 644 $(DATADIR)/sluice/python/sluice.py
 conf/nginx/sluice-login.conf 644 $(DATADIR)/sluice/nginx/sluice-login.conf
 conf/apache/sluice-login.conf 644 $(DATADIR)/sluice/apache/sluice-login.conf
+bridges/django/sluice_django.py 644 $(DATADIR)/sluice/python/sluice_django.py
+conf/django/sluice_sessions.py 644 $(DATADIR)/sluice/python/sluice_sessions.py
+bridges/laravel/SluiceBroadcaster.php 644 $(DATADIR)/sluice/php/SluiceBroadcaster.php
 conf/haproxy/sluice.cfg 644 $(DATADIR)/sluice/haproxy/sluice.cfg
 conf/caddy/sluice.caddy 644 $(DATADIR)/sluice/caddy/sluice.caddy
 conf/apache/sluice.conf 644 $(sysconfdir)/apache2/conf-available/sluice.conf
