@@ -148,7 +148,8 @@ def test_a_key_that_is_there_already(launch, installed, folder):
     assert result.returncode == 1 and 'handler "counting" adds the key "heartbeat", which is there already' in result.err
 
 
-def test_the_skeleton_of_a_stage_compiles():
-    flags = subprocess.run(["pkg-config", "--cflags", "lua5.4", "json-c"], capture_output=True, text=True, check=True).stdout.split()
+@pytest.mark.parametrize("name", ["stage", "source"])
+def test_the_skeleton_of_a_part_compiles(name):
+    flags = subprocess.run(["pkg-config", "--cflags", "lua5.4", "json-c", "libuv", "hiredis"], capture_output=True, text=True, check=True).stdout.split()
     subprocess.run(["cc", "-std=gnu11", "-Wall", "-Wextra", "-Wmissing-prototypes", "-Werror", "-D_GNU_SOURCE", "-fsyntax-only",
-                    f"-I{ROOT}/app", f"-I{ROOT}/include", *flags, ROOT / "docs/skeleton/stage.c"], check=True)
+                    f"-I{ROOT}/app", f"-I{ROOT}/include", *flags, ROOT / f"docs/skeleton/{name}.c"], check=True)
