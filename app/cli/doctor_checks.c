@@ -614,6 +614,37 @@ leave(struct doctor *d, const char *plan, unsigned patience_ms)
 	return (double)at > gone ? (double)at - gone : 0;
 }
 
+/* A route that never writes of itself; NULL. */
+static const struct route *
+route_without_heartbeat(const struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->n_routes; i++) {
+		if (route_can_follow(cfg->routes[i]) && cfg->routes[i]->stream.heartbeat_ms == 0)
+			return cfg->routes[i];
+	}
+	return NULL;
+}
+
+/* Whoever has left is noticed at the next write. */
+static void
+tell_late_notice(struct doctor *d, double busy)
+{
+	const struct route *rt = route_without_heartbeat(d->cfg);
+
+	if (rt == NULL) {
+		doctor_ok("leaving",
+			  "a client that leaves is noticed when it is next sent something (after "
+			  "%.0f ms of a busy stream): leave the routes their heartbeats",
+			  busy);
+		return;
+	}
+	doctor_warn("leaving",
+		    "that a client has left is noticed when it is next sent something, and "
+		    "[route %s] has no heartbeat",
+		    rt->name);
+	doctor_line("[route %s] heartbeat = 15s     # in sluice.ini", rt->name);
+}
+
 void
 doctor_check_leaving(struct doctor *d)
 {
@@ -635,11 +666,7 @@ doctor_check_leaving(struct doctor *d)
 			    "something");
 		doctor_cure(d, CURE_LEAVING);
 	} else {
-		doctor_ok("leaving",
-			  "a client that leaves is noticed when it is next sent "
-			  "something (after %.0f ms of a busy stream): leave the routes their "
-			  "heartbeats",
-			  busy);
+		tell_late_notice(d, busy);
 	}
 }
 

@@ -18,6 +18,7 @@ from program import IS_ROOT
 from webservers import ALL, ApacheHttp2, NginxHttp2
 
 ROUTES = {"hello": {"path": "/hello", "channels": "hello"}}
+QUIET = {"quiet": {"path": "/quiet", "channels": "quiet", "heartbeat": "0"}}
 KEPT = {"kept": {"path": "/kept", "streams": "kept"}}
 
 
@@ -62,6 +63,7 @@ def slipped(cls, slips):
     return Slipped
 
 
+LATE = ("warn leaving", "[route quiet] heartbeat = 15s")  # where a client that leaves is noticed at the next write
 BASE = ("FAIL base", "[server] base = /events")
 MANY = {
     "lighttpd": Slips(
@@ -83,19 +85,19 @@ MANY = {
         [(r"ServerLimit 8", "ServerLimit 1"), (r"ThreadsPerChild 32", "ThreadsPerChild 12"), (r"MaxRequestWorkers 256", "MaxRequestWorkers 12"),
          (r"MinSpareThreads 32", "MinSpareThreads 1"), (r"MaxSpareThreads 256", "MaxSpareThreads 12")],
         [BASE, ("FAIL gzip", "SetEnv no-gzip 1"), ("FAIL silence", "timeout=86400"), ("FAIL request", "CGIPassAuth On"),
-         ("FAIL streams", "MaxRequestWorkers 2048"), ("warn come back", "a2enconf sluice-come-back")], without_come_back=True),
+         LATE, ("FAIL streams", "MaxRequestWorkers 2048"), ("warn come back", "a2enconf sluice-come-back")], without_come_back=True),
     "haproxy": Slips(
         [(r"option http-no-delay", ""), (r"timeout server 1d", "timeout server 4s"),
          (r"pass-header authorization", ""), (r"set-param (REMOTE_USER|AUTH_TYPE).*", ""), (r"http-after-response .*", "")],
         [(r"maxconn 2000", "maxconn 14")],
         [BASE, ("FAIL buffering", "option http-no-delay"),
          ("FAIL silence", "timeout server 1d"), ("FAIL request", "pass-header authorization"),
-         ("FAIL user", "set-param REMOTE_USER %[var(txn.nobody)]"), ("FAIL streams", "maxconn 20000"),
+         ("FAIL user", "set-param REMOTE_USER %[var(txn.nobody)]"), LATE, ("FAIL streams", "maxconn 20000"),
          ("warn come back", "http-error status 503")]),
     "caddy": Slips(
         [(r"read_timeout 24h", "read_timeout 4s"), (r"request_header -Proxy", "request_header -Authorization"),
          (r"(?s)^handle_errors \{.*?^\}", "")],
-        (), [BASE, ("FAIL silence", "read_timeout 24h"), ("FAIL request", "header_up Authorization"),
+        (), [BASE, ("FAIL silence", "read_timeout 24h"), ("FAIL request", "header_up Authorization"), LATE,
              ("warn come back", "handle_errors")]),
 }
 
@@ -150,7 +152,7 @@ def looked(launch_shared):
     path = Path(tempfile.mkdtemp(prefix="sluice-", dir="/tmp"))
     path.chmod(0o777)
     right = launch_shared(ROUTES, name="right", server={"base": "/events"})
-    bare = launch_shared(ROUTES, name="bare")  # without the base that the web servers pass on
+    bare = launch_shared(ROUTES | QUIET, name="bare")  # without the base that the web servers pass on
     other = launch_shared(ROUTES, name="other", start=False, server={"base": "/elsewhere", "listen": f"unix:{right.path}"})
     started = []
 
