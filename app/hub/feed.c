@@ -129,7 +129,8 @@ put_live(struct sink *to, const struct event *ev, const struct template_scope *o
 	struct buf *key = &fd->class->hub->key;
 	int rc;
 
-	feed_tell_listeners(fd, ev, of->id_len > 0);
+	if (feed_has_listeners(fd))
+		feed_tell_listeners(fd, ev, of->id_len > 0);
 	if (pace->rate.n == 0 && pace->batch.n == 0) {
 		if ((rc = feed_emit(fd, ev)) < 0)
 			feed_count_drop(fd, rc);
@@ -150,6 +151,8 @@ live_place(struct feed *fd)
 {
 	const struct cursor *c = feed_cursor(fd);
 
+	if (fd->logic == NULL && fd->cursor == NULL)
+		return (struct place){.callback = SCRIPT_NONE}; /* as most are */
 	return (struct place){c->at, c->n, c->whose, feed_callback(fd)};
 }
 

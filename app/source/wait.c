@@ -146,6 +146,8 @@ look_through(struct waiter *w, struct waiter_part *part, const redisReply *reply
 {
 	unsigned stream = (unsigned)(part - w->parts);
 	struct feed *fd = w->listener.feed;
+	struct stages *stages =
+	    &fd->class->settings->stages; /* the feed stays till the turn's end */
 	struct first first = {{put_first}, w};
 	struct stream_id cursor[STREAM_CURSOR_MAX];
 	const struct place at = {cursor, feed_cursor(fd)->n, feed_cursor(fd)->whose,
@@ -164,7 +166,7 @@ look_through(struct waiter *w, struct waiter_part *part, const redisReply *reply
 		(void)render(fd, &at, &en.msg, &first.sink);
 		entry_fini(&en);
 	}
-	stages_close(&fd->class->settings->stages, at.callback);
+	stages_close(stages, at.callback);
 }
 
 static void
