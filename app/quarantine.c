@@ -94,7 +94,9 @@ add_text(struct words *w, const char *name, const char *value)
 	add_word(w, value, strlen(value));
 }
 
-/* Where it comes from, behind its own fields, as a dead letter says it. */
+/*
+ * The entry's own fields come first. Behind them stands where it comes from, as in a dead letter.
+ */
 static void
 add_origin(struct words *w, const struct poison *p)
 {

@@ -36,7 +36,7 @@ upgrade_remember(char **argv)
 		ready_fd = -1;
 }
 
-/* In the new process; returns only if the program cannot be executed. */
+/* This runs in the new process. It returns only if the program cannot be executed. */
 static void
 become(const struct listener *listener, int pipe_fd)
 {

@@ -52,7 +52,7 @@ enum {
 
 static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
-/* Where Redis is. */
+/* The servers of Redis, as the configuration names them. */
 struct servers {
 	struct redis_settings *settings;
 	struct topology *topology;
@@ -214,7 +214,7 @@ worker_trouble(unsigned n, char *text, size_t len)
 	return false;
 }
 
-/* Of the supervisor, behind the counters of workers. */
+/* The supervisor's own counters come behind those of the workers. */
 static const struct {
 	const char *name, *help;
 	enum board_fact fact;
@@ -705,7 +705,10 @@ watch_signals(struct worker *w)
 	signal(SIGXFSZ, SIG_IGN); /* a full log file must not end the streams */
 }
 
-/* For whoever develops a site: as NDJSON, which no byte of an event can break. */
+/*
+ * For those who develop a site: each event is printed as a line of NDJSON, which no byte of the
+ * event can break.
+ */
 static void
 print_event(const char *route, const struct event *ev)
 {

@@ -9,7 +9,7 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/* Up to three bytes as one more character than they are. */
+/* Up to three bytes become one character more than there are bytes. */
 static int
 put_group(struct buf *b, const unsigned char *p, size_t n)
 {

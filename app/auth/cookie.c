@@ -5,7 +5,7 @@
 
 #include "base/percent.h"
 
-/* In place: what is decoded is never longer. */
+/* The text is decoded in place, for the result is never longer. */
 static void
 decode(char *value, const char *raw, size_t len)
 {

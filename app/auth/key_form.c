@@ -285,7 +285,10 @@ mark_advice(const char *p, size_t len)
 	return NULL;
 }
 
-/* Of what can be typed one may be as good as another; nobody types NUL. */
+/*
+ * One byte many times is somebody's secret if it can be typed. If it cannot, as NUL, the file was
+ * never filled.
+ */
 static bool
 is_one_byte(const char *p, size_t len)
 {
@@ -298,7 +301,7 @@ is_one_byte(const char *p, size_t len)
 	return first <= ' ' || first >= 0x7f;
 }
 
-/* Of bytes that are no text nothing is a line. */
+/* Bytes that are no text have no lines. */
 static bool
 has_second_line(const char *p, size_t len)
 {

@@ -265,7 +265,7 @@ read_serialized(const char *text, size_t len)
 	}
 	if (n > 2 && memcmp(inside, "a:", 2) == 0)
 		return php_session_parse(inside, n);
-	/* With session.serialization = json the text inside is JSON. */
+	/* If the site says session.serialization = json, the text inside is JSON. */
 	if ((copy = strndup(inside, n)) == NULL)
 		return NULL;
 	session = strlen(copy) == n ? session_json_read(copy, n) : NULL;

@@ -96,7 +96,7 @@ struct signing {
 	const char *algorithm, *kid; /* kid NULL: it does not say */
 };
 
-/* With this key? */
+/* Is it signed with this key? */
 static bool
 is_signed(const struct auth_key *key, const struct parts *parts, const struct signing *how)
 {

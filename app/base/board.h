@@ -14,7 +14,7 @@
 int board_open(unsigned n);
 void board_use(unsigned row); /* this process is the worker with this number */
 
-/* Of the worker. */
+/* A worker calls these. */
 void board_beat(void);             /* its loop turns */
 void board_serve(bool is_serving); /* it takes part in accepting */
 void board_accepted(void);         /* one connection more */
@@ -28,7 +28,7 @@ uint64_t board_others_mark(void); /* changes whenever another worker has accepte
  */
 bool board_is_ahead(void);
 
-/* Of the supervisor. */
+/* The supervisor calls these. */
 uint64_t board_beats(unsigned row);
 bool board_serves(unsigned row);
 void board_begins(unsigned row); /* a worker is to be started: all are level from now on */

@@ -14,7 +14,7 @@ buf_init(struct buf *b, size_t cap)
 	b->cap = cap;
 }
 
-/* Where the heap begins. */
+/* The beginning of what was allocated: p moves on as bytes are consumed. */
 static char *
 base(const struct buf *b)
 {

@@ -53,7 +53,7 @@ enum counter {
 	COUNTER_MAX
 };
 
-/* As status and metrics have them. */
+/* The numbers as status and metrics show them. */
 struct counter_text {
 	const char *name, *help;
 };
@@ -94,7 +94,7 @@ void counters_sum(uint64_t sum[COUNTER_MAX]); /* over all rows */
  */
 unsigned counters_of(const char *route);
 
-/* Of one route and of all; 0: of all alone. */
+/* Counts for one route and for all of them; route 0: for all of them alone. */
 void counters_add_of(unsigned route, enum counter c, int64_t n);
 void counters_add_route(unsigned route, enum counter c, int64_t n); /* of the route alone */
 void counters_refused(unsigned route, unsigned status);

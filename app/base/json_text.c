@@ -336,7 +336,10 @@ json_put_string(struct buf *b, const char *p, size_t len)
 	return rc;
 }
 
-/* Of an escape's four digits at p: 0xD800 for a first half, 0xDC00 for a second one, else 0. */
+/*
+ * Reads the four digits of an escape at p. Returns 0xD800 for a first half of a pair, 0xDC00 for a
+ * second one, else 0.
+ */
 static unsigned
 half_of(const char *p)
 {

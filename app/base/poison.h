@@ -49,7 +49,7 @@ struct poison {
 int poison_open(unsigned n);
 void poison_use(unsigned row); /* this process is the worker with this number */
 
-/* Of the worker. */
+/* A worker calls these. */
 void poison_watch(bool is_watched); /* from now on; at first nothing is */
 
 enum poison_verdict {

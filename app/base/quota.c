@@ -94,7 +94,7 @@ unlock(void)
 	pthread_mutex_unlock(&table->lock);
 }
 
-/* Without quota_open() this process is alone. */
+/* If quota_open() was not called, this process counts for itself alone. */
 static bool
 is_open(void)
 {

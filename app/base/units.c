@@ -10,7 +10,7 @@ struct unit {
 	uint64_t factor;
 };
 
-/* From small to large: the texts are made with the last that divides. */
+/* The units stand from small to large: a number is written with the last unit that divides it. */
 static const struct unit durations[] = {
     {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {NULL, 0}};
 static const struct unit sizes[] = {{"", 1}, {"k", 1024}, {"m", 1048576}, {NULL, 0}};

@@ -37,7 +37,10 @@ child_find(const char *program, char path[PATH_MAX])
 	return is_found;
 }
 
-/* In the child. What it executes gets no signal that we hold back, and ends with us. */
+/*
+ * This runs in the child. The program that it executes shall not inherit our blocked signals, and
+ * ends when we do.
+ */
 static void
 become(const struct child *child, const char *const *argv, pid_t parent)
 {
@@ -111,7 +114,7 @@ look(struct child *children, size_t n)
 	return any;
 }
 
-/* To those of its session, too: of a server the workers. */
+/* SIGKILL goes to the whole session: a server that is killed cannot end its workers itself. */
 static void
 tell(struct child *children, size_t n, int signum)
 {

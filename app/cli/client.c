@@ -265,7 +265,7 @@ read_all(int fd, void *p, size_t len)
 	return 0;
 }
 
-/* Until the request ends. Returns 0 or a negative errno. */
+/* Reads records until the request ends. Returns 0 or a negative errno. */
 static int
 read_records(struct client *client, int fd)
 {

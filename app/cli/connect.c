@@ -334,7 +334,7 @@ check_target(struct target *t, const char *where)
 		say("fine", "the routes may follow what they name");
 }
 
-/* Whom each of the sentinels names. */
+/* The primary that each of the sentinels names. */
 static void
 check_sentinels(const struct config *cfg)
 {

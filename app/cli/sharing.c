@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Who asks has names of its own for Lua, which begin with a "?"; for a reader they are the same. */
+/*
+ * The user and the claims have names for Lua that begin with "?". A reader is told the names
+ * without it.
+ */
 static const char *
 shown(const char *name)
 {

@@ -206,7 +206,7 @@ CONFIG_SETTER(config_set_session_user)
 		return 0;
 	if ((rc = sandbox_new(&auth->sandbox, library_open)) < 0)
 		return rc;
-	/* By itself first: what is wrong with it is told in its own words. */
+	/* The expression is compiled by itself first, so that a fault is told in its own words. */
 	if ((rc = expression_new(&auth->session_user, auth->sandbox, text, why, why_len)) < 0)
 		return rc;
 	expression_free(auth->session_user);

@@ -7,7 +7,7 @@
 #include "auth/settings.h"
 #include "config/values.h"
 
-/* Of these the field is the whole struct auth_settings. */
+/* Each of these gets the whole struct auth_settings as its field. */
 CONFIG_SETTER(config_set_jwt_key_file);
 CONFIG_SETTER(config_set_jwt_key);
 CONFIG_SETTER(config_set_link_key_file);

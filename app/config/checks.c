@@ -109,7 +109,7 @@ check_keyspace(const struct config_source *src, const struct route *rt, size_t s
 		       "routes");
 }
 
-/* Who may publish is said by the route, never by leaving it out. */
+/* A route that publishes must say who may. Nobody shall open it to all by forgetting a line. */
 static void
 check_publish(const struct config_source *src, const struct route *rt, size_t section)
 {
@@ -221,7 +221,7 @@ check_commands(const struct config_source *src, size_t section)
 	}
 }
 
-/* Of a message most are fields, which have a dot. */
+/* Most names in braces are fields of a message, which have a dot. */
 static void
 check_fields(const struct config_source *src, const struct route *rt, size_t section)
 {
@@ -248,7 +248,7 @@ check_fields(const struct config_source *src, const struct route *rt, size_t sec
 	}
 }
 
-/* Of a queue a silence is no end: there is no work at the moment. */
+/* A queue that is silent is not over: there is no work at the moment. */
 static void
 check_abandoned(const struct config_source *src, const struct route *rt, size_t section)
 {

@@ -416,6 +416,11 @@ set_routes(struct loader *ld)
 	return rc;
 }
 
+/*
+ * All text is read before anything is looked up, for an included file may hold any section. Modules
+ * come before the keys, since their handlers have keys; [auth] comes before the routes, which refer
+ * to it; and what concerns several routes comes when all are built.
+ */
 static int
 load(struct loader *ld, const char *path)
 {

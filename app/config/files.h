@@ -23,7 +23,7 @@ struct loader {
 	struct config_built *built; /* cfg->routes, with their sections */
 };
 
-/* Of the sections that the environment overrides, by enum config_section: "SLUICE_SERVER_". */
+/* How the variables of a section begin, by enum config_section: "SLUICE_SERVER_". */
 extern const char *const files_env_prefixes[];
 
 /*

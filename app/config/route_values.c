@@ -159,7 +159,7 @@ CONFIG_SETTER(config_set_start)
 	return 0;
 }
 
-/* Which command it is cannot depend on a request. */
+/* The command's name is fixed: a request cannot choose which command it is. */
 static int
 check_command(char *const *words, char *why, size_t why_len)
 {

@@ -160,7 +160,7 @@ is_id(const char *text, uint64_t *id)
 	return units_number(id, text) == 0 && *id < UINT32_MAX;
 }
 
-/* Whom to become: an account that exists, by its name or its number; kept is the name. */
+/* The account to become. It must exist, and is named or given by its number; its name is kept. */
 CONFIG_SETTER(config_set_user)
 {
 	/* cppcheck-suppress getpwnamCalled; only the main thread asks */
@@ -189,7 +189,10 @@ CONFIG_SETTER(config_set_group)
 	return config_copy(field, gr->gr_name);
 }
 
-/* Whose a socket is to be: as for chown a number needs no account, as in a container. */
+/*
+ * The owner of a socket. As with chown, a number needs no account: in a container there often is
+ * none.
+ */
 CONFIG_SETTER(config_set_owner)
 {
 	uint64_t id;

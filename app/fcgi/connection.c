@@ -156,7 +156,10 @@ connection_close_idle(struct list *node)
 {
 	struct connection *conn = LIST_ENTRY(node, struct connection, node);
 
-	/* With an id it has served; the first request of another may be on its way. */
+	/*
+	 * A connection whose walk has an id has served a request, and is idle. One without may be
+	 * about to get its first request, and must be kept.
+	 */
 	if (conn->state == CONNECTION_READING && conn->walk.id != FCGI_NULL_REQUEST_ID &&
 	    conn->walk.phase == RECORD_IDLE && conn->walk.head_len == 0)
 		close_now(conn);
@@ -241,6 +244,11 @@ add_filler(struct connection *conn, struct parcel *pc)
 	add(pc, fill, pc->filler);
 }
 
+/*
+ * Replies to management records go between records, never into one, and before the next is begun. A
+ * record that was begun must be ended at the length that its header has announced, whatever becomes
+ * of the subscriber meanwhile: what is missing then is filled with bytes that say nothing.
+ */
 static void
 compose(struct connection *conn, struct parcel *pc)
 {

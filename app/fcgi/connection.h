@@ -53,7 +53,10 @@ struct server {
  */
 void connection_new(struct server *srv, int fd);
 
-/* Of a node of srv->connections: close it at once, or only if it waits for another request. */
+/*
+ * Both take a node of srv->connections. They close the connection at once, or only if it waits for
+ * another request.
+ */
 void connection_close_node(struct list *node);
 void connection_close_idle(struct list *node);
 

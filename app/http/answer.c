@@ -147,7 +147,10 @@ answer_printf(struct answer *a, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* As a JSON string's inside; what is not printable ASCII is shown as '?', for no rule holds any. */
+/*
+ * Writes the inside of a JSON string. What is not printable ASCII is shown as '?': the rules that
+ * we quote have none of it.
+ */
 static void
 put_json_text(struct answer *a, const char *p)
 {

@@ -111,7 +111,9 @@ expression_check_names(const char *text, bool is_file, char *why, size_t why_len
 	return names_walk(text, strlen(text), &ops, &check);
 }
 
-/* Without the place, which is always the one line of the configuration. */
+/*
+ * The text of Lua's error without its place: the place is always the one line of the configuration.
+ */
 static void
 strip_place(char *why)
 {
@@ -121,7 +123,9 @@ strip_place(char *why)
 		memmove(why, why + len, strlen(why + len) + 1);
 }
 
-/* Where only an expression may stand, Lua has nothing to say about an assignment. */
+/*
+ * Lua's own message says nothing of an assignment where only an expression may stand, so we say it.
+ */
 static void
 hint_at_equals(char *why, size_t why_len)
 {
@@ -199,7 +203,10 @@ expression_sees_text(const struct expression *ex)
 	return ex->sees_text;
 }
 
-/* Not for each expression: the bytes may be many, and Lua's strings are copies. */
+/*
+ * The text is pushed only if the expression names it: it may be long, and each string of Lua is a
+ * copy.
+ */
 static void
 push_text(lua_State *L, const struct evaluation *ev)
 {

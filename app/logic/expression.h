@@ -20,7 +20,7 @@ int expression_new(struct expression **out, struct sandbox *sb, const char *text
 		   size_t why_len);
 void expression_free(struct expression *ex); /* takes NULL */
 
-/* Which of the message it names: as JSON, as its bytes. */
+/* Does it look at the message as JSON, and does it look at its bytes? */
 bool expression_sees_message(const struct expression *ex);
 bool expression_sees_text(const struct expression *ex);
 

@@ -257,7 +257,7 @@ unique(lua_State *L)
 	return 1;
 }
 
-/* From the table on the top of the stack to the one below it. */
+/* Copies from the table on the top of the stack to the one below it. */
 static void
 copy_names(lua_State *L, const char *const *names, size_t n)
 {

@@ -31,7 +31,7 @@ struct run {
 	struct rendering *r;
 };
 
-/* In the registry while a callback runs: its struct run. */
+/* While a callback runs, its struct run stands in the registry under this key. */
 static const char running;
 
 /* run, or NULL */
@@ -194,7 +194,7 @@ script_sees_text(const struct script *sc)
 	return sc->text_use.is_used && !sc->text_use.is_declared;
 }
 
-/* As expressions: not for each script. */
+/* As in expressions, the text is pushed only if the script names it. */
 static void
 push_text(lua_State *L, const struct run *run)
 {

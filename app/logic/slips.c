@@ -21,7 +21,10 @@ static const struct instead operators[] = {
     {"&&", "and"}, {"||", "or"},  {"!", "not"}, {"?", "A and B or C"},
 };
 
-/* Of Lua's own library: what is left out here, for it would reach out or work for long. */
+/*
+ * Names of Lua's own library that are left out here, because they would reach out of the sandbox or
+ * work for long.
+ */
 static const struct instead members[] = {
     {"string.match", "string.find"},
     {"string.gmatch", "string.find"},

@@ -238,7 +238,10 @@ view_tostring(lua_State *L)
 
 /* Copies */
 
-/* Where null stood there is nothing; who sets it to nil wants it to be away. */
+/*
+ * A null of the message is absent in the copy, and remembered as a null. If the script assigns to
+ * its name, nil included, the null is forgotten.
+ */
 static int
 object_newindex(lua_State *L)
 {
@@ -347,7 +350,9 @@ number_at(lua_State *L, int index)
 	return wide != NULL ? wide->value : luaL_checknumber(L, index);
 }
 
-/* By digits where both are wide: as floats they may be equal and are not. */
+/*
+ * Two wide numbers are compared by their digits: as floats they might be equal though they are not.
+ */
 static int
 compare(lua_State *L)
 {

@@ -95,7 +95,7 @@ tell_redis(struct serving *sv, const struct template_value *key, const char **id
 	return is_sent;
 }
 
-/* Who follows a queue acknowledges. */
+/* Whoever may follow the queue may acknowledge its entries, so the credentials are the same. */
 static bool
 takes(const struct request *req)
 {

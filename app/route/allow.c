@@ -55,7 +55,7 @@ digest_of(unsigned char digest[ALLOW_DIGEST], const struct route *rt, const stru
 	}
 }
 
-/* Who asks stands at the beginning, and wherever a name is his. */
+/* The user and the claims are not copied: they are asked for anew whenever it is judged again. */
 static int
 copy_params(struct template_value *to, const struct template_value *from)
 {

@@ -107,7 +107,7 @@ is_name(const void *ctx, const char *name)
 	return strcmp(ctx, name) == 0;
 }
 
-/* Of a subscription of a mux connection, the connection's parameters count, too. */
+/* A subscription of a mux connection has the parameters of the connection, too. */
 static const char *
 asked_query(const struct asked *a, const char *name)
 {
@@ -135,7 +135,7 @@ asked_named(const struct asked *a, size_t n)
 
 /* What cannot be decided now */
 
-/* Until when the request waits for its session. */
+/* The time up to which the request waits for its session. */
 static struct patience
 patience_of(const struct serving *sv)
 {
@@ -200,7 +200,9 @@ look_up(struct serving *sv, const char *cookie)
 			   sv->in->sessions, cookie, &patience);
 }
 
-/* By one kind. FOUND_LATER: the request is kept. */
+/*
+ * Asks one kind of credential who it is. FOUND_LATER: the request is kept until Redis has answered.
+ */
 static enum finding
 try(struct serving *sv, const struct credential *cr, struct asking *as, struct refusal *no)
 {
@@ -221,7 +223,10 @@ try(struct serving *sv, const struct credential *cr, struct asking *as, struct r
 	return found;
 }
 
-/* By the first kind that is there. */
+/*
+ * The first kind of credential that the request has decides, and no other is tried: a wrong token
+ * is not mended by a right cookie.
+ */
 static bool
 find_identity(struct serving *sv, const struct auth_list *list)
 {
@@ -332,6 +337,11 @@ check_right(struct serving *sv)
 	return has;
 }
 
+/*
+ * First who it is, then whether a page of another site makes his browser ask, then whether he may.
+ * What costs a question to Redis (allow_command) comes last, so that nobody who is refused anyway
+ * makes Redis work.
+ */
 bool
 authorising_check(struct serving *sv, const struct auth_list *list)
 {

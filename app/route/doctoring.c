@@ -247,7 +247,7 @@ on_soon(uv_timer_t *timer)
 	}
 }
 
-/* Not now: whoever handed us the request still looks at it. */
+/* It is not answered now, because the caller still looks at the request. */
 static void
 drop(struct doctoring *doctoring, struct serving *sv)
 {
@@ -323,8 +323,7 @@ doctoring_new(struct doctoring **out, struct hub *hub, uv_loop_t *loop)
 							 .retry_ms = RETRY_MS,
 							 .queue = QUEUE_LEN};
 	feed_class_init(&doctoring->route.feeds, hub, &handler, &doctoring->route.stream,
-			&doctoring->route,
-			feed_kind_of(&handler, &doctoring->route.stream));
+			&doctoring->route, feed_kind_of(&handler, &doctoring->route.stream));
 	list_init(&doctoring->dropped);
 	uv_timer_init(loop, &doctoring->soon);
 	doctoring->soon.data = doctoring;

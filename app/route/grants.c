@@ -298,7 +298,7 @@ on_right(void *arg, enum allowed allowed)
 		subscriber_end(g->sub, END_AUTH);
 }
 
-/* While Redis does not say it stays. */
+/* As long as Redis gives no answer, the stream stays open. */
 static void
 look_at_right(struct grant *g)
 {

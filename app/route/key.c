@@ -4,7 +4,9 @@
  */
 #include "route/serving.h"
 
-/* Of what a handler asks for by itself, none need be there. */
+/*
+ * A parameter that the handler asks for by itself may be missing; if it is there it keeps its rule.
+ */
 static int
 check_asked(struct serving *sv)
 {
@@ -35,6 +37,10 @@ check_channels(struct serving *sv, const struct template_value *key)
 	return authorising_check_channels(sv, lists, key);
 }
 
+/*
+ * Every value is checked before a name in Redis is made of it. Only then can be asked whether the
+ * token lists the channels that these values come to.
+ */
 int
 key_read(struct serving *sv, struct template_value key[KEY_PARAMS_MAX + 1])
 {

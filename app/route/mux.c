@@ -644,7 +644,10 @@ mux_message(struct feed *feed, struct message *msg)
 	return HOLD;
 }
 
-/* Once its client hears, it is told its name, and its subscriptions begin. */
+/*
+ * Redis has confirmed, so the client hears its channel: now it is told the channel's secret name,
+ * and its subscriptions begin.
+ */
 static void
 mux_timer(struct feed *feed)
 {

@@ -83,7 +83,10 @@ is_encoded(const struct request *req)
 	return encoding != NULL && strcasecmp(encoding, "identity") != 0;
 }
 
-/* As part of a key in Redis: of two parts with a ":" between no other two can make the same. */
+/*
+ * The text becomes a part of a key in Redis. No part holds a ":", so two keys that differ in one of
+ * their parts differ as a whole.
+ */
 static int
 put_escaped(struct buf *b, const char *p, size_t len)
 {

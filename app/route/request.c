@@ -140,7 +140,10 @@ is_last_id_name(const void *ctx, const char *name)
 	return false;
 }
 
-/* Of one that is longer than any of ours the end is kept, by which it may say that it is over. */
+/*
+ * An id that is longer than any of ours is cut at its beginning: its end may say that the stream is
+ * over.
+ */
 static void
 keep_last_id(struct request *req, const char *id, size_t len)
 {

@@ -30,7 +30,7 @@ judge(const struct redisReply *reply)
 	return reply_is_true(reply) ? ALLOWED : FORBIDDEN;
 }
 
-/* With a NUL behind it. */
+/* A NUL is put behind the text. */
 static int
 put_word(struct buf *b, const struct template *t, const struct request *req)
 {

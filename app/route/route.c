@@ -181,7 +181,7 @@ nth_template(const struct route *rt, size_t n)
 	return n < fs->stages.shape.n_adds ? fs->stages.shape.adds[n].value : NULL;
 }
 
-/* As route_named_param(), without those of the path. */
+/* The same as route_named_param(), but without the parameters of the path. */
 static const char *
 named_by_logic(const struct route *rt, size_t n)
 {

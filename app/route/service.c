@@ -1,6 +1,9 @@
 #include "route/serving.h"
 
-/* Those of one method in the order in which they are asked: what is special stands first. */
+/*
+ * The first that takes a request serves it, so what is special stands first: "POST ?ack=" to a
+ * queue before any POST, a short answer and one message before a stream.
+ */
 static const struct service *const services[] = {
     &service_mux_post, &service_acking,  &service_posting, &service_short,
     &service_waiting,  &service_polling, &service_queue,   &service_streaming,

@@ -60,7 +60,7 @@ on_forget(struct fifo *fifo, struct fifo_node *node)
 static void
 tell_all(struct entry *e)
 {
-	/* Who is told may be the end of others that wait. */
+	/* The one who is told may end others in this list, so its next member is looked up anew. */
 	while (!list_is_empty(&e->waiters)) {
 		struct session_waiter *waiter =
 		    LIST_ENTRY(e->waiters.next, struct session_waiter, of_entry);
@@ -391,7 +391,10 @@ forget_known(struct sessions *sessions)
 	}
 }
 
-/* Who waits for one of these may ask again, which adds to the map. */
+/*
+ * The stale ones are collected first and told afterwards: one who waits may ask again at once, and
+ * that adds to the map that is walked here.
+ */
 static void
 forget_asked(struct sessions *sessions)
 {

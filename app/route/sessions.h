@@ -13,7 +13,7 @@
 
 struct sessions;
 
-/* Who waits for an answer. The fields are sessions'. */
+/* Somebody who waits for an answer. The fields belong to sessions.c. */
 struct session_waiter {
 	struct list of_entry;
 	/* Called once, later, never with SESSION_ASKED. The answer is borrowed. The waiter may be

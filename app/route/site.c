@@ -61,6 +61,11 @@ read_query(struct serving *sv)
 	return rc == 0;
 }
 
+/*
+ * The order is that of what each step may know. The query is read by the route's names, so the
+ * route is found first; who may ask depends on the service (publishing has a list of its own), so
+ * that is found before the credentials are looked at. A preflight has none, and is answered before.
+ */
 static void
 dispatch(struct serving *sv)
 {

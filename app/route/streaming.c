@@ -31,6 +31,11 @@ join(struct serving *sv, const struct template_value *key, struct grant *grant)
 	struct feed *fd;
 	int rc;
 
+	/*
+	 * The head is made first, for the subscriber takes it along. From feed_get() on the handler
+	 * may ask only for what is in the feed's key: two clients that share the feed must not get
+	 * what the first of them said.
+	 */
 	req->is_opening = true;
 	serving_begin_stream(sv);
 	if ((rc = answer_end(sv->out)) < 0 ||

@@ -36,7 +36,10 @@ open_list(struct feed *feed, const struct request *req, struct template *const *
 	return status;
 }
 
-/* Of a template that makes no name: who asks is as the credential says, without a rule. */
+/*
+ * This template makes no name in Redis. So the user and the claims are taken as the credential says
+ * them, and need not keep a rule.
+ */
 static int
 read_values(const struct request *req, const struct template *t,
 	    struct template_value params[PARAMS_MAX + 1])

@@ -76,6 +76,10 @@ table_close(struct table *table, enum end_reason reason)
 	table->n = 0;
 }
 
+/*
+ * Nothing of the old table is touched before all memory for the new one is there: a reload that
+ * fails changes nothing. Routes that stay keep their feeds and subscribers.
+ */
 int
 table_set(struct table *table, struct route **routes, size_t n)
 {

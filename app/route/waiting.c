@@ -93,7 +93,10 @@ read_timeout(struct serving *sv, uint64_t *ms)
 	return 0;
 }
 
-/* For an event of the feed. Returns 0; or what wait_begin() did, with nothing begun. */
+/*
+ * Lets the client wait for the feed's next event. Returns 0; or what wait_begin() returned, and
+ * then nothing has begun.
+ */
 static int
 wait_for(struct serving *sv, struct feed *fd, uint64_t ms, struct grant *grant)
 {

@@ -13,7 +13,7 @@
 
 static const char id_head[] = "{\"id\":", type_head[] = ",\"event\":", data_head[] = ",\"data\":";
 
-/* As it is, but for what would end the line. */
+/* The text stays as it is, but a line break becomes a blank: it would end the line. */
 static int
 put_json(struct buf *b, const char *p, size_t len, size_t *n_replaced)
 {
