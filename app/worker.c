@@ -21,6 +21,7 @@
 #include "quarantine.h"
 #include "redis/command.h"
 #include "redis/keyspace.h"
+#include "redis/cluster.h"
 #include "redis/sentinel.h"
 #include "route/site.h"
 #include "sse/wire.h"
@@ -56,7 +57,8 @@ static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 struct servers {
 	struct redis_settings *settings;
 	struct topology *topology;
-	struct sentinel *sentinel; /* NULL: url names servers */
+	struct sentinel *sentinel; /* NULL: url names no sentinels */
+	struct cluster *cluster;   /* NULL: nor nodes of a cluster */
 };
 
 struct worker {
@@ -76,7 +78,9 @@ struct worker {
 	uint64_t flush_until_ms;
 	struct quarantine quarantine;
 	struct logger_pause log_memory;
-	char lack[LACK_TEXT]; /* what Redis is not set to tell of keys; "": nothing */
+	char lack[LACK_TEXT];       /* what Redis is not set to tell of keys; "": nothing */
+	char lack_found[LACK_TEXT]; /* by those servers that have answered */
+	unsigned n_lack_asked;      /* servers, which have not yet */
 	uint64_t notifications_asked_ms;
 	uint64_t tidied_ms;
 	bool is_draining;
@@ -377,7 +381,8 @@ open_servers(struct servers *sv, uv_loop_t *loop, struct config *cfg)
 		return -ENOMEM;
 	*sv->settings = cfg->redis;
 	memset(&cfg->redis, 0, sizeof(cfg->redis));
-	if ((rc = topology_new(&sv->topology, sv->settings)) < 0)
+	if ((rc = topology_new(&sv->topology, sv->settings)) < 0 ||
+	    (rc = cluster_new(&sv->cluster, loop, sv->topology)) < 0)
 		return rc;
 	return sentinel_new(&sv->sentinel, loop, sv->topology);
 }
@@ -386,6 +391,7 @@ static void
 close_servers(struct servers *sv)
 {
 	sentinel_free(sv->sentinel);
+	cluster_free(sv->cluster);
 	topology_free(sv->topology);
 	if (sv->settings != NULL)
 		redis_settings_fini(sv->settings);
@@ -440,16 +446,17 @@ static void
 on_notifications(void *arg, const redisReply *reply)
 {
 	struct worker *w = arg;
-	bool was_told = *w->lack != '\0';
+	char lack[LACK_TEXT];
 
-	if (reply == NULL)
+	if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+	    reply->element[1]->type == REDIS_REPLY_STRING &&
+	    keyspace_fault(reply->element[1]->str, lack, sizeof(lack)))
+		memcpy(w->lack_found, lack, sizeof(lack));
+	if (--w->n_lack_asked > 0)
 		return;
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-	    reply->element[1]->type != REDIS_REPLY_STRING ||
-	    !keyspace_fault(reply->element[1]->str, w->lack, sizeof(w->lack)))
-		*w->lack = '\0';
-	else if (!was_told)
-		logger_warn("Redis's %s", w->lack);
+	if (*w->lack == '\0' && *w->lack_found != '\0')
+		logger_warn("Redis's %s", w->lack_found);
+	memcpy(w->lack, w->lack_found, sizeof(w->lack));
 }
 
 static void
@@ -458,10 +465,12 @@ ask_notifications(struct worker *w)
 	static const char *const argv[] = {"CONFIG", "GET", "notify-keyspace-events"};
 
 	w->notifications_asked_ms = uv_now(&w->loop);
-	if (!follows_keys(w))
+	if (!follows_keys(w)) {
 		*w->lack = '\0';
-	else
-		command_send(w->command, on_notifications, w, 3, argv, NULL);
+	} else if (w->n_lack_asked == 0) {
+		*w->lack_found = '\0';
+		w->n_lack_asked = command_send_each(w->command, on_notifications, w, 3, argv);
+	}
 }
 
 static void

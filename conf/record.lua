@@ -6,4 +6,4 @@
 -- are kept. Gives the message's ID and the number of receivers. What is published is the byte 0x1E,
 -- the ID, a line feed, and the message.
 local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'data', ARGV[1])
-return {id, redis.call('PUBLISH', KEYS[1], '\30' .. id .. '\n' .. ARGV[1])}
+return {id, redis.call(ARGV[3] or 'PUBLISH', KEYS[1], '\30' .. id .. '\n' .. ARGV[1])}

@@ -21,7 +21,8 @@
 enum { FIRST_MS = 1, OPEN_MS = 20, AGAIN_MS = 500, RENEWALS = 4 };
 enum { TEND_MIN_MS = 50, TEND_MAX_MS = 1000, TENDS = 8 };
 
-#define BOOK "sluice:presence"
+#define BOOK       "sluice:presence"
+#define PUT_OFF_MS "2000"
 
 struct here {
 	char id[UNIQUE_LEN];
@@ -43,11 +44,17 @@ struct here {
  * somebody's time is next over, and outlives the hash; it has "!ROOM" while "occupied" is the last
  * that was told of it.
  *
+ * In a cluster the book would be in another slot than the room, so KEYS is the room alone, and ARGV
+ * goes on with PUBLISH or SPUBLISH. The hash stays until it is swept, and has the field "!" while
+ * "occupied" was told last; "sweep" looks after this room and gives, behind the milliseconds to
+ * what is due next, or nothing, and a tab, what was said in place of an id.
+ *
  * What is to be told is written first: a Redis that refuses writes (it is full, has too few
  * replicas, cannot save) lets a script publish, and ends it at the first write.
  */
 #define SCRIPT \
-	"local book, key = KEYS[1], KEYS[2]\n" \
+	"local book, key, publish = KEYS[1], KEYS[2], ARGV[8]\n" \
+	"if publish then book, key = nil, KEYS[1] else publish = 'PUBLISH' end\n" \
 	"local mode, id, name, info = ARGV[1], ARGV[2], ARGV[3], ARGV[4]\n" \
 	"local lease, linger = tonumber(ARGV[5]), tonumber(ARGV[6])\n" \
 	"local t = redis.call('TIME')\n" \
@@ -57,7 +64,7 @@ struct here {
 	"  for i = 1, #flat, 2 do\n" \
 	"    local till, who, more = string.match(flat[i + 1], '^(%d+) " \
 	"([^\\t]*)\\t?(.*)$')\n" \
-	"    if flat[i] ~= '' then here[flat[i]] = {tonumber(till), who, more} end\n" \
+	"    if till and flat[i] ~= '' then here[flat[i]] = {tonumber(till), who, more} end\n" \
 	"  end\n" \
 	"  return here\n" \
 	"end\n" \
@@ -69,28 +76,34 @@ struct here {
 	"end\n" \
 	"local function tell(key, what, who, more, id)\n" \
 	"  if more ~= '' then more = ',\"info\":' .. more end\n" \
-	"  redis.call('PUBLISH', key, '{\"type\":\"' .. what .. '\",\"id\":\"' .. id .. " \
+	"  redis.call(publish, key, '{\"type\":\"' .. what .. '\",\"id\":\"' .. id .. " \
 	"'\",\"user\":' .. who .. more .. '}')\n" \
 	"end\n" \
 	"local function put(field, till)\n" \
-	"  local score = redis.call('ZSCORE', book, key)\n" \
+	"  local score = book and redis.call('ZSCORE', book, key)\n" \
 	"  till = string.format('%d', till)\n" \
 	"  redis.call('HSET', key, field, till .. ' ' .. name .. (info ~= '' and '\\t' " \
 	".. info or ''))\n" \
-	"  if not score or tonumber(score) > tonumber(till) then redis.call('ZADD', " \
-	"book, till, key) end\n" \
+	"  if book and (not score or tonumber(score) > tonumber(till)) then\n" \
+	"    redis.call('ZADD', book, till, key)\n" \
+	"  end\n" \
 	"end\n" \
 	"local function settle(key, here)\n" \
 	"  local due\n" \
 	"  for _, one in pairs(here) do\n" \
 	"    if not due or one[1] < due then due = one[1] end\n" \
 	"  end\n" \
-	"  if due then return redis.call('ZADD', book, string.format('%d', due), key) " \
+	"  if due and book then redis.call('ZADD', book, string.format('%d', due), key) " \
 	"end\n" \
+	"  if due then return due end\n" \
+	"  local was = book and 0 or redis.call('HEXISTS', key, '!')\n" \
 	"  redis.call('DEL', key)\n" \
-	"  redis.call('ZREM', book, key)\n" \
-	"  if redis.call('ZREM', book, '!' .. key) == 1 then\n" \
-	"    redis.call('PUBLISH', key .. ':presence', '{\"type\":\"vacated\"}')\n" \
+	"  if book then\n" \
+	"    redis.call('ZREM', book, key)\n" \
+	"    was = redis.call('ZREM', book, '!' .. key)\n" \
+	"  end\n" \
+	"  if was == 1 then\n" \
+	"    redis.call(publish, key .. ':presence', '{\"type\":\"vacated\"}')\n" \
 	"  end\n" \
 	"end\n" \
 	"local function sweep(key)\n" \
@@ -107,8 +120,11 @@ struct here {
 	"'') end\n" \
 	"    told[who] = who ~= 'null'\n" \
 	"  end\n" \
-	"  settle(key, here)\n" \
-	"  return here\n" \
+	"  return here, settle(key, here)\n" \
+	"end\n" \
+	"if mode == 'sweep' and not book then\n" \
+	"  local _, due = sweep(key)\n" \
+	"  return (due and string.format('%d', math.max(due - now, 0)) or '') .. '\t' .. id\n" \
 	"end\n" \
 	"if mode == 'sweep' then\n" \
 	"  for _, one in ipairs(redis.call('ZRANGEBYSCORE', book, '-inf', now, " \
@@ -137,12 +153,12 @@ struct here {
 	"  local is_new = redis.call('HEXISTS', key, id) == 0\n" \
 	"  local is_first = is_new and not has(all(key), name)\n" \
 	"  put(id, now + lease * 3 / 4)\n" \
-	"  redis.call('PEXPIRE', key, 2 * lease + linger)\n" \
+	"  if book then redis.call('PEXPIRE', key, 2 * lease + linger) end\n" \
 	"  if is_new then redis.call('HDEL', key, 'gone:' .. name) end\n" \
 	"  if is_first then tell(key, 'join', name, info, id) end\n" \
-	"  if ARGV[7] == '1' and redis.call('ZADD', book, '+inf', '!' .. key) == 1 " \
-	"then\n" \
-	"    redis.call('PUBLISH', key .. ':presence', '{\"type\":\"occupied\"}')\n" \
+	"  if ARGV[7] == '1' and (book and redis.call('ZADD', book, '+inf', '!' .. key) or " \
+	"not book and redis.call('HSETNX', key, '!', '1')) == 1 then\n" \
+	"    redis.call(publish, key .. ':presence', '{\"type\":\"occupied\"}')\n" \
 	"  end\n" \
 	"end\n" \
 	"if mode == 'here' and now - tonumber(redis.call('HGET', key, '') or 0) < " \
@@ -171,6 +187,53 @@ struct here {
 	"'}' end\n" \
 	"return list .. '}'"
 
+/*
+ * In a cluster: the book of all rooms, which only says when somebody is to look after one. KEYS is
+ * the book; ARGV "put ROOM MS": in so many milliseconds at the latest; "due": gives a room whose
+ * time has come as "SCORE ROOM", and puts it off, so that nobody else looks, by so many; "next
+ * SCORE ROOM MS": it was looked after, and is due then, or, without, never, unless it was put in
+ * meanwhile.
+ */
+#define ROOMS \
+	"local book, mode, room, ms = KEYS[1], ARGV[1], ARGV[2], ARGV[3]\n" \
+	"local t = redis.call('TIME')\n" \
+	"local now = t[1] * 1000 + math.floor(t[2] / 1000)\n" \
+	"local function score(in_ms) return string.format('%d', now + in_ms) end\n" \
+	"if mode == 'due' then\n" \
+	"  local first = redis.call('ZRANGEBYSCORE', book, '-inf', now, 'LIMIT', 0, 1)[1]\n" \
+	"  if not first then return false end\n" \
+	"  redis.call('ZADD', book, score(ms), first)\n" \
+	"  return score(ms) .. ' ' .. first\n" \
+	"end\n" \
+	"local claimed\n" \
+	"if mode == 'next' then claimed, room = string.match(room, '^(%d+) (.*)$') end\n" \
+	"local was = redis.call('ZSCORE', book, room)\n" \
+	"if was and claimed and tonumber(was) == tonumber(claimed) then was = nil end\n" \
+	"if ms == '' then\n" \
+	"  if not was then redis.call('ZREM', book, room) end\n" \
+	"elseif not was or tonumber(was) > now + ms then\n" \
+	"  redis.call('ZADD', book, score(ms), room)\n" \
+	"end\n" \
+	"return false"
+
+static void
+on_put(struct feed *feed, struct message *reply)
+{
+	(void)feed; /* if it was not, the next renewal puts it */
+	(void)reply;
+}
+
+/* Before it is said, so that whatever becomes of us somebody looks after the room. */
+static int
+put_room(struct feed *feed, unsigned long long ms)
+{
+	char in[24];
+
+	snprintf(in, sizeof(in), "%llu", ms);
+	return feed_ask(feed, on_put, "EVAL", ROOMS, "1", BOOK, "put", feed_channel_name(feed, 0),
+			in, NULL);
+}
+
 static void
 on_answer(struct feed *feed, struct message *reply)
 {
@@ -197,8 +260,16 @@ ask(struct feed *feed, const char *mode)
 
 	snprintf(lease, sizeof(lease), "%llu", feed_key_number(feed, "lease"));
 	snprintf(linger, sizeof(linger), "%llu", feed_key_number(feed, "linger"));
-	return feed_ask(feed, on_answer, "EVAL", SCRIPT, "2", BOOK, feed_channel_name(feed, 0),
-			mode, here->id, here->name, here->info, lease, linger, tells, NULL);
+	if (!feed_is_in_cluster(feed))
+		return feed_ask(feed, on_answer, "EVAL", SCRIPT, "2", BOOK,
+				feed_channel_name(feed, 0), mode, here->id, here->name, here->info,
+				lease, linger, tells, NULL);
+	if (!here->is_watching)
+		put_room(feed, strcmp(mode, "leave") == 0 ? feed_key_number(feed, "linger")
+							  : feed_key_number(feed, "lease") * 3 / 4);
+	return feed_ask(feed, on_answer, "EVAL", SCRIPT, "1", feed_channel_name(feed, 0), mode,
+			here->id, here->name, here->info, lease, linger, tells,
+			feed_publish_verb(feed), NULL);
 }
 
 /* Not before Redis has confirmed: who comes after the list was made must be heard of. */
@@ -244,10 +315,55 @@ on_tended(struct feed *feed, struct message *reply)
 	feed_timer(feed, next < ms ? (unsigned)next : ms);
 }
 
+/* Of a cluster: one room after the other, as long as any is due. */
+
+static void
+on_settled(struct feed *feed, struct message *reply)
+{
+	(void)reply;
+	feed_timer(feed, FIRST_MS);
+}
+
+/* "MS<tab>SCORE ROOM" */
+static void
+on_swept(struct feed *feed, struct message *reply)
+{
+	size_t len;
+	const char *text = reply != NULL ? message_bytes(reply, &len) : NULL, *tab;
+	char ms[24];
+
+	if (text == NULL || (tab = strchr(text, '\t')) == NULL) {
+		feed_timer(feed, tend_ms(feed));
+		return;
+	}
+	snprintf(ms, sizeof(ms), "%.*s", (int)(tab - text), text);
+	if (feed_ask(feed, on_settled, "EVAL", ROOMS, "1", BOOK, "next", tab + 1, ms, NULL) < 0)
+		feed_timer(feed, tend_ms(feed));
+}
+
+/* "SCORE ROOM" */
+static void
+on_due(struct feed *feed, struct message *reply)
+{
+	size_t len;
+	const char *text = reply != NULL ? message_bytes(reply, &len) : NULL, *room;
+
+	if (text == NULL || (room = strchr(text, ' ')) == NULL ||
+	    feed_ask(feed, on_swept, "EVAL", SCRIPT, "1", room + 1, "sweep", text, "", "", "0", "0",
+		     "0", feed_publish_verb(feed), NULL) < 0)
+		feed_timer(feed, tend_ms(feed));
+}
+
 /* Whoever is left, or nobody: each worker sees to what is due in any room. */
 static void
 presence_tend(struct feed *feed)
 {
+	if (feed_is_in_cluster(feed)) {
+		if (feed_ask(feed, on_due, "EVAL", ROOMS, "1", BOOK, "due", "", PUT_OFF_MS, NULL) <
+		    0)
+			feed_timer(feed, tend_ms(feed));
+		return;
+	}
 	if (feed_ask(feed, on_tended, "EVAL", SCRIPT, "1", BOOK, "sweep", NULL) < 0)
 		feed_timer(feed, tend_ms(feed));
 }

@@ -67,6 +67,10 @@ const struct counter_text counter_texts[COUNTER_MAX] = {
     [COUNTER_REDIS_LOST] = {"redis_lost", "times that a link to Redis broke"},
     [COUNTER_REDIS_FAILOVERS] = {"redis_failovers",
 				 "times that a worker moved to another server of Redis"},
+    [COUNTER_SLOTS_MOVED] = {"redis_slots_moved",
+			     "slots of a cluster that a worker found at another node"},
+    [COUNTER_REDIRECTED] = {"redis_redirected",
+			    "commands that a node of a cluster sent elsewhere or put off"},
     [COUNTER_REFUSALS] = {"redis_refusals", "times that Redis refused what a route asks"},
 };
 

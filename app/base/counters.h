@@ -17,7 +17,7 @@ enum counter {
 	COUNTER_CONNECTIONS,
 	COUNTER_FEEDS,
 	COUNTER_SUBJECTS, /* followed in Redis */
-	COUNTER_REDIS_UP, /* links that are up: 0 to 2 a worker */
+	COUNTER_REDIS_UP, /* links that are up */
 	COUNTER_SENTINELS_UP,
 	COUNTER_GAUGES, /* the first that is no gauge */
 	/* sums since start */
@@ -49,6 +49,8 @@ enum counter {
 	COUNTER_RESETS,     /* stream-reset told, once per feed */
 	COUNTER_REDIS_LOST, /* times that a link broke */
 	COUNTER_REDIS_FAILOVERS,
+	COUNTER_SLOTS_MOVED, /* of a cluster: to another node */
+	COUNTER_REDIRECTED,  /* commands that a node of a cluster sent elsewhere, or put off */
 	COUNTER_REFUSALS, /* times that Redis refused what a route asks */
 	COUNTER_MAX
 };

@@ -110,7 +110,7 @@ publish(const struct config *cfg, const char *name, bool is_stream, const char *
 	    .kind = is_stream    ? PUBLISH_STREAM
 		    : n_kept > 0 ? PUBLISH_RECORDED
 				 : PUBLISH_CHANNEL,
-	    .prefix = rs->prefix,
+	    .redis = rs,
 	    .name = name,
 	    .data = text,
 	    .len = len,

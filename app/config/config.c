@@ -15,6 +15,7 @@
 #include "config/mux.h"
 #include "config/own.h"
 #include "config/route.h"
+#include "config/slots.h"
 #include "config/together.h"
 #include "config/values.h"
 #include "route/handlers.h"
@@ -409,6 +410,8 @@ set_routes(struct loader *ld)
 	}
 	if (rc == 0)
 		rc = config_check_together(&src, ld->built, cfg->n_routes, cfg->server.base);
+	for (size_t i = 0; rc == 0 && i < cfg->n_routes; i++)
+		config_slots_check(&src, &cfg->redis, ld->built[i].rt, ld->built[i].section);
 	for (size_t i = 0; rc == 0 && i < cfg->n_routes; i++)
 		config_mux_check(&src, cfg->routes, cfg->n_routes, i, ld->built[i].section);
 	if (rc == 0)

@@ -11,6 +11,7 @@
 #include "hub/refusal.h"
 #include "logic/message.h"
 #include "logic/reply.h"
+#include "redis/beside.h"
 #include "redis/command.h"
 #include "redis/keys.h"
 #include "redis/stream_entry.h"
@@ -304,6 +305,18 @@ feed_ask_words(struct feed *fd, struct template *const *words, feed_reply_fn fn)
 		rc = ask(fd, fn, argc, argv);
 	buf_fini(&text);
 	return rc;
+}
+
+bool
+feed_is_in_cluster(const struct feed *fd)
+{
+	return subjects_redis(fd->class->hub->subjects)->is_cluster;
+}
+
+const char *
+feed_publish_verb(const struct feed *fd)
+{
+	return redis_publish_verb(subjects_redis(fd->class->hub->subjects));
 }
 
 int

@@ -37,6 +37,12 @@ hub_command(const struct hub *hub)
 	return hub->command;
 }
 
+const struct redis_settings *
+hub_redis(const struct hub *hub)
+{
+	return subjects_redis(hub->subjects);
+}
+
 const char *
 hub_prefix(const struct hub *hub)
 {

@@ -25,6 +25,7 @@ struct command;
 void hub_set_command(struct hub *hub, struct command *command);
 struct command *hub_command(const struct hub *hub);
 const char *hub_prefix(const struct hub *hub); /* put before channels and keys */
+const struct redis_settings *hub_redis(const struct hub *hub); /* until it is set anew */
 
 /*
  * hub_drain - end every subscriber, spread evenly over ms, with END_DRAIN. Who joins meanwhile is

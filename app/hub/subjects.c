@@ -125,21 +125,46 @@ on_refused(struct pubsub_subject *remote, const char *why)
 	refuse(subject_of(remote), why);
 }
 
+static void
+tell_lost(struct subject *subject)
+{
+	struct list *one, *next;
+
+	subject->remote.is_lost = false;
+	LIST_FOREACH (one, next, &subject->subscriptions)
+		subscription_of(one)->ops->on_lost(subscription_of(one));
+}
+
 /* All are unconfirmed before the first owner is told, for one may own several. */
 static void
 on_lost(void *ctx)
 {
 	struct subjects *sj = ctx;
-	struct list *node, *tmp, *one, *next;
+	struct list *node, *tmp;
 
-	LIST_FOREACH (node, tmp, &sj->subscribed)
-		LIST_ENTRY(node, struct subject, of_subscribed)->is_confirmed = false;
 	LIST_FOREACH (node, tmp, &sj->subscribed) {
 		struct subject *subject = LIST_ENTRY(node, struct subject, of_subscribed);
 
-		LIST_FOREACH (one, next, &subject->subscriptions)
-			subscription_of(one)->ops->on_lost(subscription_of(one));
+		if (subject->remote.is_lost)
+			subject->is_confirmed = false;
 	}
+	LIST_FOREACH (node, tmp, &sj->subscribed) {
+		struct subject *subject = LIST_ENTRY(node, struct subject, of_subscribed);
+
+		if (subject->remote.is_lost)
+			tell_lost(subject);
+	}
+}
+
+/* Another Redis: no subject is confirmed any more. */
+static void
+lose_all(struct subjects *sj)
+{
+	struct list *node;
+
+	for (node = sj->subscribed.next; node != &sj->subscribed; node = node->next)
+		LIST_ENTRY(node, struct subject, of_subscribed)->remote.is_lost = true;
+	on_lost(sj);
 }
 
 /* Streams */
@@ -260,12 +285,16 @@ subjects_set_redis(struct subjects *sj, struct topology *tp)
 		readers_free(readers);
 		return rc;
 	}
+	if ((rc = pubsub_adopt(pubsub, sj->pubsub)) < 0) {
+		pubsub_free(pubsub);
+		readers_free(readers);
+		return rc;
+	}
 	readers_set_command(readers, sj->command);
 	readers_adopt(readers, sj->readers);
 	readers_free(sj->readers);
 	sj->readers = readers;
-	on_lost(sj);
-	pubsub_adopt(pubsub, sj->pubsub);
+	lose_all(sj);
 	pubsub_free(sj->pubsub);
 	sj->pubsub = pubsub;
 	sj->redis = topology_settings(tp);
@@ -283,6 +312,12 @@ bool
 subjects_are_up(const struct subjects *sj)
 {
 	return pubsub_is_up(sj->pubsub);
+}
+
+const struct redis_settings *
+subjects_redis(const struct subjects *sj)
+{
+	return sj->redis;
 }
 
 const char *

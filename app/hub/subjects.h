@@ -56,6 +56,7 @@ void subjects_free(struct subjects *sj); /* nothing is followed any more; takes 
 int subjects_set_redis(struct subjects *sj, struct topology *tp);
 void subjects_set_command(struct subjects *sj, struct command *command); /* whom readers ask */
 bool subjects_are_up(const struct subjects *sj);
+const struct redis_settings *subjects_redis(const struct subjects *sj);
 const char *subjects_prefix(const struct subjects *sj);
 
 /*

@@ -5,180 +5,456 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/closing.h"
+#include "base/counters.h"
 #include "base/list.h"
-#include "redis/greeting.h"
+#include "redis/keys.h"
+#include "redis/nodes.h"
+#include "redis/resp.h"
+#include "redis/tracking.h"
 
 enum {
-	PENDING_MAX = 100000,
-	TICK_MS = 250,
-	ROLE_MS = 2000, /* so often the server is asked whether it is still a primary */
+	ERRANDS_MAX = 100000,
+	ERRAND_SIZE = 256 * 1024 * 1024,
+	AGAIN_MS = 50,     /* so often what waits is tried again */
+	REDIRECTS_MAX = 8, /* at once; then it waits, too */
+	ANY_SLOT = -1,
 };
 
-struct pending {
-	struct list node;
+/* To one server: the only one, or a node of the cluster. */
+struct way {
+	struct list of_command;
+	struct command *command;
+	struct node *node; /* NULL: no cluster */
+	struct lane *lane;
+	struct tracking *tracking; /* NULL: nobody has asked for it */
+};
+
+/* A command in a cluster, kept so that it can be said again elsewhere. */
+struct errand {
+	struct list of_command; /* while it waits */
+	struct command *command;
 	command_fn fn;
 	void *arg;
-	uint64_t sent_ms;
+	const struct way *way; /* where it was sent */
+	int slot;
+	unsigned n_redirects;
+	uint64_t until_ms;
+	const struct node **tracked_by; /* NULL: it is not to be tracked */
+	bool is_tracked;
+	size_t len;
+	char bytes[];
 };
 
 struct command {
 	uv_loop_t *loop;
-	struct link *link;
-	struct list pending; /* in the order of sending, which is that of the replies */
-	size_t n_pending;
+	struct topology *topology;
+	struct nodes *nodes; /* NULL: this is no cluster, and there is one way */
+	struct lane *only;   /* then that of it */
+	struct list ways;
+	struct list waiting; /* errands */
+	size_t n_errands;
 	unsigned timeout_ms;
-	uv_timer_t timer, role;
-	struct closing closing; /* of the timers */
+	bool is_freed;
 	void (*up)(void *arg);
 	void *up_arg;
+	const struct command_tracker *tracker;
+	void *tracker_ctx;
+	struct nodes_watcher watcher;
+	uv_timer_t again;
+	struct closing closing;
 };
 
-static struct pending *
-oldest(const struct command *cmd)
-{
-	return LIST_ENTRY(cmd->pending.next, struct pending, node);
-}
+#define WAY(n)    LIST_ENTRY(n, struct way, of_command)
+#define ERRAND(n) LIST_ENTRY(n, struct errand, of_command)
+
+static void try_waiting(struct command *cmd);
+
+/* Ways */
 
 static void
-answer_oldest(struct command *cmd, const redisReply *reply)
+on_way_up(void *ctx)
 {
-	struct pending *p = oldest(cmd);
-	command_fn fn = p->fn;
-	void *arg = p->arg;
+	struct way *w = ctx;
+	struct command *cmd = w->command;
 
-	list_del(&p->node);
-	cmd->n_pending--;
-	free(p);
-	if (fn != NULL)
-		fn(arg, reply);
-}
-
-static void
-on_tick(uv_timer_t *timer)
-{
-	struct command *cmd = timer->data;
-
-	if (list_is_empty(&cmd->pending))
-		uv_timer_stop(timer);
-	else if (uv_now(cmd->loop) - oldest(cmd)->sent_ms >= cmd->timeout_ms)
-		link_fail(cmd->link, "a command has no answer");
-}
-
-static void
-on_up(void *ctx)
-{
-	struct command *cmd = ctx;
-
+	if (w->tracking != NULL)
+		tracking_lane_up(w->tracking);
 	if (cmd->up != NULL)
 		cmd->up(cmd->up_arg);
-}
-
-/* Only those that were sent on the lost connection: what is answered may send anew. */
-static void
-on_down(void *ctx, const char *why)
-{
-	struct command *cmd = ctx;
-	size_t n = cmd->n_pending;
-
-	(void)why;
-	while (n-- > 0 && !list_is_empty(&cmd->pending))
-		answer_oldest(cmd, NULL); /* which may free cmd: then all were answered */
-}
-
-/* A primary that was made a replica breaks no connection, but refuses what is written. */
-static bool
-says_readonly(const redisReply *reply)
-{
-	return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "READONLY ", 9) == 0;
+	if (cmd->nodes != NULL)
+		try_waiting(cmd);
 }
 
 static void
-on_reply(void *ctx, const redisReply *reply)
+on_way_down(void *ctx)
 {
-	struct command *cmd = ctx;
+	struct way *w = ctx;
 
-	if (says_readonly(reply))
-		link_leave_server(cmd->link, "it is a replica by now");
-	if (list_is_empty(&cmd->pending))
-		link_fail(cmd->link, "it answered what nobody asked");
-	else
-		answer_oldest(cmd, reply);
+	if (w->tracking != NULL)
+		tracking_lane_down(w->tracking);
 }
 
-static void
-on_role(void *arg, const redisReply *reply)
+static const struct lane_ops lane_ops = {.on_up = on_way_up, .on_down = on_way_down};
+
+static struct way *
+way_new(struct command *cmd, struct node *node)
 {
-	struct command *cmd = arg;
+	struct topology *tp = node != NULL ? node->topology : cmd->topology;
+	struct way *w = calloc(1, sizeof(*w));
 
-	if (reply != NULL && cmd->link != NULL && role_is_replica(reply))
-		link_leave_server(cmd->link, "it is a replica by now");
-}
-
-static void
-ask_role(uv_timer_t *timer)
-{
-	static const char *const argv[] = {"ROLE"};
-
-	command_send(timer->data, on_role, timer->data, 1, argv, NULL);
-}
-
-static void
-on_quiet(void *ctx)
-{
-	static const char *const ping[] = {"PING"};
-
-	command_send(ctx, NULL, NULL, 1, ping, NULL);
-}
-
-static const struct link_ops ops = {
-    .on_up = on_up,
-    .on_down = on_down,
-    .on_reply = on_reply,
-    .on_quiet = on_quiet,
-};
-
-int
-command_new(struct command **out, uv_loop_t *loop, struct topology *tp, unsigned timeout_ms)
-{
-	struct command *cmd = calloc(1, sizeof(*cmd));
-	int rc;
-
-	if (cmd == NULL)
-		return -ENOMEM;
-	cmd->loop = loop;
-	cmd->timeout_ms = timeout_ms;
-	list_init(&cmd->pending);
-	if ((rc = link_new(&cmd->link, loop, "commands", tp, &ops, cmd)) < 0) {
-		free(cmd);
-		return rc;
+	if (w == NULL)
+		return NULL;
+	w->command = cmd;
+	w->node = node;
+	if (lane_new(&w->lane, cmd->loop, tp, cmd->timeout_ms, &lane_ops, w) < 0) {
+		free(w);
+		return NULL;
 	}
-	uv_timer_init(loop, &cmd->timer);
-	uv_timer_init(loop, &cmd->role);
-	cmd->timer.data = cmd->role.data = cmd;
-	uv_timer_start(&cmd->role, ask_role, ROLE_MS, ROLE_MS);
-	*out = cmd;
+	list_add_tail(&cmd->ways, &w->of_command);
+	return w;
+}
+
+static void
+way_free(struct way *w)
+{
+	list_del(&w->of_command);
+	tracking_free(w->tracking);
+	w->tracking = NULL;
+	lane_free(w->lane);
+	free(w);
+}
+
+/* NULL: out of memory, or nobody is known to be there. */
+static struct way *
+way_to(struct command *cmd, struct node *node)
+{
+	struct list *n;
+
+	if (node == NULL)
+		return NULL;
+	for (n = cmd->ways.next; n != &cmd->ways; n = n->next) {
+		if (WAY(n)->node == node)
+			return WAY(n);
+	}
+	return way_new(cmd, node);
+}
+
+static struct way *
+any_way(struct command *cmd)
+{
+	struct list *n;
+
+	for (n = cmd->ways.next; n != &cmd->ways; n = n->next) {
+		if (lane_is_up(WAY(n)->lane))
+			return WAY(n);
+	}
+	return NULL;
+}
+
+/* Tracking */
+
+static void
+on_key(void *ctx, const char *key, size_t len)
+{
+	struct way *w = ctx;
+
+	if (w->command->tracker != NULL)
+		w->command->tracker->on_key(w->command->tracker_ctx, key, len);
+}
+
+static void
+on_tracking_ready(void *ctx)
+{
+	try_waiting(((struct way *)ctx)->command);
+}
+
+static void
+on_tracking_lost(void *ctx)
+{
+	struct way *w = ctx;
+
+	if (w->command->tracker != NULL)
+		w->command->tracker->on_lost(w->command->tracker_ctx, w->node);
+}
+
+static const struct tracking_ops tracking_ops = {
+    .on_key = on_key, .on_ready = on_tracking_ready, .on_lost = on_tracking_lost};
+
+/* Is it known by now whether this way's node tells of changes? */
+static bool
+knows_tracking(struct way *w)
+{
+	if (w->tracking == NULL && tracking_new(&w->tracking, w->command->loop, w->node->topology,
+						w->lane, &tracking_ops, w) < 0)
+		return false;
+	return tracking_state(w->tracking) != TRACKING_OFF;
+}
+
+/* Errands */
+
+static void
+answer(struct errand *e, const redisReply *reply)
+{
+	command_fn fn = e->fn;
+	void *arg = e->arg;
+
+	e->command->n_errands--;
+	if (e->tracked_by != NULL)
+		*e->tracked_by = e->is_tracked && reply != NULL ? e->way->node : NULL;
+	free(e);
+	if (fn != NULL)
+		fn(arg, reply); /* which may free the command */
+}
+
+static void on_again(uv_timer_t *timer);
+
+static void
+wait_a_moment(struct errand *e)
+{
+	struct command *cmd = e->command;
+
+	list_add_tail(&cmd->waiting, &e->of_command);
+	if (!uv_is_active((uv_handle_t *)&cmd->again))
+		uv_timer_start(&cmd->again, on_again, AGAIN_MS, AGAIN_MS);
+}
+
+static void on_reply(void *arg, const redisReply *reply);
+
+/* Returns false: it cannot be sent there now. */
+static bool
+send_by(struct errand *e, struct way *w, bool is_asking)
+{
+	static const char *const asking[] = {"ASKING"}, *const caching[] = {"CLIENT", "CACHING",
+									    "YES"};
+
+	if (w == NULL || !lane_is_up(w->lane))
+		return false;
+	if (e->tracked_by != NULL && !is_asking && !knows_tracking(w))
+		return false;
+	e->way = w;
+	e->is_tracked =
+	    e->tracked_by != NULL && !is_asking && tracking_state(w->tracking) == TRACKING_ON;
+	/* Each counts for the very next command alone. */
+	if ((e->is_tracked && lane_send(w->lane, NULL, NULL, 3, caching, NULL) < 0) ||
+	    (is_asking && lane_send(w->lane, NULL, NULL, 1, asking, NULL) < 0))
+		return false;
+	return lane_send_bytes(w->lane, on_reply, e, e->bytes, e->len) == 0;
+}
+
+static void
+dispatch(struct errand *e)
+{
+	struct command *cmd = e->command;
+	struct way *w = e->slot == ANY_SLOT
+			    ? any_way(cmd)
+			    : way_to(cmd, nodes_of_slot(cmd->nodes, (unsigned)e->slot));
+
+	if (!send_by(e, w, false))
+		wait_a_moment(e);
+}
+
+/* One that is sent from node to node waits, and so does what no node takes now. */
+static void
+redirect(struct errand *e, enum redirect_kind kind, struct redirect *to)
+{
+	struct command *cmd = e->command;
+
+	counters_add(COUNTER_REDIRECTED, 1);
+	if (kind == REDIRECT_WAIT) {
+		nodes_doubt(cmd->nodes, true);
+		wait_a_moment(e);
+		return;
+	}
+	if (*to->to.host == '\0')
+		memcpy(to->to.host, e->way->node->at.host, sizeof(to->to.host));
+	if (kind == REDIRECT_MOVED)
+		nodes_move(cmd->nodes, to->slot, &to->to);
+	if (++e->n_redirects % REDIRECTS_MAX == 0 ||
+	    (kind == REDIRECT_ASK && !send_by(e, way_to(cmd, nodes_at(cmd->nodes, &to->to)), true)))
+		wait_a_moment(e);
+	else if (kind == REDIRECT_MOVED)
+		dispatch(e);
+}
+
+static void
+on_reply(void *arg, const redisReply *reply)
+{
+	struct errand *e = arg;
+	enum redirect_kind kind = REDIRECT_NONE;
+	struct redirect to;
+
+	if (reply != NULL && !e->command->is_freed && uv_now(e->command->loop) < e->until_ms)
+		kind = redirect_read(&to, reply);
+	if (kind == REDIRECT_NONE)
+		answer(e, reply);
+	else
+		redirect(e, kind, &to);
+}
+
+/* Those that wait now: whoever is answered may ask anew, and what cannot be sent waits again. */
+static void
+try_waiting(struct command *cmd)
+{
+	struct list now;
+
+	list_init(&now);
+	list_splice_tail(&now, &cmd->waiting);
+	while (!list_is_empty(&now)) {
+		struct errand *e = ERRAND(now.next);
+
+		list_del(&e->of_command);
+		dispatch(e);
+	}
+}
+
+/* The oldest is not always the first. Returns one whose time is over, or NULL. */
+static struct errand *
+find_overdue(const struct command *cmd)
+{
+	uint64_t now = uv_now(cmd->loop);
+	struct list *n;
+
+	for (n = cmd->waiting.next; n != &cmd->waiting; n = n->next) {
+		if (now >= ERRAND(n)->until_ms)
+			return ERRAND(n);
+	}
+	return NULL;
+}
+
+/* Of nodes without slots, once all is answered. Returns whether one is still needed. */
+static bool
+drop_ways(struct command *cmd)
+{
+	struct list *n, *tmp;
+	bool is_needed = false;
+
+	LIST_FOREACH (n, tmp, &cmd->ways) {
+		struct way *w = WAY(n);
+
+		if (w->node->n_slots > 0)
+			continue;
+		if (lane_is_idle(w->lane))
+			way_free(w);
+		else
+			is_needed = true;
+	}
+	return is_needed;
+}
+
+static void
+on_again(uv_timer_t *timer)
+{
+	struct command *cmd = timer->data;
+	struct errand *e;
+	bool is_needed = drop_ways(cmd);
+
+	try_waiting(cmd);
+	if (list_is_empty(&cmd->waiting) && !is_needed)
+		uv_timer_stop(timer);
+	while (!cmd->is_freed && (e = find_overdue(cmd)) != NULL) {
+		list_del(&e->of_command);
+		answer(e, NULL);
+	}
+}
+
+static void
+on_change(struct nodes_watcher *watcher)
+{
+	struct command *cmd = LIST_ENTRY(watcher, struct command, watcher);
+	struct node *node;
+
+	for (node = nodes_first(cmd->nodes); node != NULL; node = nodes_next(cmd->nodes, node))
+		way_to(cmd, node);
+	if (!uv_is_active((uv_handle_t *)&cmd->again))
+		uv_timer_start(&cmd->again, on_again, 0, AGAIN_MS);
+}
+
+/* The slot of its first key. */
+static int
+slot_for(int argc, const char *const *argv, const size_t *lens)
+{
+	int i = keys_first(argc, argv);
+
+	if (i == 0)
+		return ANY_SLOT;
+	return (int)slot_of(argv[i], lens != NULL ? lens[i] : strlen(argv[i]));
+}
+
+static int
+begin_errand(struct command *cmd, command_fn fn, void *arg, const struct node **tracked_by,
+	     int argc, const char *const *argv, const size_t *lens)
+{
+	struct errand *e;
+	struct buf b;
+
+	if (cmd->is_freed)
+		return -ENOTCONN;
+	if (cmd->n_errands >= ERRANDS_MAX)
+		return -EAGAIN;
+	buf_init(&b, ERRAND_SIZE);
+	if (resp_put_command(&b, argc, argv, lens) < 0 ||
+	    (e = malloc(sizeof(*e) + b.len)) == NULL) {
+		buf_fini(&b);
+		return -ENOMEM;
+	}
+	*e = (struct errand){.command = cmd,
+			     .fn = fn,
+			     .arg = arg,
+			     .slot = slot_for(argc, argv, lens),
+			     .until_ms = uv_now(cmd->loop) + cmd->timeout_ms,
+			     .tracked_by = tracked_by,
+			     .len = b.len};
+	list_init(&e->of_command);
+	memcpy(e->bytes, b.p, b.len);
+	buf_fini(&b);
+	cmd->n_errands++;
+	dispatch(e);
 	return 0;
 }
 
-static void
-on_timers_closed(struct closing *closing)
+int
+command_send(struct command *cmd, command_fn fn, void *arg, int argc, const char *const *argv,
+	     const size_t *lens)
 {
-	free(LIST_ENTRY(closing, struct command, closing));
+	if (cmd->nodes == NULL)
+		return lane_send(cmd->only, fn, arg, argc, argv, lens);
+	return begin_errand(cmd, fn, arg, NULL, argc, argv, lens);
+}
+
+unsigned
+command_send_each(struct command *cmd, command_fn fn, void *arg, int argc, const char *const *argv)
+{
+	unsigned n_sent = 0;
+	struct list *n;
+
+	for (n = cmd->ways.next; n != &cmd->ways; n = n->next)
+		n_sent += lane_send(WAY(n)->lane, fn, arg, argc, argv, NULL) == 0;
+	return n_sent;
+}
+
+int
+command_read(struct command *cmd, command_fn fn, void *arg, const struct node **node, int argc,
+	     const char *const *argv)
+{
+	if (cmd->nodes == NULL)
+		return lane_send(cmd->only, fn, arg, argc, argv, NULL);
+	return begin_errand(cmd, fn, arg, node, argc, argv, NULL);
 }
 
 void
-command_free(struct command *cmd)
+command_track(struct command *cmd, const struct command_tracker *tracker, void *ctx)
 {
-	if (cmd == NULL)
-		return;
-	link_free(cmd->link);
-	cmd->link = NULL;
-	while (!list_is_empty(&cmd->pending))
-		answer_oldest(cmd, NULL);
-	closing_begin(&cmd->closing, on_timers_closed);
-	closing_add(&cmd->closing, (uv_handle_t *)&cmd->timer);
-	closing_add(&cmd->closing, (uv_handle_t *)&cmd->role);
+	cmd->tracker = tracker;
+	cmd->tracker_ctx = ctx;
+}
+
+void
+command_untrack(struct command *cmd, const void *ctx)
+{
+	if (cmd->tracker_ctx == ctx)
+		command_track(cmd, NULL, NULL);
 }
 
 void
@@ -191,31 +467,70 @@ command_on_up(struct command *cmd, void (*fn)(void *arg), void *arg)
 bool
 command_is_up(const struct command *cmd)
 {
-	return link_is_up(cmd->link);
+	struct list *n;
+
+	for (n = cmd->ways.next; n != &cmd->ways; n = n->next) {
+		if (lane_is_up(WAY(n)->lane))
+			return true;
+	}
+	return false;
 }
 
 int
-command_send(struct command *cmd, command_fn fn, void *arg, int argc, const char *const *argv,
-	     const size_t *lens)
+command_new(struct command **out, uv_loop_t *loop, struct topology *tp, unsigned timeout_ms)
 {
-	struct pending *p;
-	int rc;
+	struct command *cmd = calloc(1, sizeof(*cmd));
+	struct way *only = NULL;
 
-	if (cmd->link == NULL)
-		return -ENOTCONN; /* command_free() is telling those that were pending */
-	if (cmd->n_pending >= PENDING_MAX)
-		return -EAGAIN;
-	if ((p = malloc(sizeof(*p))) == NULL)
+	if (cmd == NULL)
 		return -ENOMEM;
-	if ((rc = link_send(cmd->link, argc, argv, lens)) < 0) {
-		free(p);
-		return rc;
+	cmd->loop = loop;
+	cmd->topology = tp;
+	cmd->nodes = topology_nodes(tp);
+	cmd->timeout_ms = timeout_ms;
+	list_init(&cmd->ways);
+	list_init(&cmd->waiting);
+	if (cmd->nodes == NULL && (only = way_new(cmd, NULL)) == NULL) {
+		free(cmd);
+		return -ENOMEM;
 	}
-	p->fn = fn;
-	p->arg = arg;
-	p->sent_ms = uv_now(cmd->loop);
-	list_add_tail(&cmd->pending, &p->node);
-	if (cmd->n_pending++ == 0)
-		uv_timer_start(&cmd->timer, on_tick, TICK_MS, TICK_MS);
+	uv_timer_init(loop, &cmd->again);
+	cmd->again.data = cmd;
+	if (only != NULL) {
+		cmd->only = only->lane;
+	} else {
+		cmd->watcher.on_change = on_change;
+		nodes_watch(cmd->nodes, &cmd->watcher);
+		on_change(&cmd->watcher);
+	}
+	*out = cmd;
 	return 0;
+}
+
+static void
+on_closed(struct closing *closing)
+{
+	free(LIST_ENTRY(closing, struct command, closing));
+}
+
+void
+command_free(struct command *cmd)
+{
+	struct list *n, *tmp;
+
+	if (cmd == NULL)
+		return;
+	cmd->is_freed = true;
+	if (cmd->nodes != NULL)
+		nodes_unwatch(&cmd->watcher);
+	LIST_FOREACH (n, tmp, &cmd->ways)
+		way_free(WAY(n));
+	while (!list_is_empty(&cmd->waiting)) {
+		struct errand *e = ERRAND(cmd->waiting.next);
+
+		list_del(&e->of_command);
+		answer(e, NULL);
+	}
+	closing_begin(&cmd->closing, on_closed);
+	closing_add(&cmd->closing, (uv_handle_t *)&cmd->again);
 }

@@ -15,9 +15,10 @@
 #include "redis/greeting.h"
 #include "redis/resp.h"
 #include "redis/sentinel.h"
+#include "redis/slot_map.h"
 #include "redis/transport.h"
 
-enum { OUT_MAX = 256 * 1024 * 1024, READ_SIZE = 16384 };
+enum { OUT_MAX = 256 * 1024 * 1024, READ_SIZE = 16384, AGAIN_MS = 50 };
 
 /* One connection of the command line, which may block until its deadline. */
 struct direct {
@@ -177,12 +178,32 @@ greet(struct direct *d, const struct redis_settings *rs, const struct redis_url 
 	return result == GREETING_DONE ? 0 : -1;
 }
 
+/* What is asked, and the reasons for which it was not answered. */
+struct question {
+	int argc;
+	const char *const *argv;
+	const size_t *lens;
+	struct tls *tls; /* NULL: no URL asked for it yet */
+	char *why;
+	size_t why_len;
+	bool is_asking; /* of a node to which the slot is just being moved */
+};
+
 static redisReply *
-ask(struct direct *d, int argc, const char *const *argv, const size_t *lens)
+ask(struct direct *d, const struct question *q)
 {
+	static const char *const asking[] = {"ASKING"};
+	redisReply *reply;
+
 	d->why = "out of memory";
-	if (resp_put_command(&d->out, argc, argv, lens) < 0 || write_out(d) < 0)
+	if ((q->is_asking && resp_put_command(&d->out, 1, asking, NULL) < 0) ||
+	    resp_put_command(&d->out, q->argc, q->argv, q->lens) < 0 || write_out(d) < 0)
 		return NULL;
+	if (q->is_asking) {
+		if ((reply = next_reply(d)) == NULL)
+			return NULL;
+		freeReplyObject(reply);
+	}
 	return next_reply(d);
 }
 
@@ -197,8 +218,7 @@ add_why(char *why, size_t len, const struct redis_url *url, const char *text)
 }
 
 static struct redisReply *
-try_url(const struct redis_settings *rs, const struct redis_url *url, struct tls *tls, int argc,
-	const char *const *argv, const size_t *lens, char *why, size_t why_len)
+try_url(struct question *q, const struct redis_settings *rs, const struct redis_url *url)
 {
 	struct direct d = {.until_ms = now_ms() + rs->connect_timeout_ms, .why = "out of memory"};
 	struct greeting g;
@@ -206,29 +226,19 @@ try_url(const struct redis_settings *rs, const struct redis_url *url, struct tls
 
 	transport_init(&d.transport);
 	buf_init(&d.out, OUT_MAX);
-	if ((d.reader = redisReaderCreate()) != NULL && connect_url(&d, url, tls) == 0 &&
-	    greet(&d, rs, url, &g) == 0) {
+	if ((d.reader = redisReaderCreate()) != NULL &&
+	    connect_url(&d, url, url->is_tls ? q->tls : NULL) == 0 && greet(&d, rs, url, &g) == 0) {
 		d.until_ms = now_ms() + rs->connect_timeout_ms;
-		reply = ask(&d, argc, argv, lens);
+		reply = ask(&d, q);
 	}
 	if (reply == NULL)
-		add_why(why, why_len, url, d.why);
+		add_why(q->why, q->why_len, url, d.why);
 	transport_close(&d.transport);
 	buf_fini(&d.out);
 	if (d.reader != NULL)
 		redisReaderFree(d.reader);
 	return reply;
 }
-
-/* What is asked, and the reasons for which it was not answered. */
-struct question {
-	int argc;
-	const char *const *argv;
-	const size_t *lens;
-	struct tls *tls; /* NULL: no URL asked for it yet */
-	char *why;
-	size_t why_len;
-};
 
 static redisReply *
 ask_url(struct question *q, const struct redis_settings *rs, const struct redis_url *url)
@@ -240,8 +250,7 @@ ask_url(struct question *q, const struct redis_settings *rs, const struct redis_
 		add_why(q->why, q->why_len, url, tls_why);
 		return NULL;
 	}
-	return try_url(rs, url, url->is_tls ? q->tls : NULL, q->argc, q->argv, q->lens, q->why,
-		       q->why_len);
+	return try_url(q, rs, url);
 }
 
 /* The server that the nth sentinel names is asked. */
@@ -249,7 +258,7 @@ static redisReply *
 ask_sentinel(struct question *q, const struct redis_settings *rs, size_t nth)
 {
 	const char *argv[] = {"SENTINEL", "get-master-addr-by-name", rs->sentinel_master};
-	struct question where = {3, argv, NULL, q->tls, q->why, q->why_len};
+	struct question where = {3, argv, NULL, q->tls, q->why, q->why_len, false};
 	struct redis_settings sentinel;
 	struct redis_url url = rs->urls[0];
 	redisReply *named, *reply = NULL;
@@ -272,19 +281,71 @@ ask_sentinel(struct question *q, const struct redis_settings *rs, size_t nth)
 	return reply;
 }
 
+/* Where it has to be said again, by this reply. Returns false: nowhere, it is the answer. */
+static bool
+find_next(struct question *q, struct redis_url *url, char *host, size_t host_len,
+	  const redisReply *reply)
+{
+	const struct timespec moment = {.tv_nsec = AGAIN_MS * 1000000L};
+	struct redirect to;
+	enum redirect_kind kind = redirect_read(&to, reply);
+
+	q->is_asking = kind == REDIRECT_ASK;
+	if (kind == REDIRECT_NONE)
+		return false;
+	if (kind == REDIRECT_WAIT) {
+		nanosleep(&moment, NULL);
+		return true;
+	}
+	if (*to.to.host != '\0') {
+		snprintf(host, host_len, "%s", to.to.host);
+		url->host = host;
+	}
+	url->port = to.to.port;
+	return true;
+}
+
+/* The nth node that url names is asked, and then whoever it sends us to. */
+static redisReply *
+ask_cluster(struct question *q, const struct redis_settings *rs, size_t nth)
+{
+	struct redis_settings node = *rs;
+	struct redis_url url = rs->urls[0];
+	int64_t until_ms = now_ms() + rs->connect_timeout_ms;
+	char host[SLOT_HOST_MAX];
+	redisReply *reply;
+
+	node.is_of_map = true; /* a replica says where the primary is */
+	url.host = rs->urls[nth].host;
+	url.port = rs->urls[nth].port;
+	q->is_asking = false;
+	while ((reply = ask_url(q, &node, &url)) != NULL && now_ms() < until_ms &&
+	       find_next(q, &url, host, sizeof(host), reply))
+		freeReplyObject(reply);
+	return reply;
+}
+
+/* The nth URL names a server, a sentinel, or a node of a cluster. */
+static redisReply *
+ask_nth(struct question *q, const struct redis_settings *rs, size_t nth)
+{
+	if (rs->sentinel_master != NULL)
+		return ask_sentinel(q, rs, nth);
+	return rs->is_cluster ? ask_cluster(q, rs, nth) : ask_url(q, rs, &rs->urls[nth]);
+}
+
 int
 redis_direct(const struct redis_settings *rs, int argc, const char *const *argv, const size_t *lens,
 	     struct redisReply **out, char *why, size_t why_len)
 {
-	struct question q = {argc, argv, lens, NULL, why, why_len};
+	struct question q = {argc, argv, lens, NULL, why, why_len, false};
 	size_t i;
 
 	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to a descriptor that may be closed */
 	*out = NULL;
 	why[0] = '\0';
 	for (i = 0; i < rs->n_urls && *out == NULL; i++)
-		*out = rs->sentinel_master != NULL ? ask_sentinel(&q, rs, i)
-						   : ask_url(&q, rs, &rs->urls[i]);
+		*out = ask_nth(&q, rs, i);
 	tls_free(q.tls);
 	return *out != NULL ? 0 : -ENOTCONN;
 }

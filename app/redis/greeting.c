@@ -46,6 +46,7 @@ greeting_send(struct greeting *g, struct buf *out, const struct redis_settings *
 	int ret = 0, argc = 1;
 
 	memset(g, 0, sizeof(*g));
+	g->takes_replica = rs->is_of_map;
 	*why = "out of memory";
 	if (password == NULL && rs->password_file != NULL) {
 		if ((ret = read_password(rs->password_file, from_file, sizeof(from_file))) < 0) {
@@ -109,7 +110,8 @@ greeting_reply(struct greeting *g, const struct redisReply *reply, const char **
 {
 	const char *step;
 
-	if (g->at < g->n_steps && g->steps[g->at] == role && role_is_replica(reply)) {
+	if (g->at < g->n_steps && g->steps[g->at] == role && !g->takes_replica &&
+	    role_is_replica(reply)) {
 		*why = "it is a replica, and only a primary is served from";
 		return GREETING_REFUSED;
 	}

@@ -16,6 +16,7 @@ enum greeting_result { GREETING_MORE, GREETING_DONE, GREETING_REFUSED };
 struct greeting {
 	const char *steps[4]; /* the names of the commands whose replies are awaited */
 	unsigned n_steps, at;
+	bool takes_replica;
 	char why[160];
 };
 

@@ -53,11 +53,12 @@ struct redisReply;
 	"if #ids == 0 then return {n_dead, {}} end\n" \
 	"return {n_dead, redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], unpack(ids))}"
 
-/* ARGV[2] and on are IDs, KEYS[2] the stream's channel of acknowledgements. Gives how many of them
- * were waited for. */
+/* ARGV[2] and on are IDs; the last two are the stream's channel of acknowledgements and by what it
+ * is published there. Gives how many of them were waited for. */
 #define GROUP_ACK_SCRIPT \
-	"local n = redis.call('XACK', KEYS[1], unpack(ARGV))\n" \
-	"redis.call('PUBLISH', KEYS[2], table.concat(ARGV, ' '))\n" \
+	"local last = #ARGV - 2\n" \
+	"local n = redis.call('XACK', KEYS[1], unpack(ARGV, 1, last))\n" \
+	"redis.call(ARGV[last + 2], ARGV[last + 1], table.concat(ARGV, ' ', 1, last))\n" \
 	"return n"
 
 /*

@@ -10,8 +10,9 @@ enum place {
 	PLACE_FIRST,
 	PLACE_SECOND,
 	PLACE_ALL,
-	PLACE_COUNT_FIRST, /* the first argument says how many follow it */
-	PLACE_COUNT_SECOND /* the second does */
+	PLACE_COUNT_FIRST,  /* the first argument says how many follow it */
+	PLACE_COUNT_SECOND, /* the second does */
+	PLACE_STREAMS       /* behind the word STREAMS, as many as IDs then follow */
 };
 
 static const struct {
@@ -32,6 +33,15 @@ static const struct {
     {"LATENCY", PLACE_NONE},
     {"SLOWLOG", PLACE_NONE},
     {"ACL", PLACE_NONE},
+    {"ASKING", PLACE_NONE},
+    {"CLIENT", PLACE_NONE},
+    {"FUNCTION", PLACE_NONE},
+    {"ROLE", PLACE_NONE},
+    {"SCRIPT", PLACE_NONE},
+    {"BITOP", PLACE_SECOND},
+    {"XGROUP", PLACE_SECOND},
+    {"XREAD", PLACE_STREAMS},
+    {"XREADGROUP", PLACE_STREAMS},
     {"MEMORY", PLACE_SECOND},
     {"OBJECT", PLACE_SECOND},
     {"XINFO", PLACE_SECOND},
@@ -76,10 +86,20 @@ is_counted(int argc, const char *const *argv, int i, int count_at)
 	return i > count_at && i - count_at <= n;
 }
 
-bool
-keys_is_key(int argc, const char *const *argv, int i)
+static bool
+is_behind_streams(int argc, const char *const *argv, int i)
 {
-	switch (place_of(argv[0])) {
+	int at = 1;
+
+	while (at < argc && strcasecmp(argv[at], "STREAMS") != 0)
+		at++;
+	return i > at && i - at <= (argc - at - 1) / 2;
+}
+
+static bool
+is_at(enum place place, int argc, const char *const *argv, int i)
+{
+	switch (place) {
 	case PLACE_FIRST:
 		return i == 1;
 	case PLACE_SECOND:
@@ -90,9 +110,29 @@ keys_is_key(int argc, const char *const *argv, int i)
 		return is_counted(argc, argv, i, 1);
 	case PLACE_COUNT_SECOND:
 		return is_counted(argc, argv, i, 2);
+	case PLACE_STREAMS:
+		return is_behind_streams(argc, argv, i);
 	default:
 		return false;
 	}
+}
+
+bool
+keys_is_key(int argc, const char *const *argv, int i)
+{
+	return is_at(place_of(argv[0]), argc, argv, i);
+}
+
+int
+keys_first(int argc, const char *const *argv)
+{
+	enum place place = place_of(argv[0]);
+
+	for (int i = 1; i < argc; i++) {
+		if (is_at(place, argc, argv, i))
+			return i;
+	}
+	return 0;
 }
 
 bool

@@ -4,13 +4,18 @@
 /*
  * keys - which arguments of a command are keys, and which commands may not be sent on a connection
  * that others share.
- * Source: the "Key specifications" and flags of redis.io/commands, for reading commands.
+ * Source: the "Key specifications" and flags of redis.io/commands, for reading commands, and what
+ * Sluice itself writes by.
  */
 #include <stdbool.h>
 #include <stddef.h>
 
 /* keys_is_key - is argv[i] a key? argv[0] is the command's name, in any case. */
 bool keys_is_key(int argc, const char *const *argv, int i);
+
+/* keys_first - where the command's first key stands, or the channel that it publishes on; 0: it has
+ * none. */
+int keys_first(int argc, const char *const *argv);
 
 /* keys_is_shareable - false for a command that blocks the connection or changes its state. */
 bool keys_is_shareable(const char *name);

@@ -45,6 +45,21 @@ keyspace_name(struct buf *b, int db, const char *prefix, const char *key, size_t
 	return buf_putc(b, '\0');
 }
 
+const char *
+keyspace_key(const char *name, size_t *len)
+{
+	static const char space[] = "__keyspace@", event[] = "__keyevent@";
+	size_t head = sizeof(space) - 1;
+	const char *at;
+
+	if (*len < head || (memcmp(name, space, head) != 0 && memcmp(name, event, head) != 0) ||
+	    (at = memmem(name, *len, "__:", 3)) == NULL)
+		return NULL;
+	at += 3;
+	*len = memcmp(name, space, head) == 0 ? *len - (size_t)(at - name) : 0;
+	return at;
+}
+
 static void
 add_flag(char *flags, char flag)
 {

@@ -22,6 +22,12 @@ bool keyspace_is_pattern(const char *key);
 int keyspace_name(struct buf *b, int db, const char *prefix, const char *key, size_t *head);
 
 /*
+ * keyspace_key - of the name of such a channel: where the key stands in it. NULL: it is another
+ * one. What is told of all keys, as __keyevent@0__:del, has none: *len is 0 then.
+ */
+const char *keyspace_key(const char *name, size_t *len);
+
+/*
  * keyspace_fault - are these flags of notify-keyspace-events too few for every operation to be told
  * by its key? Then text is what they lack and the line that sets them.
  */

@@ -451,6 +451,23 @@ link_send(struct link *ln, int argc, const char *const *argv, const size_t *lens
 	return 0;
 }
 
+int
+link_send_bytes(struct link *ln, const char *bytes, size_t len)
+{
+	if (ln->state != LINK_UP)
+		return -ENOTCONN;
+	if (buf_put(&ln->out, bytes, len) < 0)
+		return -ENOMEM;
+	watch_descriptor(ln);
+	return 0;
+}
+
+const struct redis_url *
+link_url(const struct link *ln)
+{
+	return ln->url;
+}
+
 static void
 greet(struct link *ln)
 {

@@ -43,7 +43,13 @@ int link_new(struct link **out, uv_loop_t *loop, const char *name, struct topolo
 /* link_send - queue one command; commands of one turn leave in one write. 0, -ENOTCONN, -ENOMEM. */
 int link_send(struct link *ln, int argc, const char *const *argv, const size_t *lens);
 
+/* link_send_bytes - commands as resp_put_command() has written them. Errors as link_send(). */
+int link_send_bytes(struct link *ln, const char *bytes, size_t len);
+
 bool link_is_up(const struct link *ln);
+
+/* link_url - where it is, or tries to be. */
+const struct redis_url *link_url(const struct link *ln);
 
 /* link_fail - what it said makes no sense: log why, drop the connection, connect anew after the
  * pause. */

@@ -13,8 +13,8 @@
 /*
  * KEYS are the channel or stream, where the answer is kept, and the channel's log; ARGV the
  * message, the milliseconds, "channel", "stream" or "recorded", how many entries are kept (0: all),
- * and what the publisher sent, of which the message was made: by that it is known again. Gives the
- * number of receivers, or the entry's ID.
+ * what the publisher sent, of which the message was made: by that it is known again; and, if it is
+ * not PUBLISH, by what it is published. Gives the number of receivers, or the entry's ID.
  */
 #define ONCE_SCRIPT \
 	"local kind, hash = ARGV[3], redis.sha1hex(ARGV[5])\n" \
@@ -28,7 +28,7 @@
 	"end\n" \
 	"local result\n" \
 	"if kind == 'channel' then\n" \
-	"  result = redis.call('PUBLISH', KEYS[1], ARGV[1])\n" \
+	"  result = redis.call(ARGV[6] or 'PUBLISH', KEYS[1], ARGV[1])\n" \
 	"else\n" \
 	"  local key = kind == 'stream' and KEYS[1] or KEYS[3]\n" \
 	"  if ARGV[4] == '0' then\n" \
@@ -37,7 +37,7 @@
 	"    result = redis.call('XADD', key, 'MAXLEN', '~', ARGV[4], '*', 'data', ARGV[1])\n" \
 	"  end\n" \
 	"  if kind == 'recorded' then\n" \
-	"    redis.call('PUBLISH', KEYS[1], '\\30' .. result .. '\\n' .. ARGV[1])\n" \
+	"    redis.call(ARGV[6] or 'PUBLISH', KEYS[1], '\\30' .. result .. '\\n' .. ARGV[1])\n" \
 	"  end\n" \
 	"end\n" \
 	"redis.call('SET', KEYS[2], hash .. result, 'PX', ARGV[2])\n" \

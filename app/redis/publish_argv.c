@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "redis/beside.h"
 #include "redis/once.h"
 #include "redis/recorded.h"
 
@@ -25,6 +26,22 @@ add(struct publish_argv *w, const char *text)
 	add_bytes(w, text, strlen(text));
 }
 
+/* Made by another function; NULL: out of memory. */
+static void
+add_owned(struct publish_argv *w, char *text)
+{
+	w->made[w->n_made++] = text;
+	add(w, text != NULL ? text : "");
+}
+
+/* By what else than PUBLISH the script is to do it. */
+static void
+add_verb(struct publish_argv *w, const struct publish_what *what)
+{
+	if (what->redis->is_sharded)
+		add(w, redis_publish_verb(what->redis));
+}
+
 /* Out of memory stands as NULL among what was made, and is found at the end. */
 __attribute__((format(printf, 2, 3))) static void
 add_made(struct publish_argv *w, const char *fmt, ...)
@@ -36,14 +53,25 @@ add_made(struct publish_argv *w, const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
 	va_end(ap);
-	w->made[w->n_made++] = text;
-	add(w, text != NULL ? text : "");
+	add_owned(w, text);
 }
 
 static void
 add_count(struct publish_argv *w, const struct publish_what *what)
 {
 	add_made(w, "%llu", (unsigned long long)what->n_kept);
+}
+
+static char *
+once_key(const struct publish_what *what)
+{
+	char *suffix, *key;
+
+	if (asprintf(&suffix, ONCE_INFIX "%s", what->once) < 0)
+		return NULL;
+	key = redis_beside(what->redis, what->name, suffix);
+	free(suffix);
+	return key;
 }
 
 /* In one script, so that saying it again finds either all of it or nothing. */
@@ -60,14 +88,15 @@ say_once(struct publish_argv *w, const struct publish_what *what)
 	add(w, "EVAL");
 	add(w, ONCE_SCRIPT);
 	add(w, "3");
-	add_made(w, "%s%s", what->prefix, what->name);
-	add_made(w, "%s%s" ONCE_INFIX "%s", what->prefix, what->name, what->once);
-	add_made(w, "%s%s%s", what->prefix, what->name, log);
+	add_made(w, "%s%s", what->redis->prefix, what->name);
+	add_owned(w, once_key(what));
+	add_made(w, "%s%s%s", what->redis->prefix, what->name, log);
 	add_bytes(w, what->data, what->len);
 	add(w, ONCE_KEPT_MS);
 	add(w, kinds[what->kind]);
 	add_count(w, what);
 	add_bytes(w, what->body, what->body_len);
+	add_verb(w, what);
 }
 
 /* To the channel and to its log, as one. */
@@ -77,17 +106,18 @@ say_to_both(struct publish_argv *w, const struct publish_what *what)
 	add(w, "EVAL");
 	add(w, RECORDED_SCRIPT);
 	add(w, "2");
-	add_made(w, "%s%s", what->prefix, what->name);
-	add_made(w, "%s%s" RECORDED_SUFFIX, what->prefix, what->name);
+	add_made(w, "%s%s", what->redis->prefix, what->name);
+	add_made(w, "%s%s" RECORDED_SUFFIX, what->redis->prefix, what->name);
 	add_bytes(w, what->data, what->len);
 	add_count(w, what);
+	add_verb(w, what);
 }
 
 static void
 say_to_stream(struct publish_argv *w, const struct publish_what *what)
 {
 	add(w, "XADD");
-	add_made(w, "%s%s", what->prefix, what->name);
+	add_made(w, "%s%s", what->redis->prefix, what->name);
 	if (what->n_kept > 0) {
 		add(w, "MAXLEN");
 		add(w, "~");
@@ -101,8 +131,8 @@ say_to_stream(struct publish_argv *w, const struct publish_what *what)
 static void
 say_to_channel(struct publish_argv *w, const struct publish_what *what)
 {
-	add(w, "PUBLISH");
-	add_made(w, "%s%s", what->prefix, what->name);
+	add(w, redis_publish_verb(what->redis));
+	add_made(w, "%s%s", what->redis->prefix, what->name);
 	add_bytes(w, what->data, what->len);
 }
 

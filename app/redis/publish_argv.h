@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "redis/settings.h"
+
 enum publish_kind {
 	PUBLISH_CHANNEL,
 	PUBLISH_STREAM,  /* its field "data" */
@@ -18,8 +20,9 @@ enum publish_kind {
 /* All is borrowed. */
 struct publish_what {
 	enum publish_kind kind;
-	const char *prefix, *name; /* of the channel or stream */
-	const char *data;          /* NULL if len is 0 */
+	const struct redis_settings *redis;
+	const char *name; /* of the channel or stream, without the prefix */
+	const char *data; /* NULL if len is 0 */
 	size_t len;
 	uint64_t n_kept; /* about how many entries the stream or log keeps; 0: all */
 	const char
@@ -29,10 +32,10 @@ struct publish_what {
 };
 
 struct publish_argv {
-	const char *argv[12]; /* what hiredis wants; some of it is of publish_what */
-	size_t lens[12];
+	const char *argv[14]; /* what hiredis wants; some of it is of publish_what */
+	size_t lens[14];
 	int argc;
-	char *made[4]; /* those that are owned */
+	char *made[5]; /* those that are owned */
 	int n_made;
 };
 

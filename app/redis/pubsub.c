@@ -1,397 +1,399 @@
 #include "redis/pubsub.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <hiredis.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/counters.h"
 #include "base/list.h"
-#include "base/map.h"
+#include "redis/ear.h"
+#include "redis/keyspace.h"
+#include "redis/nodes.h"
 
-enum { RETRY_MS = 500, REFUSED_MS = 1000 };
+enum { RETRY_MS = 500 };
 
-/* What was sent and is not answered yet. Redis answers in order; messages come in between. */
-enum sent_kind { SENT_SUBSCRIBE, SENT_UNSUBSCRIBE, SENT_PING };
+/* An ear at a node of the cluster, or at any. */
+struct station {
+	struct list of_pubsub;
+	struct pubsub *pubsub;
+	struct node *node; /* NULL: whichever */
+	struct ear *ear;
+};
 
-struct sent {
-	struct list node;
-	enum sent_kind kind;
-	struct pubsub_subject *subject; /* of SUBSCRIBE; NULL: it was unsubscribed since */
-	unsigned char subject_kind;
-	bool was_refused;
-	uint32_t len;
-	char name[]; /* of UNSUBSCRIBE, whose subject is gone */
+/* A subject of a cluster as one ear knows it. */
+struct post {
+	struct pubsub_subject remote;
+	struct pubsub_subject *subject;
+	struct station *at;
+	struct post *next;
+	bool is_confirmed;
 };
 
 struct pubsub {
-	struct link *link;
-	const struct redis_settings *rs;
+	uv_loop_t *loop;
 	const struct pubsub_ops *ops;
 	void *ctx;
+	struct ear *ear; /* of the one server, whose subjects are the caller's; NULL in a cluster */
+	/* Of a cluster: */
+	bool is_sharded;
+	struct nodes *nodes;
+	struct topology *any;
+	struct list stations;
 	struct map channels, patterns;
-	struct list sent;
-	struct list postponed; /* what a busy Redis refused */
-	struct list refused;   /* what Redis does not permit, for now */
-	unsigned n_refused;
-	uint64_t refused_at_ms; /* of the loop: when to try again */
+	struct nodes_watcher watcher;
 	uv_timer_t retry;
 };
 
-static struct map *
-map_of(struct pubsub *ps, enum subject_kind kind)
+#define SUBJECT(n)   MAP_ENTRY(n, struct pubsub_subject, by_name)
+#define POST(remote) LIST_ENTRY(remote, struct post, remote)
+#define STATION(n)   LIST_ENTRY(n, struct station, of_pubsub)
+
+static enum ear_verb
+plain_verb(enum subject_kind kind)
 {
-	return kind == SUBJECT_CHANNEL ? &ps->channels : &ps->patterns;
+	return kind == SUBJECT_CHANNEL ? EAR_CHANNEL : EAR_PATTERN;
 }
 
-static struct sent *
-sent_new(enum sent_kind kind, struct pubsub_subject *subject)
-{
-	size_t len = kind == SENT_UNSUBSCRIBE ? subject->by_name.len : 0;
-	struct sent *sent = calloc(1, sizeof(*sent) + len);
+/* Where a subject of a cluster belongs */
 
-	if (sent == NULL)
-		return NULL;
-	list_init(&sent->node);
-	sent->kind = kind;
-	sent->len = (uint32_t)len;
-	if (kind == SENT_SUBSCRIBE)
-		sent->subject = subject;
-	if (kind == SENT_UNSUBSCRIBE)
-		memcpy(sent->name, subject->by_name.key, len);
-	if (subject != NULL)
-		sent->subject_kind = subject->kind;
-	return sent;
+enum spread { AT_ANY, AT_SLOT, AT_ALL };
+
+struct aim {
+	enum spread spread;
+	enum ear_verb verb;
+	unsigned slot; /* AT_SLOT */
+};
+
+static struct aim
+aim_of(const struct pubsub *ps, const struct pubsub_subject *subject)
+{
+	const char *name = subject->by_name.key, *key;
+	size_t len = subject->by_name.len, key_len = len;
+	struct aim aim = {AT_ANY, plain_verb(subject->kind), 0};
+
+	if ((key = keyspace_key(name, &key_len)) != NULL) {
+		aim.spread = aim.verb == EAR_CHANNEL && key_len > 0 ? AT_SLOT : AT_ALL;
+		aim.slot = slot_of(key, key_len);
+	} else if (aim.verb == EAR_CHANNEL && (ps->is_sharded || slot_has_tag(name, len))) {
+		aim.verb = ps->is_sharded ? EAR_SHARD : EAR_CHANNEL;
+		aim.spread = AT_SLOT;
+		aim.slot = slot_of(name, len);
+	}
+	return aim;
+}
+
+static bool
+is_wanted_at(const struct pubsub *ps, const struct aim *aim, const struct node *node)
+{
+	switch (aim->spread) {
+	case AT_ANY:
+		return node == NULL;
+	case AT_SLOT:
+		return node != NULL && nodes_of_slot(ps->nodes, aim->slot) == node;
+	default:
+		return node != NULL && node->n_slots > 0;
+	}
+}
+
+static bool
+has_post_at(const struct pubsub_subject *subject, const struct node *node)
+{
+	const struct post *post;
+
+	for (post = subject->posts; post != NULL; post = post->next) {
+		if (post->at->node == node)
+			return true;
+	}
+	return false;
+}
+
+/* Confirmed wherever it belongs? */
+static bool
+is_confirmed(const struct pubsub *ps, const struct pubsub_subject *subject)
+{
+	struct aim aim = aim_of(ps, subject);
+	const struct post *post;
+	struct node *node;
+
+	for (post = subject->posts; post != NULL; post = post->next) {
+		if (!post->is_confirmed)
+			return false;
+	}
+	for (node = nodes_first(ps->nodes); aim.spread == AT_ALL && node != NULL;
+	     node = nodes_next(ps->nodes, node)) {
+		if (!has_post_at(subject, node))
+			return false;
+	}
+	return subject->posts != NULL;
+}
+
+/* What the ears of a cluster tell */
+
+static void on_retry(uv_timer_t *timer);
+static void remove_post(struct post *post, bool is_told);
+
+static void
+on_message(struct pubsub_subject *remote, const struct pubsub_message *msg)
+{
+	struct post *post = POST(remote);
+
+	post->at->pubsub->ops->on_message(post->subject, msg);
 }
 
 static void
-sent_free(struct sent *sent)
+on_confirmed(struct pubsub_subject *remote)
 {
-	if (sent->subject != NULL)
-		sent->subject->awaited = NULL;
-	list_del(&sent->node);
-	free(sent);
+	struct post *post = POST(remote);
+	struct pubsub *ps = post->at->pubsub;
+
+	post->is_confirmed = true;
+	if (is_confirmed(ps, post->subject))
+		ps->ops->on_confirmed(post->subject);
 }
 
-/* Takes sent, which is in no list. Returns 0; or < 0, and sent is freed. */
-static int
-say(struct pubsub *ps, struct sent *sent)
+static void
+on_refused(struct pubsub_subject *remote, const char *why)
 {
-	static const char *const verbs[][2] = {
-	    [SENT_SUBSCRIBE] = {"SUBSCRIBE", "PSUBSCRIBE"},
-	    [SENT_UNSUBSCRIBE] = {"UNSUBSCRIBE", "PUNSUBSCRIBE"},
-	    [SENT_PING] = {"PING", "PING"},
-	};
-	const char *argv[2] = {verbs[sent->kind][sent->subject_kind], sent->name};
-	size_t lens[2] = {strlen(argv[0]), sent->len};
+	struct post *post = POST(remote);
+
+	post->at->pubsub->ops->on_refused(post->subject, why);
+}
+
+static void
+lose_posts(struct map *map)
+{
+	struct map_node *n;
+
+	for (n = map_first(map); n != NULL; n = map_next(map, n)) {
+		for (struct post *post = SUBJECT(n)->posts; post != NULL; post = post->next) {
+			if (!post->remote.is_lost)
+				continue;
+			post->remote.is_lost = post->is_confirmed = false;
+			SUBJECT(n)->is_lost = true;
+		}
+	}
+}
+
+static void
+on_lost(void *ctx)
+{
+	struct station *at = ctx;
+	struct pubsub *ps = at->pubsub;
+
+	lose_posts(&ps->channels);
+	lose_posts(&ps->patterns);
+	ps->ops->on_lost(ps->ctx);
+}
+
+/* It is subscribed again where the slot is by now; who said so knows, or will be asked. */
+static void
+on_gone(struct pubsub_subject *remote, const struct redisReply *reply)
+{
+	struct post *post = POST(remote);
+	struct pubsub_subject *subject = post->subject;
+	struct pubsub *ps = post->at->pubsub;
+	struct redirect to;
+
+	if (reply != NULL && redirect_read(&to, reply) == REDIRECT_MOVED) {
+		if (*to.to.host == '\0')
+			memcpy(to.to.host, post->at->node->at.host, sizeof(to.to.host));
+		nodes_move(ps->nodes, to.slot, &to.to);
+	} else {
+		nodes_doubt(ps->nodes, true);
+	}
+	remove_post(post, false);
+	subject->is_lost = true;
+	ps->ops->on_lost(ps->ctx);
+	uv_timer_start(&ps->retry, on_retry, 0, 0);
+}
+
+static const struct pubsub_ops station_ops = {
+    .on_message = on_message,
+    .on_confirmed = on_confirmed,
+    .on_refused = on_refused,
+    .on_lost = on_lost,
+    .on_gone = on_gone,
+};
+
+/* Stations and posts */
+
+/* NULL: out of memory. */
+static struct station *
+station_at(struct pubsub *ps, struct node *node)
+{
+	struct topology *tp = node != NULL ? node->topology : ps->any;
+	struct station *at;
+	struct list *n;
+
+	for (n = ps->stations.next; n != &ps->stations; n = n->next) {
+		if (STATION(n)->node == node)
+			return STATION(n);
+	}
+	if ((at = calloc(1, sizeof(*at))) == NULL)
+		return NULL;
+	at->pubsub = ps;
+	at->node = node;
+	if (ear_new(&at->ear, ps->loop, tp, &station_ops, at) < 0) {
+		free(at);
+		return NULL;
+	}
+	list_add_tail(&ps->stations, &at->of_pubsub);
+	return at;
+}
+
+static void
+station_free(struct station *at)
+{
+	list_del(&at->of_pubsub);
+	ear_free(at->ear);
+	free(at);
+}
+
+static int
+add_post(struct pubsub_subject *subject, struct station *at, enum ear_verb verb)
+{
+	struct post *post;
 	int rc;
 
-	if (sent->subject != NULL) {
-		argv[1] = sent->subject->by_name.key;
-		lens[1] = sent->subject->by_name.len;
-		sent->subject->awaited = sent;
-	}
-	if ((rc = link_send(ps->link, sent->kind == SENT_PING ? 1 : 2, argv, lens)) < 0)
-		sent_free(sent);
-	else
-		list_add_tail(&ps->sent, &sent->node);
-	return rc;
-}
-
-/* Returns 0, or < 0 while the link is down: then all is sent when it comes up. */
-static int
-send_one(struct pubsub *ps, enum sent_kind kind, struct pubsub_subject *subject)
-{
-	struct sent *sent;
-
-	if (!link_is_up(ps->link))
-		return -ENOTCONN;
-	if ((sent = sent_new(kind, subject)) == NULL)
+	if (at == NULL || (post = calloc(1, sizeof(*post))) == NULL)
 		return -ENOMEM;
-	return say(ps, sent);
-}
-
-static void
-send_all(struct pubsub *ps, struct map *map)
-{
-	struct map_node *node;
-
-	for (node = map_first(map); node != NULL; node = map_next(map, node)) {
-		if (send_one(ps, SENT_SUBSCRIBE, MAP_ENTRY(node, struct pubsub_subject, by_name)) ==
-		    -ENOMEM) {
-			link_fail(ps->link, "out of memory");
-			return;
-		}
+	post->subject = subject;
+	post->at = at;
+	if ((rc = ear_begin(at->ear, &post->remote, verb, subject->by_name.key,
+			    subject->by_name.len)) < 0) {
+		free(post);
+		return rc;
 	}
-}
-
-static void
-on_up(void *ctx)
-{
-	struct pubsub *ps = ctx;
-
-	send_all(ps, &ps->channels);
-	send_all(ps, &ps->patterns);
-}
-
-static void
-forget_sent(struct pubsub *ps)
-{
-	list_splice_tail(&ps->sent, &ps->postponed);
-	list_splice_tail(&ps->sent, &ps->refused);
-	ps->n_refused = 0;
-	while (!list_is_empty(&ps->sent))
-		sent_free(LIST_ENTRY(ps->sent.next, struct sent, node));
-	uv_timer_stop(&ps->retry);
-}
-
-/* Is what it asked for still wanted? The names that are subscribed tell, whatever the order was. */
-static bool
-is_wanted(const struct pubsub *ps, const struct sent *sent)
-{
-	if (sent->kind == SENT_SUBSCRIBE)
-		return sent->subject != NULL;
-	return pubsub_find(ps, sent->subject_kind, sent->name, sent->len) == NULL;
-}
-
-/* Up to n of what stands in a list is said again. Returns 0, or < 0: the link was given up. */
-static int
-say_again(struct pubsub *ps, struct list *list, unsigned n)
-{
-	while (n > 0 && !list_is_empty(list)) {
-		struct sent *sent = LIST_ENTRY(list->next, struct sent, node);
-		int rc;
-
-		if (list == &ps->refused)
-			ps->n_refused--;
-		if (!is_wanted(ps, sent)) {
-			sent_free(sent);
-			continue;
-		}
-		list_del(&sent->node);
-		if ((rc = say(ps, sent)) < 0) {
-			link_fail(ps->link, "out of memory");
-			return rc;
-		}
-		n--;
-	}
+	post->next = subject->posts;
+	subject->posts = post;
 	return 0;
 }
 
-/*
- * Of what is not permitted one is tried each second, so that Redis is not asked for nothing; of
- * very many a tenth. Once one is confirmed the others follow.
- */
+/* is_told: the node still has it. */
+static void
+remove_post(struct post *post, bool is_told)
+{
+	struct post **p = &post->subject->posts;
+
+	while (*p != post)
+		p = &(*p)->next;
+	*p = post->next;
+	if (is_told)
+		ear_end(post->at->ear, &post->remote);
+	else
+		ear_forget(post->at->ear, &post->remote);
+	free(post);
+}
+
+/* Returns whether any was removed. */
+static bool
+remove_unwanted(struct pubsub *ps, struct pubsub_subject *subject, const struct aim *aim)
+{
+	struct post *post, *next;
+	bool is_any = false;
+
+	for (post = subject->posts; post != NULL; post = next) {
+		next = post->next;
+		if (is_wanted_at(ps, aim, post->at->node))
+			continue;
+		remove_post(post, true);
+		is_any = true;
+	}
+	return is_any;
+}
+
+/* Returns 1: it is at another place than before; 0; -ENOMEM: it is to be placed again. */
+static int
+place(struct pubsub *ps, struct pubsub_subject *subject)
+{
+	struct aim aim = aim_of(ps, subject);
+	bool is_moved = remove_unwanted(ps, subject, &aim);
+	struct node *node = NULL;
+
+	if (aim.spread == AT_SLOT && (node = nodes_of_slot(ps->nodes, aim.slot)) == NULL)
+		return is_moved; /* until somebody is known to have it */
+	if (aim.spread == AT_ALL && (node = nodes_first(ps->nodes)) == NULL)
+		return is_moved;
+	do {
+		if (has_post_at(subject, node))
+			continue;
+		if (add_post(subject, station_at(ps, node), aim.verb) < 0)
+			return -ENOMEM;
+		is_moved = true;
+	} while (aim.spread == AT_ALL && (node = nodes_next(ps->nodes, node)) != NULL);
+	return is_moved;
+}
+
+/* Those that are elsewhere by now, which their owners take for lost until they are confirmed. */
+static bool
+place_all(struct pubsub *ps, struct map *map)
+{
+	struct map_node *n;
+	bool is_any = false;
+	int rc;
+
+	for (n = map_first(map); n != NULL; n = map_next(map, n)) {
+		if ((rc = place(ps, SUBJECT(n))) == 0)
+			continue;
+		if (rc < 0)
+			uv_timer_start(&ps->retry, on_retry, RETRY_MS, 0);
+		SUBJECT(n)->is_lost = is_any = true;
+	}
+	return is_any;
+}
+
+static void
+drop_stations(struct pubsub *ps)
+{
+	struct list *n, *tmp;
+
+	LIST_FOREACH (n, tmp, &ps->stations) {
+		struct station *at = STATION(n);
+
+		if (at->node != NULL && at->node->n_slots == 0 && ear_first(at->ear) == NULL)
+			station_free(at);
+	}
+}
+
+static void
+on_change(struct nodes_watcher *watcher)
+{
+	struct pubsub *ps = LIST_ENTRY(watcher, struct pubsub, watcher);
+	bool is_any = place_all(ps, &ps->channels);
+
+	is_any |= place_all(ps, &ps->patterns);
+	drop_stations(ps);
+	if (is_any)
+		ps->ops->on_lost(ps->ctx);
+}
+
 static void
 on_retry(uv_timer_t *timer)
 {
 	struct pubsub *ps = timer->data;
-	uint64_t now = uv_now(timer->loop);
 
-	if (say_again(ps, &ps->postponed, UINT_MAX) < 0)
-		return;
-	if (now >= ps->refused_at_ms) {
-		ps->refused_at_ms = now + REFUSED_MS;
-		if (say_again(ps, &ps->refused, 1 + ps->n_refused / 10) < 0)
-			return;
-	}
-	if (!list_is_empty(&ps->refused))
-		uv_timer_start(timer, on_retry, RETRY_MS, 0);
+	on_change(&ps->watcher);
 }
 
-static void
-keep_refused(struct pubsub *ps, struct sent *sent)
+/* Life */
+
+static int
+begin_cluster(struct pubsub *ps, struct topology *tp)
 {
-	list_move_tail(&ps->refused, &sent->node);
-	ps->n_refused++;
-	sent->was_refused = true;
-	if (ps->refused_at_ms <= uv_now(ps->retry.loop))
-		ps->refused_at_ms = uv_now(ps->retry.loop) + REFUSED_MS;
-	if (!uv_is_active((uv_handle_t *)&ps->retry))
-		uv_timer_start(&ps->retry, on_retry, RETRY_MS, 0);
+	ps->is_sharded = topology_settings(tp)->is_sharded;
+	ps->any = tp;
+	list_init(&ps->stations);
+	map_init(&ps->channels);
+	map_init(&ps->patterns);
+	if (station_at(ps, NULL) == NULL) /* it tells whether anybody is there */
+		return -ENOMEM;
+	uv_timer_init(ps->loop, &ps->retry);
+	ps->retry.data = ps;
+	ps->watcher.on_change = on_change;
+	nodes_watch(ps->nodes, &ps->watcher);
+	return 0;
 }
-
-static void
-hasten_refused(struct pubsub *ps)
-{
-	ps->refused_at_ms = 0;
-	if (!list_is_empty(&ps->refused))
-		uv_timer_start(&ps->retry, on_retry, 0, 0);
-}
-
-static void
-postpone(struct pubsub *ps, struct sent *sent)
-{
-	list_move_tail(&ps->postponed, &sent->node);
-	if (!uv_is_active((uv_handle_t *)&ps->retry))
-		uv_timer_start(&ps->retry, on_retry, RETRY_MS, 0);
-}
-
-static void
-on_down(void *ctx, const char *why)
-{
-	struct pubsub *ps = ctx;
-
-	(void)why;
-	forget_sent(ps);
-	ps->ops->on_lost(ps->ctx);
-}
-
-static void
-on_quiet(void *ctx)
-{
-	send_one(ctx, SENT_PING, NULL);
-}
-
-static bool
-is_text(const redisReply *r, const char *text)
-{
-	return (r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS) &&
-	       strcasecmp(r->str, text) == 0;
-}
-
-static void
-deliver(struct pubsub *ps, enum subject_kind kind, const redisReply *name,
-	const redisReply *channel, const redisReply *data)
-{
-	struct pubsub_message msg;
-	struct map_node *node;
-
-	if (name->type != REDIS_REPLY_STRING || channel->type != REDIS_REPLY_STRING ||
-	    data->type != REDIS_REPLY_STRING) {
-		link_fail(ps->link, "a message of another shape than Redis's");
-		return;
-	}
-	counters_add(COUNTER_MESSAGES, 1);
-	if ((node = map_find(map_of(ps, kind), name->str, name->len)) == NULL)
-		return; /* on its way when it was unsubscribed */
-	msg.channel = channel->str;
-	msg.channel_len = channel->len;
-	msg.data = data->str;
-	msg.data_len = data->len;
-	ps->ops->on_message(MAP_ENTRY(node, struct pubsub_subject, by_name), &msg);
-}
-
-/* The answer to the oldest of what was sent, which must be of this kind. Returns its subject, or
- * NULL. */
-static struct pubsub_subject *
-take_sent(struct pubsub *ps, enum sent_kind kind, bool *is_right)
-{
-	struct sent *sent = LIST_ENTRY(ps->sent.next, struct sent, node);
-	struct pubsub_subject *subject;
-
-	*is_right = !list_is_empty(&ps->sent) && sent->kind == kind;
-	if (!*is_right) {
-		link_fail(ps->link, "it answered what nobody asked");
-		return NULL;
-	}
-	subject = sent->subject;
-	if (sent->was_refused)
-		hasten_refused(ps);
-	sent_free(sent);
-	return subject;
-}
-
-static void
-on_answer(struct pubsub *ps, enum sent_kind kind, const redisReply *name)
-{
-	bool is_right;
-	struct pubsub_subject *subject = take_sent(ps, kind, &is_right);
-
-	if (subject == NULL)
-		return;
-	if (name == NULL || name->type != REDIS_REPLY_STRING || name->len != subject->by_name.len ||
-	    memcmp(name->str, subject->by_name.key, name->len) != 0)
-		link_fail(ps->link, "it confirmed another name than the one asked for");
-	else
-		ps->ops->on_confirmed(subject);
-}
-
-/* BUSY: a script runs for too long. It passes, and nobody's subscription is lost by it. */
-static bool
-is_passing(const redisReply *error)
-{
-	return strncmp(error->str, "BUSY ", 5) == 0 || strncmp(error->str, "LOADING ", 8) == 0;
-}
-
-/* An ACL refuses this name; anything else is the link's trouble. */
-static bool
-is_fatal(const struct sent *sent, const redisReply *error)
-{
-	return sent->kind == SENT_SUBSCRIBE && !is_passing(error) &&
-	       strncmp(error->str, "NOPERM ", 7) != 0;
-}
-
-/* It is about the oldest command alone, which names one channel: nobody else's is refused by it. */
-static void
-on_error(struct pubsub *ps, const redisReply *reply)
-{
-	struct sent *sent = LIST_ENTRY(ps->sent.next, struct sent, node);
-	struct pubsub_subject *subject;
-
-	if (list_is_empty(&ps->sent) || is_fatal(sent, reply)) {
-		link_fail(ps->link, reply->str);
-	} else if (sent->kind != SENT_PING && is_passing(reply)) {
-		postpone(ps, sent);
-	} else if ((subject = sent->subject) != NULL) {
-		keep_refused(ps, sent);
-		ps->ops->on_refused(subject, reply->str);
-	} else {
-		sent_free(sent);
-	}
-}
-
-static void
-on_array(struct pubsub *ps, const redisReply *reply)
-{
-	const redisReply *const *e = (const redisReply *const *)reply->element;
-	bool is_right;
-
-	if (reply->elements == 3 && is_text(e[0], "message"))
-		deliver(ps, SUBJECT_CHANNEL, e[1], e[1], e[2]);
-	else if (reply->elements == 4 && is_text(e[0], "pmessage"))
-		deliver(ps, SUBJECT_PATTERN, e[1], e[2], e[3]);
-	else if (reply->elements == 3 &&
-		 (is_text(e[0], "subscribe") || is_text(e[0], "psubscribe")))
-		on_answer(ps, SENT_SUBSCRIBE, e[1]);
-	else if (reply->elements == 3 &&
-		 (is_text(e[0], "unsubscribe") || is_text(e[0], "punsubscribe")))
-		on_answer(ps, SENT_UNSUBSCRIBE, NULL);
-	else if (reply->elements == 2 && is_text(e[0], "pong"))
-		take_sent(ps, SENT_PING, &is_right);
-	else
-		link_fail(ps->link, "a message of another shape than Redis's");
-}
-
-static void
-on_reply(void *ctx, const redisReply *reply)
-{
-	struct pubsub *ps = ctx;
-	bool is_right;
-
-	switch (reply->type) {
-	case REDIS_REPLY_ARRAY:
-		on_array(ps, reply);
-		break;
-	case REDIS_REPLY_ERROR:
-		on_error(ps, reply);
-		break;
-	case REDIS_REPLY_STATUS: /* PING while nothing is subscribed */
-		take_sent(ps, SENT_PING, &is_right);
-		break;
-	default:
-		link_fail(ps->link, "a message of another shape than Redis's");
-	}
-}
-
-static const struct link_ops link_ops = {
-    .on_up = on_up,
-    .on_down = on_down,
-    .on_reply = on_reply,
-    .on_quiet = on_quiet,
-};
 
 int
 pubsub_new(struct pubsub **out, uv_loop_t *loop, struct topology *tp, const struct pubsub_ops *ops,
@@ -402,20 +404,15 @@ pubsub_new(struct pubsub **out, uv_loop_t *loop, struct topology *tp, const stru
 
 	if (ps == NULL)
 		return -ENOMEM;
-	ps->rs = topology_settings(tp);
+	ps->loop = loop;
 	ps->ops = ops;
 	ps->ctx = ctx;
-	map_init(&ps->channels);
-	map_init(&ps->patterns);
-	list_init(&ps->sent);
-	list_init(&ps->postponed);
-	list_init(&ps->refused);
-	if ((rc = link_new(&ps->link, loop, "pub/sub", tp, &link_ops, ps)) < 0) {
+	ps->nodes = topology_nodes(tp);
+	rc = ps->nodes != NULL ? begin_cluster(ps, tp) : ear_new(&ps->ear, loop, tp, ops, ctx);
+	if (rc < 0) {
 		free(ps);
 		return rc;
 	}
-	uv_timer_init(loop, &ps->retry);
-	ps->retry.data = ps;
 	*out = ps;
 	return 0;
 }
@@ -426,23 +423,83 @@ on_retry_closed(uv_handle_t *retry)
 	free(retry->data);
 }
 
+static struct pubsub_subject *
+take_any(struct pubsub *ps)
+{
+	struct map *map = ps->channels.n > 0 ? &ps->channels : &ps->patterns;
+	struct pubsub_subject *subject;
+	struct map_node *n;
+
+	if (ps->ear != NULL) {
+		if ((subject = ear_first(ps->ear)) != NULL)
+			ear_forget(ps->ear, subject);
+		return subject;
+	}
+	if ((n = map_first(map)) == NULL)
+		return NULL;
+	subject = SUBJECT(n);
+	while (subject->posts != NULL)
+		remove_post(subject->posts, false);
+	map_del(map, n);
+	return subject;
+}
+
 void
 pubsub_free(struct pubsub *ps)
 {
+	struct list *n, *tmp;
+
 	if (ps == NULL)
 		return;
-	link_free(ps->link);
-	forget_sent(ps);
-	counters_add(COUNTER_SUBJECTS, -(int64_t)(ps->channels.n + ps->patterns.n));
+	while (take_any(ps) != NULL)
+		counters_add(COUNTER_SUBJECTS, -1);
+	if (ps->ear != NULL) {
+		ear_free(ps->ear);
+		free(ps);
+		return;
+	}
+	LIST_FOREACH (n, tmp, &ps->stations)
+		station_free(STATION(n));
 	map_fini(&ps->channels);
 	map_fini(&ps->patterns);
+	nodes_unwatch(&ps->watcher);
 	uv_close((uv_handle_t *)&ps->retry, on_retry_closed);
 }
 
 bool
 pubsub_is_up(const struct pubsub *ps)
 {
-	return link_is_up(ps->link);
+	struct list *n;
+
+	if (ps->ear != NULL)
+		return ear_is_up(ps->ear);
+	for (n = ps->stations.next; n != &ps->stations; n = n->next) {
+		if (ear_is_up(STATION(n)->ear))
+			return true;
+	}
+	return false;
+}
+
+static struct map *
+map_of(struct pubsub *ps, enum subject_kind kind)
+{
+	return kind == SUBJECT_CHANNEL ? &ps->channels : &ps->patterns;
+}
+
+static int
+add(struct pubsub *ps, struct pubsub_subject *subject, const char *name, size_t len)
+{
+	int rc;
+
+	subject->posts = NULL;
+	subject->is_lost = false;
+	if (ps->ear != NULL)
+		return ear_begin(ps->ear, subject, plain_verb(subject->kind), name, len);
+	if ((rc = map_add(map_of(ps, subject->kind), &subject->by_name, name, len)) < 0)
+		return rc;
+	if (place(ps, subject) < 0)
+		uv_timer_start(&ps->retry, on_retry, RETRY_MS, 0);
+	return 0;
 }
 
 int
@@ -452,46 +509,48 @@ pubsub_subscribe(struct pubsub *ps, struct pubsub_subject *subject, enum subject
 	int rc;
 
 	subject->kind = (unsigned char)kind;
-	subject->awaited = NULL;
-	if ((rc = map_add(map_of(ps, kind), &subject->by_name, name, len)) < 0)
-		return rc;
-	if (send_one(ps, SENT_SUBSCRIBE, subject) == -ENOMEM) {
-		map_del(map_of(ps, kind), &subject->by_name);
-		return -ENOMEM;
-	}
-	counters_add(COUNTER_SUBJECTS, 1);
-	return 0;
+	if ((rc = add(ps, subject, name, len)) == 0)
+		counters_add(COUNTER_SUBJECTS, 1);
+	return rc;
 }
 
-/* Should the command not be sent for want of memory, messages go on coming and are ignored. */
 void
 pubsub_unsubscribe(struct pubsub *ps, struct pubsub_subject *subject)
 {
-	if (subject->awaited != NULL)
-		subject->awaited->subject = NULL;
-	send_one(ps, SENT_UNSUBSCRIBE, subject);
-	map_del(map_of(ps, subject->kind), &subject->by_name);
+	if (ps->ear != NULL) {
+		ear_end(ps->ear, subject);
+	} else {
+		while (subject->posts != NULL)
+			remove_post(subject->posts, true);
+		map_del(map_of(ps, subject->kind), &subject->by_name);
+	}
 	counters_add(COUNTER_SUBJECTS, -1);
 }
 
 struct pubsub_subject *
 pubsub_find(const struct pubsub *ps, enum subject_kind kind, const char *name, size_t len)
 {
-	struct map_node *node =
-	    map_find(kind == SUBJECT_CHANNEL ? &ps->channels : &ps->patterns, name, len);
+	struct map_node *n;
 
-	return node == NULL ? NULL : MAP_ENTRY(node, struct pubsub_subject, by_name);
+	if (ps->ear != NULL)
+		return ear_find(ps->ear, plain_verb(kind), name, len);
+	n = map_find(kind == SUBJECT_CHANNEL ? &ps->channels : &ps->patterns, name, len);
+	return n == NULL ? NULL : SUBJECT(n);
 }
 
-/* What was sent by the other is forgotten with it; here all is sent when the link comes up. */
-void
+int
 pubsub_adopt(struct pubsub *ps, struct pubsub *from)
 {
-	struct map none;
+	struct pubsub_subject *subject;
+	int rc;
 
-	forget_sent(from);
-	map_init(&none);
-	ps->channels = from->channels;
-	ps->patterns = from->patterns;
-	from->channels = from->patterns = none;
+	while ((subject = take_any(from)) != NULL) {
+		if ((rc = add(ps, subject, subject->by_name.key, subject->by_name.len)) == 0)
+			continue;
+		do /* which had room for them, and has */
+			add(from, subject, subject->by_name.key, subject->by_name.len);
+		while ((subject = take_any(ps)) != NULL);
+		return rc;
+	}
+	return 0;
 }

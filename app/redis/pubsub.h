@@ -2,11 +2,12 @@
 #define SLUICE_REDIS_PUBSUB_H
 
 /*
- * pubsub - the subscriptions of one worker, on one link, restored whenever it comes back.
+ * pubsub - the subscriptions of one worker, restored whenever a link comes back.
  *
- * A message is delivered by the names that stand in it. A reply that makes no
- * sense costs the link, never the process. Names are as
- * Redis knows them, with the prefix.
+ * In a cluster a channel is subscribed to at any one node; one with a hash tag at the node of its
+ * slot, where those of the tag are published, too; a sharded one there in any case. What becomes of
+ * a key is told by the node that has it, and of a pattern of keys by each. Names are as Redis knows
+ * them, with the prefix.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,7 +15,9 @@
 #include "base/map.h"
 #include "redis/link.h"
 
+struct post;
 struct pubsub;
+struct redisReply;
 
 /* The first two are pubsub's; streams are reader.h's, and a keyspace is a channel or a pattern
  * here. */
@@ -24,7 +27,10 @@ enum subject_kind { SUBJECT_CHANNEL, SUBJECT_PATTERN, SUBJECT_STREAM, SUBJECT_KE
 struct pubsub_subject {
 	struct map_node by_name;
 	struct sent *awaited; /* its SUBSCRIBE, until that is answered */
+	struct post *posts;   /* in a cluster: where it is subscribed */
 	unsigned char kind;   /* enum subject_kind */
+	unsigned char verb;   /* enum ear_verb */
+	bool is_lost;         /* it was, and on_lost() is to say so */
 };
 
 struct pubsub_message { /* borrowed */
@@ -41,7 +47,12 @@ struct pubsub_ops {
 	void (*on_confirmed)(struct pubsub_subject *subject);
 	/* Redis refuses this one (ACL). It is tried again, and each time either comes. */
 	void (*on_refused)(struct pubsub_subject *subject, const char *why);
-	void (*on_lost)(void *ctx); /* the link broke: no subject is confirmed any more */
+	/* A link broke, or subjects have moved: those with is_lost, which the callee takes back,
+	 * are confirmed no more. */
+	void (*on_lost)(void *ctx);
+	/* Of an ear of a cluster's node alone: the slot is elsewhere, as the reply says or, NULL,
+	 * for the node has ended it. */
+	void (*on_gone)(struct pubsub_subject *subject, const struct redisReply *reply);
 };
 
 /* pubsub_new - tp is borrowed for its life. Errors as link_new(). */
@@ -66,7 +77,7 @@ struct pubsub_subject *
 pubsub_find(const struct pubsub *ps, enum subject_kind kind, const char *name, size_t len);
 
 /* pubsub_adopt - take over all subjects of another, which has none then, and subscribe to them
- * here. */
-void pubsub_adopt(struct pubsub *ps, struct pubsub *from);
+ * here. Returns 0; -ENOMEM: then they are the other's still. */
+int pubsub_adopt(struct pubsub *ps, struct pubsub *from);
 
 #endif

@@ -1,5 +1,4 @@
-#include "base/counters.h"
-#include "redis/reader.h"
+#include "redis/reader_private.h"
 
 #include <errno.h>
 #include <hiredis.h>
@@ -8,17 +7,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/logger.h"
-
 enum {
 	KEYS_MAX = 128,               /* of one connection: XREAD looks at each of them */
 	COUNT_MAX = 200,              /* entries of one stream in one reply */
 	REPLY_SIZE = 4 * 1024 * 1024, /* bytes that one reply is to have at most */
 	BLOCK_MS = 3000,              /* then one that was not woken looks for changes by itself */
-	RETRY_MS = 500,               /* Redis is loading, or busy */
-	QUIET_MS = 4000,              /* so often those are looked at that had no entry */
-	TOGETHER_MS = 500,            /* and no more often any of them */
-	REFUSED_MS = 1000,            /* and so often those that Redis refuses */
 	CLOSE_MS = 1000,              /* a connection that follows nothing */
 };
 
@@ -48,15 +41,6 @@ struct reader {
 	size_t entry_size;                   /* bytes, as far as is known */
 	long long client_id;
 	uv_timer_t retry;
-};
-
-struct readers {
-	uv_loop_t *loop;
-	struct topology *topology;
-	const struct readers_ops *ops;
-	struct command *command;
-	struct list readers;
-	struct map by_key;
 };
 
 static void reader_free(struct reader *rd);
@@ -117,8 +101,9 @@ block_ms(const struct reader *rd)
 		if (st->is_refused)
 			due = rd->refused_at_ms;
 		else
-			due = st->seen_ms + QUIET_MS > rd->quiet_at_ms ? st->seen_ms + QUIET_MS
-								       : rd->quiet_at_ms;
+			due = st->seen_ms + READER_QUIET_MS > rd->quiet_at_ms
+				  ? st->seen_ms + READER_QUIET_MS
+				  : rd->quiet_at_ms;
 		if (due < at)
 			at = due;
 	}
@@ -164,7 +149,7 @@ read_streams(struct reader *rd)
 
 	if (n == 0) {
 		rd->state = READER_REFUSED;
-		uv_timer_start(&rd->retry, on_retry, REFUSED_MS, 0);
+		uv_timer_start(&rd->retry, on_retry, READER_REFUSED_MS, 0);
 		return;
 	}
 	snprintf(count, sizeof(count), "%u", read_count(rd, n));
@@ -188,13 +173,14 @@ mark_due(struct reader *rd)
 	for (node = rd->streams.next; node != &rd->streams; node = node->next) {
 		struct reader_stream *st = stream_of(node);
 
-		if (st->is_refused ? is_refused_due : may_look && now - st->seen_ms >= QUIET_MS)
+		if (st->is_refused ? is_refused_due
+				   : may_look && now - st->seen_ms >= READER_QUIET_MS)
 			st->is_looked_at = false;
 	}
 	if (may_look)
-		rd->quiet_at_ms = now + TOGETHER_MS;
+		rd->quiet_at_ms = now + READER_TOGETHER_MS;
 	if (is_refused_due)
-		rd->refused_at_ms = now + REFUSED_MS;
+		rd->refused_at_ms = now + READER_REFUSED_MS;
 }
 
 static bool
@@ -238,7 +224,7 @@ static void
 pause_reading(struct reader *rd)
 {
 	rd->state = READER_PAUSED;
-	uv_timer_start(&rd->retry, on_retry, RETRY_MS, 0);
+	uv_timer_start(&rd->retry, on_retry, READER_PAUSE_MS, 0);
 }
 
 /* Its XREAD waits for entries of the old set. */
@@ -262,41 +248,20 @@ wake(struct reader *rd)
 /* Replies */
 
 static void
-refuse(struct reader *rd, struct reader_stream *st, const redisReply *reply)
-{
-	st->is_looked_at = true;
-	st->is_refused = true;
-	rd->refused_at_ms = now_ms(rd) + REFUSED_MS;
-	rd->readers->ops->on_refused(st,
-				     reply->type == REDIS_REPLY_ERROR ? reply->str : "no stream");
-}
-
-/* Between where we stood and what there is now entries may have been lost. */
-static void
 looked_at(struct reader *rd, struct reader_stream *st, const redisReply *reply)
 {
-	enum stream_change change;
 	struct stream_info info;
 
-	if (stream_reply_is_passing(reply)) {
+	switch (reader_looked(rd->readers, st, &info, reply)) {
+	case READER_PUT_OFF:
 		rd->is_troubled = true;
-		return;
-	}
-	if (stream_info_read(&info, reply) < 0) {
-		refuse(rd, st, reply);
-		return;
-	}
-	st->is_looked_at = true;
-	st->is_refused = false;
-	st->seen_ms = now_ms(rd);
-	if (info.entry_size > rd->entry_size)
-		rd->entry_size = info.entry_size;
-	if (!st->is_known) {
-		st->is_known = true;
-		st->place = (struct stream_place){info.newest, info.n_added};
-		rd->readers->ops->on_confirmed(st);
-	} else if ((change = stream_place_look(&st->place, &info)) != STREAM_SAME) {
-		rd->readers->ops->on_loss(st, change);
+		break;
+	case READER_REFUSES:
+		rd->refused_at_ms = now_ms(rd) + READER_REFUSED_MS;
+		break;
+	case READER_LOOKED:
+		if (info.entry_size > rd->entry_size)
+			rd->entry_size = info.entry_size;
 	}
 }
 
@@ -337,13 +302,8 @@ on_stream(struct reader *rd, const redisReply *reply)
 			return false;
 		/* Found anew for each: a callback may have ended it. */
 		st = readers_find(rd->readers, reply->element[0]->str, reply->element[0]->len);
-		if (st == NULL || st->reader != rd || !st->is_known ||
-		    stream_id_compare(&entry.id, &st->place.last) <= 0)
-			continue;
-		st->place.last = entry.id;
-		st->place.n_added++;
-		st->seen_ms = now_ms(rd);
-		rd->readers->ops->on_entry(st, &entry);
+		if (st != NULL && st->reader == rd && st->is_known)
+			reader_entry(rd->readers, st, &entry);
 	}
 	if (entries->elements > 0)
 		rd->entry_size = stream_entry_bytes(entries) / entries->elements + 1;
@@ -374,7 +334,7 @@ on_read_refused(struct reader *rd, const redisReply *reply)
 		return;
 	LIST_FOREACH (node, tmp, &rd->streams)
 		rd->readers->ops->on_refused(stream_of(node), reply->str);
-	uv_timer_start(&rd->retry, on_retry, REFUSED_MS, 0);
+	uv_timer_start(&rd->retry, on_retry, READER_REFUSED_MS, 0);
 }
 
 static void
@@ -493,41 +453,27 @@ reader_free(struct reader *rd)
 	uv_close((uv_handle_t *)&rd->retry, on_timer_closed);
 }
 
-int
-readers_new(struct readers **out, uv_loop_t *loop, struct topology *tp,
-	    const struct readers_ops *ops)
+static int
+begin(struct readers *rds)
 {
-	struct readers *rds = calloc(1, sizeof(*rds));
-
-	if (rds == NULL)
-		return -ENOMEM;
-	rds->loop = loop;
-	rds->topology = tp;
-	rds->ops = ops;
 	list_init(&rds->readers);
-	map_init(&rds->by_key);
-	*out = rds;
 	return 0;
 }
 
-void
-readers_free(struct readers *rds)
+static void
+end(struct readers *rds)
 {
 	struct list *node, *tmp;
 
-	if (rds == NULL)
-		return;
 	LIST_FOREACH (node, tmp, &rds->readers)
 		reader_free(LIST_ENTRY(node, struct reader, of_readers));
-	counters_add(COUNTER_SUBJECTS, -(int64_t)rds->by_key.n);
-	map_fini(&rds->by_key);
-	free(rds);
 }
 
-void
-readers_set_command(struct readers *rds, struct command *command)
+static void
+set_command(struct readers *rds, struct command *command)
 {
-	rds->command = command;
+	(void)rds;
+	(void)command;
 }
 
 /* One with room, or a new one. */
@@ -545,74 +491,41 @@ find_reader(struct reader **out, struct readers *rds)
 }
 
 static int
-add(struct readers *rds, struct reader_stream *st, const char *key, size_t len)
+add(struct readers *rds, struct reader_stream *st)
 {
 	struct reader *rd;
 	int rc;
 
-	if ((rc = find_reader(&rd, rds)) < 0 ||
-	    (rc = map_add(&rds->by_key, &st->by_key, key, len)) < 0)
+	if ((rc = find_reader(&rd, rds)) < 0)
 		return rc;
 	st->reader = rd;
-	st->is_looked_at = st->is_refused = false;
 	list_add_tail(&rd->streams, &st->of_reader);
 	rd->n_streams++;
-	counters_add(COUNTER_SUBJECTS, 1);
 	wake(rd);
 	return 0;
 }
 
-int
-readers_follow(struct readers *rds, struct reader_stream *st, const char *key, size_t len)
-{
-	memset(st, 0, sizeof(*st));
-	list_init(&st->of_reader);
-	return add(rds, st, key, len);
-}
-
-void
-readers_leave(struct readers *rds, struct reader_stream *st)
+static void
+remove_stream(struct readers *rds, struct reader_stream *st)
 {
 	struct reader *rd = st->reader;
 	unsigned i;
 
-	if (rd == NULL)
-		return;
+	(void)rds;
 	for (i = rd->n_answered; i < rd->n_awaited; i++) {
 		if (rd->awaited[i] == st)
 			rd->awaited[i] = NULL;
 	}
 	list_del(&st->of_reader);
-	map_del(&rds->by_key, &st->by_key);
 	st->reader = NULL;
-	counters_add(COUNTER_SUBJECTS, -1);
 	if (--rd->n_streams == 0)
 		uv_timer_start(&rd->retry, on_retry, CLOSE_MS, 0);
 }
 
-struct reader_stream *
-readers_find(const struct readers *rds, const char *key, size_t len)
-{
-	struct map_node *node = map_find(&rds->by_key, key, len);
-
-	return node != NULL ? MAP_ENTRY(node, struct reader_stream, by_key) : NULL;
-}
-
-void
-readers_adopt(struct readers *rds, struct readers *from)
-{
-	struct list *reader, *node, *tmp;
-
-	for (reader = from->readers.next; reader != &from->readers; reader = reader->next) {
-		struct reader *rd = LIST_ENTRY(reader, struct reader, of_readers);
-
-		LIST_FOREACH (node, tmp, &rd->streams) {
-			struct reader_stream *st =
-			    LIST_ENTRY(node, struct reader_stream, of_reader);
-
-			readers_leave(from, st);
-			if (add(rds, st, st->by_key.key, st->by_key.len) < 0)
-				rds->ops->on_refused(st, "out of memory");
-		}
-	}
-}
+const struct reader_kind reader_blocking = {
+    .begin = begin,
+    .end = end,
+    .set_command = set_command,
+    .add = add,
+    .remove = remove_stream,
+};

@@ -2,7 +2,9 @@
 #define SLUICE_REDIS_READER_H
 
 /*
- * reader - the streams that one worker follows, by XREAD on connections of some 128 keys each.
+ * reader - the streams that one worker follows: by XREAD on connections of some 128 keys each; in a
+ * cluster, where one XREAD cannot have keys of several slots, one by one, as the node that has it
+ * tells that it has changed.
  *
  * A stream is first looked at (XINFO STREAM): what is written from then on is
  * handed on, once and in order, whatever becomes of the connection; and after each
@@ -19,19 +21,24 @@
 #include "redis/stream_entry.h"
 
 struct redisReply;
+struct node;
 struct readers;
 struct reader;
+struct reading;
 
 /* What is followed; a part of whatever wants it. The fields are reader's, but for place. */
 struct reader_stream {
 	struct map_node by_key;
 	struct list of_reader;
 	struct reader *reader;
+	struct reading *reading;   /* in a cluster: what was asked of it; NULL: nothing */
+	const struct node *node;   /* there: who tells of its changes; NULL: nobody */
 	struct stream_place place; /* entries up to here were handed on, or came before */
 	bool is_looked_at;         /* since the connection is up, and since it was quiet */
 	bool is_known;             /* place holds */
 	uint64_t seen_ms;          /* of the loop: it was looked at, or had an entry */
 	bool is_refused;           /* by Redis, when it was looked at */
+	bool has_news;             /* in a cluster: it has changed since it was asked for */
 };
 
 struct readers_ops {

@@ -15,11 +15,11 @@
 
 #define RECORDED_SUFFIX ":log"
 
-/* For EVAL: KEYS are the channel and its log, ARGV the message and how many are kept. Gives the ID
- * and the number of receivers. */
+/* For EVAL: KEYS are the channel and its log, ARGV the message, how many are kept, and, if it is
+ * not PUBLISH, by what it is published. Gives the ID and the number of receivers. */
 #define RECORDED_SCRIPT \
 	"local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'data', ARGV[1])\n" \
-	"return {id, redis.call('PUBLISH', KEYS[1], '\\30' .. id .. '\\n' .. ARGV[1])}"
+	"return {id, redis.call(ARGV[3] or 'PUBLISH', KEYS[1], '\\30' .. id .. '\\n' .. ARGV[1])}"
 
 /*
  * recorded_parse - if the text came from the script: its ID, and in *head the length of what stands

@@ -87,7 +87,8 @@ count_votes(struct sentinel *st, const struct voice *latest)
 
 		n += v->port == latest->port && strcmp(v->host, latest->host) == 0;
 	}
-	topology_found(st->primary, latest->host, latest->port, 2 * n > st->n_voices);
+	topology_found(st->primary, latest->host, latest->port, 2 * n > st->n_voices,
+		       "the sentinels name another primary");
 }
 
 static void

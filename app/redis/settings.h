@@ -42,6 +42,10 @@ struct redis_settings {
 	char *sentinel_master;        /* NULL: they name servers */
 	char *sentinel_password_file; /* NULL: the sentinels ask for none */
 	bool is_of_sentinels;         /* these are no servers, but sentinels to be asked */
+	/* Then the URLs name some nodes of a cluster, whose logins and TLS are all nodes'. */
+	bool is_cluster;
+	bool is_sharded; /* channels are the cluster's sharded ones */
+	bool is_of_map;  /* a node that is only asked where the slots are: a replica will do */
 };
 void redis_settings_fini(struct redis_settings *rs);
 /*

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "base/counters.h"
+#include "redis/nodes.h"
 
-/* Of sentinels: the primaries that they named lately. */
+/* The servers that were named lately. */
 enum { NO_SERVER = -1, FOUND_MAX = 16 };
 
 struct topology {
@@ -15,7 +16,11 @@ struct topology {
 	int next; /* where a link that is not up connects to; NO_SERVER: not known yet */
 	int home; /* where one last came up, or NO_SERVER */
 	struct tls *tls;
+	bool is_told; /* which server it is, by sentinels or nodes: those of rs are not tried */
 	struct redis_url *found[FOUND_MAX];
+	struct nodes *nodes; /* NULL: this is no cluster */
+	void (*trouble)(void *arg);
+	void *trouble_arg;
 };
 
 #define MEMBER(n) LIST_ENTRY(n, struct topology_member, node)
@@ -29,8 +34,13 @@ topology_new(struct topology **out, const struct redis_settings *rs)
 		return -ENOMEM;
 	tp->rs = rs;
 	tp->home = NO_SERVER;
-	tp->next = rs->sentinel_master != NULL ? NO_SERVER : 0;
+	tp->is_told = rs->sentinel_master != NULL || rs->is_cluster;
+	tp->next = tp->is_told ? NO_SERVER : 0;
 	list_init(&tp->members);
+	if (rs->is_cluster && !rs->is_of_map && nodes_new(&tp->nodes, rs) < 0) {
+		free(tp);
+		return -ENOMEM;
+	}
 	*out = tp;
 	return 0;
 }
@@ -52,6 +62,7 @@ topology_free(struct topology *tp)
 		return;
 	for (size_t i = 0; i < FOUND_MAX; i++)
 		forget_found(tp, i);
+	nodes_free(tp->nodes);
 	tls_free(tp->tls);
 	free(tp);
 }
@@ -65,7 +76,33 @@ topology_settings(const struct topology *tp)
 unsigned
 topology_n_servers(const struct topology *tp)
 {
-	return tp->rs->sentinel_master != NULL ? 1 : (unsigned)tp->rs->n_urls;
+	return tp->is_told ? 1 : (unsigned)tp->rs->n_urls;
+}
+
+struct nodes *
+topology_nodes(const struct topology *tp)
+{
+	return tp->nodes;
+}
+
+void
+topology_on_trouble(struct topology *tp, void (*fn)(void *arg), void *arg)
+{
+	tp->trouble = fn;
+	tp->trouble_arg = arg;
+}
+
+static void
+tell_trouble(const struct topology *tp)
+{
+	if (tp->trouble != NULL)
+		tp->trouble(tp->trouble_arg);
+}
+
+bool
+topology_is_idle(const struct topology *tp)
+{
+	return list_is_empty(&tp->members);
 }
 
 void
@@ -89,7 +126,7 @@ topology_choose(struct topology *tp, struct topology_member *m)
 	if (tp->next == NO_SERVER)
 		return NULL;
 	m->server = (unsigned)tp->next;
-	return tp->rs->sentinel_master != NULL ? tp->found[m->server] : &tp->rs->urls[m->server];
+	return tp->is_told ? tp->found[m->server] : &tp->rs->urls[m->server];
 }
 
 struct tls *
@@ -141,7 +178,7 @@ keep_found(struct topology *tp, const char *host, int port)
 }
 
 void
-topology_found(struct topology *tp, const char *host, int port, bool is_sure)
+topology_found(struct topology *tp, const char *host, int port, bool is_sure, const char *why)
 {
 	int server = keep_found(tp, host, port);
 	struct list *node, *tmp;
@@ -155,7 +192,7 @@ topology_found(struct topology *tp, const char *host, int port, bool is_sure)
 		if (!m->is_up)
 			m->hurry(m);
 		else if (is_sure && m->server != (unsigned)server)
-			m->leave(m, "the sentinels name another primary");
+			m->leave(m, why);
 	}
 }
 
@@ -163,7 +200,7 @@ topology_found(struct topology *tp, const char *host, int port, bool is_sure)
 static void
 turn_from(struct topology *tp, unsigned server)
 {
-	if (tp->rs->sentinel_master == NULL && tp->next == (int)server)
+	if (!tp->is_told && tp->next == (int)server)
 		tp->next = (int)((server + 1) % topology_n_servers(tp));
 }
 
@@ -171,6 +208,7 @@ void
 topology_failed(struct topology *tp, const struct topology_member *m)
 {
 	turn_from(tp, m->server);
+	tell_trouble(tp);
 }
 
 void
@@ -179,10 +217,10 @@ topology_up(struct topology *tp, struct topology_member *m)
 	struct list *node, *tmp;
 
 	m->is_up = true;
-	if (tp->home != NO_SERVER && tp->home != (int)m->server)
+	if (tp->home != NO_SERVER && tp->home != (int)m->server && !tp->rs->is_cluster)
 		counters_add(COUNTER_REDIS_FAILOVERS, 1);
 	tp->home = (int)m->server;
-	if (tp->rs->sentinel_master == NULL)
+	if (!tp->is_told)
 		tp->next = tp->home;
 	LIST_FOREACH (node, tmp, &tp->members) {
 		struct topology_member *other = MEMBER(node);
@@ -197,8 +235,8 @@ topology_up(struct topology *tp, struct topology_member *m)
 void
 topology_down(struct topology *tp, struct topology_member *m)
 {
-	(void)tp;
 	m->is_up = false;
+	tell_trouble(tp);
 }
 
 void

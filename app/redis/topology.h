@@ -3,8 +3,10 @@
 
 /*
  * topology - which server the links of one worker are connected to: all of them to the same one.
+ * In a cluster each of its nodes has a topology of its own, and what goes to any node has this one.
  *
- * The servers of url are tried in turn; if it names sentinels, they say which there are. The one at
+ * The servers of url are tried in turn; if it names sentinels, they say which there are, and so do
+ * the nodes of a cluster. The one at
  * which a link comes up is the worker's: links that are elsewhere leave, and those that pause after
  * a failure try again at once. A link that breaks comes back to the same server first, since one
  * that was restarted is there again in a moment.
@@ -14,6 +16,7 @@
 #include "base/list.h"
 #include "redis/settings.h"
 
+struct nodes;
 struct topology;
 
 /* A link as its topology knows it. The fields but the calls are the topology's. */
@@ -33,10 +36,19 @@ void topology_free(struct topology *tp); /* takes NULL; its members have gone */
 const struct redis_settings *topology_settings(const struct topology *tp);
 unsigned topology_n_servers(const struct topology *tp);
 
+/* topology_nodes - the cluster's, where each key has its place; NULL: one server has all. */
+struct nodes *topology_nodes(const struct topology *tp);
+
+/* topology_on_trouble - fn is called whenever a link did not come up, or broke; within the call. */
+void topology_on_trouble(struct topology *tp, void (*fn)(void *arg), void *arg);
+
+/* topology_is_idle - no link is of it. */
+bool topology_is_idle(const struct topology *tp);
+
 void topology_join(struct topology *tp, struct topology_member *m);
 void topology_part(struct topology *tp, struct topology_member *m);
 
-/* topology_choose - where m connects now; NULL: no sentinel has said it yet, and m will be hurried.
+/* topology_choose - where m connects now; NULL: nobody has said it yet, and m will be hurried.
  * Borrowed until m chooses again. */
 const struct redis_url *topology_choose(struct topology *tp, struct topology_member *m);
 
@@ -47,10 +59,10 @@ const struct redis_url *topology_choose(struct topology *tp, struct topology_mem
 struct tls *topology_tls(struct topology *tp, char *why, size_t why_len);
 
 /*
- * topology_found - a sentinel says that this is the primary. is_sure: so do most, and whoever is
- * elsewhere leaves; else only links that are down go there.
+ * topology_found - a sentinel says that this is the primary, or a cluster that this is a node.
+ * is_sure: whoever is elsewhere leaves; else only links that are down go there. why: for the log.
  */
-void topology_found(struct topology *tp, const char *host, int port, bool is_sure);
+void topology_found(struct topology *tp, const char *host, int port, bool is_sure, const char *why);
 
 void topology_failed(struct topology *tp, const struct topology_member *m); /* it did not come up */
 void topology_up(struct topology *tp, struct topology_member *m);

@@ -278,6 +278,30 @@ check_sentinel(const struct redis_settings *rs, char *why, size_t why_len)
 	return NULL;
 }
 
+static const char *
+check_cluster(const struct redis_settings *rs, char *why, size_t why_len)
+{
+	if (rs->is_sharded && !rs->is_cluster) {
+		snprintf(why, why_len,
+			 "channels are sharded in a cluster: cluster = yes is missing");
+		return "sharded";
+	}
+	if (rs->is_cluster && rs->sentinel_master != NULL) {
+		snprintf(why, why_len, "a cluster has no sentinels");
+		return "sentinel_master";
+	}
+	for (size_t i = 0; rs->is_cluster && i < rs->n_urls; i++) {
+		if (rs->urls[i].path != NULL || rs->urls[i].db != 0) {
+			snprintf(why, why_len,
+				 rs->urls[i].path != NULL
+				     ? "nodes of a cluster are reached by redis://host:port"
+				     : "a cluster has database 0, and no other");
+			return "url";
+		}
+	}
+	return NULL;
+}
+
 const char *
 redis_settings_check(const struct redis_settings *rs, char *why, size_t why_len)
 {
@@ -285,6 +309,8 @@ redis_settings_check(const struct redis_settings *rs, char *why, size_t why_len)
 	struct tls *tls;
 	size_t i, n_tls = 0;
 
+	if (key == NULL)
+		key = check_cluster(rs, why, why_len);
 	if (key != NULL)
 		return key;
 	key = tls_key_given(&rs->tls);
@@ -315,6 +341,7 @@ redis_settings_equal(const struct redis_settings *a, const struct redis_settings
 	    !same_text(a->password_file, b->password_file) ||
 	    !same_text(a->sentinel_master, b->sentinel_master) ||
 	    !same_text(a->sentinel_password_file, b->sentinel_password_file) ||
+	    a->is_cluster != b->is_cluster || a->is_sharded != b->is_sharded ||
 	    !same_tls(&a->tls, &b->tls) || a->connect_timeout_ms != b->connect_timeout_ms)
 		return false;
 	for (i = 0; i < a->n_urls; i++) {

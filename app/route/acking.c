@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/logger.h"
+#include "redis/beside.h"
 #include "redis/command.h"
 #include "redis/group.h"
 #include "redis/stream_id.h"
@@ -77,7 +78,7 @@ static bool
 tell_redis(struct serving *sv, const struct template_value *key, const char **ids, int n,
 	   struct later *later)
 {
-	const char *argv[6 + IDS_MAX] = {"EVAL", GROUP_ACK_SCRIPT, "2"};
+	const char *argv[7 + IDS_MAX] = {"EVAL", GROUP_ACK_SCRIPT, "1"};
 	struct buf names;
 	size_t at[3];
 	bool is_sent;
@@ -85,11 +86,13 @@ tell_redis(struct serving *sv, const struct template_value *key, const char **id
 	buf_init(&names, NAMES_LEN_MAX);
 	is_sent = hub_command(sv->in->hub) != NULL && put_names(sv, key, &names, at) == 0;
 	if (is_sent) {
-		for (int i = 0; i < 3; i++)
-			argv[3 + i] = names.p + at[i];
-		memcpy(argv + 6, ids, (size_t)n * sizeof(*ids));
+		argv[3] = names.p + at[0];
+		argv[4] = names.p + at[2];
+		memcpy(argv + 5, ids, (size_t)n * sizeof(*ids));
+		argv[5 + n] = names.p + at[1];
+		argv[6 + n] = redis_publish_verb(hub_redis(sv->in->hub));
 		is_sent =
-		    command_send(hub_command(sv->in->hub), on_acked, later, 6 + n, argv, NULL) == 0;
+		    command_send(hub_command(sv->in->hub), on_acked, later, 7 + n, argv, NULL) == 0;
 	}
 	buf_fini(&names);
 	return is_sent;

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "logic/message.h"
+#include "redis/beside.h"
 #include "redis/command.h"
 #include "route/mux.h"
 #include "route/serving.h"
@@ -108,7 +109,7 @@ static bool
 tell_holder(struct serving *sv, struct change *change, const char *secret, const char *control)
 {
 	char channel[1024];
-	const char *argv[] = {"PUBLISH", channel, control};
+	const char *argv[] = {redis_publish_verb(hub_redis(sv->in->hub)), channel, control};
 
 	snprintf(channel, sizeof(channel), "%s" MUX_CHANNEL "%s", hub_prefix(sv->in->hub), secret);
 	return hub_command(sv->in->hub) != NULL &&

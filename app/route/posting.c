@@ -84,7 +84,7 @@ tell_redis(struct serving *sv, struct posting *p, const struct publication *pub)
 	    .kind = pub->is_stream    ? PUBLISH_STREAM
 		    : pub->record > 0 ? PUBLISH_RECORDED
 				      : PUBLISH_CHANNEL,
-	    .prefix = hub_prefix(sv->in->hub),
+	    .redis = hub_redis(sv->in->hub),
 	    .name = pub->name.p,
 	    .data = pub->data.p,
 	    .len = pub->data.len,

@@ -234,6 +234,13 @@ void feed_offer(struct feed *feed, const char *data, size_t len);
 typedef void (*feed_reply_fn)(struct feed *feed, struct message *reply);
 int feed_ask(struct feed *feed, feed_reply_fn fn, ...) __attribute__((sentinel));
 
+/*
+ * feed_is_in_cluster - the keys of one command must be in one slot; and by what is published on a
+ * channel: PUBLISH, or SPUBLISH where channels are sharded.
+ */
+bool feed_is_in_cluster(const struct feed *feed);
+const char *feed_publish_verb(const struct feed *feed);
+
 /* feed_ask_key - ask what the section's key of kind HANDLER_COMMAND says, as feed_ask(). -ENOENT:
  * it says nothing. */
 int feed_ask_key(struct feed *feed, const char *name, feed_reply_fn fn);

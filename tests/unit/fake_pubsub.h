@@ -42,11 +42,12 @@ pubsub_is_up(const struct pubsub *ps)
 	return ps != NULL;
 }
 
-void
+int
 pubsub_adopt(struct pubsub *ps, struct pubsub *from)
 {
 	(void)ps;
 	(void)from;
+	return 0;
 }
 
 int
@@ -95,6 +96,17 @@ static inline struct pubsub_subject *
 subject_named(const char *name)
 {
 	return pubsub_find(&fake_redis, SUBJECT_CHANNEL, name, strlen(name));
+}
+
+/* The link breaks. */
+static inline void
+lose_all(void)
+{
+	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
+		if (subjects[i] != NULL)
+			subjects[i]->is_lost = true;
+	}
+	fake_redis.ops->on_lost(fake_redis.ctx);
 }
 
 static inline void

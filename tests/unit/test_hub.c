@@ -197,8 +197,8 @@ a_lost_link_is_told_once_and_only_to_those_who_were_there(void **state)
 	a = join(s, 0);
 	confirm("ch");
 	turn(s);
-	fake_redis.ops->on_lost(fake_redis.ctx);
-	fake_redis.ops->on_lost(fake_redis.ctx);
+	lose_all();
+	lose_all();
 	b = join(s, 1);
 	assert_has_not(a, "stream-reset");
 	confirm("ch");
@@ -437,7 +437,7 @@ a_drain_ends_all(void **state)
 	a = join(s, 0);
 	confirm("ch");
 	turn(s);
-	fake_redis.ops->on_lost(fake_redis.ctx);
+	lose_all();
 	b = join(s, 1); /* one that waits is ended too */
 	assert_int_equal(hub_return_ms(s->hub, 3000), 3000);
 	hub_drain(s->hub, 20, false);

@@ -11,31 +11,47 @@
 #include "redis/publish_argv.h"
 #include "redis/recorded.h"
 
-enum { WORDS_MAX = 12 };
+enum { WORDS_MAX = 14 };
 
 static void
 words(void **state)
 {
+	static char p[] = "p:", none[] = "";
+	static const struct redis_settings plain = {.prefix = p}, bare = {.prefix = none},
+					   cluster = {.prefix = p, .is_cluster = true},
+					   shards = {.prefix = none,
+						     .is_cluster = true,
+						     .is_sharded = true};
 	static const struct {
 		struct publish_what what;
 		const char *words[WORDS_MAX];
 	} cases[] = {
-	    {{PUBLISH_CHANNEL, "p:", "c", "x\0y", 3, .n_kept = 0}, {"PUBLISH", "p:c", "x\0y"}},
-	    {{PUBLISH_CHANNEL, "", "c", NULL, 0, .n_kept = 0}, {"PUBLISH", "c", ""}},
-	    {{PUBLISH_CHANNEL, "", "c", "x", 1, .n_kept = 5}, {"PUBLISH", "c", "x"}},
-	    {{PUBLISH_STREAM, "p:", "s", "x", 1, .n_kept = 0}, {"XADD", "p:s", "*", "data", "x"}},
-	    {{PUBLISH_STREAM, "", "s", "x", 1, .n_kept = 5},
+	    {{PUBLISH_CHANNEL, &plain, "c", "x\0y", 3, .n_kept = 0}, {"PUBLISH", "p:c", "x\0y"}},
+	    {{PUBLISH_CHANNEL, &bare, "c", NULL, 0, .n_kept = 0}, {"PUBLISH", "c", ""}},
+	    {{PUBLISH_CHANNEL, &bare, "c", "x", 1, .n_kept = 5}, {"PUBLISH", "c", "x"}},
+	    {{PUBLISH_STREAM, &plain, "s", "x", 1, .n_kept = 0}, {"XADD", "p:s", "*", "data", "x"}},
+	    {{PUBLISH_STREAM, &bare, "s", "x", 1, .n_kept = 5},
 	     {"XADD", "s", "MAXLEN", "~", "5", "*", "data", "x"}},
-	    {{PUBLISH_RECORDED, "p:", "c", "x", 1, .n_kept = 7},
+	    {{PUBLISH_RECORDED, &plain, "c", "x", 1, .n_kept = 7},
 	     {"EVAL", RECORDED_SCRIPT, "2", "p:c", "p:c:log", "x", "7"}},
-	    {{PUBLISH_CHANNEL, "p:", "c", "x", 1, .once = "k", .body = "b", .body_len = 1},
+	    {{PUBLISH_CHANNEL, &plain, "c", "x", 1, .once = "k", .body = "b", .body_len = 1},
 	     {"EVAL", ONCE_SCRIPT, "3", "p:c", "p:c:once:k", "p:c", "x", "86400000", "channel", "0",
 	      "b"}},
-	    {{PUBLISH_STREAM, "", "s", "x", 1, 5, "k", "b", 1},
+	    {{PUBLISH_STREAM, &bare, "s", "x", 1, 5, "k", "b", 1},
 	     {"EVAL", ONCE_SCRIPT, "3", "s", "s:once:k", "s", "x", "86400000", "stream", "5", "b"}},
-	    {{PUBLISH_RECORDED, "", "c", "x", 1, 7, "k", "b", 1},
+	    {{PUBLISH_RECORDED, &bare, "c", "x", 1, 7, "k", "b", 1},
 	     {"EVAL", ONCE_SCRIPT, "3", "c", "c:once:k", "c:log", "x", "86400000", "recorded", "7",
 	      "b"}},
+	    {{PUBLISH_STREAM, &cluster, "s", "x", 1, 5, "k", "b", 1},
+	     {"EVAL", ONCE_SCRIPT, "3", "p:s", "{p:s}:once:k", "p:s", "x", "86400000", "stream",
+	      "5", "b"}},
+	    {{PUBLISH_RECORDED, &shards, "c:{1}", "x", 1, 7, "k", "b", 1},
+	     {"EVAL", ONCE_SCRIPT, "3", "c:{1}", "c:{1}:once:k", "c:{1}:log", "x", "86400000",
+	      "recorded", "7", "b", "SPUBLISH"}},
+	    {{PUBLISH_RECORDED, &shards, "c:{1}", "x", 1, .n_kept = 7},
+	     {"EVAL", RECORDED_SCRIPT, "2", "c:{1}", "c:{1}:log", "x", "7", "SPUBLISH"}},
+	    {{PUBLISH_CHANNEL, &shards, "c", "x", 1, .n_kept = 0}, {"SPUBLISH", "c", "x"}},
+	    {{PUBLISH_CHANNEL, &cluster, "c", "x", 1, .n_kept = 0}, {"PUBLISH", "p:c", "x"}},
 	};
 
 	(void)state;

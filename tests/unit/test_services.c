@@ -434,7 +434,7 @@ acking(void **state)
 	c = ask("POST", "/q?ack=1-0,2-0", "");
 	RUN_UNTIL_GOT(c, "{\"acked\":2}");
 	assert_has(c, "Status: 200");
-	RUN_UNTIL(strstr(heard(), "2 jobs jobs:acked g 1-0 2-0|") != NULL);
+	RUN_UNTIL(strstr(heard(), "1 jobs g 1-0 2-0 jobs:acked PUBLISH|") != NULL);
 	c = ask("POST", "/q?ack=3-0", "");
 	RUN_UNTIL_GOT(c, "Status: 503");
 	for (size_t i = 0; i < N(wrong); i++) {

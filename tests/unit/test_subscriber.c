@@ -66,7 +66,7 @@ static void
 redis_is_lost(struct stage *s)
 {
 	(void)s;
-	fake_redis.ops->on_lost(fake_redis.ctx);
+	lose_all();
 }
 
 static void
@@ -266,7 +266,7 @@ run(struct stage *s, const unsigned *sequence, size_t n)
 	s->n = 1;
 	s->n_owed = 0;
 	subscriber_init(&s->c.sub, &client_ops);
-	fake_redis.ops->on_lost(fake_redis.ctx);
+	lose_all();
 	for (i = 0; i < n; i++)
 		calls[sequence[i]].fn(s);
 	if (!s->c.is_closed && subscriber_is_stream(&s->c.sub)) {

@@ -61,7 +61,7 @@ keys(void **state)
 	    {CONFIG_SERVER, "Worker", "workers"},
 	    {CONFIG_SERVER, "zzzzzz", NULL},
 	    {CONFIG_REDIS, "urls", "url"},
-	    {CONFIG_REDIS, "listen", NULL},
+	    {CONFIG_REDIS, "trusted_proxies", NULL},
 	    {CONFIG_ROUTE, "chanel", "channels"},
 	    {CONFIG_ROUTE, "hartbeat", "heartbeat"},
 	    {CONFIG_ROUTE, "parm.id", "param.id"},

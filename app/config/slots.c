@@ -1,0 +1,184 @@
+#include "config/slots.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "redis/group.h"
+#include "redis/keys.h"
+#include "redis/recorded.h"
+#include "redis/slot.h"
+
+enum { NAME_MAX_LEN = 2048, PARAMS_MAX = 32, WORDS_MAX = 32, WHY_LEN = 512 };
+
+struct slots {
+	const struct config_source *src;
+	const struct redis_settings *rs;
+	const struct route *rt;
+	size_t section;
+};
+
+__attribute__((format(printf, 3, 4))) static void
+refuse(const struct slots *sl, const char *key, const char *fmt, ...)
+{
+	const struct ini_entry *e = config_entry(sl->src, sl->section, key);
+	char why[WHY_LEN];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	if (e != NULL)
+		config_fault(sl->src, e, why);
+	else
+		config_fault_section(sl->src, sl->section, why);
+}
+
+/*
+ * A name as Redis may get it: each parameter stands for itself. Only what is the same in two such
+ * names is always in one slot. Returns false: it cannot be told.
+ */
+static bool
+put_name(const struct slots *sl, const struct template *t, bool is_key, char *out)
+{
+	struct template_value values[PARAMS_MAX + 1] = {{NULL, NULL}};
+	const struct template_scope scope = {.params = values, .channel = ""};
+	const char *name;
+	struct buf b;
+	bool is_whole;
+
+	for (size_t n = 0; n < PARAMS_MAX && (name = template_param(t, n)) != NULL; n++)
+		values[n] = (struct template_value){name, name};
+	buf_init(&b, NAME_MAX_LEN);
+	is_whole = buf_puts(&b, is_key ? sl->rs->prefix : "") == 0 &&
+		   template_expand(t, &scope, &b) == 0 && buf_putc(&b, '\0') == 0;
+	if (is_whole)
+		snprintf(out, NAME_MAX_LEN, "%s", b.p);
+	buf_fini(&b);
+	return is_whole;
+}
+
+static bool
+has_tag(const struct slots *sl, const struct template *t)
+{
+	char name[NAME_MAX_LEN];
+
+	return !put_name(sl, t, true, name) || slot_has_tag(name, strlen(name));
+}
+
+static bool
+is_one_slot(const char *a, const char *b)
+{
+	size_t a_len = strlen(a), b_len = strlen(b);
+	const char *a_tag = slot_tag(a, &a_len), *b_tag = slot_tag(b, &b_len);
+
+	return a_len == b_len && memcmp(a_tag, b_tag, a_len) == 0;
+}
+
+/* The first of them without a hash tag; NULL: there is none. */
+static const struct template *
+find_untagged(const struct slots *sl, struct template *const *list)
+{
+	for (; list != NULL && *list != NULL; list++) {
+		if (!has_tag(sl, *list))
+			return *list;
+	}
+	return NULL;
+}
+
+static void
+check_record(const struct slots *sl)
+{
+	if (sl->rt->stream.record > 0 && find_untagged(sl, sl->rt->channels) != NULL)
+		refuse(sl, "record",
+		       "in a cluster a channel and its log must be in one slot, which a part in "
+		       "braces makes sure of: channels = orders:{{{id}}}");
+}
+
+static void
+check_patterns(const struct slots *sl)
+{
+	if (sl->rs->is_sharded && sl->rt->patterns != NULL)
+		refuse(sl, "patterns",
+		       "no pattern sees what is published on sharded channels: sharded = no, or "
+		       "channels");
+}
+
+static void
+check_queue(const struct slots *sl)
+{
+	const struct own_keys *own = &sl->rt->stream.own;
+	const struct template *dead = own_template(own, "dead_letter");
+	const char *ack = own_text(own, "ack");
+	char stream[NAME_MAX_LEN], letters[NAME_MAX_LEN];
+
+	if (sl->rt->streams == NULL || sl->rt->streams[0] == NULL)
+		return;
+	if (dead != NULL && put_name(sl, sl->rt->streams[0], true, stream) &&
+	    put_name(sl, dead, true, letters) && !is_one_slot(stream, letters))
+		refuse(sl, "dead_letter",
+		       "in a cluster it must be in the slot of the queue's stream: a part in "
+		       "braces, alike in both, makes sure of it");
+	if (sl->rs->is_sharded && ack != NULL && strcmp(ack, "client") == 0 &&
+	    !has_tag(sl, sl->rt->streams[0]))
+		refuse(sl, "streams",
+		       "with sharded channels a stream and its channel of acknowledgements must "
+		       "be in one slot, which a part in braces makes sure of: streams = "
+		       "jobs:{{{id}}}");
+}
+
+static void
+check_presence(const struct slots *sl)
+{
+	if (sl->rs->is_sharded && own_number(&sl->rt->stream.own, "presence_events") != 0 &&
+	    find_untagged(sl, sl->rt->channels) != NULL)
+		refuse(sl, "presence_events",
+		       "with sharded channels a room and the channel that is told of it must be "
+		       "in one slot, which a part in braces makes sure of: channels = "
+		       "here:{{{room}}}");
+}
+
+/* All keys of a command that the route asks. */
+static void
+check_command(const struct slots *sl, const char *key, struct template *const *words)
+{
+	static char texts[WORDS_MAX][NAME_MAX_LEN];
+	const char *argv[WORDS_MAX];
+	int n, first;
+
+	for (n = 0; n < WORDS_MAX && words != NULL && words[n] != NULL; n++) {
+		if (!put_name(sl, words[n], false, texts[n]))
+			return;
+		argv[n] = texts[n];
+	}
+	if (n == 0 || (first = keys_first(n, argv)) == 0 ||
+	    slot_has_tag(sl->rs->prefix, strlen(sl->rs->prefix)))
+		return;
+	for (int i = first + 1; i < n; i++) {
+		if (keys_is_key(n, argv, i) && !is_one_slot(argv[first], argv[i])) {
+			refuse(sl, key,
+			       "in a cluster all keys of %s must be in one slot: a part in "
+			       "braces, alike in all, makes sure of it",
+			       argv[0]);
+			return;
+		}
+	}
+}
+
+void
+config_slots_check(const struct config_source *src, const struct redis_settings *rs,
+		   const struct route *rt, size_t section)
+{
+	const struct slots sl = {src, rs, rt, section};
+	const struct own *command;
+
+	if (!rs->is_cluster)
+		return;
+	check_record(&sl);
+	check_patterns(&sl);
+	check_queue(&sl);
+	check_presence(&sl);
+	check_command(&sl, "snapshot", rt->stream.snapshot);
+	check_command(&sl, "allow_command", rt->allow_command);
+	if ((command = own_find(&rt->stream.own, "command")) != NULL)
+		check_command(&sl, "command", command->words);
+}

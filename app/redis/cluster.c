@@ -1,0 +1,310 @@
+#include "redis/cluster.h"
+
+#include <errno.h>
+#include <hiredis.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/closing.h"
+#include "base/counters.h"
+#include "base/logger.h"
+#include "base/random.h"
+#include "redis/link.h"
+#include "redis/nodes.h"
+
+enum {
+	ASK_MS = 2000, /* so often, though nothing seems to have changed */
+	SOON_MS = 100, /* and no more often than so, whatever happens */
+	VAIN_MAX = 10, /* doubts that this node's map did not resolve: another one's may */
+	COMPLAIN_MS = 60000,
+};
+
+struct cluster {
+	uv_loop_t *loop;
+	struct topology *any; /* whose links are at whichever node */
+	struct nodes *nodes;
+	const struct redis_settings *rs;
+	struct redis_settings settings; /* of the link that asks; borrows from rs */
+	struct topology *topology;
+	struct link *link;
+	unsigned candidate; /* of the nodes and the URLs: who is tried next */
+	struct slot_node any_at;
+	bool is_asked, is_doubted;
+	unsigned n_vain;
+	unsigned n_covered; /* as was told in the log */
+	uint64_t asked_ms;
+	uv_timer_t ask, tell;
+	struct logger_pause complaint;
+	struct slot_map *map;
+	struct closing closing;
+};
+
+/* Who may be asked: the nodes that are known, and then those that the URLs name. */
+static unsigned
+count_candidates(const struct cluster *cl)
+{
+	unsigned n = (unsigned)cl->rs->n_urls;
+
+	for (struct node *node = nodes_first(cl->nodes); node != NULL;
+	     node = nodes_next(cl->nodes, node))
+		n++;
+	return n;
+}
+
+static void
+candidate(const struct cluster *cl, unsigned nth, const char **host, int *port)
+{
+	struct node *node;
+
+	for (node = nodes_first(cl->nodes); node != NULL && nth > 0; nth--)
+		node = nodes_next(cl->nodes, node);
+	if (node != NULL) {
+		*host = node->at.host;
+		*port = node->at.port;
+	} else {
+		*host = cl->rs->urls[nth % cl->rs->n_urls].host;
+		*port = cl->rs->urls[nth % cl->rs->n_urls].port;
+	}
+}
+
+/* Where the link that asks goes when it has to. */
+static void
+on_asking_trouble(void *arg)
+{
+	struct cluster *cl = arg;
+	const char *host;
+	int port;
+
+	candidate(cl, ++cl->candidate % count_candidates(cl), &host, &port);
+	topology_found(cl->topology, host, port, false, "");
+}
+
+static bool
+is_same(const struct slot_node *a, const struct slot_node *b)
+{
+	return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+/* Another node than any_at, if there is one; which one differs from worker to worker. */
+static void
+choose_any(struct cluster *cl, bool is_sure, const char *why)
+{
+	struct node *node = nodes_first(cl->nodes), *chosen = node;
+	unsigned n = 0;
+
+	if (node == NULL)
+		return;
+	for (; node != NULL; node = nodes_next(cl->nodes, node)) {
+		if (is_same(&node->at, &cl->any_at))
+			continue;
+		if (random_below(++n) == 0) /* in the end each is as likely as another */
+			chosen = node;
+	}
+	cl->any_at = chosen->at;
+	topology_found(cl->any, chosen->at.host, chosen->at.port, is_sure, why);
+}
+
+static void
+on_any_trouble(void *arg)
+{
+	choose_any(arg, false, "");
+	nodes_doubt(((struct cluster *)arg)->nodes, false);
+}
+
+/* The node at which such links are has no slots any more: it is a replica, or none. */
+static void
+keep_any(struct cluster *cl)
+{
+	for (struct node *node = nodes_first(cl->nodes); node != NULL;
+	     node = nodes_next(cl->nodes, node)) {
+		if (is_same(&node->at, &cl->any_at))
+			return;
+	}
+	choose_any(cl, true, "it is no primary of the cluster any more");
+}
+
+static void
+ask(uv_timer_t *timer)
+{
+	static const char *const argv[] = {"CLUSTER", "SLOTS"};
+	struct cluster *cl = timer->data;
+
+	uv_timer_start(timer, ask, ASK_MS, 0);
+	if (cl->is_asked || link_send(cl->link, 2, argv, NULL) < 0)
+		return; /* one that is down asks when it comes up */
+	cl->is_asked = true;
+	cl->is_doubted = false;
+	cl->asked_ms = uv_now(cl->loop);
+}
+
+/* Whoever was sent elsewhere has been told something that this node's map should say, too. */
+static void
+on_doubt(void *arg, bool is_sent_elsewhere)
+{
+	struct cluster *cl = arg;
+	uint64_t now = uv_now(cl->loop), at = cl->asked_ms + SOON_MS;
+
+	if (cl->is_doubted)
+		return;
+	cl->is_doubted = true;
+	if (is_sent_elsewhere && ++cl->n_vain > VAIN_MAX) {
+		cl->n_vain = 0;
+		link_leave_server(cl->link, "what it says of the slots does not help");
+		return;
+	}
+	uv_timer_start(&cl->ask, ask, at > now ? at - now : 0, 0);
+}
+
+static void
+on_tell(uv_timer_t *timer)
+{
+	struct cluster *cl = timer->data;
+
+	keep_any(cl);
+	nodes_tell(cl->nodes);
+}
+
+static void
+on_change(void *arg)
+{
+	struct cluster *cl = arg;
+
+	uv_timer_start(&cl->tell, on_tell, 0, 0);
+}
+
+static void
+on_up(void *ctx)
+{
+	struct cluster *cl = ctx;
+
+	cl->is_asked = false;
+	ask(&cl->ask);
+}
+
+static void
+on_down(void *ctx, const char *why)
+{
+	struct cluster *cl = ctx;
+
+	(void)why;
+	cl->is_asked = false;
+}
+
+static void
+tell_coverage(struct cluster *cl)
+{
+	if (cl->n_covered == cl->map->n_covered)
+		return;
+	cl->n_covered = cl->map->n_covered;
+	if (cl->n_covered < SLOTS)
+		logger_warn("Redis Cluster: %u of %d slots have no node", SLOTS - cl->n_covered,
+			    SLOTS);
+	else
+		logger_info("Redis Cluster: all slots have a node; there are %u", cl->map->n_nodes);
+}
+
+static void
+on_reply(void *ctx, const redisReply *reply)
+{
+	struct cluster *cl = ctx;
+
+	cl->is_asked = false;
+	if (slot_map_read(cl->map, reply, link_url(cl->link)->host) < 0) {
+		if (logger_may(&cl->complaint, uv_now(cl->loop), COMPLAIN_MS))
+			logger_warn("cluster = yes: CLUSTER SLOTS: %s",
+				    reply->type == REDIS_REPLY_ERROR ? reply->str
+								     : "no map of the slots");
+		link_leave_server(cl->link, "it says nothing of a cluster");
+		return;
+	}
+	tell_coverage(cl);
+	if (nodes_set_map(cl->nodes, cl->map) > 0)
+		cl->n_vain = 0;
+	if (cl->is_doubted)
+		uv_timer_start(&cl->ask, ask, SOON_MS, 0);
+}
+
+static void
+on_quiet(void *ctx)
+{
+	struct cluster *cl = ctx;
+
+	cl->is_asked = false;
+	ask(&cl->ask);
+}
+
+static const struct link_ops ops = {
+    .on_up = on_up,
+    .on_down = on_down,
+    .on_reply = on_reply,
+    .on_quiet = on_quiet,
+};
+
+static int
+begin(struct cluster *cl)
+{
+	int rc;
+
+	cl->settings = *cl->rs;
+	cl->settings.is_of_map = true;
+	if ((cl->map = malloc(sizeof(*cl->map))) == NULL)
+		return -ENOMEM;
+	if ((rc = topology_new(&cl->topology, &cl->settings)) < 0 ||
+	    (rc = link_new(&cl->link, cl->loop, "slots", cl->topology, &ops, cl)) < 0)
+		return rc;
+	topology_on_trouble(cl->topology, on_asking_trouble, cl);
+	topology_on_trouble(cl->any, on_any_trouble, cl);
+	topology_found(cl->topology, cl->rs->urls[0].host, cl->rs->urls[0].port, false, "");
+	nodes_serve(cl->nodes, on_doubt, on_change, cl);
+	return 0;
+}
+
+int
+cluster_new(struct cluster **out, uv_loop_t *loop, struct topology *tp)
+{
+	struct cluster *cl;
+	int rc;
+
+	*out = NULL;
+	if (topology_nodes(tp) == NULL)
+		return 0;
+	if ((cl = calloc(1, sizeof(*cl))) == NULL)
+		return -ENOMEM;
+	cl->loop = loop;
+	cl->any = tp;
+	cl->nodes = topology_nodes(tp);
+	cl->rs = topology_settings(tp);
+	cl->n_covered = SLOTS + 1; /* nothing was told yet */
+	uv_timer_init(loop, &cl->ask);
+	uv_timer_init(loop, &cl->tell);
+	cl->ask.data = cl->tell.data = cl;
+	if ((rc = begin(cl)) < 0) {
+		cluster_free(cl);
+		return rc;
+	}
+	*out = cl;
+	return 0;
+}
+
+static void
+on_closed(struct closing *closing)
+{
+	free(LIST_ENTRY(closing, struct cluster, closing));
+}
+
+void
+cluster_free(struct cluster *cl)
+{
+	if (cl == NULL)
+		return;
+	nodes_serve(cl->nodes, NULL, NULL, NULL);
+	topology_on_trouble(cl->any, NULL, NULL);
+	if (cl->topology != NULL)
+		topology_on_trouble(cl->topology, NULL, NULL);
+	link_free(cl->link);
+	topology_free(cl->topology);
+	free(cl->map);
+	closing_begin(&cl->closing, on_closed);
+	closing_add(&cl->closing, (uv_handle_t *)&cl->ask);
+	closing_add(&cl->closing, (uv_handle_t *)&cl->tell);
+}

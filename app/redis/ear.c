@@ -1,0 +1,565 @@
+#include "redis/ear.h"
+
+#include <errno.h>
+#include <hiredis.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/counters.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "redis/slot_map.h"
+
+enum { RETRY_MS = 500, REFUSED_MS = 1000 };
+
+/* What was sent and is not answered yet. Redis answers in order; messages come in between. */
+enum sent_kind { SENT_SUBSCRIBE, SENT_UNSUBSCRIBE, SENT_PING };
+
+struct sent {
+	struct list node;
+	enum sent_kind kind;
+	struct pubsub_subject *subject; /* of SUBSCRIBE; NULL: it was unsubscribed since */
+	unsigned char verb;
+	bool was_refused;
+	uint32_t len;
+	char name[]; /* of UNSUBSCRIBE, whose subject is gone */
+};
+
+struct ear {
+	struct link *link;
+	const struct pubsub_ops *ops;
+	void *ctx;
+	struct map subjects[EAR_VERBS];
+	struct list sent;
+	struct list postponed; /* what a busy Redis refused */
+	struct list refused;   /* what Redis does not permit, for now */
+	unsigned n_refused;
+	uint64_t refused_at_ms; /* of the loop: when to try again */
+	uv_timer_t retry;
+};
+
+/* How each is said, and what comes for it. */
+static const struct {
+	const char *begin, *end, *begun, *ended, *message;
+	size_t n; /* words of a message */
+} verbs[] = {
+    [EAR_CHANNEL] = {"SUBSCRIBE", "UNSUBSCRIBE", "subscribe", "unsubscribe", "message", 3},
+    [EAR_PATTERN] = {"PSUBSCRIBE", "PUNSUBSCRIBE", "psubscribe", "punsubscribe", "pmessage", 4},
+    [EAR_SHARD] = {"SSUBSCRIBE", "SUNSUBSCRIBE", "ssubscribe", "sunsubscribe", "smessage", 3},
+};
+
+static struct sent *
+sent_new(enum sent_kind kind, struct pubsub_subject *subject)
+{
+	size_t len = kind == SENT_UNSUBSCRIBE ? subject->by_name.len : 0;
+	struct sent *sent = calloc(1, sizeof(*sent) + len);
+
+	if (sent == NULL)
+		return NULL;
+	list_init(&sent->node);
+	sent->kind = kind;
+	sent->len = (uint32_t)len;
+	if (kind == SENT_SUBSCRIBE)
+		sent->subject = subject;
+	if (kind == SENT_UNSUBSCRIBE)
+		memcpy(sent->name, subject->by_name.key, len);
+	if (subject != NULL)
+		sent->verb = subject->verb;
+	return sent;
+}
+
+static void
+sent_free(struct sent *sent)
+{
+	if (sent->subject != NULL)
+		sent->subject->awaited = NULL;
+	list_del(&sent->node);
+	free(sent);
+}
+
+/* Takes sent, which is in no list. Returns 0; or < 0, and sent is freed. */
+static int
+say(struct ear *ear, struct sent *sent)
+{
+	const char *const words[] = {
+	    [SENT_SUBSCRIBE] = verbs[sent->verb].begin,
+	    [SENT_UNSUBSCRIBE] = verbs[sent->verb].end,
+	    [SENT_PING] = "PING",
+	};
+	const char *argv[2] = {words[sent->kind], sent->name};
+	size_t lens[2] = {strlen(argv[0]), sent->len};
+	int rc;
+
+	if (sent->subject != NULL) {
+		argv[1] = sent->subject->by_name.key;
+		lens[1] = sent->subject->by_name.len;
+		sent->subject->awaited = sent;
+	}
+	if ((rc = link_send(ear->link, sent->kind == SENT_PING ? 1 : 2, argv, lens)) < 0)
+		sent_free(sent);
+	else
+		list_add_tail(&ear->sent, &sent->node);
+	return rc;
+}
+
+/* Returns 0, or < 0 while the link is down: then all is sent when it comes up. */
+static int
+send_one(struct ear *ear, enum sent_kind kind, struct pubsub_subject *subject)
+{
+	struct sent *sent;
+
+	if (!link_is_up(ear->link))
+		return -ENOTCONN;
+	if ((sent = sent_new(kind, subject)) == NULL)
+		return -ENOMEM;
+	return say(ear, sent);
+}
+
+static void
+send_all(struct ear *ear, struct map *map)
+{
+	struct map_node *node;
+
+	for (node = map_first(map); node != NULL; node = map_next(map, node)) {
+		if (send_one(ear, SENT_SUBSCRIBE,
+			     MAP_ENTRY(node, struct pubsub_subject, by_name)) == -ENOMEM) {
+			link_fail(ear->link, "out of memory");
+			return;
+		}
+	}
+}
+
+static void
+on_up(void *ctx)
+{
+	struct ear *ear = ctx;
+
+	for (unsigned verb = 0; verb < EAR_VERBS; verb++)
+		send_all(ear, &ear->subjects[verb]);
+}
+
+static void
+forget_sent(struct ear *ear)
+{
+	list_splice_tail(&ear->sent, &ear->postponed);
+	list_splice_tail(&ear->sent, &ear->refused);
+	ear->n_refused = 0;
+	while (!list_is_empty(&ear->sent))
+		sent_free(LIST_ENTRY(ear->sent.next, struct sent, node));
+	uv_timer_stop(&ear->retry);
+}
+
+/* Is what it asked for still wanted? The names that are subscribed tell, whatever the order was. */
+static bool
+is_wanted(const struct ear *ear, const struct sent *sent)
+{
+	if (sent->kind == SENT_SUBSCRIBE)
+		return sent->subject != NULL;
+	return ear_find(ear, sent->verb, sent->name, sent->len) == NULL;
+}
+
+/* Up to n of what stands in a list is said again. Returns 0, or < 0: the link was given up. */
+static int
+say_again(struct ear *ear, struct list *list, unsigned n)
+{
+	while (n > 0 && !list_is_empty(list)) {
+		struct sent *sent = LIST_ENTRY(list->next, struct sent, node);
+		int rc;
+
+		if (list == &ear->refused)
+			ear->n_refused--;
+		if (!is_wanted(ear, sent)) {
+			sent_free(sent);
+			continue;
+		}
+		list_del(&sent->node);
+		if ((rc = say(ear, sent)) < 0) {
+			link_fail(ear->link, "out of memory");
+			return rc;
+		}
+		n--;
+	}
+	return 0;
+}
+
+/*
+ * Of what is not permitted one is tried each second, so that Redis is not asked for nothing; of
+ * very many a tenth. Once one is confirmed the others follow.
+ */
+static void
+on_retry(uv_timer_t *timer)
+{
+	struct ear *ear = timer->data;
+	uint64_t now = uv_now(timer->loop);
+
+	if (say_again(ear, &ear->postponed, UINT_MAX) < 0)
+		return;
+	if (now >= ear->refused_at_ms) {
+		ear->refused_at_ms = now + REFUSED_MS;
+		if (say_again(ear, &ear->refused, 1 + ear->n_refused / 10) < 0)
+			return;
+	}
+	if (!list_is_empty(&ear->refused))
+		uv_timer_start(timer, on_retry, RETRY_MS, 0);
+}
+
+static void
+keep_refused(struct ear *ear, struct sent *sent)
+{
+	list_move_tail(&ear->refused, &sent->node);
+	ear->n_refused++;
+	sent->was_refused = true;
+	if (ear->refused_at_ms <= uv_now(ear->retry.loop))
+		ear->refused_at_ms = uv_now(ear->retry.loop) + REFUSED_MS;
+	if (!uv_is_active((uv_handle_t *)&ear->retry))
+		uv_timer_start(&ear->retry, on_retry, RETRY_MS, 0);
+}
+
+static void
+hasten_refused(struct ear *ear)
+{
+	ear->refused_at_ms = 0;
+	if (!list_is_empty(&ear->refused))
+		uv_timer_start(&ear->retry, on_retry, 0, 0);
+}
+
+static void
+postpone(struct ear *ear, struct sent *sent)
+{
+	list_move_tail(&ear->postponed, &sent->node);
+	if (!uv_is_active((uv_handle_t *)&ear->retry))
+		uv_timer_start(&ear->retry, on_retry, RETRY_MS, 0);
+}
+
+static void
+lose_all(struct map *map)
+{
+	struct map_node *node;
+
+	for (node = map_first(map); node != NULL; node = map_next(map, node))
+		MAP_ENTRY(node, struct pubsub_subject, by_name)->is_lost = true;
+}
+
+static void
+on_down(void *ctx, const char *why)
+{
+	struct ear *ear = ctx;
+
+	(void)why;
+	forget_sent(ear);
+	for (unsigned verb = 0; verb < EAR_VERBS; verb++)
+		lose_all(&ear->subjects[verb]);
+	ear->ops->on_lost(ear->ctx);
+}
+
+static void
+on_quiet(void *ctx)
+{
+	send_one(ctx, SENT_PING, NULL);
+}
+
+static bool
+is_text(const redisReply *r, const char *text)
+{
+	return (r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS) &&
+	       strcasecmp(r->str, text) == 0;
+}
+
+static void
+deliver(struct ear *ear, enum ear_verb verb, const redisReply *name, const redisReply *channel,
+	const redisReply *data)
+{
+	struct pubsub_message msg;
+	struct map_node *node;
+
+	if (name->type != REDIS_REPLY_STRING || channel->type != REDIS_REPLY_STRING ||
+	    data->type != REDIS_REPLY_STRING) {
+		link_fail(ear->link, "a message of another shape than Redis's");
+		return;
+	}
+	counters_add(COUNTER_MESSAGES, 1);
+	if ((node = map_find(&ear->subjects[verb], name->str, name->len)) == NULL)
+		return; /* on its way when it was unsubscribed */
+	msg.channel = channel->str;
+	msg.channel_len = channel->len;
+	msg.data = data->str;
+	msg.data_len = data->len;
+	ear->ops->on_message(MAP_ENTRY(node, struct pubsub_subject, by_name), &msg);
+}
+
+/* The answer to the oldest of what was sent, which must be of this kind. Returns its subject, or
+ * NULL. */
+static struct pubsub_subject *
+take_sent(struct ear *ear, enum sent_kind kind, bool *is_right)
+{
+	struct sent *sent = LIST_ENTRY(ear->sent.next, struct sent, node);
+	struct pubsub_subject *subject;
+
+	*is_right = !list_is_empty(&ear->sent) && sent->kind == kind;
+	if (!*is_right) {
+		link_fail(ear->link, "it answered what nobody asked");
+		return NULL;
+	}
+	subject = sent->subject;
+	if (sent->was_refused)
+		hasten_refused(ear);
+	sent_free(sent);
+	return subject;
+}
+
+static void
+on_answer(struct ear *ear, enum sent_kind kind, const redisReply *name)
+{
+	bool is_right;
+	struct pubsub_subject *subject = take_sent(ear, kind, &is_right);
+
+	if (subject == NULL)
+		return;
+	if (name == NULL || name->type != REDIS_REPLY_STRING || name->len != subject->by_name.len ||
+	    memcmp(name->str, subject->by_name.key, name->len) != 0)
+		link_fail(ear->link, "it confirmed another name than the one asked for");
+	else
+		ear->ops->on_confirmed(subject);
+}
+
+/* BUSY: a script runs for too long. It passes, and nobody's subscription is lost by it. */
+static bool
+is_passing(const redisReply *error)
+{
+	return strncmp(error->str, "BUSY ", 5) == 0 || strncmp(error->str, "LOADING ", 8) == 0 ||
+	       strncmp(error->str, "CLUSTERDOWN", 11) == 0;
+}
+
+/* An ACL refuses this name; anything else is the link's trouble. */
+static bool
+is_fatal(const struct sent *sent, const redisReply *error)
+{
+	return sent->kind == SENT_SUBSCRIBE && !is_passing(error) &&
+	       strncmp(error->str, "NOPERM ", 7) != 0;
+}
+
+/* Its slot is another node's. */
+static bool
+is_elsewhere(const struct sent *sent, const redisReply *error)
+{
+	struct redirect to;
+
+	return sent->kind == SENT_SUBSCRIBE && sent->verb == EAR_SHARD &&
+	       redirect_read(&to, error) == REDIRECT_MOVED;
+}
+
+/* It is about the oldest command alone, which names one channel: nobody else's is refused by it. */
+static void
+on_error(struct ear *ear, const redisReply *reply)
+{
+	struct sent *sent = LIST_ENTRY(ear->sent.next, struct sent, node);
+	struct pubsub_subject *subject;
+
+	if (!list_is_empty(&ear->sent) && is_elsewhere(sent, reply)) {
+		subject = sent->subject;
+		sent_free(sent);
+		if (subject != NULL)
+			ear->ops->on_gone(subject, reply);
+	} else if (list_is_empty(&ear->sent) || is_fatal(sent, reply)) {
+		link_fail(ear->link, reply->str);
+	} else if (sent->kind != SENT_PING && is_passing(reply)) {
+		postpone(ear, sent);
+	} else if ((subject = sent->subject) != NULL) {
+		keep_refused(ear, sent);
+		ear->ops->on_refused(subject, reply->str);
+	} else {
+		sent_free(sent);
+	}
+}
+
+/* The node has ended it by itself, for the slot has gone; or it is what we asked for. */
+static void
+on_end(struct ear *ear, enum ear_verb verb, const redisReply *name)
+{
+	struct sent *sent = LIST_ENTRY(ear->sent.next, struct sent, node);
+	struct pubsub_subject *subject;
+
+	if (verb != EAR_SHARD) {
+		on_answer(ear, SENT_UNSUBSCRIBE, NULL);
+	} else if (name->type != REDIS_REPLY_STRING) {
+		link_fail(ear->link, "a message of another shape than Redis's");
+	} else if (!list_is_empty(&ear->sent) && sent->kind == SENT_UNSUBSCRIBE &&
+		   sent->verb == verb && sent->len == name->len &&
+		   memcmp(sent->name, name->str, name->len) == 0) {
+		sent_free(sent);
+	} else if ((subject = ear_find(ear, verb, name->str, name->len)) != NULL &&
+		   subject->awaited == NULL) {
+		ear->ops->on_gone(subject, NULL);
+	}
+}
+
+/* Returns false: it is nothing of this kind. */
+static bool
+take_of(struct ear *ear, enum ear_verb verb, const redisReply *reply)
+{
+	const redisReply *const *e = (const redisReply *const *)reply->element;
+
+	if (reply->elements == verbs[verb].n && is_text(e[0], verbs[verb].message))
+		deliver(ear, verb, e[1], e[reply->elements - 2], e[reply->elements - 1]);
+	else if (reply->elements == 3 && is_text(e[0], verbs[verb].begun))
+		on_answer(ear, SENT_SUBSCRIBE, e[1]);
+	else if (reply->elements == 3 && is_text(e[0], verbs[verb].ended))
+		on_end(ear, verb, e[1]);
+	else
+		return false;
+	return true;
+}
+
+static void
+on_array(struct ear *ear, const redisReply *reply)
+{
+	unsigned n_verbs = ear->ops->on_gone != NULL ? EAR_VERBS : EAR_SHARD;
+	bool is_right;
+
+	for (unsigned verb = 0; verb < n_verbs; verb++) {
+		if (take_of(ear, verb, reply))
+			return;
+	}
+	if (reply->elements == 2 && is_text(reply->element[0], "pong"))
+		take_sent(ear, SENT_PING, &is_right);
+	else
+		link_fail(ear->link, "a message of another shape than Redis's");
+}
+
+static void
+on_reply(void *ctx, const redisReply *reply)
+{
+	struct ear *ear = ctx;
+	bool is_right;
+
+	switch (reply->type) {
+	case REDIS_REPLY_ARRAY:
+		on_array(ear, reply);
+		break;
+	case REDIS_REPLY_ERROR:
+		on_error(ear, reply);
+		break;
+	case REDIS_REPLY_STATUS: /* PING while nothing is subscribed */
+		take_sent(ear, SENT_PING, &is_right);
+		break;
+	default:
+		link_fail(ear->link, "a message of another shape than Redis's");
+	}
+}
+
+static const struct link_ops link_ops = {
+    .on_up = on_up,
+    .on_down = on_down,
+    .on_reply = on_reply,
+    .on_quiet = on_quiet,
+};
+
+int
+ear_new(struct ear **out, uv_loop_t *loop, struct topology *tp, const struct pubsub_ops *ops,
+	void *ctx)
+{
+	struct ear *ear = calloc(1, sizeof(*ear));
+	int rc;
+
+	if (ear == NULL)
+		return -ENOMEM;
+	ear->ops = ops;
+	ear->ctx = ctx;
+	for (unsigned verb = 0; verb < EAR_VERBS; verb++)
+		map_init(&ear->subjects[verb]);
+	list_init(&ear->sent);
+	list_init(&ear->postponed);
+	list_init(&ear->refused);
+	if ((rc = link_new(&ear->link, loop, "pub/sub", tp, &link_ops, ear)) < 0) {
+		free(ear);
+		return rc;
+	}
+	uv_timer_init(loop, &ear->retry);
+	ear->retry.data = ear;
+	*out = ear;
+	return 0;
+}
+
+static void
+on_retry_closed(uv_handle_t *retry)
+{
+	free(retry->data);
+}
+
+void
+ear_free(struct ear *ear)
+{
+	if (ear == NULL)
+		return;
+	link_free(ear->link);
+	forget_sent(ear);
+	for (unsigned verb = 0; verb < EAR_VERBS; verb++)
+		map_fini(&ear->subjects[verb]);
+	uv_close((uv_handle_t *)&ear->retry, on_retry_closed);
+}
+
+bool
+ear_is_up(const struct ear *ear)
+{
+	return link_is_up(ear->link);
+}
+
+int
+ear_begin(struct ear *ear, struct pubsub_subject *subject, enum ear_verb verb, const char *name,
+	  size_t len)
+{
+	int rc;
+
+	subject->verb = (unsigned char)verb;
+	subject->awaited = NULL;
+	subject->is_lost = false;
+	if ((rc = map_add(&ear->subjects[verb], &subject->by_name, name, len)) < 0)
+		return rc;
+	if (send_one(ear, SENT_SUBSCRIBE, subject) == -ENOMEM) {
+		map_del(&ear->subjects[verb], &subject->by_name);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void
+ear_forget(struct ear *ear, struct pubsub_subject *subject)
+{
+	if (subject->awaited != NULL)
+		subject->awaited->subject = NULL;
+	subject->awaited = NULL;
+	map_del(&ear->subjects[subject->verb], &subject->by_name);
+}
+
+/* Should the command not be sent for want of memory, messages go on coming and are ignored. */
+void
+ear_end(struct ear *ear, struct pubsub_subject *subject)
+{
+	if (subject->awaited != NULL)
+		subject->awaited->subject = NULL;
+	subject->awaited = NULL;
+	send_one(ear, SENT_UNSUBSCRIBE, subject);
+	map_del(&ear->subjects[subject->verb], &subject->by_name);
+}
+
+struct pubsub_subject *
+ear_find(const struct ear *ear, enum ear_verb verb, const char *name, size_t len)
+{
+	struct map_node *node = map_find(&ear->subjects[verb], name, len);
+
+	return node == NULL ? NULL : MAP_ENTRY(node, struct pubsub_subject, by_name);
+}
+
+struct pubsub_subject *
+ear_first(const struct ear *ear)
+{
+	struct map_node *node;
+
+	for (unsigned verb = 0; verb < EAR_VERBS; verb++) {
+		if ((node = map_first(&ear->subjects[verb])) != NULL)
+			return MAP_ENTRY(node, struct pubsub_subject, by_name);
+	}
+	return NULL;
+}

@@ -1,0 +1,66 @@
+#ifndef SLUICE_REDIS_NODES_H
+#define SLUICE_REDIS_NODES_H
+
+/*
+ * nodes - the primaries of a cluster, as one worker knows them, and which slot is whose.
+ *
+ * Whoever has links to several nodes watches: it is told, from the loop, that slots have moved or
+ * nodes have gone. A node without slots is forgotten once no link is its.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/list.h"
+#include "redis/settings.h"
+#include "redis/slot_map.h"
+
+struct nodes;
+struct topology;
+
+struct node {
+	struct list of_nodes;      /* nodes' */
+	struct topology *topology; /* which its links are of */
+	unsigned n_slots;          /* 0: it is a node no more, or only for some ASK */
+	struct slot_node at;
+	struct redis_settings settings;
+	struct redis_url url;
+};
+
+/* A part of whatever watches. */
+struct nodes_watcher {
+	struct list of_nodes;
+	void (*on_change)(struct nodes_watcher *w);
+};
+
+int nodes_new(struct nodes **out, const struct redis_settings *rs); /* borrowed. 0, -ENOMEM */
+void nodes_free(struct nodes *ns); /* takes NULL; all links have gone */
+
+void nodes_watch(struct nodes *ns, struct nodes_watcher *w);
+void nodes_unwatch(struct nodes_watcher *w);
+
+/* nodes_of_slot, nodes_of_key - NULL: nobody is known to have it. Nodes are borrowed until the next
+ * change. */
+struct node *nodes_of_slot(const struct nodes *ns, unsigned slot);
+struct node *nodes_of_key(const struct nodes *ns, const char *key, size_t len);
+
+/* nodes_first, nodes_next - those that have slots. */
+struct node *nodes_first(const struct nodes *ns);
+struct node *nodes_next(const struct nodes *ns, const struct node *node);
+
+/* nodes_at - the one at this address, which it may not have known yet. NULL: out of memory. */
+struct node *nodes_at(struct nodes *ns, const struct slot_node *at);
+
+/* nodes_set_map - this is how it is. Returns how many slots are elsewhere than before. */
+unsigned nodes_set_map(struct nodes *ns, const struct slot_map *map);
+/* nodes_move - a node says so of one slot. The map is stale. */
+void nodes_move(struct nodes *ns, unsigned slot, const struct slot_node *to);
+/* nodes_doubt - the map may be stale: a node sent us elsewhere or put us off; or a link broke. */
+void nodes_doubt(struct nodes *ns, bool is_sent_elsewhere);
+
+/* What only who reads the map needs. doubt is called when it may be stale, and change when watchers
+ * are to be told, soon, by nodes_tell(). */
+void nodes_serve(struct nodes *ns, void (*doubt)(void *arg, bool is_sent_elsewhere),
+		 void (*change)(void *arg), void *arg);
+void nodes_tell(struct nodes *ns);
+
+#endif

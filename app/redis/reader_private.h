@@ -1,0 +1,46 @@
+#ifndef SLUICE_REDIS_READER_PRIVATE_H
+#define SLUICE_REDIS_READER_PRIVATE_H
+
+/*
+ * reader_private - what the ways to follow streams share. Only app/redis/reader*.c include it.
+ */
+#include "redis/reader.h"
+
+enum {
+	READER_QUIET_MS = 4000,   /* so often those are looked at that had no entry */
+	READER_TOGETHER_MS = 500, /* and no more often any of them */
+	READER_REFUSED_MS = 1000, /* and so often those that Redis refuses */
+	READER_PAUSE_MS = 500,    /* Redis is loading, or busy */
+};
+
+/* A way to follow streams: where one server has them all, or where each has its place. */
+struct reader_kind {
+	int (*begin)(struct readers *rds); /* 0, -ENOMEM */
+	void (*end)(struct readers *rds);
+	void (*set_command)(struct readers *rds, struct command *command);
+	int (*add)(struct readers *rds, struct reader_stream *st); /* 0, -ENOMEM */
+	void (*remove)(struct readers *rds, struct reader_stream *st);
+};
+extern const struct reader_kind reader_blocking, reader_tracked;
+
+struct readers {
+	uv_loop_t *loop;
+	struct topology *topology;
+	const struct readers_ops *ops;
+	const struct reader_kind *kind;
+	struct command *command;
+	struct list readers;     /* of reader_blocking */
+	struct tracked *tracked; /* of reader_tracked */
+	struct map by_key;
+};
+
+enum reader_look { READER_LOOKED, READER_PUT_OFF, READER_REFUSES };
+
+/* reader_looked - what XINFO said of it, which *info has then; its owner is told. */
+enum reader_look reader_looked(struct readers *rds, struct reader_stream *st,
+			       struct stream_info *info, const struct redisReply *reply);
+
+/* reader_entry - hand it on, unless it was already. */
+void reader_entry(struct readers *rds, struct reader_stream *st, const struct stream_entry *entry);
+
+#endif

@@ -1,0 +1,49 @@
+#include "redis/reader_private.h"
+
+#include <hiredis.h>
+
+struct reader_stream *
+readers_find(const struct readers *rds, const char *key, size_t len)
+{
+	struct map_node *node = map_find(&rds->by_key, key, len);
+
+	return node != NULL ? MAP_ENTRY(node, struct reader_stream, by_key) : NULL;
+}
+
+/* Between where we stood and what there is now entries may have been lost. */
+enum reader_look
+reader_looked(struct readers *rds, struct reader_stream *st, struct stream_info *info,
+	      const redisReply *reply)
+{
+	enum stream_change change;
+
+	if (stream_reply_is_passing(reply))
+		return READER_PUT_OFF;
+	st->is_looked_at = true;
+	st->is_refused = stream_info_read(info, reply) < 0;
+	if (st->is_refused) {
+		rds->ops->on_refused(st,
+				     reply->type == REDIS_REPLY_ERROR ? reply->str : "no stream");
+		return READER_REFUSES;
+	}
+	st->seen_ms = uv_now(rds->loop);
+	if (!st->is_known) {
+		st->is_known = true;
+		st->place = (struct stream_place){info->newest, info->n_added};
+		rds->ops->on_confirmed(st);
+	} else if ((change = stream_place_look(&st->place, info)) != STREAM_SAME) {
+		rds->ops->on_loss(st, change);
+	}
+	return READER_LOOKED;
+}
+
+void
+reader_entry(struct readers *rds, struct reader_stream *st, const struct stream_entry *entry)
+{
+	if (stream_id_compare(&entry->id, &st->place.last) <= 0)
+		return;
+	st->place.last = entry->id;
+	st->place.n_added++;
+	st->seen_ms = uv_now(rds->loop);
+	rds->ops->on_entry(st, entry);
+}

@@ -1,0 +1,150 @@
+"""A private cluster of Redis: primaries, each with a replica, on loopback ports."""
+
+import signal
+import subprocess
+
+import redis as redis_py
+
+from processes import Child, free_port
+from waiting import wait_for
+
+SLOTS = 16384
+
+
+def slot_of(key):
+    """As the cluster's specification says."""
+    key = key.encode()
+    begin = key.find(b"{")
+    end = key.find(b"}", begin + 1)
+    if begin >= 0 and end > begin + 1:
+        key = key[begin + 1:end]
+    crc = 0
+    for byte in key:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xffff
+    return crc % SLOTS
+
+
+class Node:
+    """One server; `id` is the cluster's name of it."""
+
+    def __init__(self, folder, n, options):
+        self.name, self.port = f"node{n}", self._free_port()
+        self.folder = folder / self.name
+        self.folder.mkdir()
+        self.options = options
+        self.child = None
+        self._client = None
+
+    @staticmethod
+    def _free_port():
+        port = free_port()
+        while port > 55000:  # the nodes' own port is 10,000 higher
+            port = free_port()
+        return port
+
+    def start(self):
+        argv = ["redis-server", "--bind", "127.0.0.1", "--port", self.port, "--dir", self.folder,
+                "--save", "", "--appendonly", "no", "--daemonize", "no", "--loglevel", "warning",
+                "--cluster-enabled", "yes", "--cluster-node-timeout", "1500",
+                "--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0", *self.options]
+        self.child = Child(self.name, argv, self.folder)
+        self.child.wait_ready(self._answers, 20)
+        return self
+
+    def _answers(self):
+        try:
+            return self.client().ping()
+        except redis_py.AuthenticationError:
+            return True
+        except redis_py.RedisError:
+            return False
+
+    def client(self):
+        if self._client is None:
+            self._client = redis_py.Redis(port=self.port, socket_timeout=10)
+        return self._client
+
+    def say(self, *words):
+        return self.client().execute_command(*words)
+
+    @property
+    def id(self):
+        return self.say("CLUSTER MYID").decode()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def kill(self):
+        self.child.end(signal.SIGKILL)
+
+    def end(self):
+        if self.child:
+            self.child.end(signal.SIGTERM)
+
+
+class RedisCluster:
+    """Three primaries; with `replicas` each has one."""
+
+    def __init__(self, folder, replicas=True, options=()):
+        self.nodes = [Node(folder, n, list(options)).start() for n in range(6 if replicas else 3)]
+        addresses = [f"127.0.0.1:{node.port}" for node in self.nodes]
+        made = subprocess.run(["redis-cli", "--cluster", "create", *addresses, "--cluster-replicas",
+                               "1" if replicas else "0", "--cluster-yes"], capture_output=True, timeout=120)
+        assert made.returncode == 0, made.stdout.decode()
+        wait_for(self.is_whole, "the cluster is whole", 60)
+        if replicas:
+            wait_for(self._replicas_are_there, "each primary has a replica", 60)
+
+    @property
+    def link(self):
+        """What [redis] needs; of the nodes one is enough."""
+        return {"url": self.nodes[0].url, "cluster": "yes"}
+
+    def is_whole(self):
+        return all(self.ok(node) for node in self.nodes if node.child.is_running())
+
+    @staticmethod
+    def ok(node):
+        info = node.say("CLUSTER INFO")
+        state = info["cluster_state"] if isinstance(info, dict) else info.decode()
+        return "ok" in state.split("\n")[0]
+
+    def _replicas_are_there(self):
+        return all(node.say("ROLE")[0] == b"master" or node.say("ROLE")[3] == b"connected" for node in self.nodes)
+
+    @staticmethod
+    def _has(node, slot):
+        return any(first <= slot <= last and at[1] == node.port for first, last, at, *_ in node.say("CLUSTER SLOTS"))
+
+    def primary_of(self, slot):
+        """Who says so of itself, for others may not have heard yet."""
+        return wait_for(lambda: next((n for n in self.primaries() if self._has(n, slot)), None),
+                        f"somebody has slot {slot}", 40)
+
+    def node_of(self, key):
+        return self.primary_of(slot_of(key))
+
+    def client_of(self, key):
+        return self.node_of(key).client()
+
+    def primaries(self):
+        return [node for node in self.nodes if node.child.is_running() and node.say("ROLE")[0] == b"master"]
+
+    def move(self, slot, to):
+        """Key by key, as redis-cli does."""
+        source = self.primary_of(slot)
+        if source is to:
+            return
+        to.say("CLUSTER SETSLOT", slot, "IMPORTING", source.id)
+        source.say("CLUSTER SETSLOT", slot, "MIGRATING", to.id)
+        while keys := source.say("CLUSTER GETKEYSINSLOT", slot, 100):
+            source.say("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
+        for node in (to, source, *[n for n in self.primaries() if n not in (to, source)]):
+            node.say("CLUSTER SETSLOT", slot, "NODE", to.id)
+
+    def end(self):
+        for node in self.nodes:
+            node.end()

@@ -1,0 +1,274 @@
+"""cluster = yes: every key is asked for where it is, and what moves is followed."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from test_mux import Mux
+from redis_cluster import RedisCluster, slot_of
+from waiting import wait_for
+
+ROUTES = {
+    "x": {"path": "/x/{id}", "channels": "x:{id}", "publish": "x:{id}", "publish_auth": "none"},
+    "s": {"path": "/s/{id}", "streams": "s:{id}", "start": "0", "publish_stream": "s:{id}", "publish_auth": "none"},
+    "two": {"path": "/two/{a}/{b}", "streams": "s:{a} s:{b}", "start": "0"},
+    "r": {"path": "/r/{id}", "channels": "r:{{{id}}}", "record": "100", "publish": "r:{{{id}}}", "publish_auth": "none",
+          "start": "0"},
+    "shot": {"path": "/shot/{id}", "channels": "x:{id}", "snapshot": "GET shot:{id}"},
+    "q": {"path": "/q/{id}", "handler": "queue", "streams": "q:{id}", "group": "g", "ack": "client"},
+    "wait": {"path": "/wait/{id}", "handler": "wait", "channels": "x:{id}", "timeout": "20s"},
+    "health": {"path": "/health", "handler": "health"},
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    made = RedisCluster(tmp_path_factory.mktemp("cluster"))
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def sluice(launch, cluster):
+    sluice = launch(ROUTES, link=cluster.link)
+    wait_for(lambda: sluice.status()["redis_links"] >= 5, "a link to each node, one for the map, one for channels", 20)
+    return sluice
+
+
+def take(stream, n, seconds=20):
+    return [stream.next_event(seconds) for _ in range(n)]
+
+
+def data(events):
+    return [json.loads(e.data) for e in events]
+
+
+def post(sluice, path, value, **headers):
+    with sluice.get(path, method="POST", body=json.dumps(value).encode(),
+                    CONTENT_TYPE="application/json", headers=headers) as response:
+        assert response.status == 202, (response.status, response.rest())
+        return response.json()
+
+
+def test_streams_channels_and_publishing(sluice, cluster):
+    ids = [f"{n}" for n in range(30)]  # of all nodes
+    streams = {i: sluice.open(f"/s/{i}") for i in ids}
+    channels = {i: sluice.open(f"/x/{i}") for i in ids}
+    for i in ids:
+        post(sluice, f"/s/{i}", {"n": i})
+        post(sluice, f"/x/{i}", {"n": i})
+        cluster.client_of(f"s:{i}").execute_command("XADD", f"s:{i}", "*", "data", '{"n":"2"}')
+    for i in ids:
+        assert data(take(streams[i], 2)) == [{"n": i}, {"n": "2"}]
+        assert data(take(channels[i], 1)) == [{"n": i}]
+
+
+def test_recorded_channels_and_what_came_before(sluice, cluster):
+    for n in range(12):
+        first = post(sluice, f"/r/{n}", {"n": 1})["id"]
+        with sluice.open(f"/r/{n}") as stream:
+            assert data(take(stream, 1)) == [{"n": 1}]
+            post(sluice, f"/r/{n}", {"n": 2})
+            assert data(take(stream, 1)) == [{"n": 2}]
+        assert cluster.client_of(f"r:{{{n}}}").execute_command("XLEN", f"r:{{{n}}}:log") == 2
+        with sluice.open(f"/r/{n}", headers={"Last-Event-ID": first}) as stream:
+            assert data(take(stream, 1)) == [{"n": 2}]
+
+
+def test_snapshots_waits_and_queues(sluice, cluster):
+    for n in range(6):
+        cluster.client_of(f"shot:{n}").execute_command("SET", f"shot:{n}", f"[{n}]")
+        with sluice.open(f"/shot/{n}") as stream:
+            event = stream.next_event(20)
+            assert (event.type, event.data) == ("snapshot", f"[{n}]")
+        with sluice.open(f"/q/{n}") as stream:
+            cluster.client_of(f"q:{n}").execute_command("XADD", f"q:{n}", "*", "data", "1")
+            event = stream.next_event(20)
+            assert event.data == "1"
+            with sluice.get(f"/q/{n}?ack={event.last_event_id}", method="POST") as response:
+                assert (response.status, response.json()) == (200, {"acked": 1})
+
+
+def test_published_once(sluice, cluster):
+    for n in range(6):
+        ids = {post(sluice, path, {"n": n}, **{"Idempotency-Key": "k"})["id"]
+               for path in 2 * [f"/s/once{n}"]}
+        assert len(ids) == 1
+        assert cluster.client_of(f"s:once{n}").execute_command("XLEN", f"s:once{n}") == 1
+
+
+def test_emit_finds_the_slot(sluice, cluster):
+    for n in range(6):
+        done = sluice.run("emit", "-c", sluice.config, "--stream", f"s:emit{n}", "[1]")
+        assert done.returncode == 0, done.err
+        assert cluster.client_of(f"s:emit{n}").execute_command("XLEN", f"s:emit{n}") == 1
+        done = sluice.run("emit", "-c", sluice.config, f"r:{{emit{n}}}", "[1]")
+        assert done.returncode == 0, done.err
+        assert cluster.client_of(f"r:{{emit{n}}}").execute_command("XLEN", f"r:{{emit{n}}}:log") == 1
+
+
+def test_what_becomes_of_keys(launch, cluster):
+    for node in cluster.primaries():
+        node.say("CONFIG", "SET", "notify-keyspace-events", "KA")
+    sluice = launch({"k": {"path": "/k/{id}", "keyspace": "k:{id}"}, "all": {"path": "/all", "keyspace": "k:*"}},
+                    link=cluster.link)
+    with sluice.open("/all") as every:
+        for n in range(9):
+            with sluice.open(f"/k/{n}") as one:
+                cluster.client_of(f"k:{n}").execute_command("SET", f"k:{n}", "1")
+                for stream in (one, every):
+                    event = stream.next_event(20)
+                    assert (event.type, json.loads(event.data)) == ("set", {"key": f"k:{n}"})
+
+
+def present(sluice, path):
+    with sluice.get(f"{path}?mode=poll") as response:
+        return response.json()["users"]
+
+
+@pytest.mark.parametrize("is_sharded", ["no", "yes"])
+def test_who_is_here(launch, cluster, is_sharded):
+    sluice = launch({"here": {"path": "/here/{room}", "handler": "presence", "channels": "here:{{{room}}}",
+                              "presence_events": "yes", "lease": "2s", "linger": "300ms"},
+                     "told": {"path": "/told/{room}", "channels": "here:{{{room}}}:presence"}},
+                    link={**cluster.link, "sharded": is_sharded})
+    rooms = [f"{is_sharded}{n}" for n in range(4)]
+    for room in rooms:
+        told = sluice.open(f"/told/{room}")
+        with sluice.open(f"/here/{room}?name=ada") as ada:
+            assert json.loads(ada.next_event(20).data) == {"count": 1, "users": ["ada"]}
+            with sluice.open(f"/here/{room}?name=bob") as bob:
+                assert json.loads(bob.next_event(20).data) == {"count": 2, "users": ["ada", "bob"]}
+                event = ada.next_event(20)
+                assert (event.type, json.loads(event.data)) == ("join", {"user": "bob"})
+            event = ada.next_event(20)
+            assert (event.type, json.loads(event.data)) == ("leave", {"user": "bob"})
+        assert data(take(told, 2)) == [{"type": "occupied"}, {"type": "vacated"}]
+    keys = [key for node in cluster.primaries() for key in node.client().keys("*here:*")]
+    wait_for(lambda: not [k for node in cluster.primaries() for k in node.client().keys("here:*")], f"nobody: {keys}", 20)
+    wait_for(lambda: cluster.client_of("sluice:presence").zcard("sluice:presence") == 0, "no room is due", 20)
+
+
+def test_slots_move_under_load(sluice, cluster):
+    """Streams and recorded channels: nothing is lost, doubled or out of order."""
+    names = [f"move{n}" for n in range(8)]
+    paths = [f"/{kind}/{name}" for kind in "sr" for name in names]
+    streams = {path: sluice.open(path) for path in paths}
+    slots = [slot_of(f"s:{name}") for name in names] + [slot_of(name) for name in names]
+    sent = {path: 0 for path in paths}
+    is_over = threading.Event()
+
+    def publish():
+        while not is_over.is_set():
+            for path in paths:
+                post(sluice, path, sent[path])
+                sent[path] += 1
+
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    try:
+        nodes = cluster.primaries()
+        for turn in range(3):
+            for slot in slots:
+                cluster.move(slot, nodes[(nodes.index(cluster.primary_of(slot)) + 1) % 3])
+    finally:
+        is_over.set()
+        publisher.join(60)
+    for path in paths:
+        assert sent[path] > 3
+        assert data(take(streams[path], sent[path])) == list(range(sent[path])), path
+    status = sluice.status()
+    assert status["redis_slots_moved"] >= len(slots)
+
+
+def test_a_primary_fails_over(sluice, cluster):
+    """What the new primary has comes, once and in order; all else is told."""
+    names = [f"over{n}" for n in range(12)]
+    streams = {name: sluice.open(f"/s/{name}") for name in names}
+    channels = {name: sluice.open(f"/x/{name}") for name in names}
+    for name in names:
+        post(sluice, f"/s/{name}", 0)
+        assert data(take(streams[name], 1)) == [0]
+    victim = cluster.node_of(f"s:{names[0]}")
+    mine = [name for name in names if cluster.node_of(f"s:{name}") is victim]
+    wait_for(lambda: victim.say("WAIT", 1, 100) >= 1, "the replica has it", 20)
+    victim.kill()
+    try:
+        for name in names:
+            if name not in mine:
+                post(sluice, f"/s/{name}", 1)
+                assert data(take(streams[name], 1)) == [1]
+        wait_for(lambda: cluster.node_of(f"s:{names[0]}") is not victim, "a replica is promoted", 40)
+        for name in mine:
+            def is_published(path=f"/s/{name}"):
+                with sluice.get(path, method="POST", body=b"1", CONTENT_TYPE="application/json") as response:
+                    return response.status == 202
+            wait_for(is_published, "it is published at the new primary", 20)
+            assert data(take(streams[name], 1)) == [1]
+        for name in names:
+            def is_heard(name=name):
+                post(sluice, f"/x/{name}", 7)
+                return True
+            wait_for(is_heard, "it is published", 20)
+            assert channels[name].next_message(20).data == "7"
+    finally:
+        victim.start()
+        wait_for(cluster.is_whole, "the cluster is whole", 60)
+
+
+@pytest.fixture
+def sharded(launch, cluster):
+    sluice = launch({name: ROUTES[name] for name in ("x", "r", "s", "wait")} | {
+        "mux": {"path": "/mux", "handler": "mux", "routes": "x s"}, "q": {**ROUTES["q"], "streams": "q:{{{id}}}"}},
+        link={**cluster.link, "sharded": "yes"})
+    wait_for(lambda: sluice.status()["redis_links"] >= 5, "a link to each node", 20)
+    return sluice
+
+
+def test_sharded_channels(sharded, cluster):
+    names = [f"shard{n}" for n in range(9)]
+    streams = {name: sharded.open(f"/x/{name}") for name in names}
+    for name in names:
+        wait_for(lambda: post(sharded, f"/x/{name}", 0)["receivers"] == 1, "it is followed where it is", 20)
+        assert take(streams[name], 1)[0].data == "0"
+        assert cluster.client_of(f"x:{name}").execute_command("SPUBLISH", f"x:{name}", "2") == 1
+        done = sharded.run("emit", "-c", sharded.config, f"x:{name}", "3")
+        assert (done.returncode, done.out) == (0, "1 receiver\n"), done.err
+        assert data(take(streams[name], 2)) == [2, 3]
+    for name in names:
+        post(sharded, f"/r/{name}", 1)
+        with sharded.open(f"/r/{name}") as stream:
+            post(sharded, f"/r/{name}", 2)
+            post(sharded, f"/r/{name}", 3, **{"Idempotency-Key": "k"})
+            assert data(take(stream, 3)) == [1, 2, 3]
+
+
+def test_sharded_slots_move(sharded, cluster):
+    """The node unsubscribes; it is told as a gap, and what comes then arrives."""
+    names = [f"gap{n}" for n in range(6)]
+    streams = {path: sharded.open(path) for name in names for path in (f"/x/{name}", f"/r/{name}")}
+    nodes = cluster.primaries()
+    for path in streams:
+        key = path[1:].replace("/", ":") if path.startswith("/x") else path[3:]
+        cluster.move(slot_of(key), nodes[(nodes.index(cluster.primary_of(slot_of(key))) + 1) % 3])
+    for path, stream in streams.items():
+        if path.startswith("/x"):
+            assert stream.next_event(20).type == "stream-reset"
+            wait_for(lambda: post(sharded, path, 1)["receivers"] == 1, "somebody hears it", 20)
+        else:
+            post(sharded, path, 1)
+        assert stream.next_message(20).data == "1", path
+
+
+def test_sharded_acknowledgements_and_mux(sharded, cluster):
+    with sharded.open("/q/1") as stream:
+        cluster.client_of("{1}").execute_command("XADD", "q:{1}", "*", "data", "1")
+        with sharded.get(f"/q/1?ack={stream.next_event(20).last_event_id}", method="POST") as response:
+            assert (response.status, response.json()) == (200, {"acked": 1})
+    with Mux(sharded) as mux:
+        mux.change(add=[["1", "/x/carried"]])
+        mux.opened("1")
+        post(sharded, "/x/carried", 5)
+        assert mux.next(20)[3] == "5"
