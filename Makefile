@@ -163,7 +163,7 @@ docs/sluice-handler.3 644 $(DATADIR)/man/man3/sluice-handler.3
 docs/sluice.ini.5 644 $(DATADIR)/man/man5/sluice.ini.5
 docs/sluice.7 644 $(DATADIR)/man/man7/sluice.7
 docs/sluice.8 644 $(DATADIR)/man/man8/sluice.8
-$(foreach f,README.md CHANGELOG.md docs/client.md docs/security.md,$(f) 644 $(DATADIR)/doc/sluice/$(notdir $(f))
+$(foreach f,README.md CHANGELOG.md SECURITY.md $(wildcard docs/*.md docs/*/*.md),$(f) 644 $(DATADIR)/doc/sluice/$(f)
 )$(foreach f,$(wildcard conf/monitoring/*),$(f) 644 $(DATADIR)/sluice/monitoring/$(notdir $(f))
 )conf/sluice.ini 644 $(DATADIR)/doc/sluice/sluice.ini.example
 conf/redis.acl 644 $(DATADIR)/doc/sluice/redis.acl
