@@ -5,13 +5,14 @@ import os
 import re
 import shlex
 import signal
+import struct
 import subprocess
 import time
 import urllib.error
 import urllib.request
 
 import pytest
-from conftest import Demo, processes_in, wait_for
+from conftest import TREE, Demo, processes_in, wait_for
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from waiting import bound
@@ -75,6 +76,20 @@ def test_events_arrive_and_page_fits(browser, demo, screenshots, size, scheme, n
     assert (brightness(browser) > 384) == (scheme == "light")
     browser.save_screenshot(str(screenshots / f"page-{name}.png"))
     assert errors_in_console(browser) == []
+
+
+def size_of(png):
+    """Of the head of the file: width and height."""
+    return struct.unpack(">II", png.read_bytes()[16:24])
+
+
+def test_picture_of_the_readme(browser, demo, screenshots):
+    """docs/page.png, made anew: copy it there from build/screenshots when the page looks otherwise."""
+    look(browser, demo, size_of(TREE / "docs" / "page.png"))
+    wait_for_figures(browser)
+    browser.save_screenshot(str(screenshots / "page.png"))
+    assert size_of(screenshots / "page.png") == size_of(TREE / "docs" / "page.png")
+    assert (screenshots / "page.png").stat().st_size > 30_000, "there is something on it"
 
 
 def test_shell_publish_is_seen(browser, demo):

@@ -161,8 +161,8 @@ def run_page(name, terminal):
                 last = terminal.run(block)
 
 
-@pytest.mark.parametrize("name", RUN)
-def test_commands_run(name, folder, redis, launch, serve):
+def run_commands(name, folder, redis, launch, serve):
+    """The page's commands, against the configuration that the page builds up."""
     npm_packages.install()
     lay_out(name, folder, redis.port)
     client = redis.client()
@@ -183,6 +183,12 @@ def test_commands_run(name, folder, redis, launch, serve):
         run_page(name, terminal)
     finally:
         terminal.leave()
+
+
+@pytest.mark.parametrize("name", [name for name in RUN if not name.startswith("howto/")])
+def test_commands_run(name, folder, redis, launch, serve):
+    """Those of the how-to pages run in test_docs_howto.py, beside this file."""
+    run_commands(name, folder, redis, launch, serve)
 
 
 def test_every_page_says_why_a_block_is_not_run():
