@@ -291,9 +291,10 @@ def planted(folder, seed):
 
 
 def publish_unheard(published, client):
-    n, text = published.next(0)
-    client.ask("PUBLISH", "x:channel", text)
-    published.acked.add(n)
+    with published.turn:
+        n, text = published.next(0)
+        client.ask("PUBLISH", "x:channel", text)
+        published.acked.add(n)
 
 
 def seconds_of(text):

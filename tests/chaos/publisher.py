@@ -71,12 +71,16 @@ class Publisher(threading.Thread):
 
     def run(self):
         while not self.is_over.wait(INTERVAL):
-            n, text = self.published.next(time.monotonic())
-            try:
-                if self.publish(text):
-                    self.published.acked.add(n)
-            except (OSError, AssertionError):
-                pass  # it may have arrived, and need not have
+            with self.published.turn:
+                self.publish_one()
+
+    def publish_one(self):
+        n, text = self.published.next(time.monotonic())
+        try:
+            if self.publish(text):
+                self.published.acked.add(n)
+        except (OSError, AssertionError):
+            pass  # it may have arrived, and need not have
 
     def end(self):
         self.is_over.set()

@@ -122,9 +122,10 @@ class Strikes:
         before = links()
         client.config_set("client-output-buffer-limit", "pubsub 65536 0 0")
         for _ in range(3):
-            n, text = self.published["channel"].next(0, {"pad": "x" * 100000})
-            if client.publish("x:channel", text):
-                self.published["channel"].acked.add(n)
+            with self.published["channel"].turn:
+                n, text = self.published["channel"].next(0, {"pad": "x" * 100000})
+                if client.publish("x:channel", text):
+                    self.published["channel"].acked.add(n)
             time.sleep(seconds / 3)
         assert not before or before - links(), "none was cut"
         client.config_set("client-output-buffer-limit", "pubsub 33554432 8388608 60")

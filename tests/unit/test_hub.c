@@ -4,6 +4,9 @@
  */
 #include "fake_pubsub.h"
 
+#include <limits.h>
+#include <sys/resource.h>
+
 #include "source/kinds.h"
 
 /* The stage: one hub, one class whose feeds listen to "ch". */
@@ -389,6 +392,139 @@ a_slow_client_gets_the_latest(void **state)
 	assert_has(c, "0\n\nevent: stream-reset\ndata: {\"reason\":\"slow\"}\n\ndata: 019");
 }
 
+/*
+ * Ten thousand whose descriptors take nothing: what a message costs does not grow with them, and
+ * none of them is looked at. Processor time, in one run, and the best of several tries.
+ */
+enum { N_STUCK = 10000, N_FLOOD = 500, TRIES = 5, GROWTH_MAX = 4 };
+
+static unsigned n_stuck_asked;
+static bool is_stuck;
+
+static enum send_result
+stuck_send(struct subscriber *sub)
+{
+	struct iovec iov[8];
+	int n = 8;
+	size_t len;
+
+	n_stuck_asked++;
+	while ((len = subscriber_gather(sub, iov, &n, 65536)) > 0) {
+		if (is_stuck)
+			return SEND_BLOCKED;
+		subscriber_sent(sub, len);
+		n = 8;
+	}
+	return SEND_ALL;
+}
+
+static void
+stuck_abort(struct subscriber *sub)
+{
+	subscriber_close(sub);
+}
+
+static long
+processor_us(void)
+{
+	struct rusage used;
+
+	getrusage(RUSAGE_SELF, &used);
+	return (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000L + used.ru_utime.tv_usec +
+	       used.ru_stime.tv_usec;
+}
+
+/* What a flood costs, with one client that takes it all. */
+static long
+cost_of_flood(struct stage *s, struct client *quick)
+{
+	long best = LONG_MAX, took;
+	int try, i;
+
+	for (try = 0; try < TRIES; try++) {
+		took = processor_us();
+		for (i = 0; i < N_FLOOD; i++) {
+			quick->len = 0;
+			quick->room = sizeof(quick->got);
+			flood(s, 1);
+			assert_has(quick, "data: 000");
+		}
+		took = processor_us() - took;
+		if (took < best)
+			best = took;
+	}
+	return best;
+}
+
+static struct subscriber *
+join_stuck(struct stage *s)
+{
+	static const struct template_value no_params[] = {{NULL, NULL}};
+	static const struct subscriber_ops ops = {.send = stuck_send, .abort = stuck_abort};
+	struct subscriber *subs = calloc(N_STUCK, sizeof(*subs));
+	struct feed *fd;
+	size_t i;
+
+	assert_non_null(subs);
+	is_stuck = false;
+	assert_int_equal(feed_get(&fd, &s->class, &wire_event_stream, no_params, NULL), 0);
+	for (i = 0; i < N_STUCK; i++) {
+		subscriber_init(&subs[i], &ops);
+		assert_int_equal(feed_join(fd, &subs[i], "\r\n", 2, NULL), 0);
+	}
+	turn(s);
+	is_stuck = true;
+	return subs;
+}
+
+static void
+check_stuck(struct stage *s, enum overflow overflow)
+{
+	struct client *quick;
+	struct subscriber *subs;
+	long alone, beside;
+	size_t i;
+
+	s->settings.overflow = overflow;
+	begin(s);
+	quick = join(s, 0);
+	confirm("ch");
+	turn(s);
+	alone = cost_of_flood(s, quick);
+	subs = join_stuck(s);
+	flood(s, 20); /* each has more waiting than its queue */
+	n_stuck_asked = 0;
+	beside = cost_of_flood(s, quick);
+	for (i = 0; i < N_STUCK; i++) {
+		if (subs[i].ops != NULL)
+			subscriber_close(&subs[i]);
+	}
+	turn(s);
+	free(subs);
+	assert_int_equal(n_stuck_asked, 0);
+	if (beside > GROWTH_MAX * (alone + 1))
+		fail_msg("%d messages: alone %ld us, beside %d who are stuck %ld us", N_FLOOD,
+			 alone, N_STUCK, beside);
+}
+
+static void
+the_stuck_cost_nothing_if_they_are_ended(void **state)
+{
+	check_stuck(*state, OVERFLOW_DISCONNECT);
+}
+
+static void
+the_stuck_cost_nothing_if_they_lose_the_oldest(void **state)
+{
+	check_stuck(*state, OVERFLOW_DROP_OLDEST);
+}
+
+static void
+the_stuck_cost_nothing_if_they_get_the_latest(void **state)
+{
+	check_stuck(*state, OVERFLOW_LATEST);
+}
+
 /* One event may be longer than the queue: it is on its way, and nothing waits behind it. */
 static void
 a_long_event_is_not_slowness(void **state)
@@ -484,6 +620,9 @@ main(void)
 	    TEST(a_slow_client_is_disconnected),
 	    TEST(a_slow_client_loses_the_oldest),
 	    TEST(a_slow_client_gets_the_latest),
+	    TEST(the_stuck_cost_nothing_if_they_are_ended),
+	    TEST(the_stuck_cost_nothing_if_they_lose_the_oldest),
+	    TEST(the_stuck_cost_nothing_if_they_get_the_latest),
 	    TEST(a_long_event_is_not_slowness),
 	    TEST(a_refused_subject_is_waited_for),
 	    TEST(a_drain_ends_all),
