@@ -13,7 +13,7 @@ import doc_page
 import npm_packages
 import webservers
 from program import BINARY, ROOT
-from waiting import SLOW, wait_for
+from waiting import patient, wait_for
 
 PAGES = {doc_page.name_of(page): doc_page.blocks(page) for page in doc_page.pages()}
 RUN = [name for name, blocks in PAGES.items() if any(b.language == "sh" and "not run" not in b.marks for b in blocks)]
@@ -50,7 +50,7 @@ def lay_out(name, folder, port=6379):
 
 def check(folder, text):
     (folder / "check.ini").write_text(here(text, folder))
-    done = subprocess.run([BINARY, "check", "-c", folder / "check.ini"], capture_output=True, text=True, timeout=30 * SLOW)
+    done = subprocess.run([BINARY, "check", "-c", folder / "check.ini"], capture_output=True, text=True, timeout=patient(30))
     assert done.returncode == 0, done.stderr + text
 
 
@@ -67,7 +67,7 @@ def test_configurations(tmp_path, name):
 def read_by(*argv):
     """By a program that reads a text of its language from its standard input."""
     def read(text):
-        done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60 * SLOW)
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=patient(60))
         assert done.returncode == 0, done.stdout + done.stderr
     return read
 
@@ -124,7 +124,7 @@ class Terminal:
     def run(self, block):
         process, out = self.type(block.text)
         try:
-            code = process.wait(60 * SLOW)
+            code = process.wait(patient(60))
         except subprocess.TimeoutExpired:
             code = "no end"
         assert code == 0, f"line {block.line}: {code}\n{block.text}\n{out.read_text(errors='replace')}"
@@ -199,7 +199,7 @@ def test_every_page_says_why_a_block_is_not_run():
 
 def test_the_site_is_made(tmp_path):
     """Each link leads to a page, a heading or a file that is there."""
-    done = subprocess.run([ROOT / "docs" / "site" / "build", tmp_path / "site"], capture_output=True, text=True, timeout=120 * SLOW)
+    done = subprocess.run([ROOT / "docs" / "site" / "build", tmp_path / "site"], capture_output=True, text=True, timeout=patient(120))
     assert done.returncode == 0, done.stderr
     n = 0
     for page in (tmp_path / "site").rglob("*.html"):

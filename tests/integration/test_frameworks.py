@@ -7,7 +7,7 @@ import subprocess
 
 from program import ROOT
 from test_auth import reason
-from waiting import SLOW
+from waiting import patient
 
 KEY = secrets.token_hex(32)
 BROADCAST = {"record": 50, "event": "{.event}", "transform": "message.data"}
@@ -23,7 +23,7 @@ def test_laravel_broadcasts(launch, redis):
     sluice = launch(ROUTES, server={"base": "/events"}, auth={"signed_key": KEY})
     with sluice.open("/events/broadcast/public/news") as news, sluice.open("/events/own/private-orders.9") as own:
         done = subprocess.run(["php", "-d", "display_errors=stderr", "-d", "error_reporting=E_ALL & ~E_DEPRECATED", ROOT / "tests" / "clients" / "laravel-broadcast.php",
-                               redis.path, KEY], capture_output=True, text=True, timeout=60 * SLOW, env={**os.environ, "TREE": str(ROOT)})
+                               redis.path, KEY], capture_output=True, text=True, timeout=patient(60), env={**os.environ, "TREE": str(ROOT)})
         assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
         for stream in (news, own):
             assert json.loads(stream.next_of("OrderShipped").data) == {"order": {"id": 9}}

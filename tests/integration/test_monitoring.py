@@ -11,7 +11,7 @@ import pytest
 import webservers
 from processes import Child, free_port
 from program import ROOT
-from waiting import SLOW, wait_for
+from waiting import patient, wait_for
 
 RULES = ROOT / "conf" / "monitoring" / "sluice.rules.yml"
 DASHBOARD = ROOT / "conf" / "monitoring" / "grafana-dashboard.json"
@@ -132,7 +132,7 @@ BESIDE = {
 
 def test_rules_fire(tmp_path):
     assert set(CASES) == set(alerts()), "each alert has its case"
-    subprocess.run(["promtool", "check", "rules", RULES], check=True, capture_output=True, timeout=60 * SLOW)
+    subprocess.run(["promtool", "check", "rules", RULES], check=True, capture_output=True, timeout=patient(60))
     tests = []
     for name, series in CASES.items():
         given = [series, *BESIDE.get(name, [])]
@@ -144,7 +144,7 @@ def test_rules_fire(tmp_path):
                                             "exp_samples": [{"value": 1, "labels": "{}"}]},
                                            {"expr": f'count(ALERTS{{alertstate="firing",alertname!="{name}"}})', "eval_time": "30m", "exp_samples": []}]})
     (tmp_path / "test.yml").write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}))
-    done = subprocess.run(["promtool", "test", "rules", tmp_path / "test.yml"], capture_output=True, text=True, timeout=60 * SLOW)
+    done = subprocess.run(["promtool", "test", "rules", tmp_path / "test.yml"], capture_output=True, text=True, timeout=patient(60))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

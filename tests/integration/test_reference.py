@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from program import BINARY, ROOT
-from waiting import SLOW
+from waiting import patient
 
 MANUALS = sorted(p for p in (ROOT / "docs").glob("sluice*.[1-9]"))
 OURS = {(p.stem, p.suffix[1:]) for p in MANUALS}
@@ -45,7 +45,7 @@ def source(*names):
 @pytest.mark.parametrize("page", MANUALS, ids=lambda page: page.name)
 def test_mandoc_has_no_word_about_it(page):
     """`make format` breaks lines that are too long."""
-    done = subprocess.run(["mandoc", "-T", "lint", page], capture_output=True, text=True, timeout=60 * SLOW)
+    done = subprocess.run(["mandoc", "-T", "lint", page], capture_output=True, text=True, timeout=patient(60))
     said = done.stdout.splitlines()
     for name, section in re.findall(r"^\.Xr (\S+) (\d)", page.read_text(), re.M):
         assert (name, section) in OURS | OTHERS, f"{page.name} refers to {name}({section})"
@@ -54,7 +54,7 @@ def test_mandoc_has_no_word_about_it(page):
 
 
 def usage():
-    done = subprocess.run([BINARY, "--help"], capture_output=True, text=True, timeout=60 * SLOW)
+    done = subprocess.run([BINARY, "--help"], capture_output=True, text=True, timeout=patient(60))
     assert done.returncode == 0
     return done.stdout
 
@@ -111,7 +111,7 @@ def test_exit_codes():
     in_source = {int(n) for n in re.findall(r"\breturn ([0-3]);", source("app/main.c"))} | {0, 1, 2, 3}
     assert codes == in_source
     for argv, code in (([], 1), (["--version"], 0), (["serve", "--nothing"], 2), (["check", "-c", "/nowhere.ini"], 1)):
-        done = subprocess.run([BINARY, *argv], capture_output=True, timeout=60 * SLOW, env={"SLUICE_CONFIG": "/nowhere.ini"}, check=False)
+        done = subprocess.run([BINARY, *argv], capture_output=True, timeout=patient(60), env={"SLUICE_CONFIG": "/nowhere.ini"}, check=False)
         assert done.returncode == code, (argv, done.stderr)
 
 

@@ -11,7 +11,7 @@ import npm_packages
 import webservers
 from program import ROOT
 from test_docs_pages import PAGES, lay_out
-from waiting import SLOW, wait_for
+from waiting import patient, wait_for
 
 sys.path.append(str(ROOT / "tests" / "browser"))
 import chromium  # noqa: E402
@@ -63,7 +63,7 @@ def test_bar_survives_a_reload(name, folder, redis, launch, serve, browser):
     wait_for(lambda: browser.execute_script(PERCENT) >= before, lambda: f"it goes on at {before}, and is at {browser.execute_script(PERCENT)}", 20)
     wait_for(lambda: said(browser) == "Done.", lambda: f"it is done; it says {said(browser)}", 20)
     assert browser.execute_script(PERCENT) == 100
-    out, _ = worker.communicate(timeout=30 * SLOW)
+    out, _ = worker.communicate(timeout=patient(30))
     assert worker.returncode == 0, out
     # Nobody follows any more, and the browser does not come back; who opens the page now is told at once.
     sluice.wait_subscribers(0, 20)
