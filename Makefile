@@ -167,6 +167,8 @@ $(foreach f,README.md CHANGELOG.md SECURITY.md $(wildcard docs/*.md docs/*/*.md)
 )$(foreach f,$(wildcard conf/monitoring/*),$(f) 644 $(DATADIR)/sluice/monitoring/$(notdir $(f))
 )conf/sluice.ini 644 $(DATADIR)/doc/sluice/sluice.ini.example
 conf/redis.acl 644 $(DATADIR)/doc/sluice/redis.acl
+conf/redis-sentinel.acl 644 $(DATADIR)/doc/sluice/redis-sentinel.acl
+conf/redis-cluster.acl 644 $(DATADIR)/doc/sluice/redis-cluster.acl
 conf/record.lua 644 $(DATADIR)/sluice/record.lua
 $(foreach f,$(filter-out www/page.js,$(wildcard www/*.js www/*.ts)),$(f) 644 $(DATADIR)/sluice/$(f)
 )$(foreach f,$(wildcard conf/gallery/*.ini conf/gallery/*.lua handlers/examples/*.c),$(f) 644 $(DATADIR)/doc/sluice/examples/$(notdir $(f))

@@ -15,6 +15,7 @@
 #include "redis/key_value.h"
 #include "redis/keyspace.h"
 #include "redis/sentinel.h"
+#include "redis/slot_map.h"
 
 enum { NAME_MAX_LEN = 2048, WORDS_MAX = 32, CLOCK_S = 2, WHY_MAX = 2048 };
 
@@ -184,6 +185,23 @@ judge_time(struct target *t, const redisReply *reply)
 		    llabs(apart));
 }
 
+static bool
+is_cluster(const struct config *cfg)
+{
+	return cfg->redis.is_cluster;
+}
+
+static void
+judge_cluster(struct target *t, const redisReply *reply)
+{
+	char state[32];
+
+	if (!info_value(reply, "cluster_state", state, sizeof(state)))
+		return;
+	say(strcmp(state, "ok") == 0 ? "is" : "fault", "of a cluster whose state is %s", state);
+	t->is_at_fault |= strcmp(state, "ok") != 0;
+}
+
 static const struct fact {
 	const char *argv[3];
 	int argc;
@@ -196,6 +214,7 @@ static const struct fact {
     {{"CONFIG", "GET", "client-output-buffer-limit"}, 3, judge_output_limit, NULL},
     {{"CONFIG", "GET", "notify-keyspace-events"}, 3, judge_notifications, follows_keys},
     {{"TIME"}, 1, judge_time, NULL},
+    {{"CLUSTER", "INFO"}, 2, judge_cluster, is_cluster},
 };
 
 /* Returns false if the server cannot be reached, or is none to be served from. */
@@ -307,8 +326,9 @@ try_keyspace(struct target *t, const struct route *rt, const struct template *ke
 static void
 try_route(struct target *t, const struct route *rt)
 {
-	static const char *const subscribe[] = {"SUBSCRIBE", NULL},
-				 *const psubscribe[] = {"PSUBSCRIBE", NULL},
+	const char *const subscribe[] = {t->cfg->redis.is_sharded ? "SSUBSCRIBE" : "SUBSCRIBE",
+					 NULL};
+	static const char *const psubscribe[] = {"PSUBSCRIBE", NULL},
 				 *const stream[] = {"XINFO", "STREAM"},
 				 *const value[] = {"EVAL", KEY_VALUE_SCRIPT, "1"};
 
@@ -324,14 +344,21 @@ try_route(struct target *t, const struct route *rt)
 }
 
 static void
+try_routes(struct target *t)
+{
+	for (size_t i = 0; i < t->cfg->n_routes; i++)
+		try_route(t, t->cfg->routes[i]);
+	if (!t->is_at_fault)
+		say("fine", "the routes may follow what they name");
+}
+
+static void
 check_target(struct target *t, const char *where)
 {
 	printf("%s\n", where);
 	t->is_primary = ask_facts(t);
-	for (size_t i = 0; t->is_primary && i < t->cfg->n_routes; i++)
-		try_route(t, t->cfg->routes[i]);
-	if (t->is_primary && !t->is_at_fault)
-		say("fine", "the routes may follow what they name");
+	if (t->is_primary)
+		try_routes(t);
 }
 
 /* The primary that each of the sentinels names. */
@@ -361,12 +388,83 @@ check_sentinels(const struct config *cfg)
 	}
 }
 
+/* By it streams are followed in a cluster. */
+static void
+check_tracking(struct target *t)
+{
+	const char *argv[] = {"CLIENT", "TRACKING", "OFF"};
+	redisReply *reply;
+
+	if (!follows_streams(t->cfg) || (reply = ask(t, 3, argv)) == NULL)
+		return;
+	if (reply->type == REDIS_REPLY_ERROR)
+		say("warning",
+		    "CLIENT TRACKING is refused, so streams are asked for four times a second: %s",
+		    reply->str);
+	freeReplyObject(reply);
+}
+
+/* Returns whether it is one to be served from. */
+static bool
+check_node(const struct config *cfg, const struct slot_node *node)
+{
+	struct redis_url url = cfg->redis.urls[0];
+	struct target t = {.settings = cfg->redis, .cfg = cfg};
+	char host[SLOT_HOST_MAX], where[512];
+
+	snprintf(host, sizeof(host), "%s", node->host);
+	url.host = host;
+	url.port = node->port;
+	t.settings.urls = &url;
+	t.settings.n_urls = 1;
+	t.settings.is_cluster = false; /* of a cluster, but asked by itself */
+	printf("node %s\n", redis_url_print(&url, where, sizeof(where)));
+	if (!ask_facts(&t))
+		return false;
+	check_tracking(&t);
+	return !t.is_at_fault;
+}
+
+/* Each node that has slots, whether all have one, and what the routes need, where it is. */
+static int
+check_cluster(const struct config *cfg)
+{
+	const char *argv[] = {"CLUSTER", "SLOTS"};
+	struct target t = {.settings = cfg->redis, .cfg = cfg};
+	struct slot_map *map = malloc(sizeof(*map));
+	redisReply *reply;
+	bool is_fine;
+
+	puts("cluster");
+	if (map == NULL || (reply = ask(&t, 2, argv)) == NULL) {
+		free(map);
+		return 1;
+	}
+	is_fine = slot_map_read(map, reply, cfg->redis.urls[0].host) == 0;
+	if (!is_fine)
+		say("fault", "CLUSTER SLOTS: %s",
+		    reply->type == REDIS_REPLY_ERROR ? reply->str : "no map of the slots");
+	freeReplyObject(reply);
+	if (is_fine) {
+		is_fine = map->n_covered == SLOTS;
+		say(is_fine ? "has" : "fault", "%u nodes, and %u of %d slots have one",
+		    map->n_nodes, map->n_covered, SLOTS);
+		try_routes(&t);
+		for (unsigned i = 0; i < map->n_nodes; i++)
+			is_fine &= check_node(cfg, &map->nodes[i]);
+	}
+	free(map);
+	return is_fine && !t.is_at_fault ? 0 : 1;
+}
+
 int
 connect_check(const struct config *cfg)
 {
 	bool has_primary = false, is_at_fault = false;
 	char where[256];
 
+	if (cfg->redis.is_cluster)
+		return check_cluster(cfg);
 	if (cfg->redis.sentinel_master != NULL) {
 		struct target t = {.settings = cfg->redis, .cfg = cfg};
 

@@ -2,7 +2,7 @@
 
 import json
 import threading
-import time
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +10,7 @@ from test_mux import Mux
 from redis_cluster import RedisCluster, slot_of
 from waiting import wait_for
 
+ACL = Path(__file__).parents[2] / "conf/redis-cluster.acl"
 ROUTES = {
     "x": {"path": "/x/{id}", "channels": "x:{id}", "publish": "x:{id}", "publish_auth": "none"},
     "s": {"path": "/s/{id}", "streams": "s:{id}", "start": "0", "publish_stream": "s:{id}", "publish_auth": "none"},
@@ -272,3 +273,46 @@ def test_sharded_acknowledgements_and_mux(sharded, cluster):
         mux.opened("1")
         post(sharded, "/x/carried", 5)
         assert mux.next(20)[3] == "5"
+
+
+def test_the_rights_of_the_acl(launch, cluster):
+    """conf/redis-cluster.acl is enough, and lets nothing be touched outside the prefix."""
+    rights = next(line for line in ACL.read_text().splitlines() if line.startswith("user ")).split()[2:]
+    for node in cluster.nodes:
+        node.say("ACL SETUSER", "sluice", "reset", *[word.replace("CHANGE-ME", "pass") for word in rights])
+    url = cluster.nodes[0].url.replace("//", "//sluice:pass@")
+    for is_sharded in ("no", "yes"):
+        sluice = launch({name: ROUTES[name] for name in ("x", "s", "r", "shot")} | {
+            "q": {**ROUTES["q"], "streams": "q:{{{id}}}"}}, name=f"acl{is_sharded}",
+            link={**cluster.link, "url": url, "prefix": "app:", "sharded": is_sharded})
+        wait_for(lambda: sluice.status()["redis_links"] >= 5, "a link to each node", 20)
+        for n in range(3):
+            name = f"acl{is_sharded}{n}"
+            with sluice.open(f"/s/{name}") as stream, sluice.open(f"/x/{name}") as channel, \
+                    sluice.open(f"/r/{name}") as recorded, sluice.open(f"/q/{name}") as queue:
+                for path in (f"/s/{name}", f"/x/{name}", f"/r/{name}"):
+                    post(sluice, path, 1, **{"Idempotency-Key": "k"})
+                cluster.client_of(name).execute_command("XADD", f"app:q:{{{name}}}", "*", "data", "1")
+                for one in (stream, channel, recorded, queue):
+                    assert one.next_message(20).data == "1"
+        status = sluice.status()
+        assert status["redis_refusals"] == 0
+        assert "CLIENT TRACKING" not in sluice.log()
+        done = sluice.run("check", "--connect", "-c", sluice.config)
+        assert done.returncode == 0 and "16384 of 16384" in done.out, done.out + done.err
+
+
+def test_check_says_what_is_not_in_one_slot(launch, cluster):
+    sluice = launch({"r": {"path": "/r/{id}", "channels": "r:{id}", "record": 5},
+                     "p": {"path": "/p", "patterns": "p:*"},
+                     "dead": {**ROUTES["q"], "dead_letter": "dead:{id}"},
+                     "many": {"path": "/many/{id}", "channels": "m:{id}", "snapshot": "MGET a:{id} b:{id}"},
+                     "one": {"path": "/one/{id}", "channels": "m:{id}", "snapshot": "MGET a:{{{id}}} b:{{{id}}}"}},
+                    link={**cluster.link, "sharded": "yes"}, start=False)
+    done = sluice.run("check", "-c", sluice.config)
+    assert done.returncode == 1
+    told = done.err + done.out
+    for where in ("[route r] record", "[route p] patterns", "[route dead] dead_letter", "[route dead] streams",
+                  "[route many] snapshot"):
+        assert where in told, told
+    assert "[route one]" not in told

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 import redis as redis_py
@@ -10,6 +11,7 @@ import redis as redis_py
 from processes import Child, free_port
 from waiting import soon, wait_for
 
+ACL = Path(__file__).parents[2] / "conf/redis-sentinel.acl"
 ROUTES = {
     "x": {"path": "/x/{id}", "channels": "x:{id}", "heartbeat": "300ms", "open_wait": "500ms"},
     "s": {"path": "/s/{id}", "streams": "s:{id}", "open_wait": "500ms", "start": "0"},
@@ -280,3 +282,24 @@ def test_check(launch, redis, folder):
         sluice.write_config()
         done = sluice.run("check", "-c", sluice.config)
         assert done.returncode == 1 and want in done.err + done.out, (done.err, done.out)
+
+
+def test_the_rights_of_the_acl(launch, own_redis, folder):
+    """conf/redis-sentinel.acl is enough at a sentinel."""
+    primary = own_redis("alone").start()
+    sentinel = SentinelServer(folder, 9, primary, quorum=1).start()
+    try:
+        line = next(line for line in ACL.read_text().splitlines() if line.startswith("user "))
+        sentinel.client().execute_command("ACL SETUSER", "admin", "on", "nopass", "~*", "&*", "+@all")
+        sentinel.client().execute_command("ACL SETUSER", "default", "reset", *line.replace("CHANGE-ME", "pass").split()[2:])
+        (folder / "sentinel.password").write_text("pass\n")
+        sluice = launch(ROUTES, primary, link={"url": sentinel.url, "sentinel_master": "main",
+                                               "sentinel_password_file": folder / "sentinel.password"})
+        with sluice.open("/x/1") as stream:
+            primary.wait_subscribed("x:1", 1, 20)
+            primary.publish("x:1", "1")
+            assert stream.next_message(20).data == "1"
+        sluice.wait_status("sentinel_links", 2, 20)  # one asks, one listens
+        assert "NOPERM" not in sluice.log()
+    finally:
+        sentinel.end()
