@@ -46,8 +46,7 @@ set_yes_no(const struct config_key *key, void *field, const char *text, char *wh
 static int
 set_word(const struct config_key *as, void *field, const char *text, char *why, size_t why_len)
 {
-	const struct own *own =
-	    (const struct own *)((const char *)field - offsetof(struct own, number));
+	const struct own *own = (const void *)((const char *)field - offsetof(struct own, number));
 	const char *p = own->key->words, *word;
 	size_t len;
 
