@@ -35,7 +35,8 @@ struct stage {
 	unsigned n, owed[LENGTH];
 	size_t n_owed;
 	bool is_gone;
-	struct feed *placed; /* where a place is held for the client; NULL: nowhere */
+	struct backlog backlog; /* what came before it, which is nothing */
+	struct feed *placed;    /* where a place is held for the client; NULL: nowhere */
 	uint64_t place;
 	uint32_t n_at_place;
 };
@@ -143,24 +144,53 @@ it_is_ended(struct stage *s)
 	subscriber_end(&s->c.sub, END_LIFETIME);
 }
 
-static void
-its_past_is_asked(struct stage *s)
+static struct stage *
+stage_of(struct backlog *backlog)
 {
-	if (s->c.sub.state != SUBSCRIBER_WAITING)
-		return;
+	return LIST_ENTRY(backlog, struct stage, backlog);
+}
+
+static void
+on_begin(struct backlog *backlog)
+{
+	struct stage *s = stage_of(backlog);
+
 	s->placed = feed_of_stream(&s->c.sub);
 	s->place = log_enter(&s->placed->out.log);
 	s->n_at_place = s->placed->out.n_events;
 	subscriber_begin_replay(&s->c.sub);
 }
 
-/* As a replay does whose subscriber has gone. */
 static void
-leave_place(struct stage *s)
+on_taken(struct backlog *backlog)
 {
+	assert_int_equal(stage_of(backlog)->c.sub.state, SUBSCRIBER_REPLAYING);
+}
+
+/* As soon as it is wanted no more, whatever was the reason, and once. */
+static void
+on_cancel(struct backlog *backlog)
+{
+	struct stage *s = stage_of(backlog);
+
+	assert_ptr_equal(s->c.sub.backlog, backlog);
+	s->c.sub.backlog = NULL;
 	if (s->placed != NULL)
 		log_leave(&s->placed->out.log, s->place);
 	s->placed = NULL;
+}
+
+static const struct backlog_ops backlog_ops = {
+    .begin = on_begin, .taken = on_taken, .cancel = on_cancel};
+
+/* It is to be sent what came before, once Redis confirms. */
+static void
+its_past_is_wanted(struct stage *s)
+{
+	if (s->c.sub.state != SUBSCRIBER_WAITING)
+		return;
+	s->backlog.ops = &backlog_ops;
+	s->c.sub.backlog = &s->backlog;
 }
 
 static void
@@ -169,6 +199,7 @@ its_past_is_there(struct stage *s)
 	if (s->c.sub.state != SUBSCRIBER_REPLAYING)
 		return;
 	s->placed = NULL;
+	s->c.sub.backlog = NULL;
 	subscriber_begin_times(&s->c.sub);
 	subscriber_go_on(&s->c.sub, s->place, s->n_at_place, 0);
 }
@@ -180,6 +211,28 @@ silence(struct stage *s)
 
 	if (node != &s->class.feeds)
 		feed_beat(LIST_ENTRY(node, struct feed, of_class));
+}
+
+/* Who has ended, and does not read it, is given up at last; nothing else ends by this. */
+static void
+time_passes(struct stage *s)
+{
+	bool was_blocked, was_closed;
+
+	turn(s); /* what can be written is */
+	was_blocked = s->c.sub.is_blocked;
+	was_closed = s->c.is_closed;
+	now_ms += 11000;
+	turn(s);
+	s->is_gone |= was_blocked && !was_closed && s->c.is_closed;
+}
+
+static void
+memory_is_short(struct stage *s)
+{
+	if (s->c.sub.is_blocked && subscriber_is_stream(&s->c.sub) &&
+	    s->c.sub.state != SUBSCRIBER_LAST)
+		subscriber_shed(&s->c.sub);
 }
 
 static const struct {
@@ -196,9 +249,11 @@ static const struct {
     {"read a little", client_reads_a_little},
     {"go", client_goes},
     {"end", it_is_ended},
-    {"past asked", its_past_is_asked},
+    {"past wanted", its_past_is_wanted},
     {"past there", its_past_is_there},
     {"heartbeat", silence},
+    {"time passes", time_passes},
+    {"memory is short", memory_is_short},
 };
 
 enum { N_CALLS = sizeof(calls) / sizeof(calls[0]) };
@@ -280,7 +335,7 @@ run(struct stage *s, const unsigned *sequence, size_t n)
 		fail_msg("%s: %.*s", text, (int)s->c.len, s->c.got);
 	}
 	subscriber_close(&s->c.sub);
-	leave_place(s);
+	assert_null(s->placed);
 }
 
 static void
