@@ -43,7 +43,7 @@ function fakes({statuses = []} = {}) {
 }
 
 const sourceOf = async (Source, n) => {
-	const until = Date.now() + 2000;
+	const until = Date.now() + 30_000;
 	while (Source.all.length < n) {
 		assert.ok(Date.now() < until, `${n} sources; there are ${Source.all.length}`);
 		await new Promise(resolve => setTimeout(resolve, 1));
@@ -52,7 +52,7 @@ const sourceOf = async (Source, n) => {
 };
 
 const until = async (condition, what) => {
-	for (const end = Date.now() + 2000; !condition(); await new Promise(resolve => setTimeout(resolve, 2))) assert.ok(Date.now() < end, what);
+	for (const end = Date.now() + 30_000; !condition(); await new Promise(resolve => setTimeout(resolve, 2))) assert.ok(Date.now() < end, what);
 };
 
 const settle = () => new Promise(resolve => setTimeout(resolve, 20));
@@ -259,18 +259,25 @@ test("where there is no document it is awake", async () => {
 });
 
 test("silence beyond the heartbeats is the end of a connection", async () => {
-	const {Source, options} = fakes();
-	const one = new Sluice("", {...options, stale: 30}).subscribe("/x");
-	const first = await sourceOf(Source, 1);
-	first.opened();
-	for (let i = 0; i < 5; i++) {
-		await new Promise(resolve => setTimeout(resolve, 10));
-		first.emit("keep-alive");
+	const stale = 200;
+	for (let isPunctual = false; !isPunctual;) { // a machine that lets a heartbeat wait for so long itself proves nothing
+		const {Source, options} = fakes();
+		const one = new Sluice("", {...options, stale}).subscribe("/x");
+		const first = await sourceOf(Source, 1);
+		first.opened();
+		isPunctual = true;
+		for (let i = 0, last = Date.now(); i < 12; i++, last = Date.now()) {
+			await new Promise(resolve => setTimeout(resolve, 25));
+			isPunctual &&= Date.now() - last < stale / 2;
+			first.emit("keep-alive");
+		}
+		const n = Source.all.length;
+		await sourceOf(Source, n + 1);
+		const {isClosed} = first;
+		one.stop();
+		assert.ok(isClosed);
+		assert.ok(n === 1 || !isPunctual, `${n} connections`);
 	}
-	assert.equal(Source.all.length, 1);
-	await sourceOf(Source, 2);
-	assert.ok(first.isClosed);
-	one.stop();
 });
 
 test("a reset is told", async () => {
@@ -754,7 +761,7 @@ test("a lost connection is told in every tab, and one that is refused is tried b
 });
 
 test("a tab that was frozen is dropped, and asks anew from where it stands", async t => {
-	const {Source, asked, all} = await tabs(t, 2, {stale: 80});
+	const {Source, asked, all} = await tabs(t, 2, {stale: 400});
 	const source = await sourceOf(Source, 1);
 	source.opened();
 	source.emit("mux-open", {connection: "s1"});

@@ -1,30 +1,16 @@
 """Contrast, labels, roles: axe-core looks at each page, in both colour schemes, wide and narrow."""
 
-import subprocess
-import tarfile
-
+import npm_packages
 import pytest
-from conftest import TREE, wait_for
+from conftest import wait_for
 from test_gallery import PAGES, open_page, texts
 
-AXE = "axe-core@4.14.1"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture(scope="session")
 def axe():
-    """Its program, from npm; kept in build/."""
-    folder = TREE / "build" / "npm"
-    program = folder / "package" / "axe.min.js"
-    if not program.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            packed = subprocess.run(["npm", "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True, timeout=90, check=True)
-        except (OSError, subprocess.SubprocessError) as error:
-            pytest.skip(f"axe-core cannot be had from npm here ({type(error).__name__})")
-        with tarfile.open(folder / packed.stdout.split()[-1]) as archive:
-            archive.extract("package/axe.min.js", folder)
-    return program.read_text()
+    return (npm_packages.install() / "node_modules/axe-core/axe.min.js").read_text()
 
 
 def faults(browser, axe):

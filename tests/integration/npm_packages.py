@@ -21,7 +21,8 @@ def install():
         for path in (ROOT / "www").glob("*.js"):
             shutil.copy(path, FOLDER / f"{path.stem}.mjs")
         if not mark.exists() or mark.read_bytes() != wanted:
-            subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"], cwd=FOLDER, check=True,
-                           capture_output=True, timeout=300)
+            done = subprocess.run(["npm", "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"],
+                                  cwd=FOLDER, capture_output=True, text=True, timeout=600)
+            assert done.returncode == 0, f"npm's packages can be had neither from its cache nor from the network:\n{done.stderr}"
             mark.write_bytes(wanted)
     return FOLDER

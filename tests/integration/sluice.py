@@ -69,6 +69,7 @@ class Sluice:
         self.config = self.folder / f"{name}.ini"
         self.reports = Reports(self.folder)
         self.child = None
+        self.binary = BINARY
         server = {"listen": f"unix:{self.path}", "workers": 1, "drain": "100ms", "log_level": "debug",
                   "watchdog": "60s"}  # a loaded machine is no fault of the program
         if IS_ROOT:
@@ -82,7 +83,7 @@ class Sluice:
         self.config.write_text(ini(self.sections) if text is None else text)
 
     def argv(self, *args):
-        return [*self.reports.wrap(), BINARY, *map(str, args)]
+        return [*self.reports.wrap(), self.binary, *map(str, args)]
 
     def start(self, argv=None, wait=True, **popen):
         popen.setdefault("env", self.reports.environment())

@@ -130,6 +130,8 @@ def cut(sluice, server):
         for kind in "normal", "pubsub":
             client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
         wait_for(lambda: len(client.client_list()) == 1, "all links are cut")
+        now = client.time()
+        wait_for(lambda: (client.time()[0] - now[0]) * 1_000_000 + client.time()[1] - now[1] > 1000, "no entry has an id that another had before")
         yield client
     finally:
         os.kill(sluice.worker(), signal.SIGCONT)

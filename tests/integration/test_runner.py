@@ -45,4 +45,4 @@ def test_every_group_has_its_tests(runner):
     files = {name for group in ("integration", "browser") for name, _ in runner.GROUPS[group]()}
     there = {str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("*/test_*.py")}
     assert files == there
-    assert runner.ALONE <= {name.rsplit("/", 1)[1] for name in files}
+    assert runner.ALONE | set(runner.LONGEST) <= {runner.file_of(name) for group in runner.GROUPS.values() for name, _ in group()}

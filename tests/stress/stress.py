@@ -31,6 +31,7 @@ import redis as redis_client  # noqa: E402
 from processes import family_of  # noqa: E402
 from redisd import RedisServer  # noqa: E402
 from sluice import Sluice  # noqa: E402
+from waiting import deadline  # noqa: E402
 
 RECORD = (Path(__file__).resolve().parents[2] / "conf/record.lua").read_text()
 QUEUE = 1 << 20
@@ -312,11 +313,11 @@ class Storm:
                 key.data.read()
 
     def wait(self, is_done, what, source=None):
-        until = time.monotonic() + 20
+        until = deadline(20)
         while not is_done():
             self.turn()
             if time.monotonic() > until:
-                raise Fault(f"not in 20 s: {what()} ({source}: {self.sent[source]})")
+                raise Fault(f"not in time: {what()} ({source}: {self.sent[source]})")
 
     def step(self):
         self.wait(lambda: all(c.is_open for c in self.clients if c.is_listening), lambda: [(c, c.opened) for c in self.clients if c.is_listening and not c.is_open])
