@@ -125,7 +125,7 @@ is_by(const struct sealed *s, const unsigned char *key, size_t key_len)
 	bool is_equal = false;
 	struct buf text, hex;
 
-	buf_init(&text, 2 * SESSION_COOKIE_MAX);
+	buf_init(&text, (size_t)2 * SESSION_COOKIE_MAX);
 	buf_init(&hex, MAC_TEXT);
 	if (buf_put(&text, s->iv_text, strlen(s->iv_text)) == 0 &&
 	    buf_put(&text, s->value_text, strlen(s->value_text)) == 0 &&

@@ -127,3 +127,12 @@ def test_methods_and_options_of_the_library():
         names |= set(re.findall(r"^\t(?:readonly )?(\w+)\??[(:<]", body, re.M)) - {"constructor"}
     assert len(names) > 40
     assert {name for name in names if not re.search(rf"\b{name}\b", page)} == set()
+
+
+def test_figures_of_sizing_are_those_of_the_readme():
+    """Nothing is measured twice: what `make bench` found stands in README.md, and the page repeats it."""
+    readme = (ROOT / "README.md").read_text()
+    page = (ROOT / "docs" / "explanation" / "sizing.md").read_text()
+    figures = re.findall(r"([\d.]+ (?:µs|kB))", "\n".join(line for line in page.split("\n") if line.startswith("|")))
+    assert len(figures) >= 10
+    assert [figure for figure in figures if figure not in readme] == []
