@@ -22,7 +22,10 @@ SHIMS = {
     "redis-cli": 'exec /usr/bin/redis-cli -s "$REDIS_SOCKET" "$@"',
     "sluice": 'exec "$SLUICE_BINARY" "$@"',
     "sudo": 'exec "$@"',
-    "systemctl": 'case "$*" in *reload*sluice*) kill -HUP "$SLUICE_PID" ;; *) echo "systemctl $*: not here" >&2; exit 1 ;; esac',
+    # As under systemd, it comes back when the configuration has been read.
+    "systemctl": """case "$*" in *reload*sluice*) ;; *) echo "systemctl $*: not here" >&2; exit 1 ;; esac
+n=$(grep -c "configuration reloaded" "$SLUICE_LOG"); kill -HUP "$SLUICE_PID"
+until [ "$(grep -c "configuration reloaded" "$SLUICE_LOG")" -gt "$n" ]; do sleep 0.05; done""",
     "curl": 'for a; do case $a in http://localhost/*) a="http://127.0.0.1:$PORT/${a#http://localhost/}" ;; esac; set -- "$@" "$a"; shift; done; exec /usr/bin/curl -s "$@"',
     "python3": 'exec /usr/bin/python3 "$@"',
 }
@@ -176,7 +179,7 @@ def run_commands(name, folder, redis, launch, serve):
     sluice.start()
     server = serve(webservers.ALL["lighttpd"], sluice.path)
     environment = {**sluice.reports.environment(), "REDIS_SOCKET": redis.path, "SLUICE_BINARY": BINARY, "SLUICE_CONFIG": str(sluice.config),
-                   "SLUICE_PID": str(sluice.child.pid), "PORT": str(server.port), "REDIS_PORT": str(redis.port), "TREE": str(ROOT), "HOME": str(folder),
+                   "SLUICE_PID": str(sluice.child.pid), "SLUICE_LOG": str(sluice.child.output), "PORT": str(server.port), "REDIS_PORT": str(redis.port), "TREE": str(ROOT), "HOME": str(folder),
                    "PYTHONDONTWRITEBYTECODE": "1"}
     terminal = Terminal(folder, environment)
     try:
