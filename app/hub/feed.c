@@ -115,7 +115,7 @@ feed_tell_listeners(struct feed *fd, const struct event *ev, bool is_entry)
 	}
 }
 
-/* Of a feed: who waits for one event is told first, then all, as the route's section paces it. */
+/* Of a feed: who listens is told first, then all, as the route's section paces it. */
 struct live {
 	struct sink sink;
 	struct feed *feed;
@@ -217,18 +217,6 @@ feed_reset(struct feed *fd, const char *data)
 	if (fd->out.n_subs > fd->out.n_waiting && fd->class->settings->announce &&
 	    feed_emit_own(fd, "stream-reset", data) < 0)
 		feed_end_all(fd, END_SLOW); /* a client that comes back knows as much */
-}
-
-/* What was lost nobody can give: they are told, and go on where the stream does. */
-void
-feed_tell_change(struct feed *fd, enum stream_change change)
-{
-	static const char *const data[] = {
-	    [STREAM_TRIMMED] = "{\"reason\":\"trimmed\"}",
-	    [STREAM_BEGAN_ANEW] = "{\"reason\":\"unknown-id\"}",
-	};
-
-	feed_reset(fd, data[change]);
 }
 
 /* Places */

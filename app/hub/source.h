@@ -89,7 +89,6 @@ void feed_confirmed(struct feed *fd);     /* one fewer */
 bool feed_has_use(const struct feed *fd); /* somebody is sent what comes, or will be */
 /* feed_reset - tell those who are there that something may be missing, and why. */
 void feed_reset(struct feed *fd, const char *data);
-void feed_tell_change(struct feed *fd, enum stream_change change); /* by stream-reset */
 /* The callback of the route's script; opened anew if that failed, as while scripts pause. */
 int feed_callback(struct feed *fd);
 /* Behind render() with the feed's own callback: a script whose state is full begins anew, for new

@@ -16,3 +16,15 @@ live_need(struct feed *fd)
 	fd->kept = live;
 	return live;
 }
+
+/* What was lost nobody can give: they are told, and go on where the stream does. */
+void
+live_tell_change(struct feed *fd, enum stream_change change)
+{
+	static const char *const data[] = {
+	    [STREAM_TRIMMED] = "{\"reason\":\"trimmed\"}",
+	    [STREAM_BEGAN_ANEW] = "{\"reason\":\"unknown-id\"}",
+	};
+
+	feed_reset(fd, data[change]);
+}

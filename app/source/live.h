@@ -27,6 +27,9 @@ live_of(const struct feed *fd)
 
 struct live *live_need(struct feed *fd); /* NULL: out of memory */
 
+/* live_tell_change - tell those who are there, by stream-reset. */
+void live_tell_change(struct feed *fd, enum stream_change change);
+
 /* replay.c */
 /*
  * replay_plan - sub, which joins fd, is to be sent what came before: from is the client's

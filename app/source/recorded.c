@@ -196,7 +196,7 @@ on_info(struct past_reading *reading, const struct past_answer *answer)
 		if (change == STREAM_BEGAN_ANEW)
 			set_place(rec, &place);
 		rec->place = place;
-		feed_tell_change(rec->source.feed, change);
+		live_tell_change(rec->source.feed, change);
 	} else {
 		rec->place = place;
 	}

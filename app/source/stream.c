@@ -35,7 +35,7 @@ static void
 on_changed(struct source *so, enum stream_change change)
 {
 	source_take_position(so);
-	feed_tell_change(so->feed, change);
+	live_tell_change(so->feed, change);
 }
 
 const struct source_kind source_stream = {.name = "stream",
