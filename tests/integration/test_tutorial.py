@@ -1,5 +1,6 @@
 """The tutorials, as their readers do them: the page of each in a browser, its worker beside it, a reload in the middle."""
 
+import json
 import os
 import subprocess
 import sys
@@ -84,3 +85,37 @@ def test_a_worker_that_dies_is_told(folder, redis, launch, serve, browser):
     worker.kill()
     worker.communicate()
     wait_for(lambda: said(browser) == "The export has failed.", lambda: f"it says {said(browser)}", 20)
+
+
+def text_of(browser):
+    return browser.execute_script("return document.querySelector('#answer').textContent")
+
+
+def test_an_answer_survives_a_reload_and_is_stopped(folder, redis, launch, serve, browser):
+    """howto/tokens.md: all of it once after a reload in the middle, the same in a second tab, and an end when it is stopped."""
+    lay_out("howto/tokens.md", folder, redis.port)
+    sluice = launch(start=False, server={"base": "/events"})
+    sluice.write_config(doc_page.configuration(*(b.text for b in PAGES["howto/tokens.md"] if b.language == "ini"), sluice.config.read_text()))
+    sluice.start()
+    web = serve(Site, sluice.path)
+    # The second would take half a minute, so it is stopped in the middle on a slow machine, too.
+    for job, n_words in (("whole", 60), ("stopped", 600)):
+        question = " ".join(f"word{n}" for n in range(n_words))
+        redis.client().delete(f"answer:{job}", f"answer:{job}:stop")
+        worker = subprocess.Popen(["/usr/bin/python3", "worker.py", job, question], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        browser.get(f"http://127.0.0.1:{web.port}/answer.html?id={job}")
+        wait_for(lambda: "word3 " in text_of(browser), "the first words", 20)
+        if job == "whole":
+            browser.refresh()
+        else:
+            redis.client().set(f"answer:{job}:stop", 1)
+        out, _ = worker.communicate(timeout=patient(60))
+        assert worker.returncode == 0, out
+        words = "".join(json.loads(fields[b"data"]).get("text", "") for _, fields in redis.client().xrange(f"answer:{job}"))
+        assert words.startswith("You asked: word0") and words.endswith(f"word{n_words - 1} ") == (job == "whole")
+        wait_for(lambda: text_of(browser) == words, lambda: f"{words!r}, and no word twice: {text_of(browser)!r}", 20)
+        browser.switch_to.new_window("tab")
+        browser.get(f"http://127.0.0.1:{web.port}/answer.html?id={job}")
+        wait_for(lambda: text_of(browser) == words, "the same in a second tab", 20)
+        browser.close()
+        browser.switch_to.window(browser.window_handles[0])
