@@ -23,6 +23,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "integration")]
 import defects  # noqa: E402
+import fcgi  # noqa: E402
 import publisher  # noqa: E402
 import strikes  # noqa: E402
 import webservers  # noqa: E402
@@ -41,7 +42,8 @@ ROUTES = {
                  "publish_auth": "none"},
     "stream": {"path": "/stream", "streams": "x:stream", "history": 5000},
     "two": {"path": "/two", "streams": "x:one x:other", "history": 5000},
-    "queue": {"path": "/queue", "handler": "queue", "streams": "x:queue", "group": "g", "claim_after": "2s"},
+    "queue": {"path": "/queue", "handler": "queue", "streams": "x:queue", "group": "g", "claim_after": "2s",
+              "ack": "client"},
     "mux": {"path": "/mux", "handler": "mux", "routes": "stream channel"},
     "status": {"path": "/status", "handler": "status"},
     "health": {"path": "/health", "handler": "health"},
@@ -93,8 +95,18 @@ class Run:
         for path in paths:
             client = EventSource(f"{name} {path.partition('?')[0]}", connect, BASE + path)
             client.follows = path
+            if path == "/queue":
+                client.had = self.acknowledge
             self.clients.append(client)
             client.start()
+
+    def acknowledge(self, id):
+        """What is not acknowledged is given to another, in any case to somebody."""
+        try:
+            with fcgi.get(self.sluice.path, f"{BASE}/queue?ack={id}", timeout=3, method="POST") as response:
+                response.rest(3)
+        except (OSError, AssertionError):
+            pass
 
     def follow_all(self):
         for name, connect in [("direct", direct(self.sluice.path)), *((s.name, through(s)) for s in self.servers)]:
@@ -210,7 +222,10 @@ class Run:
                 told[source] += n
                 for kind, n in found.items():
                     findings[f"{kind}: {source} by {c.name}"] += n
-        findings += Counter({f"{k}: queue": n for k, n in judge_queue(self.queue_logs(), self.published["queue"]).items()})
+        for n in judge_queue(self.queue_logs(), self.published["queue"]):
+            at = self.published["queue"].at[n]
+            around = [f"{'+'.join(names)} {begin - at:+.2f} s" for names, begin, end, _ in self.struck if begin - 3 < at < end + 3]
+            findings[f"lost: queue, {n}, beside {', '.join(around)}"] += 1
         statuses = [(at, status) for c in self.clients for at, status in c.statuses]
         errors = Counter(status for at, status in statuses if not self.is_of_crash(at))
         findings += Counter({f"answered {status}": n for status, n in errors.items()})

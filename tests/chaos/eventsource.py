@@ -23,6 +23,7 @@ class EventSource(threading.Thread):
         self.last_id, self.retry = "", 1.0
         self.newest = 0.0  # when the newest message that has come was published
         self.response, self.is_closed = None, threading.Event()
+        self.had = None  # had(id) is told of each message
 
     def run(self):
         while not self.is_closed.is_set():
@@ -57,6 +58,8 @@ class EventSource(threading.Thread):
                     self.retry = self.response.parser.retry / 1000
             self.last_id = event.last_event_id or self.last_id
             self.on_event(event.type, event.data)
+            if self.had and event.type in ("message", None, ""):
+                self.had(self.last_id)
 
     def on_event(self, kind, data, key=None):
         if kind == "mux":

@@ -24,6 +24,7 @@ class Published:
 
     source: str
     sent: int = 0
+    at: dict = field(default_factory=dict)  # when each was sent
     acked: set = field(default_factory=set)
     turn: threading.Lock = field(default_factory=threading.Lock)  # from taking a number until it is published
 
@@ -31,6 +32,7 @@ class Published:
         """The next number, and its message."""
         self.sent += 1
         n = self.sent
+        self.at[n] = now
         return n, json.dumps({"source": self.source, "n": n, "at": now, "check": check_of(self.source, n), **(more or {})})
 
     def is_ours(self, message):
@@ -101,7 +103,6 @@ def judge(log, published, may_be_told):
 
 
 def judge_queue(logs, published):
-    """Each acknowledged entry was given to somebody."""
+    """Each acknowledged entry was given to somebody: those that were not."""
     given = {what["n"] for log in logs for kind, what in log if kind == "message" and published.is_ours(what)}
-    lost = len(published.acked - given)
-    return +Counter({"lost": lost})
+    return sorted(published.acked - given)

@@ -24,7 +24,7 @@ class Program:
 
     def start(self):
         self.n += 1
-        child = Child(f"sluice{self.n}", self.sluice.argv("serve", "-c", self.sluice.config), self.sluice.folder,
+        child = Child(f"sluice{self.n:04}", self.sluice.argv("serve", "-c", self.sluice.config), self.sluice.folder,
                       env=self.sluice.reports.environment())
         child.wait_ready(lambda: "serves" in child.text(), 15)
         self.old.append(self.sluice.child)
