@@ -1,6 +1,7 @@
 /*
  * doctor_checks.c - what is found out through the web server.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
@@ -31,6 +32,7 @@ enum {
 	FEW_H2_STREAMS = 32,
 	GROUPS_MAX = 64,
 	TEXT_LEN = 256,
+	PROC_LEN = 4096,
 };
 
 #define STREAM_PLAN "events=8&every=250"
@@ -596,7 +598,7 @@ static double
 leave(struct doctor *d, const char *plan, unsigned patience_ms)
 {
 	const struct timespec pause = {.tv_nsec = 20000000};
-	uint64_t until = clock_ms() + patience_ms;
+	uint64_t until;
 	unsigned long long at = 0;
 	struct doctor_stream s;
 	double gone;
@@ -714,35 +716,54 @@ doctor_check_silence(struct doctor *d)
 
 /* Limits */
 
-/* Descriptors that a process of the web server may open at the most; 0: it cannot be told. */
-static unsigned long
-descriptors_of(const char *process)
+/* A file of /proc about a process into text. Returns false if there is none. */
+static bool
+read_proc(const char *pid, const char *file, char *text, size_t len)
 {
-	char command[TEXT_LEN], line[TEXT_LEN];
-	unsigned long least = 0, soft;
+	char path[TEXT_LEN];
 	FILE *f;
+	size_t n;
 
-	snprintf(command, sizeof(command), "/bin/pidof %s", process);
-	if ((f = popen(command, "re")) == NULL)
+	snprintf(path, sizeof(path), "/proc/%.32s/%s", pid, file);
+	if ((f = fopen(path, "re")) == NULL)
+		return false;
+	n = fread(text, 1, len - 1, f);
+	text[n] = '\0';
+	fclose(f);
+	return true;
+}
+
+/* The descriptors that the process may open; 0: it is another's, or it cannot be told. */
+static unsigned long
+descriptors_of(const char *pid, const char *process)
+{
+	static const char line[] = "Max open files";
+	char text[PROC_LEN];
+	const char *at;
+
+	if (!read_proc(pid, "comm", text, sizeof(text)))
 		return 0;
-	line[0] = '\0';
-	if (fgets(line, sizeof(line), f) == NULL)
-		line[0] = '\0';
-	pclose(f);
-	for (char *p = line, *end; (soft = strtoul(p, &end, 10)) > 0 && end > p; p = end) {
-		char path[TEXT_LEN], text[TEXT_LEN];
-		FILE *limits;
+	text[strcspn(text, "\n")] = '\0';
+	if (strcmp(text, process) != 0 || !read_proc(pid, "limits", text, sizeof(text)) ||
+	    (at = strstr(text, line)) == NULL)
+		return 0;
+	return strtoul(at + strlen(line), NULL, 10);
+}
 
-		snprintf(path, sizeof(path), "/proc/%lu/limits", soft);
-		if ((limits = fopen(path, "re")) == NULL)
-			continue;
-		while (fgets(text, sizeof(text), limits) != NULL) {
-			if (sscanf(text, "Max open files %lu", &soft) == 1 &&
-			    (least == 0 || soft < least))
-				least = soft;
-		}
-		fclose(limits);
+/* Of all of the web server's processes here, the fewest that one may open; 0: there are none. */
+static unsigned long
+fewest_descriptors(const char *process)
+{
+	DIR *dir = opendir("/proc");
+	const struct dirent *entry;
+	unsigned long least = 0, n;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		if ((n = descriptors_of(entry->d_name, process)) > 0 && (least == 0 || n < least))
+			least = n;
 	}
+	if (dir != NULL)
+		closedir(dir);
 	return least;
 }
 
@@ -751,7 +772,7 @@ check_descriptors(struct doctor *d)
 {
 	uint64_t wanted =
 	    d->cfg->server.max_subscribers > 0 ? d->cfg->server.max_subscribers : USUAL_STREAMS;
-	unsigned long n = d->server != NULL ? descriptors_of(d->server->process) : 0;
+	unsigned long n = d->server != NULL ? fewest_descriptors(d->server->process) : 0;
 
 	if (n == 0 || n / d->server->descriptors >= wanted)
 		return;
@@ -787,7 +808,7 @@ are_all_open(void *arg)
 static unsigned
 open_streams(struct doctor *d, struct opening *o, unsigned n)
 {
-	struct http_exchange **all = calloc(n + 1, sizeof(*all));
+	struct http_exchange **all = calloc(n + 1, sizeof(struct http_exchange *));
 	unsigned n_open;
 
 	while (all != NULL && o->n < n) {

@@ -219,7 +219,7 @@ send_request(struct http_exchange *x, const struct http_client *client, const ch
 				fields);
 	if (rc == 0 && client->cookie != NULL)
 		rc = buf_printf(&b, "Cookie: %s\r\n", client->cookie);
-	if (rc == 0 && (rc = buf_puts(&b, "\r\n")) == 0)
+	if (rc == 0 && buf_puts(&b, "\r\n") == 0)
 		rc = write_all(x, b.p, b.len);
 	else
 		rc = fail(x, HTTP_FAILURE_HTTP, "the request is too long");
