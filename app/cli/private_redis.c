@@ -40,9 +40,10 @@ refuse(const struct redis_settings *rs)
 {
 	const struct redis_url *url = &rs->urls[0];
 
-	if (rs->sentinel_master != NULL || url->is_tls || url->user != NULL ||
+	if (rs->sentinel_master != NULL || rs->is_cluster || url->is_tls || url->user != NULL ||
 	    rs->password_file != NULL)
-		return "a private Redis has no sentinel, no TLS, no user and no password file";
+		return "a private Redis has no sentinel, no cluster, no TLS, no user and no "
+		       "password file";
 	if (url->host != NULL && !is_loopback(url->host))
 		return "a private Redis is on this machine: url names another";
 	return NULL;

@@ -113,15 +113,16 @@ def test_emit_finds_the_slot(sluice, cluster):
 def test_what_becomes_of_keys(launch, cluster):
     for node in cluster.primaries():
         node.say("CONFIG", "SET", "notify-keyspace-events", "KA")
-    sluice = launch({"k": {"path": "/k/{id}", "keyspace": "k:{id}"}, "all": {"path": "/all", "keyspace": "k:*"}},
+    sluice = launch({"k": {"path": "/k/{id}", "keyspace": "k:{id}"},
+                     "all": {"path": "/all", "keyspace": "k:*", "keyspace_value": "yes"}},
                     link=cluster.link)
     with sluice.open("/all") as every:
         for n in range(9):
             with sluice.open(f"/k/{n}") as one:
                 cluster.client_of(f"k:{n}").execute_command("SET", f"k:{n}", "1")
-                for stream in (one, every):
+                for stream, value in ((one, {}), (every, {"value": 1})):
                     event = stream.next_event(20)
-                    assert (event.type, json.loads(event.data)) == ("set", {"key": f"k:{n}"})
+                    assert (event.type, json.loads(event.data)) == ("set", {"key": f"k:{n}", **value})
 
 
 def present(sluice, path):
