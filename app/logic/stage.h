@@ -2,8 +2,10 @@
 #define SLUICE_LOGIC_STAGE_H
 
 /*
- * stage - one step of what a route does to a message. A new one is a file with this table, a line
- * in the list in stages.c, a key, and what it needs in struct stages.
+ * stage - one step of what a route does to a message. A new one is a file with this table, its name
+ * below, a line in the list in stages.c, a key, and what it needs in struct stages. That is of the
+ * whole route: a stage knows of no feed. What must be remembered for each feed by itself is the
+ * script's, whose callback each feed opens.
  */
 #include "logic/stages.h"
 

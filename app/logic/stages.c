@@ -220,16 +220,19 @@ run_until(struct stages *st, struct passage *p)
 	return true;
 }
 
+static const struct stage stage_filter = {"filter", has_filter, filter_sees, run_filter};
+static const struct stage stage_script = {"script", has_script, script_sees, run_script};
+static const struct stage stage_transform = {"transform", has_transform, transform_sees,
+					     run_transform};
+static const struct stage stage_fields = {"fields", has_shape, shape_sees, run_shape};
+static const struct stage stage_until = {"until", has_until, until_sees, run_until};
+
 /*
  * In their order. What filter drops, no other is asked about; of script, transform and fields a
  * section has one; until is asked of the message, whatever was made of it.
  */
-static const struct stage stages[] = {
-    {"filter", has_filter, filter_sees, run_filter},
-    {"script", has_script, script_sees, run_script},
-    {"transform", has_transform, transform_sees, run_transform},
-    {"fields", has_shape, shape_sees, run_shape},
-    {"until", has_until, until_sees, run_until},
+static const struct stage *const stages[] = {
+    &stage_filter, &stage_script, &stage_transform, &stage_fields, &stage_until,
 };
 
 enum { N_STAGES = sizeof(stages) / sizeof(stages[0]) };
@@ -238,8 +241,8 @@ const char *
 stages_name(const struct stages *st, size_t n)
 {
 	for (size_t i = 0; i < N_STAGES; i++) {
-		if (stages[i].is_set(st) && n-- == 0)
-			return stages[i].name;
+		if (stages[i]->is_set(st) && n-- == 0)
+			return stages[i]->name;
 	}
 	return NULL;
 }
@@ -260,8 +263,8 @@ need_json(const struct stages *st)
 	unsigned all = SEES_NOTHING;
 
 	for (size_t i = 0; i < N_STAGES; i++) {
-		if (stages[i].is_set(st))
-			all |= stages[i].sees(st);
+		if (stages[i]->is_set(st))
+			all |= stages[i]->sees(st);
 	}
 	return all != SEES_TEXT && !stages_is_empty(st);
 }
@@ -272,7 +275,7 @@ static void
 settle(struct stages *st)
 {
 	for (size_t i = 0; i < N_STAGES; i++)
-		st->set |= stages[i].is_set(st) ? 1U << i : 0;
+		st->set |= stages[i]->is_set(st) ? 1U << i : 0;
 	st->needs_json = need_json(st);
 	st->is_settled = true;
 }
@@ -297,7 +300,7 @@ stages_run(struct stages *st, int callback, const struct template_scope *scope, 
 		return STAGES_NOTHING;
 	}
 	for (size_t i = 0; st->set >> i != 0; i++) {
-		if ((st->set >> i & 1) != 0 && !stages[i].run(st, &p))
+		if ((st->set >> i & 1) != 0 && !stages[i]->run(st, &p))
 			break;
 	}
 	return p.result;

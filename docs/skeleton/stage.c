@@ -1,43 +1,41 @@
 /*
- * stage.c - to be copied: a stage, here one that drops a message whose text is the same as the one
- * before.
+ * stage.c - to be copied: a stage, here one that drops a message that is longer than "longest = 4k"
+ * says.
  *
- * To have it: put it into app/logic/, give struct stages in logic/stages.h what it needs (here
- * "struct dedupe *dedupe"), its key in config/keys.c, and a line in the list in logic/stages.c:
+ * To have it: put it into app/logic/ as longest.c, and add
  *
- *	{"dedupe", has_dedupe, dedupe_sees, run_dedupe},
+ *	logic/stages.h          size_t longest; (0: any) to struct stages
+ *	logic/stage.h           extern const struct stage longest;
+ *	logic/stages.c          &longest, to the list, where it is its turn
+ *	config/keys.c           the row below
+ *	docs/architecture.md    its place, before stages, in the table of folders
+ *	docs/sluice.ini.5 and conf/sluice.ini: the key
+ *
+ *	{STREAM(stages.longest), .name = "longest", .set = config_set_size,
+ *	 .fallback = "0", .min = 1, .max = KIB * KIB, .or_zero = true,
+ *	 .help = "a longer message is not sent; 0: any length"},
  *
  * sluice check, --explain and the rule about messages that are not JSON know it from there.
  */
-#include <stdlib.h>
-#include <string.h>
-
+#include "base/counters.h"
 #include "logic/message.h"
 #include "logic/stage.h"
 
-struct dedupe {
-	char *last; /* NULL: none yet */
-	size_t len;
-};
-
-/* Stands for st->dedupe. */
-static struct dedupe *
-dedupe_of(const struct stages *st)
+/* Stands for st->longest. */
+static size_t
+longest_of(const struct stages *st)
 {
-	static struct dedupe only;
-
-	(void)st;
-	return &only;
+	return st->set; /* a number, so that this compiles as it is */
 }
 
 static bool
-has_dedupe(const struct stages *st)
+has_longest(const struct stages *st)
 {
-	return dedupe_of(st) != NULL;
+	return longest_of(st) > 0;
 }
 
 static unsigned
-dedupe_sees(const struct stages *st)
+longest_sees(const struct stages *st)
 {
 	(void)st;
 	return SEES_TEXT; /* a message that is not JSON is welcome */
@@ -45,27 +43,17 @@ dedupe_sees(const struct stages *st)
 
 /* false: nothing is sent, and no later stage is asked. */
 static bool
-run_dedupe(struct stages *st, struct passage *p)
+run_longest(struct stages *st, struct passage *p)
 {
-	struct dedupe *dd = dedupe_of(st);
 	size_t len;
-	const char *text = message_bytes(p->scope->msg, &len);
-	char *copy;
 
-	if (dd->last != NULL && dd->len == len && memcmp(dd->last, text, len) == 0) {
-		p->result = STAGES_NOTHING;
-		return false;
-	}
-	if ((copy = malloc(len + 1)) == NULL) {
-		stage_failed(st, "dedupe", "there is no memory for the message");
-		return true; /* better twice than not at all */
-	}
-	memcpy(copy, text, len);
-	free(dd->last);
-	dd->last = copy;
-	dd->len = len;
-	return true;
+	(void)message_bytes(p->scope->msg, &len);
+	if (len <= longest_of(st))
+		return true;
+	counters_add_of(st->counted, COUNTER_FILTERED, 1);
+	p->result = STAGES_NOTHING;
+	return false;
 }
 
-extern const struct stage dedupe;
-const struct stage dedupe = {"dedupe", has_dedupe, dedupe_sees, run_dedupe};
+extern const struct stage longest;
+const struct stage longest = {"longest", has_longest, longest_sees, run_longest};
