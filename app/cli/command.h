@@ -13,7 +13,7 @@ struct options;
 
 struct command {
 	const char *name;
-	const char *synopsis; /* behind the name; one form a line */
+	const char *synopsis; /* behind the name; one form a line; "" for one that takes nothing */
 	const char *help;     /* whole lines */
 	const char *takes;    /* the letters of its options, in options.c */
 	int min_args, max_args;

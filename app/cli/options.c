@@ -94,13 +94,16 @@ void
 command_print_synopsis(const struct command *command, const char *before, FILE *to)
 {
 	const char *line = command->synopsis;
+	size_t len;
 
-	for (size_t len; *line != '\0'; line += len + (line[len] == '\n')) {
+	do { /* one that takes nothing has an empty line */
 		len = strcspn(line, "\n");
-		fprintf(to, "%s sluice %s%s%s %.*s\n", before, command->is_default ? "[" : "",
-			command->name, command->is_default ? "]" : "", (int)len, line);
+		fprintf(to, "%s sluice %s%s%s%s%.*s\n", before, command->is_default ? "[" : "",
+			command->name, command->is_default ? "]" : "", len > 0 ? " " : "", (int)len,
+			line);
 		before = "      ";
-	}
+		line += len + (line[len] == '\n');
+	} while (*line != '\0');
 }
 
 static void

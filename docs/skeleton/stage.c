@@ -41,7 +41,8 @@ longest_sees(const struct stages *st)
 	return SEES_TEXT; /* a message that is not JSON is welcome */
 }
 
-/* false: nothing is sent, and no later stage is asked. */
+/* false: nothing is sent, and no later stage is asked. One that comes to no result says why by
+ * stage_failed(), which counts it and logs it once a minute. */
 static bool
 run_longest(struct stages *st, struct passage *p)
 {
