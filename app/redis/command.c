@@ -17,6 +17,7 @@
 enum {
 	ERRANDS_MAX = 100000,
 	ERRAND_SIZE = 256 * 1024 * 1024,
+	UNUSED_MS = 10000,
 	AGAIN_MS = 50,     /* so often what waits is tried again */
 	REDIRECTS_MAX = 8, /* at once; then it waits, too */
 	ANY_SLOT = -1,
@@ -29,6 +30,7 @@ struct way {
 	struct node *node; /* NULL: no cluster */
 	struct lane *lane;
 	struct tracking *tracking; /* NULL: nobody has asked for it */
+	uint64_t used_ms;
 };
 
 /* A command in a cluster, kept so that it can be said again elsewhere. */
@@ -108,6 +110,7 @@ way_new(struct command *cmd, struct node *node)
 		return NULL;
 	w->command = cmd;
 	w->node = node;
+	w->used_ms = uv_now(cmd->loop);
 	if (lane_new(&w->lane, cmd->loop, tp, cmd->timeout_ms, &lane_ops, w) < 0) {
 		free(w);
 		return NULL;
@@ -234,6 +237,7 @@ send_by(struct errand *e, struct way *w, bool is_asking)
 	if (e->tracked_by != NULL && !is_asking && !knows_tracking(w))
 		return false;
 	e->way = w;
+	w->used_ms = uv_now(e->command->loop);
 	e->is_tracked =
 	    e->tracked_by != NULL && !is_asking && tracking_state(w->tracking) == TRACKING_ON;
 	/* Each counts for the very next command alone. */
@@ -323,7 +327,8 @@ find_overdue(const struct command *cmd)
 	return NULL;
 }
 
-/* Of nodes without slots, once all is answered. Returns whether one is still needed. */
+/* Of nodes without slots, once they are not used for a while: one to which a slot is just being
+ * moved has none yet. Returns whether there are such. */
 static bool
 drop_ways(struct command *cmd)
 {
@@ -335,7 +340,7 @@ drop_ways(struct command *cmd)
 
 		if (w->node->n_slots > 0)
 			continue;
-		if (lane_is_idle(w->lane))
+		if (lane_is_idle(w->lane) && uv_now(cmd->loop) - w->used_ms >= UNUSED_MS)
 			way_free(w);
 		else
 			is_needed = true;

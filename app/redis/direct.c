@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "redis/greeting.h"
+#include "redis/keys.h"
 #include "redis/resp.h"
 #include "redis/sentinel.h"
 #include "redis/slot_map.h"
@@ -305,7 +306,35 @@ find_next(struct question *q, struct redis_url *url, char *host, size_t host_len
 	return true;
 }
 
-/* The nth node that url names is asked, and then whoever it sends us to. */
+/*
+ * By the map that the node there has: who has the slot of the first key. A replica would take what
+ * is published on a sharded channel, and know nobody who hears it.
+ */
+static void
+find_node(struct question *q, const struct redis_settings *rs, struct redis_url *url,
+	  char host[SLOT_HOST_MAX])
+{
+	const char *argv[] = {"CLUSTER", "SLOTS"};
+	struct question where = {2, argv, NULL, q->tls, q->why, q->why_len, false};
+	int key = keys_first(q->argc, q->argv);
+	struct slot_map *map = malloc(sizeof(*map));
+	redisReply *reply = NULL;
+	unsigned place;
+
+	if (key > 0 && map != NULL && (reply = ask_url(&where, rs, url)) != NULL &&
+	    slot_map_read(map, reply, url->host) == 0 &&
+	    (place = map->of[slot_of(q->argv[key],
+				     q->lens != NULL ? q->lens[key] : strlen(q->argv[key]))]) > 0) {
+		snprintf(host, SLOT_HOST_MAX, "%s", map->nodes[place - 1].host);
+		url->host = host;
+		url->port = map->nodes[place - 1].port;
+	}
+	q->tls = where.tls;
+	freeReplyObject(reply);
+	free(map);
+}
+
+/* The nth node that url names is asked whom to ask, and then whoever sends us on is followed. */
 static redisReply *
 ask_cluster(struct question *q, const struct redis_settings *rs, size_t nth)
 {
@@ -319,6 +348,7 @@ ask_cluster(struct question *q, const struct redis_settings *rs, size_t nth)
 	url.host = rs->urls[nth].host;
 	url.port = rs->urls[nth].port;
 	q->is_asking = false;
+	find_node(q, &node, &url, host);
 	while ((reply = ask_url(q, &node, &url)) != NULL && now_ms() < until_ms &&
 	       find_next(q, &url, host, sizeof(host), reply))
 		freeReplyObject(reply);

@@ -47,7 +47,7 @@ class Node:
     def start(self):
         argv = ["redis-server", "--bind", "127.0.0.1", "--port", self.port, "--dir", self.folder,
                 "--save", "", "--appendonly", "no", "--daemonize", "no", "--loglevel", "warning",
-                "--cluster-enabled", "yes", "--cluster-node-timeout", "1500",
+                "--cluster-enabled", "yes", "--cluster-node-timeout", "15000",
                 "--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0", *self.options]
         self.child = Child(self.name, argv, self.folder)
         self.child.wait_ready(self._answers, 20)
@@ -118,6 +118,12 @@ class RedisCluster:
     @staticmethod
     def _has(node, slot):
         return any(first <= slot <= last and at[1] == node.port for first, last, at, *_ in node.say("CLUSTER SLOTS"))
+
+    def give_up_after(self, ms):
+        """On a slow machine a node that is merely slow is not to be replaced."""
+        for node in self.nodes:
+            if node.child.is_running():
+                node.say("CONFIG SET", "cluster-node-timeout", ms)
 
     def primary_of(self, slot):
         """Who says so of itself, for others may not have heard yet."""

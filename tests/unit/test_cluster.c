@@ -1,0 +1,269 @@
+/*
+ * test_cluster.c - commands and sharded channels in a cluster that is only pretended: one server,
+ * which has all slots as 127.0.0.1, and is another node as localhost.
+ */
+#include "fake_redis.h"
+#include "redis/cluster.h"
+#include "redis/command.h"
+#include "redis/nodes.h"
+#include "redis/pubsub.h"
+
+static struct cluster *cluster;
+static struct command *command;
+static struct pubsub *pubsub;
+static char texts[8][160];
+static unsigned n_texts;
+
+/* A reply in which PORT is the server's. */
+static void
+add_reply(const char *said, unsigned times, const char *form)
+{
+	char *text = texts[n_texts++ % N(texts)];
+	const char *at = strstr(form, "PORT");
+	int head = at != NULL ? (int)(at - form) : (int)strlen(form);
+
+	snprintf(text, sizeof(texts[0]), "%.*s%.*d%s", head, form, at != NULL,
+		 at != NULL ? redis.port : 0, at != NULL ? at + 4 : "");
+	add_rule(said, text, strlen(text), times);
+}
+
+static int
+setup(void **state)
+{
+	char url[64];
+
+	(void)state;
+	fake_start();
+	uv_close((uv_handle_t *)&redis.at, NULL);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	listen_tcp();
+	snprintf(url, sizeof(url), "redis://127.0.0.1:%d", redis.port);
+	add_url(url);
+	settings.is_cluster = settings.is_sharded = true;
+	add_reply("CLUSTER SLOTS", 0,
+		  "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:PORT\r\n");
+	assert_int_equal(cluster_new(&cluster, &loop, servers()), 0);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	command_free(command);
+	pubsub_free(pubsub);
+	command = NULL;
+	pubsub = NULL;
+	cluster_free(cluster);
+	fake_stop();
+	return 0;
+}
+
+static void
+on_answer(void *arg, const redisReply *reply)
+{
+	note("%s=%s", (const char *)arg, reply == NULL ? "NULL" : reply->str);
+}
+
+static void
+begin_commands(void)
+{
+	assert_int_equal(command_new(&command, &loop, servers(), 2000), 0);
+	RUN_UNTIL(command_is_up(command));
+	buf_truncate(&heard_commands, 0);
+}
+
+static void
+say(const char *key)
+{
+	const char *argv[] = {"GET", key};
+	void *arg;
+
+	memcpy(&arg, &key, sizeof(arg));
+	assert_int_equal(command_send(command, on_answer, arg, 2, argv, NULL), 0);
+}
+
+static void
+test_before_the_map_is_known(void **state)
+{
+	(void)state;
+	assert_int_equal(command_new(&command, &loop, servers(), 2000), 0);
+	say("early");
+	RUN_UNTIL(has_seen("early=OK|"));
+}
+
+static void
+test_redirects(void **state)
+{
+	static const struct {
+		const char *error, *heard;
+	} cases[] = {
+	    {"-MOVED 1 localhost:PORT\r\n", "GET x|"},
+	    {"-MOVED 1 :PORT\r\n", "GET x|"},
+	    {"-ASK 1 localhost:PORT\r\n", "ASKING|GET x|"},
+	    {"-TRYAGAIN\r\n", "GET x|"},
+	    {"-CLUSTERDOWN\r\n", "GET x|"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N(cases); i++) {
+		begin_commands();
+		/* To the other node there is a connection then. */
+		add_reply("GET first", 1, "-ASK 1 localhost:PORT\r\n");
+		say("first");
+		RUN_UNTIL(has_seen("first=OK|") && strstr(heard(), "ROLE|") != NULL);
+		buf_truncate(&heard_commands, 0);
+		buf_truncate(&seen_events, 0);
+		add_reply("GET x", 1, cases[i].error);
+		say("x");
+		RUN_UNTIL(has_seen("x="));
+		assert_string_equal(seen(), "x=OK|");
+		assert_true(strstr(heard(), cases[i].heard) != NULL);
+		assert_int_equal(count(heard(), "GET x|"), 2);
+		teardown(NULL);
+		setup(NULL);
+	}
+}
+
+/* What is no redirect is the answer, and so is what never ends. */
+static void
+test_answers(void **state)
+{
+	(void)state;
+	begin_commands();
+	add_reply("GET cross", 1, "-CROSSSLOT no\r\n");
+	add_reply("GET never", 0, "-CLUSTERDOWN\r\n");
+	say("cross");
+	RUN_UNTIL(has_seen("cross=CROSSSLOT"));
+	say("never");
+	RUN_UNTIL(has_seen("never="));
+	assert_true(has_seen("never=NULL|") || has_seen("never=CLUSTERDOWN"));
+}
+
+static void
+test_a_slot_that_moved_stays_there(void **state)
+{
+	struct nodes *nodes = topology_nodes(servers());
+
+	(void)state;
+	begin_commands();
+	redis.rules[0].command = "(no map from now on)";
+	add_reply("GET x", 1, "-MOVED 1 localhost:PORT\r\n");
+	say("x");
+	RUN_UNTIL(has_seen("x=OK|"));
+	assert_string_equal(nodes_of_slot(nodes, 1)->at.host, "localhost");
+	assert_string_equal(nodes_of_slot(nodes, 2)->at.host, "127.0.0.1");
+}
+
+/* Sharded channels */
+
+static struct pubsub_subject subject;
+
+static void
+on_message(struct pubsub_subject *remote, const struct pubsub_message *msg)
+{
+	assert_ptr_equal(remote, &subject);
+	note("message %s=%s", msg->channel, msg->data);
+}
+
+static void
+on_confirmed(struct pubsub_subject *remote)
+{
+	note("confirmed %s", remote->by_name.key);
+}
+
+static void
+on_refused(struct pubsub_subject *remote, const char *why)
+{
+	note("refused %s: %s", remote->by_name.key, why);
+}
+
+static void
+on_lost(void *ctx)
+{
+	(void)ctx;
+	if (subject.is_lost)
+		note("lost");
+	subject.is_lost = false;
+}
+
+static const struct pubsub_ops ops = {
+    .on_message = on_message,
+    .on_confirmed = on_confirmed,
+    .on_refused = on_refused,
+    .on_lost = on_lost,
+};
+
+static struct peer *
+subscribed_peer(void)
+{
+	struct list *node;
+
+	for (node = redis.peers.next; node != &redis.peers; node = node->next) {
+		if (LIST_ENTRY(node, struct peer, node)->n_subscribed > 0)
+			return LIST_ENTRY(node, struct peer, node);
+	}
+	return NULL;
+}
+
+static void
+begin_channel(void)
+{
+	assert_int_equal(pubsub_new(&pubsub, &loop, servers(), &ops, NULL), 0);
+	assert_int_equal(pubsub_subscribe(pubsub, &subject, SUBJECT_CHANNEL, "a", 1), 0);
+	RUN_UNTIL(has_seen("confirmed a|"));
+	assert_true(strstr(heard(), "SSUBSCRIBE a|") != NULL);
+}
+
+static void
+end_channel(void)
+{
+	pubsub_unsubscribe(pubsub, &subject);
+	RUN_UNTIL(strstr(heard(), "SUNSUBSCRIBE a|") != NULL);
+}
+
+static void
+test_sharded(void **state)
+{
+	(void)state;
+	begin_channel();
+	push_text(subscribed_peer(), "*3\r\n$8\r\nsmessage\r\n$1\r\na\r\n$1\r\nx\r\n");
+	RUN_UNTIL(has_seen("message a=x|"));
+	end_channel();
+}
+
+/* The node ends it by itself: it is asked for again, and may be elsewhere by then. */
+static void
+test_sharded_is_taken_away(void **state)
+{
+	static const char *const forms[] = {NULL, "-MOVED 1 localhost:PORT\r\n"};
+
+	(void)state;
+	for (size_t i = 0; i < N(forms); i++) {
+		begin_channel();
+		if (forms[i] != NULL)
+			add_reply("SSUBSCRIBE a", 1, forms[i]);
+		push_text(subscribed_peer(), "*3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:0\r\n");
+		RUN_UNTIL(count(seen(), "confirmed a|") == 2);
+		assert_true(has_seen("confirmed a|lost|"));
+		end_channel();
+		teardown(NULL);
+		setup(NULL);
+	}
+}
+
+int
+main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(test_before_the_map_is_known),
+	    TEST(test_redirects),
+	    TEST(test_answers),
+	    TEST(test_a_slot_that_moved_stays_there),
+	    TEST(test_sharded),
+	    TEST(test_sharded_is_taken_away),
+	};
+
+	return cmocka_run_group_tests_name("cluster", tests, fake_prepare, fake_clean);
+}
