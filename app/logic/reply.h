@@ -19,8 +19,8 @@ struct redisReply;
 int reply_put(struct buf *b, const struct redisReply *reply, bool is_map);
 
 /*
- * reply_put_json - as reply_put(), but always JSON: a string that is none becomes one, and what does
- * not exist is null. So what stands in an object is what the same reply is by itself.
+ * reply_put_json - as reply_put(), but always JSON: a string that is none becomes one, and what
+ * does not exist is null. So what stands in an object is what the same reply is by itself.
  */
 int reply_put_json(struct buf *b, const struct redisReply *reply, bool is_map);
 

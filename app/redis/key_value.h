@@ -22,8 +22,8 @@
 
 struct redisReply;
 
-/* key_value_read - what the key holds, of the script's reply; NULL: nothing. *is_map: names and values by
- * turns. */
+/* key_value_read - what the key holds, of the script's reply; NULL: nothing. *is_map: names and
+ * values by turns. */
 const struct redisReply *key_value_read(const struct redisReply *reply, _Bool *is_map);
 
 #endif

@@ -14,7 +14,7 @@ struct event {
 	size_t type_len;
 	const char *data;
 	size_t data_len;
-	unsigned retry_ms; /* the client's reconnection time, on the way with it; 0: not said */
+	unsigned retry_ms;   /* the client's reconnection time, on the way with it; 0: not said */
 	const char *channel; /* what it was published on, which no wire writes; NULL: nothing */
 	size_t channel_len;
 };
