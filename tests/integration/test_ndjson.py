@@ -12,7 +12,7 @@ NDJSON = {"Accept": "application/x-ndjson"}
 ROUTES = {
     "relay": {"path": "/relay", "channels": "n:relay"},
     "filter": {"path": "/filter", "channels": "n:filter", "filter": "message.n > 1", "transform": "{n = message.n, twice = message.n * 2}", "event": "number"},
-    "stream": {"path": "/stream", "streams": "n:stream", "start": "0"},
+    "stream": {"path": "/stream", "streams": "nd:stream", "start": "0"},
     "grows": {"path": "/grows", "streams": "n:grows", "start": "0"},
     "two": {"path": "/two", "streams": "n:a n:b"},
     "record": {"path": "/record", "channels": "n:record", "record": 100, "publish": "n:record", "publish_auth": "none"},
@@ -99,17 +99,17 @@ def test_both_wires_have_all_of_one_channel(sluice, redis):
 
 
 def test_a_stream_is_resumed(sluice, redis):
-    first = add(redis, "n:stream", '{"n":1}', event="first")
+    first = add(redis, "nd:stream", '{"n":1}', event="first")
     with lines(sluice, "/stream") as stream:
         opened = stream.next_event()
         assert opened.type == "stream-open" and opened.id == opened.value["from"]
         event = stream.next_event()
         assert (event.type, event.value, event.id) == ("first", {"n": 1}, first)
-    later = [add(redis, "n:stream", str(n)) for n in range(5)]
+    later = [add(redis, "nd:stream", str(n)) for n in range(5)]
     with lines(sluice, "/stream", {"Last-Event-ID": first}) as back:
         assert back.next_event().value == {"resumed": True, "from": first}
         assert [back.next_event().id for _ in later] == later
-        add(redis, "n:stream", "live")
+        add(redis, "nd:stream", "live")
         assert back.next_event().value == "live"
     with lines(sluice, f"/stream?mode=ndjson&last_event_id={later[3]}", {"Accept": "*/*"}) as back:
         assert back.next_of("stream-open") and back.next_event().id == later[4]
@@ -330,10 +330,10 @@ def test_through_a_web_server(web, redis):
         assert stream.status == 200 and stream.headers["content-type"] == "application/x-ndjson"
         stream.next_of("stream-open")
         for i in range(20):
-            id = add(redis, "n:stream", '{"i":%d}' % i)
+            id = add(redis, "nd:stream", '{"i":%d}' % i)
             while stream.next_message().id != id:
                 pass
-    later = [add(redis, "n:stream", "x" * 10_000) for _ in range(20)]
+    later = [add(redis, "nd:stream", "x" * 10_000) for _ in range(20)]
     with web.get(f"/events/stream?mode=ndjson&last_event_id={id}") as back:
         assert back.next_of("stream-open").value == {"resumed": True, "from": id}
         assert [back.next_event().id for _ in later] == later
