@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <grp.h>
+#include <math.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,13 +22,14 @@
 #include "cli/doctor.h"
 
 enum {
+	TRIES = 3,
 	TICKS = 8,
 	TICK_MS = 250,
 	ANSWER_MS = 10000, /* so long an answer may take at the most, buffered as it may be */
 	LATE_MS = 120,     /* beyond it an event was kept back */
 	LEAVING_MS = 6000, /* so long it is waited until it is noticed that a client has gone */
-	LEAVING_AT_ONCE_MS = 2000,
-	OPENING_MS = 6000, /* and until all streams are open */
+	LEAVING_AT_ONCE_MS = 3000,
+	OPENING_MS = 10000, /* and until all streams are open */
 	USUAL_STREAMS = 1000,
 	FEW_H2_STREAMS = 32,
 	GROUPS_MAX = 64,
@@ -542,31 +544,38 @@ tell_late(struct doctor *d, const struct doctor_stream *s, double late)
 	doctor_cure(d, CURE_BUFFER);
 }
 
+/* Once more: the machine may have had something else to do. Returns how late; negative: it failed.
+ */
+static double
+try_again(struct doctor *d)
+{
+	struct doctor_stream again;
+	double late = -1;
+
+	if (doctor_stream_begin(d, &again, d->prefix, STREAM_PLAN, "") == 0)
+		doctor_stream_run(&again, TICKS + 1, ANSWER_MS);
+	if (again.n > 0)
+		late = fabs(median_late(d, &again));
+	doctor_stream_end(d, &again);
+	return late;
+}
+
 void
 doctor_check_buffer(struct doctor *d)
 {
-	struct doctor_stream again;
-	double late, second;
+	double first, late;
 
 	doctor_stream_run(&d->first, TICKS + 1, ANSWER_MS);
-	late = median_late(d, &d->first);
-	if (late <= LATE_MS) {
-		doctor_ok("buffering", "none: events come %.0f ms after they were sent",
-			  late > 0 ? late : 0);
-		return;
+	first = late = fabs(median_late(d, &d->first));
+	for (unsigned i = 1; i < TRIES && late > LATE_MS; i++) {
+		double next = try_again(d);
+
+		late = next >= 0 && next < late ? next : late;
 	}
-	/* The machine may have had something else to do. */
-	if (doctor_stream_begin(d, &again, d->prefix, STREAM_PLAN, "") == 0)
-		doctor_stream_run(&again, TICKS + 1, ANSWER_MS);
-	second = median_late(d, &again);
-	if (again.n > 0 && second <= LATE_MS)
-		doctor_ok("buffering",
-			  "none: events come %.0f ms after they were sent, at the "
-			  "second try",
-			  second > 0 ? second : 0);
+	if (late <= LATE_MS)
+		doctor_ok("buffering", "none: events come %.0f ms after they were sent", late);
 	else
-		tell_late(d, &d->first, late);
-	doctor_stream_end(d, &again);
+		tell_late(d, &d->first, first);
 }
 
 void

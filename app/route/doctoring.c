@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/closing.h"
 #include "source/kinds.h"
 
@@ -15,6 +16,7 @@ enum {
 	RETRY_MS = 1000,
 	LIFETIME_MS = 600000,
 	OPEN_WAIT_MS = 2000,
+	ASK_AGAIN_MS = 50,
 	LEFT_S = 120, /* how long it can be read that a client has gone */
 	NAME_MAX_LEN = 2048,
 	KEY_LEN = sizeof(DOCTORING_KEY DOCTORING_SUFFIX) + DOCTORING_DIGITS,
@@ -263,13 +265,24 @@ drop(struct doctoring *doctoring, struct serving *sv)
 	uv_timer_start(&doctoring->soon, on_soon, SOON_MS, 0);
 }
 
+/*
+ * Redis is asked, or, as long as it cannot be, the request waits: right after the start the link is
+ * not there yet. Returns false if it has waited long enough.
+ */
 static bool
 ask_for_key(struct serving *sv, const struct params *vars, char *const *words)
 {
-	static const struct patience none;
+	struct patience patience = sv->kept.patience;
+	uint64_t now = clock_ms();
 
+	if (!sv->was_kept)
+		patience.decide_ms = now + OPEN_WAIT_MS;
+	if (now >= patience.decide_ms)
+		return false;
 	return pending_ask_right(sv->in->pending, sv->sub, vars, sv->body, sv->body_len,
-				 sv->in->hub, words, &none) == 0;
+				 sv->in->hub, words, &patience) == 0 ||
+	       pending_retry(sv->in->pending, sv->sub, vars, sv->body, sv->body_len, ASK_AGAIN_MS,
+			     &patience) == 0;
 }
 
 bool
@@ -285,11 +298,10 @@ doctoring_serve(struct doctoring *doctoring, struct serving *sv, const struct pa
 	    (size_t)snprintf(key, sizeof(key), "%s" DOCTORING_KEY "%s", hub_prefix(sv->in->hub),
 			     plan.key) >= sizeof(key))
 		return false;
-	if (!sv->was_kept)
+	if (!right->is_known)
 		return ask_for_key(sv, vars, words);
 	right_digest(digest, words);
-	if (!right->is_known || right->allowed != ALLOWED ||
-	    memcmp(right->digest, digest, RIGHT_DIGEST) != 0 ||
+	if (right->allowed != ALLOWED || memcmp(right->digest, digest, RIGHT_DIGEST) != 0 ||
 	    request_read(sv->req, vars, "", &why) != 0)
 		return false;
 	sv->req->route = &doctoring->route;
