@@ -7,7 +7,7 @@ from statistics import median
 
 import pytest
 
-from waiting import bound, wait_for
+from waiting import SLOW, bound, wait_for
 
 ROUTES = {
     "orders": {"path": "/orders/{id}", "channels": "orders:{id}"},
@@ -53,7 +53,8 @@ def test_through_web_server(web, redis):
             event = stream.next_event()
             took.append(time.monotonic() - start)
             assert (event.type, json.loads(event.data)) == ("message", {"n": i})
-        assert median(took) < bound(0.05, began), took
+        # Others on the machine do not hold up each of them; a server that collects does.
+        assert sorted(took)[4] < 0.05 * SLOW and median(took) < bound(0.05, began), took
 
 
 def test_nothing_is_lost_behind_the_head_through_web_server(web, redis):

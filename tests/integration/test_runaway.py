@@ -73,8 +73,9 @@ def test_others_do_not_wait(sluice, redis, name):
         worker, before = sluice.worker(), sluice.status()
         began = time.monotonic()
         took = latencies(redis, good, 20, lambda: [redis.publish(f"r:{name}", message) for _ in range(5)])
-        # A sanitizer's build is slower by more than its tests are stretched.
-        assert median(took) < bound(0.05 if SLOW == 1 else 0.2, began), took
+        # A sanitizer's build is slower by more than its tests are stretched. Others on the machine do not hold up each of them.
+        most = 0.05 if SLOW == 1 else 0.2
+        assert sorted(took)[4] < most * SLOW and median(took) < bound(most, began), took
         after = sluice.status()
         assert after["failed"] - before["failed"] == 100
         assert after["rendered"] - before["rendered"] == 20
