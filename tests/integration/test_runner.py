@@ -1,11 +1,13 @@
-"""tests/run counts what the runners say."""
+"""tests/run counts what the runners say; what is soon is so on a loaded machine, too, and what is not is not."""
 
 import importlib.machinery
 import importlib.util
+import time
 
 import pytest
 
 from program import ROOT
+from waiting import soon
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +48,8 @@ def test_every_group_has_its_tests(runner):
     there = {str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("*/test_*.py")}
     assert files == there
     assert runner.ALONE | set(runner.LONGEST) <= {runner.file_of(name) for group in runner.GROUPS.values() for name, _ in group()}
+
+
+def test_soon():
+    assert soon(time.monotonic(), 1)
+    assert not soon(time.monotonic() - 3600, 1), "however crowded it is"
