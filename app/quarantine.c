@@ -52,7 +52,7 @@ put_back(struct quarantine *q)
 static void
 fail(struct quarantine *q, const redisReply *reply)
 {
-	if (reply != NULL && logger_may(&q->log_refused, uv_now(q->loop), LOG_MS))
+	if (reply != NULL && q->key != NULL && logger_may(&q->log_refused, uv_now(q->loop), LOG_MS))
 		logger_error("[server] quarantine: Redis refuses what belongs into %s: %s", q->key,
 			     reply->type == REDIS_REPLY_ERROR ? reply->str : "an odd answer");
 	put_back(q);
@@ -67,8 +67,9 @@ on_added(void *arg, const redisReply *reply)
 		fail(q, reply);
 		return;
 	}
-	logger_warn("[route %s] %s%s%s is in the quarantine %s as %s", q->p->route, q->p->subject,
-		    q->p->id_len > 0 ? " " : "", q->p->id, q->key, reply->str);
+	logger_warn("[route %s] %s%s%s is in the quarantine%s%s as %s", q->p->route, q->p->subject,
+		    q->p->id_len > 0 ? " " : "", q->p->id, q->key != NULL ? " " : "",
+		    q->key != NULL ? q->key : "", reply->str);
 	poison_put(q->p, true);
 	q->p = NULL;
 }
@@ -126,7 +127,8 @@ put(struct quarantine *q, const redisReply *fields)
 	struct words w = {calloc(max, sizeof(char *)), calloc(max, sizeof(size_t)), 0};
 	int rc = -ENOMEM;
 
-	if (w.argv != NULL && w.lens != NULL) {
+	/* A reload may have taken the quarantine away while the entry was read. */
+	if (q->key != NULL && w.argv != NULL && w.lens != NULL) {
 		add_text(&w, "XADD", q->key);
 		add_word(&w, "*", 1);
 		add_fields(&w, fields);

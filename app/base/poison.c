@@ -124,7 +124,7 @@ is_same(const struct poison *p, const struct poison_work *work)
 	return p->subject_len == work->subject_len && p->id_len == id_len && p->kept_len == len &&
 	       p->data_len == (work->id != NULL ? 0 : work->data_len) &&
 	       strncmp(p->route, work->route, POISON_ROUTE - 1) == 0 &&
-	       memcmp(p->subject, work->subject, p->subject_len) == 0 &&
+	       memcmp(p->subject, work->subject, work->subject_len) == 0 &&
 	       (id_len == 0 || memcmp(p->id, work->id, id_len) == 0) &&
 	       (len == 0 || memcmp(p->data, work->data, len) == 0);
 }
@@ -277,6 +277,21 @@ condemn(const struct poison *what)
 	set(&page->n_placed, n + 1);
 }
 
+/* One that has written where it should not may have left anything there. */
+static void
+make_whole(struct poison *p)
+{
+	if (p->subject_len >= POISON_SUBJECT)
+		p->subject_len = POISON_SUBJECT - 1;
+	if (p->id_len >= POISON_ID)
+		p->id_len = POISON_ID - 1;
+	p->data_len = p->id_len > 0 ? 0 : p->data_len;
+	p->kept_len = (uint32_t)(p->data_len < POISON_DATA ? p->data_len : POISON_DATA);
+	p->route[POISON_ROUTE - 1] = '\0';
+	p->subject[p->subject_len] = '\0';
+	p->id[p->id_len] = '\0';
+}
+
 const struct poison *
 poison_died(unsigned row, const char *reason, unsigned *n_deaths)
 {
@@ -288,6 +303,7 @@ poison_died(unsigned row, const char *reason, unsigned *n_deaths)
 	if (get(&mark->is_set) == 0)
 		return NULL;
 	set(&mark->is_set, 0);
+	make_whole(&mark->what);
 	s = find_suspect(&mark->what);
 	snprintf(s->what.reason, sizeof(s->what.reason), "%s", reason);
 	*n_deaths = ++s->n_deaths;

@@ -269,6 +269,14 @@ name_of(const struct doctor *d)
 	return d->server != NULL ? d->server->name : "the web server";
 }
 
+/* May it be given to a shell? The web server has said it. */
+static bool
+is_plain(const char *url)
+{
+	return url[strspn(url, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+			       "-._~:/%[]")] == '\0';
+}
+
 static void
 tell_unreached(struct doctor *d, const struct doctor_stream *s)
 {
@@ -301,7 +309,8 @@ tell_unreached(struct doctor *d, const struct doctor_stream *s)
 		where[strcspn(where, "?")] = '\0';
 		if (strstr(where, DOCTORING_PATH) != NULL)
 			*strstr(where, DOCTORING_PATH) = '\0';
-		doctor_line("sluice doctor %s", where);
+		if (is_plain(where))
+			doctor_line("sluice doctor %s", where);
 	} else if (x->status == 401) {
 		doctor_fail(d, "reached", "%s asks who it is (401) before Sluice is asked",
 			    name_of(d));

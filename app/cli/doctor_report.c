@@ -7,15 +7,33 @@
 
 #include "cli/doctor.h"
 
-enum { CURE_LEN = 8192 };
+enum { CURE_LEN = 8192, LINE_LEN = 8192 };
+
+/*
+ * Much of it are a web server's own words, which must not move a terminal's cursor: C0, DEL, and in
+ * UTF-8 C1 (ECMA-48).
+ */
+__attribute__((format(printf, 1, 0))) static void
+print_line(const char *fmt, va_list ap)
+{
+	char line[LINE_LEN];
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	for (unsigned char *p = (unsigned char *)line; *p != '\0'; p++) {
+		if ((*p < ' ' && *p != '\t') || *p == 0x7f)
+			*p = '?';
+		else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
+	}
+	puts(line);
+	fflush(stdout);
+}
 
 __attribute__((format(printf, 3, 0))) static void
 say(const char *verdict, const char *what, const char *fmt, va_list ap)
 {
 	printf("%-4s  %-10s ", verdict, what);
-	vprintf(fmt, ap);
-	putchar('\n');
-	fflush(stdout);
+	print_line(fmt, ap);
 }
 
 void
@@ -56,10 +74,8 @@ doctor_line(const char *fmt, ...)
 
 	fputs("          ", stdout);
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	print_line(fmt, ap);
 	va_end(ap);
-	putchar('\n');
-	fflush(stdout);
 }
 
 static void

@@ -1,6 +1,7 @@
 #include "cli/http.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -23,6 +24,7 @@ enum {
 	REQUEST_MAX = 32 * 1024,
 	PIECE = 16 * 1024,
 	CONNECT_MS = 5000,
+	SIZE_DIGITS = 8, /* of a chunk's size: no chunk is that long */
 };
 
 /* URLs */
@@ -309,22 +311,35 @@ take_head(struct http_exchange *x)
 	return 0;
 }
 
-/* The line that begins a chunk, with the end of the one before it (RFC 9112, 7.1). */
+/* A chunk's size stands in hexadecimal digits (RFC 9112, 7.1), perhaps before an extension. */
+static bool
+read_size(size_t *size, const char *p, const char *eol)
+{
+	const char *start = p;
+
+	for (*size = 0; p < eol && isxdigit((unsigned char)*p); p++)
+		*size = *size << 4 |
+			(size_t)(isdigit((unsigned char)*p) ? *p - '0' : tolower(*p) - 'a' + 10);
+	return p > start && p - start <= SIZE_DIGITS;
+}
+
+/* The line that begins a chunk, with the end of the one before it. What is none ends it all. */
 static bool
 take_chunk_line(struct http_exchange *x)
 {
 	size_t at = 0;
 	const char *eol;
+	bool is_size;
 
 	while (at < x->raw.len && (x->raw.p[at] == '\r' || x->raw.p[at] == '\n'))
 		at++;
 	if (x->raw.len == 0 || (eol = memchr(x->raw.p + at, '\n', x->raw.len - at)) == NULL)
 		return false;
-	x->chunk_left = strtoul(x->raw.p + at, NULL, 16);
+	is_size = read_size(&x->chunk_left, x->raw.p + at, eol);
 	buf_consume(&x->raw, (size_t)(eol + 1 - x->raw.p));
-	if (x->chunk_left == 0)
-		end(x, false);
-	return x->chunk_left > 0;
+	if (!is_size || x->chunk_left == 0)
+		end(x, !is_size);
+	return !x->is_ended;
 }
 
 /* Returns 0 or a negative errno. */

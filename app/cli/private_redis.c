@@ -49,6 +49,22 @@ refuse(const struct redis_settings *rs)
 	return NULL;
 }
 
+/* As redis.conf has it: in quotes, and what does not stand for itself escaped. */
+static void
+write_quoted(FILE *f, const char *text)
+{
+	fputc('"', f);
+	for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
+		if (*p == '"' || *p == '\\')
+			fprintf(f, "\\%c", *p);
+		else if (*p < ' ')
+			fprintf(f, "\\x%02x", *p);
+		else
+			fputc(*p, f);
+	}
+	fputs("\"\n", f);
+}
+
 /* A password is no word of a command line, which everybody can read. */
 static int
 write_file(const struct redis_url *url, const char *folder, const char *path)
@@ -58,14 +74,18 @@ write_file(const struct redis_url *url, const char *folder, const char *path)
 
 	if (f == NULL)
 		return -errno;
-	if (url->host != NULL)
+	if (url->host != NULL) {
 		fprintf(f, "bind %s\nport %d\n",
 			strcmp(url->host, "localhost") == 0 ? "127.0.0.1 -::1" : url->host,
 			url->port);
-	else
-		fprintf(f, "port 0\nunixsocket %s\n", url->path);
-	if (url->password != NULL)
-		fprintf(f, "requirepass \"%s\"\n", url->password);
+	} else {
+		fputs("port 0\nunixsocket ", f);
+		write_quoted(f, url->path);
+	}
+	if (url->password != NULL) {
+		fputs("requirepass ", f);
+		write_quoted(f, url->password);
+	}
 	fprintf(f, "databases %d\ndir %s\nsave \"\"\nappendonly no\nnotify-keyspace-events KA\n",
 		url->db >= DATABASES ? url->db + 1 : DATABASES, folder);
 	return fclose(f) == 0 ? 0 : -errno;

@@ -52,7 +52,8 @@ final class SluiceBroadcaster extends Broadcaster
 	public function validAuthenticationResponse($request, $result)
 	{
 		$name = $this->normalizeChannelName($request->channel_name);
-		$path = ($this->config['base'] ?? '/events/broadcast') . '/' . str_replace(':', '/', self::place($request->channel_name));
+		// The link is for the very name that was judged: of "room?" and "r%6Fom" none is "room".
+		$path = ($this->config['base'] ?? '/events/broadcast') . '/' . implode('/', array_map(rawurlencode(...), explode(':', self::place($request->channel_name), 2)));
 		$user = (string) $this->retrieveUser($request, $name)->getAuthIdentifier();
 
 		return ['link' => Sluice::signLink($path, $this->config['key'], $this->config['ttl'] ?? 300, $user)];
@@ -69,6 +70,6 @@ final class SluiceBroadcaster extends Broadcaster
 	/** private-orders.7 is private:orders.7: so that no public channel can be called as a private one is. */
 	private static function place(string $channel): string
 	{
-		return preg_match('/^(private|presence)-(.+)$/', $channel, $part) ? "$part[1]:$part[2]" : "public:$channel";
+		return preg_match('/^(private|presence)-(.+)\z/s', $channel, $part) ? "$part[1]:$part[2]" : "public:$channel";
 	}
 }

@@ -18,6 +18,8 @@ $redis = new RedisManager(null, 'phpredis', ['options' => ['prefix' => 'laravel_
 $driver = new SluiceBroadcaster(new Sluice($redis->connection()->client()), ['key' => $key, 'record' => 50]);
 $driver->channel('orders.{id}', fn ($user, $id) => $user->id === 7 && $id === '9');
 
+$driver->channel('rooms.{room}', fn ($user, $room) => $room !== 'board');
+
 /** What the driver asks of a request and of a user. */
 function request(int $id, string $channel): object
 {
@@ -32,6 +34,8 @@ function request(int $id, string $channel): object
 }
 
 $said = ['link' => $driver->auth(request(7, 'private-orders.9'))['link'], 'refused' => []];
+foreach (['board?', '%62oard', 'board#', 'board:x', 'board/x'] as $room)
+	$said['rooms'][] = [$room, $driver->auth(request(7, "private-rooms.$room"))['link']];
 foreach ([[8, 'private-orders.9'], [7, 'private-orders.10'], [7, 'private-other.9'], [7, '']] as [$user, $channel]) {
 	try {
 		$driver->auth(request($user, $channel));

@@ -228,7 +228,7 @@ def test_one_that_dies(dev, site):
 class NoRedis:
     def __init__(self):
         self.port = free_port()
-        self.link = {"url": f"redis://:a%20word@127.0.0.1:{self.port}/20"}
+        self.link = {"url": f"redis://:a%20%22word%5C@127.0.0.1:{self.port}/20"}
 
 
 def test_a_private_redis(dev, site):

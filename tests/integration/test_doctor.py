@@ -6,6 +6,7 @@ one that keeps everything back. All are looked at at the same time, for the doct
 
 import re
 import shutil
+import socket
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -274,6 +275,28 @@ def test_another_redis(launch, own_redis):
     mistaken = launch(ROUTES, own_redis().start(), name="mistaken", start=False, server={"listen": f"unix:{sluice.path}"})
     done = mistaken.run("doctor", "-c", mistaken.config, f"http://127.0.0.1:{free_port()}/")
     check_says(done, [("FAIL program", "reads another Redis")])
+
+
+def test_a_hostile_web_server(launch):
+    """What it says moves no cursor, and none of it is offered to a shell."""
+    sluice = launch(ROUTES, start=False)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+        def answer():
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 302 Found\r\nServer: nginx\x1b[2J\r\nLocation: http://a/$(id)\x1b[2J\r\nContent-Length: 0\r\n\r\n")
+
+        pool.submit(answer)
+        done = sluice.run("doctor", "-c", sluice.config, "--quick", "http://127.0.0.1:{}/".format(server.getsockname()[1]))
+        server.shutdown(socket.SHUT_RDWR)
+    assert done.returncode == 1
+    check_says(done, [("FAIL reached", "go elsewhere")])
+    assert b"\x1b" not in done.stdout and b"$(id)" not in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("url", ["localhost", "ftp://localhost/", "http://", "http://user@localhost/", "http://localhost:x/"])

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import subprocess
+from urllib.parse import unquote
 
 from program import ROOT
 from test_auth import reason
@@ -29,6 +30,9 @@ def test_laravel_broadcasts(launch, redis):
             assert json.loads(stream.next_of("OrderShipped").data) == {"order": {"id": 9}}
     said = json.loads(done.stdout)
     assert said["refused"] == ["private-orders.9", "private-orders.10", "private-other.9", ""]
+    # A link is for the very name that the site has judged.
+    for room, link in said["rooms"]:
+        assert unquote(link.partition("?")[0]) == f"/events/broadcast/private/rooms.{room}" and "#" not in link and link.count("?") == 1, link
     # It was published before the page came, and is there all the same.
     with sluice.open(said["link"] + "&last_event_id=0-0") as stream:
         assert json.loads(stream.next_of("OrderShipped").data) == {"order": {"id": 9}}

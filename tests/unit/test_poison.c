@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -53,6 +54,52 @@ die_at(unsigned row, const struct poison_work *work)
 	assert_int_equal(poison_begin(work), POISON_NONE);
 	assert_non_null(poison_died(row, "signal 6", &n));
 	return n;
+}
+
+/* What is shared between the processes: one mapping of this one's, without a file. */
+static char *
+find_shared(const void *what, size_t what_len)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512], *found = NULL, *dash;
+
+	assert_non_null(maps);
+	while (found == NULL && fgets(line, sizeof(line), maps) != NULL) {
+		uintptr_t from = strtoull(line, &dash, 16), to = strtoull(dash + 1, NULL, 16);
+
+		if (strstr(line, " rw-s ") != NULL)
+			found = memmem((void *)from, to - from, what, what_len);
+	}
+	fclose(maps);
+	return found;
+}
+
+/* A worker that has written where it should not leaves a mark of any form. */
+static void
+a_broken_mark(void **state)
+{
+	const struct poison_work work = message("a subject of this test alone", "x", 1);
+	const struct poison *died = NULL;
+	struct poison *mark;
+	unsigned n = 0;
+
+	(void)state;
+	begin();
+	for (unsigned row = 1; row < N; row++) {
+		poison_use(row);
+		assert_int_equal(poison_begin(&work), POISON_NONE);
+		mark = (struct poison *)(void *)(find_shared(work.subject, work.subject_len) -
+						 offsetof(struct poison, subject));
+		mark->subject_len = mark->id_len = mark->kept_len = UINT32_MAX;
+		memset(mark->route, 'r', sizeof(mark->route));
+		memset(mark->id, 'i', sizeof(mark->id));
+		died = poison_died(row, "signal 11", &n);
+		assert_non_null(died);
+		assert_int_equal(strlen(died->route), POISON_ROUTE - 1);
+		assert_int_equal(strlen(died->id), POISON_ID - 1);
+		memset(mark, 0, sizeof(*mark));
+	}
+	assert_int_equal(n, 2);
 }
 
 /* This must be the first: there is no page yet. */
@@ -299,6 +346,7 @@ main(void)
 	    cmocka_unit_test(no_room_for_what_is_untold),
 	    cmocka_unit_test(what_is_too_long_is_not_marked),
 	    cmocka_unit_test(unwatched_nothing_is_marked),
+	    cmocka_unit_test(a_broken_mark),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
