@@ -40,6 +40,6 @@ def record(channel, value, most=1000, using=None):
 
 
 def stream_url(request, path, seconds=300):
-    """The address of a route with `auth = signed`, for this user."""
+    """The address of a route with `auth = signed`, for this user. Escape what users have named: quote(name, safe="")."""
     user = str(request.user.pk) if request.user.is_authenticated else None
     return sluice.sign_link(getattr(settings, "SLUICE_BASE", "/events") + path, settings.SLUICE_LINK_KEY, seconds, user)

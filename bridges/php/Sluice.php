@@ -62,7 +62,10 @@ final class Sluice
 		$this->command('PUBLISH', $this->prefix . $channel, "user:$user");
 	}
 
-	/** A link for `auth = signed`: $path as the browser will ask for it. It may read, or with $may = 'publish' publish. */
+	/**
+	 * A link for `auth = signed`: $path as the browser will ask for it, so escape what users have named: rawurlencode($name), for
+	 * "room?" would be "room". It may read, or with $may = 'publish' publish.
+	 */
 	public static function signLink(string $path, string $key, int $ttl = 3600, ?string $user = null, ?string $may = null): string
 	{
 		$what = array_filter(['expires' => time() + $ttl, 'user' => $user, 'may' => $may], fn ($value) => $value !== null);

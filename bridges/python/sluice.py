@@ -67,7 +67,9 @@ class Sluice:
 
 
 def sign_link(path, key, ttl=3600, user=None, may=None):
-    """A link for `auth = signed`: `path` as the browser will ask for it. It may read, or with may="publish" publish."""
+    """A link for `auth = signed`: `path` as the browser will ask for it, so escape what users have named: quote(name, safe=""), for
+    "room?" would be "room". It may read, or with may="publish" publish.
+    """
     what = {"expires": int(time.time()) + ttl, "user": user, "may": may}
     query = urlencode({name: value for name, value in what.items() if value is not None}, quote_via=quote, safe="")
     link = f"{path}{'&' if '?' in path else '?'}{query}"
