@@ -9,11 +9,8 @@
 #include "base/counters.h"
 #include "hub/turn.h"
 #include "logic/entry.h"
-#include "redis/keyspace.h"
 #include "redis/recorded.h"
 #include "redis/topology.h"
-
-enum { NAME_MAX_LEN = 64 * 1024 };
 
 struct subjects {
 	uv_loop_t *loop;
@@ -326,33 +323,6 @@ subjects_prefix(const struct subjects *sj)
 	return sj->redis->prefix;
 }
 
-/* What Redis knows it by. */
-struct remote_name {
-	struct buf text; /* NUL-terminated */
-	size_t head;     /* of what arrives */
-	enum subject_kind kind;
-};
-
-/* rn->text is to be freed in any case. Returns 0, -EMSGSIZE, -ENOMEM. */
-static int
-make_name(struct remote_name *rn, const struct subjects *sj, enum subject_kind kind,
-	  const char *name)
-{
-	const char *prefix = subjects_prefix(sj);
-	int rc;
-
-	buf_init(&rn->text, NAME_MAX_LEN);
-	rn->head = strlen(prefix);
-	rn->kind = kind;
-	if (kind == SUBJECT_KEYSPACE) {
-		rn->kind = keyspace_is_pattern(name) ? SUBJECT_PATTERN : SUBJECT_CHANNEL;
-		return keyspace_name(&rn->text, sj->redis->urls[0].db, prefix, name, &rn->head);
-	}
-	if ((rc = buf_puts(&rn->text, prefix)) < 0 || (rc = buf_puts(&rn->text, name)) < 0)
-		return rc;
-	return buf_putc(&rn->text, '\0');
-}
-
 static void
 set_name(struct subject *subject, struct subjects *sj, const struct buf *name)
 {
@@ -438,16 +408,16 @@ int
 subjects_follow(struct subjects *sj, struct subscription *sn, enum subject_kind kind,
 		const char *name)
 {
-	struct remote_name rn;
-	int rc;
+	struct subject_name remote;
+	int rc = subject_name_init(&remote, kind, sj->redis, name);
 
-	if ((rc = make_name(&rn, sj, kind, name)) == 0)
-		rc = get_subject(&sn->subject, sj, rn.kind, &rn.text);
-	buf_fini(&rn.text);
+	if (rc == 0)
+		rc = get_subject(&sn->subject, sj, remote.kind, &remote.text);
+	subject_name_fini(&remote);
 	if (rc < 0)
 		return rc;
 	sn->kind = kind;
-	sn->head = rn.head;
+	sn->head = remote.head;
 	sn->name_len = strlen(name);
 	list_init(&sn->of_subject);
 	list_add_tail(&sn->subject->subscriptions, &sn->of_subject);

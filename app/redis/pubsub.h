@@ -14,16 +14,14 @@
 
 #include "base/map.h"
 #include "redis/link.h"
+#include "redis/subject.h"
 
 struct post;
 struct pubsub;
 struct redisReply;
 
-/* The first two are pubsub's; streams are reader.h's, and a keyspace is a channel or a pattern
- * here. */
-enum subject_kind { SUBJECT_CHANNEL, SUBJECT_PATTERN, SUBJECT_STREAM, SUBJECT_KEYSPACE };
-
-/* What is subscribed to; a part of whatever wants it. The fields are pubsub's. */
+/* What is subscribed to: a channel or a pattern. A part of whatever wants it; the fields are
+ * pubsub's. */
 struct pubsub_subject {
 	struct map_node by_name;
 	struct sent *awaited; /* its SUBSCRIBE, until that is answered */

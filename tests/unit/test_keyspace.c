@@ -1,5 +1,6 @@
 /*
- * test_keyspace.c - the names of notifications of keys, and what Redis must be set to.
+ * test_keyspace.c - the names of notifications of keys, and of whatever else can be followed; and
+ * what Redis must be set to.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,8 @@
 #include <cmocka.h>
 
 #include "redis/keyspace.h"
+#include "redis/settings.h"
+#include "redis/subject.h"
 
 static void
 names(void **state)
@@ -90,6 +93,37 @@ flags(void **state)
 	}
 }
 
+static void
+names_of_subjects(void **state)
+{
+	static const struct {
+		enum subject_kind kind;
+		const char *own, *name;
+		enum subject_kind followed_as;
+		size_t head;
+	} cases[] = {
+	    {SUBJECT_CHANNEL, "a*", "p*:a*", SUBJECT_CHANNEL, 3},
+	    {SUBJECT_PATTERN, "a*", "p*:a*", SUBJECT_PATTERN, 3},
+	    {SUBJECT_STREAM, "a", "p*:a", SUBJECT_STREAM, 3},
+	    {SUBJECT_KEYSPACE, "a", "__keyspace@4__:p*:a", SUBJECT_CHANNEL, 18},
+	    {SUBJECT_KEYSPACE, "a*", "__keyspace@4__:p\\*:a*", SUBJECT_PATTERN, 18},
+	};
+	char prefix[] = "p*:";
+	struct redis_url url = {.db = 4};
+	const struct redis_settings settings = {.urls = &url, .n_urls = 1, .prefix = prefix};
+	struct subject_name sn;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(subject_name_init(&sn, cases[i].kind, &settings, cases[i].own), 0);
+		assert_string_equal(sn.text.p, cases[i].name);
+		assert_int_equal(sn.kind, cases[i].followed_as);
+		assert_int_equal(sn.head, cases[i].head);
+		assert_non_null(subject_traits[sn.kind].following);
+		subject_name_fini(&sn);
+	}
+}
+
 int
 main(void)
 {
@@ -98,6 +132,7 @@ main(void)
 	    cmocka_unit_test(patterns),
 	    cmocka_unit_test(too_long),
 	    cmocka_unit_test(flags),
+	    cmocka_unit_test(names_of_subjects),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
