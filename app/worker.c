@@ -421,7 +421,7 @@ follows_keys(const struct worker *w)
 	const struct route *rt;
 
 	for (size_t i = 0; (rt = site_route(w->site, i)) != NULL; i++) {
-		if (rt->keyspace != NULL)
+		if (rt->subjects[SUBJECT_KEYSPACE] != NULL)
 			return true;
 	}
 	return false;

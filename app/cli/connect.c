@@ -17,7 +17,7 @@
 #include "redis/sentinel.h"
 #include "redis/slot_map.h"
 
-enum { NAME_MAX_LEN = 2048, WORDS_MAX = 32, CLOCK_S = 2, WHY_MAX = 2048 };
+enum { NAME_MAX_LEN = 2048, WORDS_MAX = 32, VERB_WORDS_MAX = 3, CLOCK_S = 2, WHY_MAX = 2048 };
 
 /* Less than this, and a burst to slow links ends them: Redis's own default is 32 MiB. */
 enum { PUBSUB_LIMIT_MIN = 8 * 1024 * 1024 };
@@ -101,7 +101,7 @@ static bool
 follows_streams(const struct config *cfg)
 {
 	for (size_t i = 0; i < cfg->n_routes; i++) {
-		if (cfg->routes[i]->streams != NULL || cfg->routes[i]->stream.record > 0)
+		if (route_can_resume(cfg->routes[i]))
 			return true;
 	}
 	return false;
@@ -150,7 +150,7 @@ static bool
 follows_keys(const struct config *cfg)
 {
 	for (size_t i = 0; i < cfg->n_routes; i++) {
-		if (cfg->routes[i]->keyspace != NULL)
+		if (cfg->routes[i]->subjects[SUBJECT_KEYSPACE] != NULL)
 			return true;
 	}
 	return false;
@@ -266,14 +266,14 @@ is_refusal(const redisReply *reply)
 }
 
 static void
-try_text(struct target *t, const struct route *rt, const char *name, int argc,
-	 const char *const *verb)
+try_text(struct target *t, const struct route *rt, const char *name, const char *const *verb)
 {
-	const char *argv[4];
+	const char *argv[VERB_WORDS_MAX + 1];
 	redisReply *reply;
+	int argc;
 
-	for (int i = 0; i < argc; i++)
-		argv[i] = verb[i];
+	for (argc = 0; argc < VERB_WORDS_MAX && verb[argc] != NULL; argc++)
+		argv[argc] = verb[argc];
 	argv[argc] = name;
 	if ((reply = ask(t, argc + 1, argv)) == NULL)
 		return;
@@ -286,7 +286,7 @@ try_text(struct target *t, const struct route *rt, const char *name, int argc,
 
 static void
 try_name(struct target *t, const struct route *rt, const struct template *name, const char *suffix,
-	 int argc, const char *const *verb)
+	 const char *const *verb)
 {
 	struct buf b;
 
@@ -294,53 +294,61 @@ try_name(struct target *t, const struct route *rt, const struct template *name, 
 	if (expand(name, t->cfg->redis.prefix, &b) == 0 && b.len > 0) {
 		buf_truncate(&b, b.len - 1);
 		if (buf_puts(&b, suffix) == 0 && buf_putc(&b, '\0') == 0)
-			try_text(t, rt, b.p, argc, verb);
+			try_text(t, rt, b.p, verb);
 	}
 	buf_fini(&b);
 }
 
 static void
 try_names(struct target *t, const struct route *rt, struct template *const *names,
-	  const char *suffix, int argc, const char *const *verb)
+	  const char *suffix, const char *const *verb)
 {
 	for (size_t i = 0; names != NULL && names[i] != NULL; i++)
-		try_name(t, rt, names[i], suffix, argc, verb);
+		try_name(t, rt, names[i], suffix, verb);
+}
+
+/* Keys are told of by plain channels in any case. */
+static const char *const *
+following(const struct target *t, enum subject_kind kind, enum subject_kind followed_as)
+{
+	static const char *const ssubscribe[] = {"SSUBSCRIBE", NULL};
+
+	if (kind == SUBJECT_CHANNEL && t->cfg->redis.is_sharded)
+		return ssubscribe;
+	return subject_traits[followed_as].following;
 }
 
 static void
-try_keyspace(struct target *t, const struct route *rt, const struct template *key)
+try_subject(struct target *t, const struct route *rt, enum subject_kind kind,
+	    const struct template *subject)
 {
-	static const char *const verbs[][2] = {{"SUBSCRIBE"}, {"PSUBSCRIBE"}};
-	struct buf b, name;
-	size_t head;
+	struct subject_name name;
+	struct buf b;
 
 	buf_init(&b, NAME_MAX_LEN);
-	buf_init(&name, (size_t)2 * NAME_MAX_LEN);
-	if (expand(key, "", &b) == 0 &&
-	    keyspace_name(&name, t->settings.urls[0].db, t->cfg->redis.prefix, b.p, &head) == 0)
-		try_text(t, rt, name.p, 1, verbs[keyspace_is_pattern(b.p)]);
+	if (expand(subject, "", &b) == 0) {
+		if (subject_name_init(&name, kind, &t->settings, b.p) == 0)
+			try_text(t, rt, name.text.p, following(t, kind, name.kind));
+		subject_name_fini(&name);
+	}
 	buf_fini(&b);
-	buf_fini(&name);
 }
 
 static void
 try_route(struct target *t, const struct route *rt)
 {
-	const char *const subscribe[] = {t->cfg->redis.is_sharded ? "SSUBSCRIBE" : "SUBSCRIBE",
-					 NULL};
-	static const char *const psubscribe[] = {"PSUBSCRIBE", NULL},
-				 *const stream[] = {"XINFO", "STREAM"},
-				 *const value[] = {"EVAL", KEY_VALUE_SCRIPT, "1"};
+	static const char *const value[] = {"EVAL", KEY_VALUE_SCRIPT, "1", NULL};
+	struct template *const *subject;
 
-	try_names(t, rt, rt->channels, "", 1, subscribe);
-	try_names(t, rt, rt->patterns, "", 1, psubscribe);
-	try_names(t, rt, rt->streams, "", 2, stream);
-	for (size_t i = 0; rt->keyspace != NULL && rt->keyspace[i] != NULL; i++)
-		try_keyspace(t, rt, rt->keyspace[i]);
+	for (unsigned kind = 0; kind < N_SUBJECT_KINDS; kind++) {
+		for (subject = rt->subjects[kind]; subject != NULL && *subject != NULL; subject++)
+			try_subject(t, rt, kind, *subject);
+	}
 	if (rt->stream.keyspace_value)
-		try_names(t, rt, rt->keyspace, "", 3, value);
+		try_names(t, rt, rt->subjects[SUBJECT_KEYSPACE], "", value);
 	if (rt->stream.record > 0)
-		try_names(t, rt, rt->channels, ":log", 2, stream);
+		try_names(t, rt, rt->subjects[SUBJECT_CHANNEL], ":log",
+			  subject_traits[SUBJECT_STREAM].following);
 }
 
 static void

@@ -93,7 +93,7 @@ static bool
 sends_again(const struct config *cfg)
 {
 	for (size_t i = 0; i < cfg->n_routes; i++) {
-		if (cfg->routes[i]->streams != NULL || cfg->routes[i]->stream.record > 0)
+		if (route_can_resume(cfg->routes[i]))
 			return true;
 	}
 	return false;

@@ -17,22 +17,29 @@ effective_value(const struct route *rt, const char *key)
 	return NULL;
 }
 
+/* Has "routes" a column that says it? */
+static bool
+is_in_table(const char *key)
+{
+	for (size_t i = 0; i < N_SUBJECT_KINDS; i++) {
+		if (strcmp(key, subject_traits[i].key) == 0)
+			return true;
+	}
+	return strcmp(key, "path") == 0 || strcmp(key, "handler") == 0;
+}
+
 /* Is this line of the source what would hold without it? */
 static bool
 is_plain(const char *line, size_t len)
 {
-	static const char *const in_table[] = {"path",     "handler", "channels",
-					       "patterns", "streams", "keyspace"};
 	size_t key_len = strcspn(line, " ");
 	const char *value = line + key_len + 3;
 	const struct config_key *key;
 	char name[128];
 
 	snprintf(name, sizeof(name), "%.*s", (int)key_len, line);
-	for (size_t i = 0; i < sizeof(in_table) / sizeof(in_table[0]); i++) {
-		if (strcmp(name, in_table[i]) == 0)
-			return true;
-	}
+	if (is_in_table(name))
+		return true;
 	key = config_key_find(CONFIG_ROUTE, name);
 	return key != NULL && key->fallback != NULL && strlen(key->fallback) == len - key_len - 3 &&
 	       memcmp(value, key->fallback, strlen(key->fallback)) == 0;

@@ -103,10 +103,8 @@ print(struct explained *ex, const char *path)
 	printf("  %-14s %s\n", "methods", route_methods(rt));
 	printf("  %-14s %s\n", "auth", auth != NULL ? auth : "none");
 	print_params(ex);
-	print_list(ex, "channel", rt->channels);
-	print_list(ex, "pattern", rt->patterns);
-	print_list(ex, "stream", rt->streams);
-	print_list(ex, "keys", rt->keyspace);
+	for (size_t i = 0; i < N_SUBJECT_KINDS; i++)
+		print_list(ex, subject_traits[i].title, rt->subjects[i]);
 	print_list(ex, "publishes to", (struct template *const[]){rt->publish.channel, NULL});
 	print_list(ex, "publishes to", (struct template *const[]){rt->publish.stream, NULL});
 	print_stages(rt);

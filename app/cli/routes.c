@@ -32,11 +32,11 @@ add(char **cell, const char *text)
 static int
 add_from(char **cell, const struct route *rt)
 {
-	static const char *const keys[] = {"channels", "patterns", "streams", "keyspace"};
 	int rc = 0;
 
-	for (size_t i = 0; i < 4 && rc == 0; i++) {
-		char *value = effective_value(rt, keys[i]);
+	for (size_t i = 0; i < N_SUBJECT_KINDS && rc == 0; i++) {
+		const char *key = subject_traits[i].key;
+		char *value = effective_value(rt, key);
 
 		if (value == NULL || strcmp(value, "\"\"") == 0) {
 			free(value);
@@ -44,7 +44,7 @@ add_from(char **cell, const struct route *rt)
 		}
 		if (*cell != NULL)
 			rc = add(cell, "; ");
-		if (rc < 0 || add(cell, keys[i]) < 0 || add(cell, " ") < 0 || add(cell, value) < 0)
+		if (rc < 0 || add(cell, key) < 0 || add(cell, " ") < 0 || add(cell, value) < 0)
 			rc = -1;
 		free(value);
 	}

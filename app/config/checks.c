@@ -80,14 +80,25 @@ length(struct template *const *list)
 	return n;
 }
 
+/* Does the route follow anything of another kind? */
+static bool
+follows_beside(const struct route *rt, enum subject_kind kind)
+{
+	for (unsigned other = 0; other < N_SUBJECT_KINDS; other++) {
+		if (other != kind && rt->subjects[other] != NULL)
+			return true;
+	}
+	return false;
+}
+
 static void
 check_record(const struct config_source *src, const struct route *rt, size_t section)
 {
-	size_t n = length(rt->channels);
+	size_t n = length(rt->subjects[SUBJECT_CHANNEL]);
 
 	if (rt->stream.record == 0)
 		return;
-	if (n == 0 || rt->patterns != NULL || rt->streams != NULL || rt->keyspace != NULL)
+	if (n == 0 || follows_beside(rt, SUBJECT_CHANNEL))
 		refuse(src, section, "record",
 		       "channels are recorded, and they alone: a pattern has no log, and "
 		       "a stream is one");
@@ -99,11 +110,11 @@ check_record(const struct config_source *src, const struct route *rt, size_t sec
 static void
 check_keyspace(const struct config_source *src, const struct route *rt, size_t section)
 {
-	if (rt->keyspace == NULL && rt->is_of_subjects &&
+	if (rt->subjects[SUBJECT_KEYSPACE] == NULL && rt->is_of_subjects &&
 	    ini_find(src->ini, section, "keyspace_value") != NULL)
 		refuse(src, section, "keyspace_value",
 		       "there is no key whose value it could be: keyspace = KEY");
-	if (rt->keyspace != NULL && rt->streams != NULL)
+	if (rt->subjects[SUBJECT_KEYSPACE] != NULL && rt->subjects[SUBJECT_STREAM] != NULL)
 		refuse(src, section, "streams",
 		       "a stream can be resumed, and what became of keys has no past: they are two "
 		       "routes");
@@ -140,8 +151,7 @@ check_resuming(const struct config_source *src, const struct route *rt, size_t s
 {
 	static const char *const keys[] = {"start", "history"};
 
-	if (rt->handler == NULL || !rt->is_of_subjects || rt->streams != NULL ||
-	    rt->stream.record > 0)
+	if (rt->handler == NULL || !rt->is_of_subjects || route_can_resume(rt))
 		return;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		const struct ini_entry *e = ini_find(src->ini, section, keys[i]);
@@ -165,6 +175,17 @@ check_heartbeat(const struct config_source *src, const struct route *rt, size_t 
 			    "60s; did you mean \"15s\"?");
 }
 
+/* Is there a place in all that the route follows? */
+static bool
+has_places(const struct route *rt)
+{
+	for (size_t i = 0; i < N_SUBJECT_KINDS; i++) {
+		if (rt->subjects[i] != NULL && !subject_traits[i].is_resumable)
+			return rt->stream.record > 0;
+	}
+	return route_can_resume(rt);
+}
+
 /* What names a place must be all that there is: of a channel's messages an id says nothing. */
 static void
 check_snapshot(const struct config_source *src, const struct route *rt, size_t section)
@@ -176,10 +197,7 @@ check_snapshot(const struct config_source *src, const struct route *rt, size_t s
 			refuse(src, section, keys[i],
 			       "there is no snapshot to which it could apply: snapshot = GET key");
 	}
-	if (rt->stream.snapshot != NULL && rt->stream.snapshot_from != NULL &&
-	    (rt->streams == NULL || rt->channels != NULL || rt->patterns != NULL ||
-	     rt->keyspace != NULL) &&
-	    rt->stream.record == 0)
+	if (rt->stream.snapshot != NULL && rt->stream.snapshot_from != NULL && !has_places(rt))
 		refuse(src, section, "snapshot_from",
 		       "an id is a place in streams or recorded channels, which the route must "
 		       "have, and nothing beside them");

@@ -385,7 +385,7 @@ check_databases(struct loader *ld)
 	bool follows_keys = false;
 
 	for (size_t i = 0; i < cfg->n_routes; i++)
-		follows_keys |= cfg->routes[i]->keyspace != NULL;
+		follows_keys |= cfg->routes[i]->subjects[SUBJECT_KEYSPACE] != NULL;
 	for (size_t i = 1; follows_keys && i < cfg->redis.n_urls; i++) {
 		if (cfg->redis.urls[i].db == cfg->redis.urls[0].db)
 			continue;

@@ -271,10 +271,9 @@ check_subject(struct subject_walk w, const char *p, size_t len)
 
 static void
 check_subjects(const struct config_source *src, const struct route *rt, size_t section,
-	       const char *key_name, struct template *const *compiled)
+	       const char *key, bool is_pattern, struct template *const *compiled)
 {
-	const struct config_key *key = config_key_find(CONFIG_ROUTE, key_name);
-	const struct ini_entry *e = config_find_entry(src, section, key);
+	const struct ini_entry *e = config_entry(src, section, key);
 	const char *p, *one;
 	size_t len;
 
@@ -282,10 +281,9 @@ check_subjects(const struct config_source *src, const struct route *rt, size_t s
 		return;
 	p = e->value;
 	for (size_t i = 0; compiled[i] != NULL && (one = strings_next(&p, &len)) != NULL; i++) {
-		struct subject_walk w = {.src = src, .rt = rt, .entry = e};
+		struct subject_walk w = {
+		    .src = src, .rt = rt, .entry = e, .is_pattern = is_pattern};
 
-		w.is_pattern =
-		    strcmp(key_name, "patterns") == 0 || strcmp(key_name, "keyspace") == 0;
 		check_subject(w, one, len);
 	}
 }
@@ -296,11 +294,10 @@ static void
 check_whole(const struct config_source *src, const struct route *rt, size_t section)
 {
 	const struct ini_entry *e;
-	bool has_subject =
-	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "channels")) ||
-	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "patterns")) ||
-	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "streams")) ||
-	    config_find_entry(src, section, config_key_find(CONFIG_ROUTE, "keyspace"));
+	bool has_subject = false;
+
+	for (size_t i = 0; i < N_SUBJECT_KINDS; i++)
+		has_subject |= config_entry(src, section, subject_traits[i].key) != NULL;
 
 	if (ini_find(src->ini, section, "path") == NULL)
 		config_fault_section(src, section, "has no path: path = /events/{id}");
@@ -428,13 +425,12 @@ config_route_build(struct route **out, const struct config_source *src, size_t s
 	    (src->defaults != CONFIG_NO_SECTION &&
 	     (rc = set_rules(src, rt, src->defaults, false)) < 0))
 		goto fail;
-	check_subjects(src, rt, section, "channels", rt->channels);
-	check_subjects(src, rt, section, "patterns", rt->patterns);
-	check_subjects(src, rt, section, "streams", rt->streams);
-	check_subjects(src, rt, section, "keyspace", rt->keyspace);
-	check_subjects(src, rt, section, "publish",
+	for (size_t i = 0; i < N_SUBJECT_KINDS; i++)
+		check_subjects(src, rt, section, subject_traits[i].key,
+			       subject_traits[i].is_pattern, rt->subjects[i]);
+	check_subjects(src, rt, section, "publish", false,
 		       (struct template *const[]){rt->publish.channel, NULL});
-	check_subjects(src, rt, section, "publish_stream",
+	check_subjects(src, rt, section, "publish_stream", false,
 		       (struct template *const[]){rt->publish.stream, NULL});
 	check_whole(src, rt, section);
 	config_own_check(src, rt, section);

@@ -88,7 +88,8 @@ find_untagged(const struct slots *sl, struct template *const *list)
 static void
 check_record(const struct slots *sl)
 {
-	if (sl->rt->stream.record > 0 && find_untagged(sl, sl->rt->channels) != NULL)
+	if (sl->rt->stream.record > 0 &&
+	    find_untagged(sl, sl->rt->subjects[SUBJECT_CHANNEL]) != NULL)
 		refuse(sl, "record",
 		       "in a cluster a channel and its log must be in one slot, which a part in "
 		       "braces makes sure of: channels = orders:{{{id}}}");
@@ -97,7 +98,7 @@ check_record(const struct slots *sl)
 static void
 check_patterns(const struct slots *sl)
 {
-	if (sl->rs->is_sharded && sl->rt->patterns != NULL)
+	if (sl->rs->is_sharded && sl->rt->subjects[SUBJECT_PATTERN] != NULL)
 		refuse(sl, "patterns",
 		       "no pattern sees what is published on sharded channels: sharded = no, or "
 		       "channels");
@@ -107,19 +108,20 @@ static void
 check_queue(const struct slots *sl)
 {
 	const struct own_keys *own = &sl->rt->stream.own;
+	struct template *const *streams = sl->rt->subjects[SUBJECT_STREAM];
 	const struct template *dead = own_template(own, "dead_letter");
 	const char *ack = own_text(own, "ack");
 	char stream[NAME_MAX_LEN], letters[NAME_MAX_LEN];
 
-	if (sl->rt->streams == NULL || sl->rt->streams[0] == NULL)
+	if (streams == NULL || streams[0] == NULL)
 		return;
-	if (dead != NULL && put_name(sl, sl->rt->streams[0], true, stream) &&
+	if (dead != NULL && put_name(sl, streams[0], true, stream) &&
 	    put_name(sl, dead, true, letters) && !is_one_slot(stream, letters))
 		refuse(sl, "dead_letter",
 		       "in a cluster it must be in the slot of the queue's stream: a part in "
 		       "braces, alike in both, makes sure of it");
 	if (sl->rs->is_sharded && ack != NULL && strcmp(ack, "client") == 0 &&
-	    !has_tag(sl, sl->rt->streams[0]))
+	    !has_tag(sl, streams[0]))
 		refuse(sl, "streams",
 		       "with sharded channels a stream and its channel of acknowledgements must "
 		       "be in one slot, which a part in braces makes sure of: streams = "
@@ -130,7 +132,7 @@ static void
 check_presence(const struct slots *sl)
 {
 	if (sl->rs->is_sharded && own_number(&sl->rt->stream.own, "presence_events") != 0 &&
-	    find_untagged(sl, sl->rt->channels) != NULL)
+	    find_untagged(sl, sl->rt->subjects[SUBJECT_CHANNEL]) != NULL)
 		refuse(sl, "presence_events",
 		       "with sharded channels a room and the channel that is told of it must be "
 		       "in one slot, which a part in braces makes sure of: channels = "

@@ -73,13 +73,14 @@ feeds(const struct together *tg, size_t from, size_t to)
 	const struct ini_entry *dead = entry(tg, from, "dead_letter"),
 			       *stream = entry(tg, to, "streams");
 	const struct route *rt = tg->all[to].rt;
+	struct template *const *streams = rt->subjects[SUBJECT_STREAM];
 
 	if (own_text(&tg->all[from].rt->stream.own, "dead_letter") == NULL ||
 	    own_text(&rt->stream.own, "dead_letter") == NULL || dead == NULL || stream == NULL ||
-	    rt->streams == NULL)
+	    streams == NULL)
 		return false;
 	if (strchr(dead->value, '{') == NULL)
-		return template_matches(rt->streams[0], dead->value, param_ok, rt);
+		return template_matches(streams[0], dead->value, param_ok, rt);
 	return strcmp(dead->value, stream->value) == 0;
 }
 

@@ -231,6 +231,16 @@ feed_unfollow(struct feed *fd)
 	fd->cursor = NULL;
 }
 
+int
+feed_subject(struct feed *fd, enum subject_kind kind, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len > SUBJECT_NAME_MAX)
+		return HTTP_BAD_REQUEST;
+	return feed_follow(fd, kind, name) == 0 ? 0 : HTTP_INTERNAL_ERROR;
+}
+
 /* What handlers call (sluice/handler.h). */
 
 __attribute__((format(printf, 3, 0))) static int
@@ -239,9 +249,9 @@ follow(struct feed *fd, enum subject_kind kind, const char *fmt, va_list ap)
 	char name[SUBJECT_NAME_MAX + 1];
 	int len = vsnprintf(name, sizeof(name), fmt, ap);
 
-	if (len <= 0 || (size_t)len >= sizeof(name))
+	if (len < 0 || (size_t)len >= sizeof(name))
 		return HTTP_BAD_REQUEST;
-	return feed_follow(fd, kind, name) == 0 ? 0 : HTTP_INTERNAL_ERROR;
+	return feed_subject(fd, kind, name);
 }
 
 int

@@ -48,7 +48,7 @@ struct feed_kind {
 	const char *name;
 	bool is_gapless;    /* what a lost link cost is made up for: nobody need be told */
 	bool may_be_silent; /* that nothing comes says nothing */
-	const struct source_kind *follows[8]; /* by enum subject_kind; NULL: nothing of that sort */
+	const struct source_kind *follows[N_SUBJECT_KINDS]; /* NULL: nothing of that kind */
 
 	int (*begin)(
 	    struct feed *fd);         /* its handler has opened it: 0, -ENOMEM, or an HTTP status */
@@ -79,6 +79,9 @@ struct source *feed_source_at(const struct feed *fd, unsigned index); /* in the 
 /* feed_follow - one more source; the same name twice is one. Returns 0, -EINVAL for a source
  * that cannot stand beside the others, -E2BIG, -ENOMEM. */
 int feed_follow(struct feed *fd, enum subject_kind kind, const char *name);
+/* feed_subject - the same as a handler does it, whose name came from a request. Returns 0, or the
+ * HTTP status with which the request ends. */
+int feed_subject(struct feed *fd, enum subject_kind kind, const char *name);
 void feed_unfollow(struct feed *fd); /* all */
 
 /* What a source calls of its feed */

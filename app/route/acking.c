@@ -62,7 +62,7 @@ put_names(struct serving *sv, const struct template_value *key, struct buf *b, s
 	for (i = 0; i < 2 && rc == 0; i++) {
 		at[i] = b->len;
 		if ((rc = buf_puts(b, prefix)) == 0)
-			rc = template_expand(rt->streams[0], &scope, b);
+			rc = template_expand(rt->subjects[SUBJECT_STREAM][0], &scope, b);
 		if (rc == 0 && i == 1)
 			rc = buf_puts(b, GROUP_ACKED_SUFFIX);
 		if (rc == 0)

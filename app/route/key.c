@@ -25,13 +25,12 @@ static bool
 check_channels(struct serving *sv, const struct template_value *key)
 {
 	const struct route *rt = sv->req->route;
-	struct template *const *all[] = {rt->channels, rt->patterns, rt->streams, rt->keyspace};
-	struct template *const *lists[5];
+	struct template *const *lists[N_SUBJECT_KINDS + 1];
 	size_t n = 0;
 
-	for (size_t i = 0; i < 4; i++) {
-		if (all[i] != NULL)
-			lists[n++] = all[i];
+	for (size_t i = 0; i < N_SUBJECT_KINDS; i++) {
+		if (rt->subjects[i] != NULL)
+			lists[n++] = rt->subjects[i];
 	}
 	lists[n] = NULL;
 	return authorising_check_channels(sv, lists, key);

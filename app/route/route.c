@@ -40,10 +40,8 @@ route_free(struct route *rt)
 		return;
 	free(rt->name);
 	path_free(rt->path);
-	free_templates(rt->channels);
-	free_templates(rt->patterns);
-	free_templates(rt->streams);
-	free_templates(rt->keyspace);
+	for (size_t i = 0; i < N_SUBJECT_KINDS; i++)
+		free_templates(rt->subjects[i]);
 	free_rules(rt->rules, rt->n_rules);
 	template_free(rt->stream.event);
 	template_free(rt->stream.id);
@@ -166,9 +164,11 @@ nth_template(const struct route *rt, size_t n)
 						  fs->snapshot_from};
 	const struct template *t;
 
-	if ((t = nth_of(rt->channels, &n)) != NULL || (t = nth_of(rt->patterns, &n)) != NULL ||
-	    (t = nth_of(rt->streams, &n)) != NULL || (t = nth_of(rt->keyspace, &n)) != NULL ||
-	    (t = nth_of(fs->snapshot, &n)) != NULL)
+	for (size_t i = 0; i < N_SUBJECT_KINDS; i++) {
+		if ((t = nth_of(rt->subjects[i], &n)) != NULL)
+			return t;
+	}
+	if ((t = nth_of(fs->snapshot, &n)) != NULL)
 		return t;
 	for (size_t i = 0; (t = own_shared(&fs->own, i)) != NULL; i++) {
 		if (n-- == 0)
@@ -293,8 +293,23 @@ route_can_publish(const struct route *rt)
 bool
 route_can_follow(const struct route *rt)
 {
-	return !rt->is_of_subjects || rt->channels != NULL || rt->patterns != NULL ||
-	       rt->streams != NULL || rt->keyspace != NULL;
+	if (!rt->is_of_subjects)
+		return true;
+	for (size_t i = 0; i < N_SUBJECT_KINDS; i++) {
+		if (rt->subjects[i] != NULL)
+			return true;
+	}
+	return false;
+}
+
+bool
+route_can_resume(const struct route *rt)
+{
+	for (size_t i = 0; i < N_SUBJECT_KINDS; i++) {
+		if (rt->subjects[i] != NULL && subject_traits[i].is_resumable)
+			return true;
+	}
+	return rt->stream.record > 0;
 }
 
 bool
@@ -372,9 +387,10 @@ is_of_user(const struct route *rt)
 {
 	const char *name;
 
-	if (names_identity(rt->channels) || names_identity(rt->patterns) ||
-	    names_identity(rt->streams) || names_identity(rt->keyspace))
-		return true;
+	for (size_t i = 0; i < N_SUBJECT_KINDS; i++) {
+		if (names_identity(rt->subjects[i]))
+			return true;
+	}
 	if (rt->handler == NULL || rt->is_of_subjects)
 		return false;
 	for (size_t n = 0; (name = route_key_param(rt, n)) != NULL; n++) {
@@ -441,7 +457,8 @@ route_records(const struct route *rt, const char *channel)
 {
 	struct template *const *t;
 
-	for (t = rt->channels; rt->stream.record > 0 && t != NULL && *t != NULL; t++) {
+	for (t = rt->subjects[SUBJECT_CHANNEL]; rt->stream.record > 0 && t != NULL && *t != NULL;
+	     t++) {
 		if (template_matches(*t, channel, may_stand, rt))
 			return rt->stream.record;
 	}

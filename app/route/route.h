@@ -16,6 +16,7 @@
 #include "auth/settings.h"
 #include "hub/feed.h"
 #include "logic/template.h"
+#include "redis/subject.h"
 #include "route/path.h"
 
 struct serving_context;
@@ -51,8 +52,7 @@ struct route {
 	struct path *path;
 	const struct handler *handler;
 	bool is_of_subjects; /* the handler opens what the templates name, and nothing else */
-	struct template **channels, **patterns, **streams, **keyspace; /* each ends with NULL, or is
-									  NULL */
+	struct template **subjects[N_SUBJECT_KINDS]; /* each ends with NULL, or is NULL */
 	struct param_rule *rules; /* for the parameters that have one of their own */
 	size_t n_rules;
 	struct feed_settings stream; /* its templates and strings belong to the route */
@@ -89,6 +89,7 @@ const struct auth_list *route_auth(const struct route *rt);
 const char *route_methods(const struct route *rt);
 bool route_can_publish(const struct route *rt);
 bool route_can_follow(const struct route *rt); /* has anything for a GET */
+bool route_can_resume(const struct route *rt); /* some of what it follows can be read again */
 
 /* route_can_be_carried - on a mux connection: it streams, is no mux itself, and a queue that does
  * not take what was written for had. */

@@ -6,14 +6,15 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "hub/source.h"
 #include "route/request.h"
 
 enum { NAME_MAX_LEN = 16 * 1024, PARAMS_MAX = 64 };
 
 static int
-open_list(struct feed *feed, const struct request *req, struct template *const *list,
-	  int (*open)(struct feed *feed, const char *fmt, ...))
+open_all(struct feed *feed, const struct request *req, enum subject_kind kind)
 {
+	struct template *const *list = req->route->subjects[kind];
 	struct template_value params[PARAMS_MAX + 1];
 	struct template_scope scope = {.params = params};
 	struct buf name;
@@ -30,7 +31,7 @@ open_list(struct feed *feed, const struct request *req, struct template *const *
 		if (template_expand(*list, &scope, &name) < 0 || buf_putc(&name, '\0') < 0)
 			status = HTTP_INTERNAL_ERROR;
 		else
-			status = open(feed, "%s", name.p);
+			status = feed_subject(feed, kind, name.p);
 	}
 	buf_fini(&name);
 	return status;
@@ -90,12 +91,9 @@ request_key_text(const struct request *req, const char *name, char **out)
 int
 feed_subjects(struct feed *feed, const struct request *req)
 {
-	const struct route *rt = req->route;
-	int status;
+	int status = 0;
 
-	if ((status = open_list(feed, req, rt->channels, feed_channel)) != 0 ||
-	    (status = open_list(feed, req, rt->patterns, feed_pattern)) != 0 ||
-	    (status = open_list(feed, req, rt->streams, feed_stream)) != 0)
-		return status;
-	return open_list(feed, req, rt->keyspace, feed_keyspace);
+	for (unsigned kind = 0; kind < N_SUBJECT_KINDS && status == 0; kind++)
+		status = open_all(feed, req, kind);
+	return status;
 }

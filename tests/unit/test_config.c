@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "config/keys.h"
 #include "route/handlers.h"
+#include "source/kinds.h"
 
 #define ROUTE "[route x]\npath = /x/{id}\nchannels = x:{id}\n"
 #define BOM   "\xef\xbb\xbf"
@@ -749,7 +750,7 @@ defaults(void **state)
 	rt = cfg->routes[0];
 	assert_string_equal(rt->name, "x");
 	assert_ptr_equal(rt->handler, handlers_find("relay"));
-	assert_null(rt->patterns);
+	assert_null(rt->subjects[SUBJECT_PATTERN]);
 	assert_null(rt->stream.event);
 	assert_string_equal(rt->stream.heartbeat_event, "keep-alive");
 	assert_non_null(rt->stream.heartbeat_data);
@@ -1076,6 +1077,26 @@ files_that_include_themselves(void **state)
 	free(other);
 }
 
+/* Each kind is told by its key, has its own place in a route, and something to follow it by. */
+static void
+kinds_of_subjects(void **state)
+{
+	const struct feed_settings plain = {0};
+	const struct feed_kind *live = feed_kind_of(handlers_find("relay"), &plain);
+
+	(void)state;
+	for (size_t i = 0; i < N_SUBJECT_KINDS; i++) {
+		const struct config_key *key = config_key_find(CONFIG_ROUTE, subject_traits[i].key);
+
+		assert_non_null(key);
+		assert_int_equal(key->offset,
+				 offsetof(struct route, subjects) + i * sizeof(struct template **));
+		assert_non_null(subject_traits[i].title);
+		assert_non_null(live->follows[i]);
+		assert_int_equal(live->follows[i]->is_resumable, subject_traits[i].is_resumable);
+	}
+}
+
 int
 main(void)
 {
@@ -1086,6 +1107,7 @@ main(void)
 	    cmocka_unit_test(keys),
 	    cmocka_unit_test(values),
 	    cmocka_unit_test(carried_routes),
+	    cmocka_unit_test(kinds_of_subjects),
 	    cmocka_unit_test(keys_of_handlers),
 	    cmocka_unit_test(listen_addresses),
 	    cmocka_unit_test(templates),
