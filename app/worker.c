@@ -48,6 +48,7 @@ enum {
 	LACK_TEXT = 192,
 	PRINTED_MAX = 1024 * 1024, /* an event on stdout */
 	BEAT_MS = 250,             /* how often the supervisor hears at least that the loop turns */
+	NODES_MAX = 256,           /* are told one by one */
 	N_SIGNALS = 4,
 };
 
@@ -101,6 +102,9 @@ enum trouble {
 	TROUBLE_DRAINING,
 	TROUBLE_NO_REDIS,
 	TROUBLE_SOME_REDIS,
+	TROUBLE_CLUSTER_DOWN,
+	TROUBLE_CLUSTER_NODES,
+	TROUBLE_CLUSTER_SLOTS,
 	TROUBLE_CRASHING,
 	TROUBLE_REFUSED,
 	TROUBLE_NOTIFICATIONS,
@@ -149,6 +153,8 @@ is_refused(char *text, size_t len)
 static bool
 has_trouble(enum trouble t, const struct board_sum *board, char *text, size_t len)
 {
+	const struct cluster *cl = this_worker->servers.cluster;
+
 	switch (t) {
 	case TROUBLE_DRAINING:
 		snprintf(text, len, "The program is ending.");
@@ -160,6 +166,12 @@ has_trouble(enum trouble t, const struct board_sum *board, char *text, size_t le
 		snprintf(text, len, "%u of %u workers are not connected to Redis.",
 			 board->n_workers - board->n_with_redis, board->n_workers);
 		return board->n_with_redis > 0 && board->n_with_redis < board->n_workers;
+	case TROUBLE_CLUSTER_DOWN:
+		return cluster_lacks(cl, CLUSTER_IS_DOWN, text, len);
+	case TROUBLE_CLUSTER_NODES:
+		return cluster_lacks(cl, CLUSTER_NODES, text, len);
+	case TROUBLE_CLUSTER_SLOTS:
+		return cluster_lacks(cl, CLUSTER_SLOTS, text, len);
 	case TROUBLE_CRASHING:
 		snprintf(text, len, "%u of %u workers die as soon as they are started.",
 			 (unsigned)board_get(BOARD_CRASHING), board->n_workers);
@@ -260,6 +272,20 @@ const char *
 worker_count_help(unsigned n)
 {
 	return n < COUNTER_MAX ? counter_texts[n].help : facts[n - COUNTER_MAX].help;
+}
+
+bool
+worker_node(unsigned n, struct worker_node *out)
+{
+	struct cluster_node node;
+
+	if (n >= NODES_MAX || !cluster_node(this_worker->servers.cluster, n, &node))
+		return false;
+	snprintf(out->address, sizeof(out->address), "%s", node.address);
+	out->role = "primary"; /* for no link goes to a replica */
+	out->n_slots = node.n_slots;
+	out->is_up = node.is_up;
+	return true;
 }
 
 static void

@@ -133,6 +133,23 @@ put_took(struct reply *reply, unsigned r, const struct worker_route *route)
 	reply_printf(reply, "\"} %llu\n", sum);
 }
 
+/* Of a cluster; what there is else says sluice_redis_up. */
+static void
+put_nodes(struct reply *reply, const char *name, const char *help, bool is_slots)
+{
+	struct worker_node node;
+	unsigned n;
+
+	for (n = 0; worker_node(n, &node); n++) {
+		if (n == 0)
+			put_head(reply, name, "gauge", help);
+		reply_printf(reply, "sluice_%s{node=\"", name);
+		put_label(reply, node.address);
+		reply_printf(reply, "\",role=\"%s\"} %u\n", node.role,
+			     is_slots ? node.n_slots : node.is_up);
+	}
+}
+
 static int
 metrics_answer(struct reply *reply, const struct request *req)
 {
@@ -148,6 +165,9 @@ metrics_answer(struct reply *reply, const struct request *req)
 		     "# TYPE sluice_redis_up gauge\nsluice_redis_up %d\n",
 		     strcmp(worker_state(), "ok") == 0 || strcmp(worker_state(), "degraded") == 0,
 		     worker_redis_is_up());
+	put_nodes(reply, "redis_node_up", "whether each link of this worker to the node is up",
+		  false);
+	put_nodes(reply, "redis_node_slots", "slots that the node has", true);
 	put_totals(reply);
 	put_counts(reply);
 	put_refused(reply);

@@ -110,6 +110,23 @@ put_route(FILE *f, unsigned r, const struct worker_route *route)
 	fprintf(f, "}");
 }
 
+/* Of a cluster; one Redis is said above. */
+static void
+put_nodes(FILE *f)
+{
+	struct worker_node node;
+	unsigned n;
+
+	for (n = 0; worker_node(n, &node); n++) {
+		fprintf(f, "%s{\"address\":", n == 0 ? ",\"nodes\":[" : ",");
+		put_string(f, node.address);
+		fprintf(f, ",\"role\":\"%s\",\"slots\":%u,\"up\":%s}", node.role, node.n_slots,
+			node.is_up ? "true" : "false");
+	}
+	if (n > 0)
+		fprintf(f, "]");
+}
+
 /* The caller's; NULL if there is no memory for it. */
 static char *
 make_json(void)
@@ -129,6 +146,7 @@ make_json(void)
 	fprintf(f, "\"redis\":\"%s\"", worker_redis_is_up() ? "up" : "down");
 	for (n = 0; worker_count(n, &name, &value); n++)
 		fprintf(f, ",\"%s\":%llu", name, value);
+	put_nodes(f);
 	fprintf(f, ",\"routes\":[");
 	for (n = 0; worker_route(n, &route); n++, sep = ",") {
 		fputs(sep, f);
@@ -186,6 +204,10 @@ static const char page_head[] =
     "<th scope=\"col\" class=\"n\">dropped<th scope=\"col\" class=\"n\">refused"
     "<th scope=\"col\" class=\"n\">p99 ms<th scope=\"col\" class=\"n\">lag"
     "</thead><tbody id=\"routes\"></tbody></table></section>"
+    "<section class=\"card\" id=\"cluster\" aria-labelledby=\"c\" hidden>"
+    "<h2 id=\"c\">Nodes of the cluster</h2><table><thead><tr><th scope=\"col\">node"
+    "<th scope=\"col\">role<th scope=\"col\" class=\"n\">slots<th scope=\"col\">link"
+    "</thead><tbody id=\"nodes\"></tbody></table></section>"
     "<section class=\"card\" aria-labelledby=\"a\"><h2 id=\"a\">All together</h2>"
     "<dl id=\"all\"></dl></section>"
     "<noscript><p>This page keeps itself up to date with JavaScript; the same is at this address "
@@ -197,21 +219,30 @@ static const char page_tail[] =
     "const cell = (row, value, isNumber) => { const td = row.insertCell();"
     " td.textContent = value ?? '–'; if (isNumber) td.className = 'n'; };\n"
     "const sum = o => Object.values(o).reduce((a, b) => a + b, 0);\n"
+    "const begin = (body, name) => { const row = body.insertRow(),"
+    " th = document.createElement('th'); th.scope = 'row'; th.textContent = name;"
+    " row.append(th); return row; };\n"
+    "const anew = id => { const body = document.createElement('tbody'); body.id = id;"
+    " $(id).replaceWith(body); return body; };\n"
     "function show(s) {\n"
     "  $('state').textContent = s.status;\n"
     "  $('state').className = 'state ' + s.status;\n"
     "  $('why').replaceChildren(...s.why.map(w => { const li = document.createElement('li');"
     " li.textContent = w; return li; }));\n"
-    "  const body = document.createElement('tbody'); body.id = 'routes';\n"
+    "  const body = anew('routes');\n"
     "  for (const r of s.routes) {\n"
-    "    const row = body.insertRow();\n"
-    "    const th = document.createElement('th'); th.scope = 'row'; th.textContent = r.name;"
-    " row.append(th);\n"
+    "    const row = begin(body, r.name);\n"
     "    cell(row, r.path); cell(row, r.handler);\n"
     "    for (const n of [r.subscribers, r.messages, r.events ?? 0, r.deliveries ?? 0, r.dropped,"
     " sum(r.refused), r.p99_ms, r.lag]) cell(row, n?.toLocaleString('en'), true);\n"
     "  }\n"
-    "  $('routes').replaceWith(body);\n"
+    "  $('cluster').hidden = !s.nodes;\n"
+    "  const nodes = anew('nodes');\n"
+    "  for (const n of s.nodes ?? []) {\n"
+    "    const row = begin(nodes, n.address);\n"
+    "    cell(row, n.role); cell(row, n.slots.toLocaleString('en'), true);"
+    " cell(row, n.up ? 'up' : 'down');\n"
+    "  }\n"
     "  $('all').replaceChildren(...Object.entries(s).filter(e => typeof e[1] == 'number')"
     ".map(([k, v]) => { const div = document.createElement('div'),"
     " dt = document.createElement('dt'), dd = document.createElement('dd');"

@@ -17,6 +17,7 @@ enum {
 	SOON_MS = 100, /* and no more often than so, whatever happens */
 	VAIN_MAX = 10, /* doubts that this node's map did not resolve: another one's may */
 	COMPLAIN_MS = 60000,
+	NAMES_MAX = 3, /* of nodes in a sentence */
 };
 
 struct cluster {
@@ -29,7 +30,9 @@ struct cluster {
 	struct link *link;
 	unsigned candidate; /* of the nodes and the URLs: who is tried next */
 	struct slot_node any_at;
-	bool is_asked, is_doubted;
+	enum { ASKED_NOTHING, ASKED_SLOTS, ASKED_STATE } asked; /* and not answered yet */
+	bool is_doubted;
+	bool is_down; /* as the node that was asked last says: keys are not served */
 	unsigned n_vain;
 	unsigned n_covered; /* as was told in the log */
 	uint64_t asked_ms;
@@ -130,9 +133,9 @@ ask(uv_timer_t *timer)
 	struct cluster *cl = timer->data;
 
 	uv_timer_start(timer, ask, ASK_MS, 0);
-	if (cl->is_asked || link_send(cl->link, 2, argv, NULL) < 0)
+	if (cl->asked != ASKED_NOTHING || link_send(cl->link, 2, argv, NULL) < 0)
 		return; /* one that is down asks when it comes up */
-	cl->is_asked = true;
+	cl->asked = ASKED_SLOTS;
 	cl->is_doubted = false;
 	cl->asked_ms = uv_now(cl->loop);
 }
@@ -177,7 +180,7 @@ on_up(void *ctx)
 {
 	struct cluster *cl = ctx;
 
-	cl->is_asked = false;
+	cl->asked = ASKED_NOTHING;
 	ask(&cl->ask);
 }
 
@@ -187,7 +190,7 @@ on_down(void *ctx, const char *why)
 	struct cluster *cl = ctx;
 
 	(void)why;
-	cl->is_asked = false;
+	cl->asked = ASKED_NOTHING;
 }
 
 static void
@@ -203,12 +206,36 @@ tell_coverage(struct cluster *cl)
 		logger_info("Redis Cluster: all slots have a node; there are %u", cl->map->n_nodes);
 }
 
+/* Nodes that have slots are in the map whether they live or not: what follows for the keys the
+ * state says. */
 static void
-on_reply(void *ctx, const redisReply *reply)
+ask_state(struct cluster *cl)
 {
-	struct cluster *cl = ctx;
+	static const char *const argv[] = {"CLUSTER", "INFO"};
 
-	cl->is_asked = false;
+	if (link_send(cl->link, 2, argv, NULL) == 0)
+		cl->asked = ASKED_STATE;
+}
+
+/* Where it may not be asked, nothing is known of it. */
+static void
+take_state(struct cluster *cl, const redisReply *reply)
+{
+	bool was_down = cl->is_down;
+
+	cl->is_down =
+	    reply->type == REDIS_REPLY_STRING && strstr(reply->str, "cluster_state:fail") != NULL;
+	if (cl->is_down && !was_down)
+		logger_warn("Redis Cluster: it says that it is down");
+	else if (was_down && !cl->is_down)
+		logger_info("Redis Cluster: it is up again");
+	if (cl->is_doubted)
+		uv_timer_start(&cl->ask, ask, SOON_MS, 0);
+}
+
+static void
+take_map(struct cluster *cl, const redisReply *reply)
+{
 	if (slot_map_read(cl->map, reply, link_url(cl->link)->host) < 0) {
 		if (logger_may(&cl->complaint, uv_now(cl->loop), COMPLAIN_MS))
 			logger_warn("cluster = yes: CLUSTER SLOTS: %s",
@@ -220,8 +247,20 @@ on_reply(void *ctx, const redisReply *reply)
 	tell_coverage(cl);
 	if (nodes_set_map(cl->nodes, cl->map) > 0)
 		cl->n_vain = 0;
-	if (cl->is_doubted)
-		uv_timer_start(&cl->ask, ask, SOON_MS, 0);
+	ask_state(cl);
+}
+
+static void
+on_reply(void *ctx, const redisReply *reply)
+{
+	struct cluster *cl = ctx;
+	bool is_state = cl->asked == ASKED_STATE && reply->type != REDIS_REPLY_ARRAY;
+
+	cl->asked = ASKED_NOTHING;
+	if (is_state)
+		take_state(cl, reply);
+	else
+		take_map(cl, reply);
 }
 
 static void
@@ -229,7 +268,7 @@ on_quiet(void *ctx)
 {
 	struct cluster *cl = ctx;
 
-	cl->is_asked = false;
+	cl->asked = ASKED_NOTHING;
 	ask(&cl->ask);
 }
 
@@ -284,6 +323,62 @@ cluster_new(struct cluster **out, uv_loop_t *loop, struct topology *tp)
 	}
 	*out = cl;
 	return 0;
+}
+
+/* The names of nodes that are away. */
+static bool
+name_away(const struct cluster *cl, char *text, size_t len)
+{
+	size_t used = (size_t)snprintf(text, len, "Nodes of the cluster that are not reached: ");
+	unsigned n_away = 0;
+	char name[SLOT_HOST_MAX + 16];
+
+	for (struct node *node = nodes_first(cl->nodes); node != NULL;
+	     node = nodes_next(cl->nodes, node)) {
+		if (node_is_up(node))
+			continue;
+		node_print(name, sizeof(name), node);
+		if (n_away++ < NAMES_MAX && used < len)
+			used += (size_t)snprintf(text + used, len - used, "%s%s",
+						 n_away > 1 ? ", " : "", name);
+	}
+	if (n_away > NAMES_MAX && used < len)
+		snprintf(text + used, len - used, " and %u more", n_away - NAMES_MAX);
+	return n_away > 0;
+}
+
+bool
+cluster_lacks(const struct cluster *cl, enum cluster_lack lack, char *text, size_t len)
+{
+	if (cl == NULL)
+		return false;
+	switch (lack) {
+	case CLUSTER_IS_DOWN:
+		snprintf(text, len, "Redis Cluster says that it is down (CLUSTERDOWN).");
+		return cl->is_down;
+	case CLUSTER_NODES:
+		return name_away(cl, text, len);
+	case CLUSTER_SLOTS:
+		snprintf(text, len, "Redis Cluster: %u of %d slots have no node.",
+			 SLOTS - cl->n_covered, SLOTS);
+		return cl->n_covered < SLOTS;
+	}
+	return false;
+}
+
+bool
+cluster_node(const struct cluster *cl, unsigned n, struct cluster_node *out)
+{
+	struct node *node = cl != NULL ? nodes_first(cl->nodes) : NULL;
+
+	for (; node != NULL && n > 0; n--)
+		node = nodes_next(cl->nodes, node);
+	if (node == NULL)
+		return false;
+	node_print(out->address, sizeof(out->address), node);
+	out->n_slots = node->n_slots;
+	out->is_up = node_is_up(node);
+	return true;
 }
 
 static void

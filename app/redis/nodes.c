@@ -100,6 +100,26 @@ nodes_next(const struct nodes *ns, const struct node *node)
 	return first_with_slots(ns, node->of_nodes.next);
 }
 
+bool
+node_is_up(const struct node *node)
+{
+	return topology_is_up(node->topology);
+}
+
+/* The host is what some server has said: whatever no name or address has becomes "?". */
+void
+node_print(char *text, size_t len, const struct node *node)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "0123456789.:-_[]?";
+	bool is_v6 = strchr(node->at.host, ':') != NULL;
+
+	snprintf(text, len, "%s%s%s:%d", is_v6 ? "[" : "", node->at.host, is_v6 ? "]" : "",
+		 node->at.port);
+	for (text += strspn(text, good); *text != '\0'; text += strspn(text, good))
+		*text = '?';
+}
+
 static void
 on_trouble(void *arg)
 {

@@ -47,6 +47,12 @@ struct node *nodes_of_key(const struct nodes *ns, const char *key, size_t len);
 struct node *nodes_first(const struct nodes *ns);
 struct node *nodes_next(const struct nodes *ns, const struct node *node);
 
+/* node_is_up - this worker has links to it, and all are up. */
+bool node_is_up(const struct node *node);
+
+/* node_print - "host:port", of letters that need no quoting anywhere. */
+void node_print(char *text, size_t len, const struct node *node);
+
 /* nodes_at - the one at this address, which it may not have known yet. NULL: out of memory. */
 struct node *nodes_at(struct nodes *ns, const struct slot_node *at);
 

@@ -105,6 +105,18 @@ topology_is_idle(const struct topology *tp)
 	return list_is_empty(&tp->members);
 }
 
+bool
+topology_is_up(const struct topology *tp)
+{
+	const struct list *node;
+
+	for (node = tp->members.next; node != &tp->members; node = node->next) {
+		if (!MEMBER(node)->is_up)
+			return false;
+	}
+	return !topology_is_idle(tp);
+}
+
 void
 topology_join(struct topology *tp, struct topology_member *m)
 {

@@ -45,6 +45,9 @@ void topology_on_trouble(struct topology *tp, void (*fn)(void *arg), void *arg);
 /* topology_is_idle - no link is of it. */
 bool topology_is_idle(const struct topology *tp);
 
+/* topology_is_up - there are links of it, and all are up. */
+bool topology_is_up(const struct topology *tp);
+
 void topology_join(struct topology *tp, struct topology_member *m);
 void topology_part(struct topology *tp, struct topology_member *m);
 

@@ -323,6 +323,16 @@ bool worker_count(unsigned n, const char **name, unsigned long long *value);
 bool worker_count_is_gauge(unsigned n);    /* does the n-th, which there is, go down, too? */
 const char *worker_count_help(unsigned n); /* what it counts, in a few words */
 
+/* worker_node - the n-th node of a cluster that this worker has links to; false past the last, of
+ * which one knows at most 256, and if Redis is no cluster. */
+struct worker_node {
+	char address[280]; /* HOST:PORT */
+	const char *role;  /* "primary" */
+	unsigned n_slots;
+	bool is_up; /* each of the links */
+};
+bool worker_node(unsigned n, struct worker_node *out);
+
 /*
  * worker_route - the n-th route: its name; NULL past the last. Borrowed until control returns to
  * the loop, as what the following tell of it. worker_route_count: of the n-th counter, by the

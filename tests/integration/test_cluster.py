@@ -1,11 +1,13 @@
 """cluster = yes: every key is asked for where it is, and what moves is followed."""
 
 import json
+import re
 import threading
 from pathlib import Path
 
 import pytest
 
+from processes import free_port
 from test_mux import Mux
 from redis_cluster import RedisCluster, slot_of
 from waiting import wait_for
@@ -21,6 +23,7 @@ ROUTES = {
     "q": {"path": "/q/{id}", "handler": "queue", "streams": "q:{id}", "group": "g", "ack": "client"},
     "wait": {"path": "/wait/{id}", "handler": "wait", "channels": "x:{id}", "timeout": "20s"},
     "health": {"path": "/health", "handler": "health"},
+    "metrics": {"path": "/metrics", "handler": "metrics"},
 }
 
 
@@ -183,6 +186,78 @@ def test_slots_move_under_load(sluice, cluster):
         assert data(take(streams[path], sent[path])) == list(range(sent[path])), path
     status = sluice.status()
     assert status["redis_slots_moved"] >= len(slots)
+
+
+def nodes_of(sluice):
+    return {node["address"]: node for node in sluice.status()["nodes"]}
+
+
+def metrics(sluice, name):
+    """{the node's address: value}."""
+    with sluice.get("/metrics") as response:
+        response.rest()
+        text = bytes(response.body).decode()
+    return {address: int(value) for address, value in
+            re.findall(rf'^sluice_{name}\{{node="([^"]+)",role="primary"\}} (\d+)$', text, re.M)}
+
+
+def health(sluice):
+    with sluice.get("/health") as response:
+        return response.status, response.json()
+
+
+def test_each_node_is_told(sluice, cluster):
+    addresses = {f"127.0.0.1:{node.port}" for node in cluster.primaries()}
+    told = wait_for(lambda: (nodes := nodes_of(sluice)) and all(n["up"] for n in nodes.values()) and nodes, "all are up", 20)
+    assert set(told) == addresses
+    assert {(node["role"], tuple(node)) for node in told.values()} == {("primary", ("address", "role", "slots", "up"))}
+    assert sum(node["slots"] for node in told.values()) == 16384
+    wait_for(lambda: metrics(sluice, "redis_node_up") == dict.fromkeys(addresses, 1), "metrics has the same", 20)
+    assert sum(metrics(sluice, "redis_node_slots").values()) == 16384
+
+
+def test_one_redis_has_no_nodes(launch):
+    sluice = launch({"metrics": ROUTES["metrics"]})
+    assert "nodes" not in sluice.status()
+    with sluice.get("/metrics") as response:
+        response.rest()
+        assert b"redis_up" in response.body and b"redis_node" not in response.body
+
+
+def test_a_cluster_that_is_not_there(launch):
+    sluice = launch({"health": ROUTES["health"]}, link={"url": f"redis://127.0.0.1:{free_port()}", "cluster": "yes"})
+    status, told = health(sluice)
+    assert (status, told["status"], told["redis"]) == (503, "down", "down")
+
+
+def test_health_names_a_primary_that_is_away_and_a_cluster_that_is_down(sluice, cluster):
+    """The others serve meanwhile, so it is 200."""
+    victim = cluster.primaries()[-1]
+    address = f"127.0.0.1:{victim.port}"
+
+    def why(word):
+        status, told = health(sluice)
+        assert status == 200, told
+        return told["status"] == "degraded" and [text for text in told["why"] if word in text]
+
+    wait_for(lambda: health(sluice)[1]["status"] == "ok", "all is well before", 20)
+    for node in cluster.nodes:
+        node.say("CONFIG", "SET", "cluster-replica-no-failover", "yes")
+    try:
+        victim.kill()
+        assert wait_for(lambda: why(address), "the node is named", 20) == [f"Nodes of the cluster that are not reached: {address}"]
+        assert nodes_of(sluice)[address]["up"] is False
+        others = {f"127.0.0.1:{node.port}" for node in cluster.primaries()}
+        assert metrics(sluice, "redis_node_up") == {address: 0, **dict.fromkeys(others, 1)}
+        cluster.give_up_after(1500)
+        wait_for(lambda: why("CLUSTERDOWN"), "the cluster says that it is down", 40)
+    finally:
+        victim.start()
+        cluster.give_up_after(15000)
+        for node in cluster.nodes:
+            node.say("CONFIG", "SET", "cluster-replica-no-failover", "no")
+        wait_for(cluster.is_whole, "the cluster is whole", 60)
+    wait_for(lambda: health(sluice) == (200, {"status": "ok", "why": [], "redis": "up"}), "all is well", 40)
 
 
 class Load:

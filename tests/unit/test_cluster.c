@@ -155,6 +155,49 @@ test_a_slot_that_moved_stays_there(void **state)
 	assert_string_equal(nodes_of_slot(nodes, 2)->at.host, "127.0.0.1");
 }
 
+/* How it is */
+
+static void
+test_its_nodes_and_its_state(void **state)
+{
+	struct cluster_node node;
+	char text[256];
+
+	(void)state;
+	assert_false(cluster_node(cluster, 0, &node));
+	add_reply("CLUSTER INFO", 0, "$18\r\ncluster_state:fail\r\n");
+	begin_commands();
+	RUN_UNTIL(cluster_lacks(cluster, CLUSTER_IS_DOWN, text, sizeof(text)));
+	assert_true(strstr(text, "CLUSTERDOWN") != NULL);
+	assert_false(cluster_lacks(cluster, CLUSTER_NODES, text, sizeof(text)));
+	assert_false(cluster_lacks(cluster, CLUSTER_SLOTS, text, sizeof(text)));
+	assert_true(cluster_node(cluster, 0, &node));
+	assert_false(cluster_node(cluster, 1, &node));
+	assert_memory_equal(node.address, "127.0.0.1:", 10);
+	assert_int_equal(node.n_slots, SLOTS);
+	assert_true(node.is_up);
+	redis.rules[redis.n_rules - 1].command = "(it may not be asked)";
+	RUN_UNTIL(!cluster_lacks(cluster, CLUSTER_IS_DOWN, text, sizeof(text)));
+	command_free(command);
+	command = NULL;
+	assert_true(cluster_lacks(cluster, CLUSTER_NODES, text, sizeof(text)));
+	assert_true(strstr(text, node.address) != NULL);
+}
+
+static void
+test_addresses_need_no_quoting(void **state)
+{
+	struct node node = {.at = {.host = "::1", .port = 7000}};
+	char text[64];
+
+	(void)state;
+	node_print(text, sizeof(text), &node);
+	assert_string_equal(text, "[::1]:7000");
+	snprintf(node.at.host, sizeof(node.at.host), "a\"b<\n");
+	node_print(text, sizeof(text), &node);
+	assert_string_equal(text, "a?b??:7000");
+}
+
 /* Sharded channels */
 
 static struct pubsub_subject subject;
@@ -261,6 +304,8 @@ main(void)
 	    TEST(test_redirects),
 	    TEST(test_answers),
 	    TEST(test_a_slot_that_moved_stays_there),
+	    TEST(test_its_nodes_and_its_state),
+	    cmocka_unit_test(test_addresses_need_no_quoting),
 	    TEST(test_sharded),
 	    TEST(test_sharded_is_taken_away),
 	};

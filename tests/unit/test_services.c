@@ -82,6 +82,14 @@ worker_count_help(unsigned n)
 }
 
 bool
+worker_node(unsigned n, struct worker_node *out)
+{
+	(void)n;
+	(void)out;
+	return false;
+}
+
+bool
 worker_route(unsigned n, struct worker_route *out)
 {
 	(void)n;
