@@ -7,7 +7,12 @@
 #include "base/strings.h"
 #include "fcgi/params.h"
 
-enum { TICK_MS = 25 };
+enum {
+	TICK_MS = 25,
+	/* Of the bodies that are kept at a time, in bytes: while Redis is away, who floods a worker
+	 * with what is to be published costs no more, and is answered at once. */
+	BODIES_MAX = 16 << 20,
+};
 
 struct kept {
 	struct session_waiter waiter;
@@ -29,6 +34,7 @@ struct pending {
 	pending_fn serve;
 	struct list asked, retried;
 	uv_timer_t tick;
+	size_t n_body_bytes; /* of all that are kept */
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };
@@ -37,6 +43,7 @@ static void
 kept_free(struct kept *k)
 {
 	list_del(&k->of_pending);
+	k->pending->n_body_bytes -= k->body_len;
 	if (k->params.envp != NULL)
 		strings_free(k->params.envp);
 	free(k->cookie);
@@ -59,9 +66,9 @@ static struct kept *
 keep(struct pending *pending, const struct params *params, const char *body, size_t len,
      const char *cookie)
 {
-	struct kept *k = calloc(1, sizeof(*k));
+	struct kept *k;
 
-	if (k == NULL)
+	if (len > BODIES_MAX - pending->n_body_bytes || (k = calloc(1, sizeof(*k))) == NULL)
 		return NULL;
 	list_init(&k->of_pending);
 	list_init(&k->waiter.of_entry);
@@ -76,6 +83,7 @@ keep(struct pending *pending, const struct params *params, const char *body, siz
 	if (len > 0)
 		memcpy(k->body, body, len);
 	k->body_len = len;
+	pending->n_body_bytes += len;
 	return k;
 }
 
@@ -83,12 +91,16 @@ static void
 serve(struct kept *k, const struct session_answer *answer)
 {
 	struct subscriber *sub = subscriber_let_go(&k->holder);
+	size_t body_len = k->body_len;
 
 	list_del(&k->of_pending);
+	/* It counts no more: it may be kept anew. */
+	k->pending->n_body_bytes -= body_len;
+	k->body_len = 0;
 	if (sub != NULL) {
 		const struct kept_answer kept = {k->cookie, answer, k->patience, k->right};
 
-		k->pending->serve(k->pending->in, sub, &k->params, k->body, k->body_len, &kept);
+		k->pending->serve(k->pending->in, sub, &k->params, k->body, body_len, &kept);
 		if (!subscriber_is_stream(sub) && subscriber_has_bytes(sub))
 			sub->ops->send(sub);
 	}

@@ -240,6 +240,23 @@ def test_who_waits_for_redis_may_leave(launch, own_redis):
     assert sluice.status()["published"] == 1
 
 
+def test_what_waits_for_redis_is_bounded(launch, own_redis):
+    """17 MB of bodies at a time: the last of them are told at once, and those that wait are served."""
+    redis = own_redis()
+    sluice = launch({"only": {**ROUTES["only"], "open_wait": "60s"}}, redis=redis, server={"workers": 1})
+    body = b'"' + b"x" * 65000 + b'"'
+    connections = []
+    for _ in range(270):
+        connection = sluice.connect()
+        connection.send(fcgi.request("/only", method="POST", body=body, CONTENT_LENGTH=str(len(body)), CONTENT_TYPE="application/json"))
+        connections.append(connection)
+    refused = 270 - (16 << 20) // len(body)
+    wait_for(lambda: sluice.status()["requests_refused"] == refused, lambda: f"refused: {sluice.status()['requests_refused']}", 20)
+    redis.start()
+    statuses = [fcgi.Response(connection, timeout=30).status for connection in connections]
+    assert statuses == [202] * (270 - refused) + [503] * refused
+
+
 def test_the_prefix(launch, redis):
     sluice = launch({"only": ROUTES["only"], "stream": ROUTES["stream"]}, link={"prefix": "pre:"})
     wait_for(lambda: post(sluice, "/stream/x")[0] == 202, lambda: "Redis")

@@ -205,7 +205,10 @@ def test_who_went_away_gives_its_place_back(launch, redis, path):
     """Not when its time is over: else a client that comes and goes keeps all others out."""
     sluice = launch({**ROUTES, "wait": {**ROUTES["wait"], "timeout_max": "60s"}}, server={"max_subscribers": 10})
     for _ in range(5):
+        wait_for(lambda: sluice.status()["connections"] == 1, "nobody to be there but who asks")
         connections = [ask(sluice, path) for _ in range(10)]
+        # Before all ten have theirs nobody else asks: he would take the last.
+        wait_for(lambda: sluice.status()["connections"] == 11, "all to be there")
         wait_for(lambda: sluice.get("/plain").status == 429, "all places to be taken")
         for connection in connections:
             connection.close()
