@@ -274,10 +274,13 @@ class Worker:
 @pytest.mark.parametrize("kills_redis", [False, True])
 def test_a_queue(launch, own_redis, kills_redis):
     """Five subscribers in two workers, one killed each second: every entry acknowledged, none lost; one that comes
-    twice does so because its first holder was killed, or Redis was."""
-    n = 10_000
+    twice does so because its first holder was killed, or Redis was; or because all of us stood still for claim_after."""
+    n, claim_after = 10_000, 1 if kills_redis else 5
+    # What lies unread in a living one's socket is held, too: no more than it takes in a round.
+    prefetch = 100 if kills_redis else 20
     server = own_redis(options=AOF if kills_redis else []).start()
-    sluice = launch({"q": {"path": "/q", "handler": "queue", "streams": "n:q", "group": "g", "ack": "client", "claim_after": "1s"}},
+    sluice = launch({"q": {"path": "/q", "handler": "queue", "streams": "n:q", "group": "g", "ack": "client",
+                           "claim_after": f"{claim_after}s", "prefetch": prefetch}},
                     redis=server, server={"workers": 2})
     wait_for(lambda: sluice.status()["redis_links"] >= 4, "all links to Redis are up")
     pipe = server.client().pipeline(transaction=False)
@@ -292,7 +295,8 @@ def test_a_queue(launch, own_redis, kills_redis):
         holder[data] = worker.serial
     workers, serial = [Worker(sluice, i) for i in range(5)], 5
     killer = Killer(server, 6, KILLS if kills_redis else 0)
-    began = kill_at = time.monotonic()
+    began = kill_at = round_at = time.monotonic()
+    slowest = 0.0  # round: a living one holds an entry for two at most
     try:
         while len(acknowledged) < n:
             assert time.monotonic() < began + patient(150), f"{len(acknowledged)} of {n}"
@@ -309,6 +313,7 @@ def test_a_queue(launch, own_redis, kills_redis):
                 killed.add(victim.serial)
                 workers.append(Worker(sluice, serial))
                 serial += 1
+            slowest, round_at = max(slowest, time.monotonic() - round_at), time.monotonic()
     finally:
         for w in workers:
             w.kill()
@@ -316,6 +321,7 @@ def test_a_queue(launch, own_redis, kills_redis):
     seconds = time.monotonic() - began
     wait_for(lambda: persist(lambda: server.client().xpending("n:q", "g")["pending"]) == 0, "all to be acknowledged", 20)
     assert acknowledged == {str(i) for i in range(n)}
-    if not kills_redis:
+    print(f"{n} entries in {seconds:.1f} s, {len(killed)} subscribers killed, {len(twice)} came twice from a living holder, "
+          f"the slowest round took {slowest:.2f} s")
+    if not kills_redis and slowest < claim_after / 2:
         assert twice == []
-    print(f"{n} entries in {seconds:.1f} s, {len(killed)} subscribers killed, {len(twice)} came twice from a living holder")
