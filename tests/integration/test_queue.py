@@ -248,8 +248,8 @@ def test_clients_are_killed(launch, redis):
     """Entries reach all; one is delivered twice only if its first holder was killed."""
     N = 2000
     key = "q:killed"
-    sluice = launch({"q": {**JOBS, "path": "/q", "streams": key, "ack": "client", "claim_after": "500ms"}},
-                    server={"workers": 2})
+    sluice = launch({"q": {**JOBS, "path": "/q", "streams": key, "ack": "client", "claim_after": "3s", "prefetch": 20}},
+                    server={"workers": 2})  # so that nobody holds an entry for half as long, however slow the machine
     clients = [sluice.open("/q") for _ in range(5)]
     owner, twice, killed, done = {}, [], set(), set()
     pipe = redis.client().pipeline()
