@@ -51,7 +51,7 @@ enum counter {
 	COUNTER_REDIS_FAILOVERS,
 	COUNTER_SLOTS_MOVED, /* of a cluster: to another node */
 	COUNTER_REDIRECTED,  /* commands that a node of a cluster sent elsewhere, or put off */
-	COUNTER_REFUSALS, /* times that Redis refused what a route asks */
+	COUNTER_REFUSALS,    /* times that Redis refused what a route asks */
 	COUNTER_MAX
 };
 

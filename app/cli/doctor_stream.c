@@ -88,13 +88,16 @@ static void
 on_body(struct http_exchange *x)
 {
 	struct doctor_stream *s = x->arg;
-	const char *p = x->body.p, *end = p + x->body.len, *stop;
+	const char *p = x->body.p, *end, *stop;
 
+	if (p == NULL)
+		return;
+	end = p + x->body.len;
 	while (p < end && (stop = memmem(p, (size_t)(end - p), "\n\n", 2)) != NULL) {
 		take_frame(s, p, stop);
 		p = stop + 2;
 	}
-	if (x->body.p != NULL && p > x->body.p)
+	if (p > x->body.p)
 		buf_consume(&x->body, (size_t)(p - x->body.p));
 }
 

@@ -24,7 +24,7 @@ int hub_set_redis(struct hub *hub, struct topology *tp);
 struct command;
 void hub_set_command(struct hub *hub, struct command *command);
 struct command *hub_command(const struct hub *hub);
-const char *hub_prefix(const struct hub *hub); /* put before channels and keys */
+const char *hub_prefix(const struct hub *hub);                 /* put before channels and keys */
 const struct redis_settings *hub_redis(const struct hub *hub); /* until it is set anew */
 
 /*
