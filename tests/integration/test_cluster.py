@@ -237,8 +237,7 @@ def test_health_names_a_primary_that_is_away_and_a_cluster_that_is_down(sluice, 
 
     def why(word):
         status, told = health(sluice)
-        assert status == 200, told
-        return told["status"] == "degraded" and [text for text in told["why"] if word in text]
+        return status == 200 and told["status"] == "degraded" and [text for text in told["why"] if word in text]
 
     wait_for(lambda: health(sluice)[1]["status"] == "ok", "all is well before", 20)
     for node in cluster.nodes:
@@ -346,23 +345,6 @@ def test_sharded_channels(sharded, cluster):
             post(sharded, f"/r/{name}", 2)
             post(sharded, f"/r/{name}", 3, **{"Idempotency-Key": "k"})
             assert data(take(stream, 3)) == [1, 2, 3]
-
-
-def test_sharded_slots_move(sharded, cluster):
-    """The node unsubscribes; it is told as a gap, and what comes then arrives."""
-    names = [f"gap{n}" for n in range(6)]
-    streams = {path: sharded.open(path) for name in names for path in (f"/x/{name}", f"/r/{name}")}
-    nodes = cluster.primaries()
-    for path in streams:
-        key = path[1:].replace("/", ":") if path.startswith("/x") else path[3:]
-        cluster.move(slot_of(key), nodes[(nodes.index(cluster.primary_of(slot_of(key))) + 1) % 3])
-    for path, stream in streams.items():
-        if path.startswith("/x"):
-            assert stream.next_event(20).type == "stream-reset"
-            wait_for(lambda: post(sharded, path, 1)["receivers"] == 1, "somebody hears it", 20)
-        else:
-            post(sharded, path, 1)
-        assert stream.next_message(20).data == "1", path
 
 
 def test_sharded_acknowledgements_and_mux(sharded, cluster):
