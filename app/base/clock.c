@@ -16,3 +16,12 @@ clock_unix(void)
 {
 	return (int64_t)time(NULL);
 }
+
+double
+clock_unix_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}

@@ -8,6 +8,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "config/config.h"
+#include "sse/frame.h"
 
 /*
  * An id that is nobody's: what came before is not wanted, wherever the route lets a newcomer begin,
@@ -15,37 +16,20 @@
  */
 #define NOBODYS_ID "now"
 
-/* The value of a field of the frame, up to its line's end; NULL. */
-static const char *
-field(const char *frame, const char *end, const char *name, size_t *len)
-{
-	size_t name_len = strlen(name);
-
-	for (const char *p = frame, *eol; p < end; p = eol + 1) {
-		if ((eol = memchr(p, '\n', (size_t)(end - p))) == NULL)
-			eol = end;
-		if ((size_t)(eol - p) >= name_len && memcmp(p, name, name_len) == 0) {
-			*len = (size_t)(eol - p) - name_len;
-			return p + name_len;
-		}
-	}
-	return NULL;
-}
-
 /* The first frame has it, or the route has none. */
 static int
 take_cursor(struct client *client)
 {
-	const char *end = memmem(client->text.p, client->text.len, "\n\n", 2), *id;
-	size_t len;
+	const char *end = memmem(client->text.p, client->text.len, "\n\n", 2);
+	struct frame said;
 
 	if (end == NULL)
 		return 0;
-	id = field(client->text.p, end, "id: ", &len);
-	if (id == NULL || field(client->text.p, end, "event: stream-open", &len) == NULL)
+	frame_read(&said, client->text.p, end + 1);
+	if (said.id == NULL || said.type_len != strlen("stream-open") ||
+	    memcmp(said.type, "stream-open", said.type_len) != 0)
 		return -ENODATA;
-	id = field(client->text.p, end, "id: ", &len);
-	printf("%.*s\n", (int)len, id);
+	printf("%.*s\n", (int)said.id_len, said.id);
 	return -ECANCELED;
 }
 

@@ -57,7 +57,17 @@ bool web_server_is_installed(const struct web_server *ws);
 int web_server_cure(struct buf *b, const struct web_server *ws, enum cure cure, bool is_proxy,
 		    const struct config *cfg);
 
-enum { DOCTOR_TICKS_MAX = 64, DOCTOR_KEY_LEN = DOCTORING_DIGITS + 1 };
+/* What is asked for to see how events come: DOCTOR_TICKS of them, DOCTOR_TICK_MS between two. */
+#define DOCTOR_PLAN "events=8&every=250"
+
+enum {
+	DOCTOR_TICKS = 8,
+	DOCTOR_TICK_MS = 250,
+	DOCTOR_TICKS_MAX = 64,
+	DOCTOR_KEY_LEN = DOCTORING_DIGITS + 1,
+	DOCTOR_ANSWER_MS =
+	    10000, /* so long an answer may take at the most, buffered as it may be */
+};
 
 /* A stream of events at known times. */
 struct doctor_stream {
@@ -111,21 +121,39 @@ int doctor_stream_begin(struct doctor *d, struct doctor_stream *s, const char *p
 			const char *plan, const char *fields);
 void doctor_stream_run(struct doctor_stream *s, unsigned n_events, unsigned ms);
 void doctor_stream_end(struct doctor *d, struct doctor_stream *s);
-const char *doctor_greeted(const struct doctor *d, const char *name); /* "": it was not told */
 
-/* The checks of what goes through the web server, in their order. */
+/*
+ * What the first stream was told, which is why it is known. doctor_server_name: "the web server" if
+ * it is none of those that are known. doctor_greeted: by name in its greeting; "" if it was not
+ * told. doctor_is_forwarded: another stands between; some web servers tell of the client in the
+ * same header, and then nobody does.
+ */
+const char *doctor_server_name(const struct doctor *d);
+const char *doctor_greeted(const struct doctor *d, const char *name);
+bool doctor_is_forwarded(const struct doctor *d);
+
+/*
+ * The checks of what goes through the web server; each says what it found, and doctor.c their
+ * order. doctor_reach: does a request reach Sluice, and if not, where does it end?
+ */
 void doctor_check_program(struct doctor *d);
 void doctor_check_reached(struct doctor *d);
+
+/* doctor_request: what becomes of its path and head, and whom it seems to come from. */
 void doctor_check_base(struct doctor *d);
 void doctor_check_request(struct doctor *d);
+void doctor_check_proxies(struct doctor *d);
+
+/* doctor_flow: what becomes of a stream. Silence takes its time: begun early, looked at last. */
 void doctor_check_buffer(struct doctor *d);
 void doctor_check_gzip(struct doctor *d);
 void doctor_check_leaving(struct doctor *d);
-void doctor_check_streams(struct doctor *d);
-void doctor_check_http2(struct doctor *d);
-void doctor_check_proxies(struct doctor *d);
-void doctor_check_come_back(struct doctor *d);
 void doctor_begin_silence(struct doctor *d);
 void doctor_check_silence(struct doctor *d);
+
+/* doctor_limits: how many streams at a time, and what is said while no Sluice runs. */
+void doctor_check_streams(struct doctor *d);
+void doctor_check_http2(struct doctor *d);
+void doctor_check_come_back(struct doctor *d);
 
 #endif

@@ -5,40 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <sluice/json.h>
 
 #include "base/clock.h"
 #include "cli/doctor.h"
+#include "sse/frame.h"
 
-enum { PATH_LEN = 4096, WHY_LEN = 512 };
-
-static double
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
-}
-
-/* The value of a field of the frame; NULL. */
-static const char *
-field(const char *frame, const char *end, const char *name, size_t *len)
-{
-	size_t name_len = strlen(name);
-
-	for (const char *p = frame, *eol; p < end; p = eol + 1) {
-		if ((eol = memchr(p, '\n', (size_t)(end - p))) == NULL)
-			eol = end;
-		if ((size_t)(eol - p) > name_len && memcmp(p, name, name_len) == 0) {
-			*len = (size_t)(eol - p) - name_len;
-			return p + name_len;
-		}
-	}
-	return NULL;
-}
+enum { PATH_LEN = 4096, WHY_LEN = 512, DATA_MAX = 256 * 1024 };
 
 static struct json_object *
 parse(const char *p, size_t len)
@@ -59,7 +33,7 @@ take_event(struct doctor_stream *s, struct json_object *o, bool is_greeting)
 	if (json_object_is_type(o, json_type_object))
 		json_object_object_get_ex(o, "at", &at);
 	if (at != NULL && s->n < DOCTOR_TICKS_MAX) {
-		s->late_ms[s->n] = now_ms() - (double)json_object_get_int64(at);
+		s->late_ms[s->n] = clock_unix_ms() - (double)json_object_get_int64(at);
 		s->came_ms[s->n++] = (double)(clock_ms() - s->x.begun_ms);
 	}
 	if (is_greeting && at != NULL && s->greeting == NULL)
@@ -67,21 +41,29 @@ take_event(struct doctor_stream *s, struct json_object *o, bool is_greeting)
 	json_object_put(o);
 }
 
+static bool
+is_called(const struct frame *said, const char *type)
+{
+	return said->type_len == strlen(type) && memcmp(said->type, type, said->type_len) == 0;
+}
+
 static void
 take_frame(struct doctor_stream *s, const char *p, const char *end)
 {
-	size_t type_len, data_len;
-	const char *type = field(p, end, "event: ", &type_len);
-	const char *data = field(p, end, "data: ", &data_len);
+	struct frame said;
+	struct buf data;
 
-	if (type == NULL || data == NULL)
-		return;
-	if (type_len == 8 && memcmp(type, "greeting", type_len) == 0)
-		take_event(s, parse(data, data_len), true);
-	else if (type_len == 4 && memcmp(type, "tick", type_len) == 0)
-		take_event(s, parse(data, data_len), false);
-	else if (type_len == 10 && memcmp(type, "stream-end", type_len) == 0)
+	frame_read(&said, p, end);
+	buf_init(&data, DATA_MAX);
+	if (said.data == NULL || frame_put_data(&data, said.data, end) < 0)
+		; /* a comment, or more than the doctor asked for */
+	else if (is_called(&said, "greeting"))
+		take_event(s, parse(data.p, data.len), true);
+	else if (is_called(&said, "tick"))
+		take_event(s, parse(data.p, data.len), false);
+	else if (is_called(&said, "stream-end"))
 		s->is_sent_away = s->greeting == NULL;
+	buf_fini(&data);
 }
 
 static void
@@ -94,7 +76,7 @@ on_body(struct http_exchange *x)
 		return;
 	end = p + x->body.len;
 	while (p < end && (stop = memmem(p, (size_t)(end - p), "\n\n", 2)) != NULL) {
-		take_frame(s, p, stop);
+		take_frame(s, p, stop + 1);
 		p = stop + 2;
 	}
 	if (p > x->body.p)
@@ -171,9 +153,23 @@ doctor_stream_end(struct doctor *d, struct doctor_stream *s)
 }
 
 const char *
+doctor_server_name(const struct doctor *d)
+{
+	return d->server != NULL ? d->server->name : "the web server";
+}
+
+const char *
 doctor_greeted(const struct doctor *d, const char *name)
 {
 	const char *value = json_text(d->first.greeting, name);
 
 	return value != NULL ? value : "";
+}
+
+bool
+doctor_is_forwarded(const struct doctor *d)
+{
+	const char *forwarded = doctor_greeted(d, "forwarded");
+
+	return *forwarded != '\0' && strcmp(forwarded, doctor_greeted(d, "remote")) != 0;
 }

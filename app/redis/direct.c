@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "redis/greeting.h"
 #include "redis/keys.h"
 #include "redis/resp.h"
@@ -30,15 +31,6 @@ struct direct {
 	const char *why;
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Returns 0 once the descriptor is ready, -ETIMEDOUT. */
 static int
 wait_ready(struct direct *d, short events)
@@ -49,7 +41,7 @@ wait_ready(struct direct *d, short events)
 	if (d->transport.wants_write)
 		pfd.events |= POLLOUT;
 	do {
-		left = d->until_ms - now_ms();
+		left = d->until_ms - (int64_t)clock_ms();
 		if (left <= 0) {
 			d->why = "no answer within connect_timeout";
 			return -ETIMEDOUT;
@@ -221,7 +213,8 @@ add_why(char *why, size_t len, const struct redis_url *url, const char *text)
 static struct redisReply *
 try_url(struct question *q, const struct redis_settings *rs, const struct redis_url *url)
 {
-	struct direct d = {.until_ms = now_ms() + rs->connect_timeout_ms, .why = "out of memory"};
+	struct direct d = {.until_ms = (int64_t)clock_ms() + rs->connect_timeout_ms,
+			   .why = "out of memory"};
 	struct greeting g;
 	redisReply *reply = NULL;
 
@@ -229,7 +222,7 @@ try_url(struct question *q, const struct redis_settings *rs, const struct redis_
 	buf_init(&d.out, OUT_MAX);
 	if ((d.reader = redisReaderCreate()) != NULL &&
 	    connect_url(&d, url, url->is_tls ? q->tls : NULL) == 0 && greet(&d, rs, url, &g) == 0) {
-		d.until_ms = now_ms() + rs->connect_timeout_ms;
+		d.until_ms = (int64_t)clock_ms() + rs->connect_timeout_ms;
 		reply = ask(&d, q);
 	}
 	if (reply == NULL)
@@ -340,7 +333,7 @@ ask_cluster(struct question *q, const struct redis_settings *rs, size_t nth)
 {
 	struct redis_settings node = *rs;
 	struct redis_url url = rs->urls[0];
-	int64_t until_ms = now_ms() + rs->connect_timeout_ms;
+	int64_t until_ms = (int64_t)clock_ms() + rs->connect_timeout_ms;
 	char host[SLOT_HOST_MAX];
 	redisReply *reply;
 
@@ -349,7 +342,7 @@ ask_cluster(struct question *q, const struct redis_settings *rs, size_t nth)
 	url.port = rs->urls[nth].port;
 	q->is_asking = false;
 	find_node(q, &node, &url, host);
-	while ((reply = ask_url(q, &node, &url)) != NULL && now_ms() < until_ms &&
+	while ((reply = ask_url(q, &node, &url)) != NULL && (int64_t)clock_ms() < until_ms &&
 	       find_next(q, &url, host, sizeof(host), reply))
 		freeReplyObject(reply);
 	return reply;

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/closing.h"
@@ -50,15 +49,6 @@ struct run {
 	unsigned n;
 	struct json_object *greeting; /* the first event; NULL: it was sent */
 };
-
-static unsigned long long
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (unsigned long long)ts.tv_sec * 1000 + (unsigned long long)ts.tv_nsec / 1000000;
-}
 
 /* What is asked for */
 
@@ -164,7 +154,8 @@ doctor_timer(struct feed *feed)
 	run->greeting = NULL;
 	if (o != NULL) {
 		json_object_object_add(o, "n", json_object_new_int64(run->n));
-		json_object_object_add(o, "at", json_object_new_int64((int64_t)now_ms()));
+		json_object_object_add(
+		    o, "at", json_object_new_int64((int64_t)(unsigned long long)clock_unix_ms()));
 		(void)feed_send_json(feed, type, o);
 	}
 	if (run->n++ == run->plan.events)
@@ -190,7 +181,7 @@ doctor_close(struct feed *feed)
 	if (run == NULL)
 		return;
 	snprintf(key, sizeof(key), DOCTORING_KEY "%s" DOCTORING_SUFFIX, run->plan.key);
-	snprintf(at, sizeof(at), "%llu", now_ms());
+	snprintf(at, sizeof(at), "%llu", (unsigned long long)clock_unix_ms());
 	snprintf(ttl, sizeof(ttl), "%d", LEFT_S);
 	(void)feed_ask(feed, on_told, "SET", key, at, "EX", ttl, NULL);
 	json_object_put(run->greeting);

@@ -23,7 +23,7 @@
 #include "base/json_text.h"
 #include "logic/message.h"
 #include "redis/stream_id.h"
-#include "route/mux_frame.h"
+#include "sse/frame.h"
 #include "route/serving.h"
 #include "sse/event.h"
 
@@ -207,7 +207,7 @@ leg_free(struct leg *leg)
  * cannot resume an id is whatever a message says, and no place.
  */
 static void
-take_id(struct leg *leg, const struct mux_frame *said)
+take_id(struct leg *leg, const struct frame *said)
 {
 	struct feed *feed = feed_of_stream(&leg->sub);
 
@@ -236,16 +236,16 @@ static void
 take_frame(struct leg *leg, const char *p, const char *end)
 {
 	struct mux *mux = leg->mux;
-	struct mux_frame said;
+	struct frame said;
 
-	mux_frame_read(&said, p, end);
+	frame_read(&said, p, end);
 	take_id(leg, &said);
 	if (said.data == NULL || is_own_name(said.type, said.type_len) ||
 	    (said.type_len == 10 && memcmp(said.type, "keep-alive", 10) == 0))
 		return;
 	buf_truncate(&mux->text, 0);
 	if (put_header(&mux->text, leg->key, said.type, said.type_len, leg->last_id) < 0 ||
-	    mux_frame_put_data(&mux->text, said.data, end) < 0 || send_text(mux) < 0)
+	    frame_put_data(&mux->text, said.data, end) < 0 || send_text(mux) < 0)
 		leg->is_too_long = true;
 }
 
@@ -319,10 +319,10 @@ static void
 tell_too_long(struct leg *leg)
 {
 	static const char data[] = "{\"for_good\":false,\"reason\":\"too-long\"}";
-	struct mux_frame said;
+	struct frame said;
 
 	if (leg->in.len > 0) {
-		mux_frame_read(&said, leg->in.p, leg->in.p + leg->in.len);
+		frame_read(&said, leg->in.p, leg->in.p + leg->in.len);
 		take_id(leg, &said);
 	}
 	logger_warn("[route %s] an event is too long for a subscription of a connection",

@@ -1,4 +1,4 @@
-#include "route/mux_frame.h"
+#include "sse/frame.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -16,12 +16,12 @@ is_field(const char *p, const char *eol, const char *name, const char **value, s
 }
 
 void
-mux_frame_read(struct mux_frame *out, const char *p, const char *end)
+frame_read(struct frame *out, const char *p, const char *end)
 {
 	const char *eol, *value;
 	size_t len;
 
-	*out = (struct mux_frame){.type = "message", .type_len = strlen("message")};
+	*out = (struct frame){.type = "message", .type_len = strlen("message")};
 	for (; p < end && (eol = memchr(p, '\n', (size_t)(end - p))) != NULL; p = eol + 1) {
 		if (is_field(p, eol, "data: ", &value, &len)) {
 			out->data = p; /* the data comes last */
@@ -38,7 +38,7 @@ mux_frame_read(struct mux_frame *out, const char *p, const char *end)
 }
 
 int
-mux_frame_put_data(struct buf *b, const char *p, const char *end)
+frame_put_data(struct buf *b, const char *p, const char *end)
 {
 	const char *eol, *value;
 	bool is_first = true;

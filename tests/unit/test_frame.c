@@ -1,4 +1,4 @@
-/* test_mux_frame.c - what sse/event_stream writes is read again, whatever stands in it. */
+/* test_frame.c - what sse/event_stream writes is read again, whatever stands in it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "route/mux_frame.h"
+#include "sse/frame.h"
 #include "sse/event.h"
 #include "sse/wire.h"
 
@@ -29,10 +29,10 @@ frames(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const char *end = cases[i].frame + strlen(cases[i].frame);
-		struct mux_frame fr;
+		struct frame fr;
 		struct buf data;
 
-		mux_frame_read(&fr, cases[i].frame, end);
+		frame_read(&fr, cases[i].frame, end);
 		assert_int_equal(fr.type_len, strlen(cases[i].type));
 		assert_memory_equal(fr.type, cases[i].type, fr.type_len);
 		assert_int_equal(fr.id != NULL, cases[i].id != NULL);
@@ -44,7 +44,7 @@ frames(void **state)
 		if (fr.data == NULL)
 			continue;
 		buf_init(&data, 1000);
-		assert_int_equal(mux_frame_put_data(&data, fr.data, end), 0);
+		assert_int_equal(frame_put_data(&data, fr.data, end), 0);
 		assert_int_equal(data.len, strlen(cases[i].data));
 		assert_memory_equal(data.p, cases[i].data, data.len);
 		buf_fini(&data);
@@ -61,17 +61,17 @@ there_and_back(void **state)
 				 .id_len = 7,
 				 .data = text,
 				 .data_len = sizeof(text) - 1};
-	struct mux_frame fr;
+	struct frame fr;
 	struct buf frame, data;
 
 	(void)state;
 	buf_init(&frame, 1000);
 	buf_init(&data, 1000);
 	assert_int_equal(wire_event_stream.event(&frame, &ev, NULL), 0);
-	mux_frame_read(&fr, frame.p, frame.p + frame.len - 1); /* without the blank line */
+	frame_read(&fr, frame.p, frame.p + frame.len - 1); /* without the blank line */
 	assert_memory_equal(fr.type, "t:1", fr.type_len);
 	assert_memory_equal(fr.id, "1-0,2-0", fr.id_len);
-	assert_int_equal(mux_frame_put_data(&data, fr.data, frame.p + frame.len - 1), 0);
+	assert_int_equal(frame_put_data(&data, fr.data, frame.p + frame.len - 1), 0);
 	assert_int_equal(buf_putc(&data, '\0'), 0);
 	assert_string_equal(data.p, "a\nb\ndata: c\n\nid: 7\n: d");
 	buf_fini(&frame);
