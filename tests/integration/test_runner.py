@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import threading
 import time
 
 import pytest
@@ -48,6 +49,42 @@ def test_every_group_has_its_tests(runner):
     there = {str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("*/test_*.py")}
     assert files == there
     assert runner.ALONE | set(runner.LONGEST) <= {runner.file_of(name) for group in runner.GROUPS.values() for name, _ in group()}
+
+
+@pytest.mark.parametrize("is_spare, at_once", [(False, 2), (True, 5)], ids=["busy", "idle"])
+def test_as_many_at_once_as_there_is_room_for(runner, monkeypatch, is_spare, at_once):
+    """The processors decide between the two bounds, and each job's answer comes once."""
+    monkeypatch.setattr(runner.Idleness, "is_spare", lambda self: is_spare)
+    all_run = threading.Barrier(at_once)
+    lock, n_running, most = threading.Lock(), 0, 0
+
+    def run(job):
+        nonlocal n_running, most
+        with lock:
+            n_running += 1
+            most = max(most, n_running)
+        all_run.wait(60)
+        with lock:
+            n_running -= 1
+        return job
+    jobs = list(range(2 * at_once))
+    assert sorted(runner.as_they_end(jobs, run, 2, 5)) == jobs
+    assert most <= at_once
+
+
+def test_idleness(runner, monkeypatch, tmp_path):
+    """By what the kernel counts: user, nice, system, idle, waiting for a disk, and more."""
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  100 0 100 700 100 0 0 0 0 0\ncpu0 1 2 3\n")
+    idleness = runner.Idleness(stat)
+    assert not idleness.is_spare(), "it has only just begun"
+    stat.write_text("cpu  130 0 130 730 110 0 0 0 0 0\n")
+    assert idleness.look() == 0.4
+    assert idleness.look() == 0, "nothing has passed since"
+    monkeypatch.setattr(runner, "IDLE_SECONDS", 0)
+    stat.write_text("cpu  130 0 130 830 110 0 0 0 0 0\n")
+    assert idleness.is_spare()
+    assert runner.Idleness(tmp_path / "none").look() == 0
 
 
 def test_soon():
