@@ -1,8 +1,6 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <hiredis.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdbool.h>
@@ -13,18 +11,14 @@
 
 #include "base/board.h"
 #include "base/buf.h"
-#include "base/clock.h"
-#include "base/counters.h"
 #include "base/logger.h"
 #include "fcgi/server.h"
 #include "hub/hub.h"
-#include "quarantine.h"
 #include "redis/command.h"
-#include "redis/keyspace.h"
-#include "redis/cluster.h"
-#include "redis/sentinel.h"
+#include "report.h"
 #include "route/site.h"
 #include "sse/wire.h"
+#include "worker_parts.h"
 
 enum {
 	COMMAND_TIMEOUT_MS = 5000,
@@ -35,328 +29,11 @@ enum {
 	 */
 	FLUSH_MS = 1000,
 	FLUSH_TICK_MS = 20,
-	/*
-	 * So long is a refusal of Redis's told, from the last one on: of what is asked again each
-	 * second, and of a command that is asked when somebody needs it.
-	 */
-	REFUSAL_MS = 5000,
-	REPLY_REFUSED_MS = 60000,
-	MEMORY_LOG_MS = 10000,
-	TIDY_MS = 10000,
-	TIDY_MAX = 16 * 1024 * 1024, /* beyond so many bytes it would take others' time */
-	NOTIFICATIONS_MS = 5000,     /* how often it is looked whether they are set by now */
-	LACK_TEXT = 192,
 	PRINTED_MAX = 1024 * 1024, /* an event on stdout */
 	BEAT_MS = 250,             /* how often the supervisor hears at least that the loop turns */
-	NODES_MAX = 256,           /* are told one by one */
-	N_SIGNALS = 4,
 };
 
-static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-
-/* The servers of Redis, as the configuration names them. */
-struct servers {
-	struct redis_settings *settings;
-	struct topology *topology;
-	struct sentinel *sentinel; /* NULL: url names no sentinels */
-	struct cluster *cluster;   /* NULL: nor nodes of a cluster */
-};
-
-struct worker {
-	uv_loop_t loop;
-	struct config *cfg;
-	const char *config_path;
-	const struct listener *listener; /* NULL: plain CGI */
-	struct servers servers;
-	struct hub *hub;
-	struct command *command;
-	struct site *site;
-	struct server *server;
-	struct cgi *cgi;
-	uv_signal_t on[N_SIGNALS];
-	uv_timer_t beat;
-	uv_timer_t flush;
-	uint64_t flush_until_ms;
-	struct quarantine quarantine;
-	struct logger_pause log_memory;
-	char lack[LACK_TEXT];       /* what Redis is not set to tell of keys; "": nothing */
-	char lack_found[LACK_TEXT]; /* by those servers that have answered */
-	unsigned n_lack_asked;      /* servers, which have not yet */
-	uint64_t notifications_asked_ms;
-	uint64_t tidied_ms;
-	bool is_draining;
-	bool is_ending; /* nobody can connect any more */
-};
-
-/* The process has one worker, and handlers ask for it without naming it (sluice/handler.h). */
-static struct worker *this_worker;
-
-bool
-worker_redis_is_up(void)
-{
-	return hub_redis_is_up(this_worker->hub) && command_is_up(this_worker->command);
-}
-
-/* What is wrong, worst first. */
-enum trouble {
-	TROUBLE_DRAINING,
-	TROUBLE_NO_REDIS,
-	TROUBLE_SOME_REDIS,
-	TROUBLE_CLUSTER_DOWN,
-	TROUBLE_CLUSTER_NODES,
-	TROUBLE_CLUSTER_SLOTS,
-	TROUBLE_CRASHING,
-	TROUBLE_REFUSED,
-	TROUBLE_NOTIFICATIONS,
-	TROUBLE_CONFIG,
-	TROUBLES
-};
-
-/* All of the program, and this worker knows: no stream is opened from here on. */
-static bool
-is_draining(void)
-{
-	return board_get(BOARD_DRAINING) != 0 && this_worker->is_draining;
-}
-
-static bool
-is_within(uint64_t at_ms, uint64_t ms)
-{
-	return at_ms != 0 && clock_ms() - at_ms <= ms;
-}
-
-/* The names of the routes that Redis has refused something of late. */
-static bool
-is_refused(char *text, size_t len)
-{
-	static const char begin[] = "Redis refuses what a route asks: ";
-	const struct route *rt;
-	struct tally tally;
-	size_t used = (size_t)snprintf(text, len, "%s", begin), i;
-	const char *sep = "";
-
-	for (i = 0; (rt = site_route(this_worker->site, i)) != NULL && used < len; i++) {
-		if (rt->counted == 0)
-			continue;
-		counters_tally(rt->counted, &tally);
-		if (!is_within(tally.refusal_ms, REFUSAL_MS) &&
-		    (tally.reply_given_ms >= tally.reply_refused_ms ||
-		     !is_within(tally.reply_refused_ms, REPLY_REFUSED_MS)))
-			continue;
-		used += (size_t)snprintf(text + used, len - used, "%s%s", sep, rt->name);
-		sep = ", ";
-	}
-	return *sep != '\0';
-}
-
-/* Is it the case? Then the sentence, too. */
-static bool
-has_trouble(enum trouble t, const struct board_sum *board, char *text, size_t len)
-{
-	const struct cluster *cl = this_worker->servers.cluster;
-
-	switch (t) {
-	case TROUBLE_DRAINING:
-		snprintf(text, len, "The program is ending.");
-		return is_draining();
-	case TROUBLE_NO_REDIS:
-		snprintf(text, len, "No worker is connected to Redis.");
-		return board->n_with_redis == 0;
-	case TROUBLE_SOME_REDIS:
-		snprintf(text, len, "%u of %u workers are not connected to Redis.",
-			 board->n_workers - board->n_with_redis, board->n_workers);
-		return board->n_with_redis > 0 && board->n_with_redis < board->n_workers;
-	case TROUBLE_CLUSTER_DOWN:
-		return cluster_lacks(cl, CLUSTER_IS_DOWN, text, len);
-	case TROUBLE_CLUSTER_NODES:
-		return cluster_lacks(cl, CLUSTER_NODES, text, len);
-	case TROUBLE_CLUSTER_SLOTS:
-		return cluster_lacks(cl, CLUSTER_SLOTS, text, len);
-	case TROUBLE_CRASHING:
-		snprintf(text, len, "%u of %u workers die as soon as they are started.",
-			 (unsigned)board_get(BOARD_CRASHING), board->n_workers);
-		return board_get(BOARD_CRASHING) != 0;
-	case TROUBLE_REFUSED:
-		return is_refused(text, len);
-	case TROUBLE_NOTIFICATIONS:
-		snprintf(text, len, "%s", this_worker->lack);
-		return *text != '\0';
-	case TROUBLE_CONFIG:
-		snprintf(text, len, "The configuration has faults: the one before is served.");
-		return board_get(BOARD_LAST_REFUSED) != 0;
-	case TROUBLES:
-		break;
-	}
-	return false;
-}
-
-static void
-look_at_board(struct board_sum *out)
-{
-	board_redis(worker_redis_is_up());
-	board_sum(out);
-}
-
-const char *
-worker_state(void)
-{
-	struct board_sum board;
-	char text[LACK_TEXT];
-	unsigned t;
-
-	look_at_board(&board);
-	if (is_draining())
-		return "draining";
-	if (board.n_with_redis == 0)
-		return "down";
-	for (t = 0; t < TROUBLES; t++) {
-		if (has_trouble((enum trouble)t, &board, text, sizeof(text)))
-			return "degraded";
-	}
-	return "ok";
-}
-
-bool
-worker_trouble(unsigned n, char *text, size_t len)
-{
-	struct board_sum board;
-	unsigned t;
-
-	look_at_board(&board);
-	for (t = 0; t < TROUBLES; t++) {
-		if (has_trouble((enum trouble)t, &board, text, len) && n-- == 0)
-			return true;
-	}
-	return false;
-}
-
-/* The supervisor's own counters come behind those of the workers. */
-static const struct {
-	const char *name, *help;
-	enum board_fact fact;
-} facts[] = {
-    {"workers_hung", "workers that were replaced because they hung", BOARD_HUNG},
-    {"workers_died", "workers that have died otherwise", BOARD_DIED},
-    {"quarantined", "messages that have killed two workers", BOARD_POISONS},
-    {"reloads", "configurations taken over", BOARD_RELOADS},
-    {"reloads_refused", "configurations refused for their faults", BOARD_REFUSED},
-};
-
-enum { N_FACTS = sizeof(facts) / sizeof(facts[0]) };
-
-bool
-worker_count(unsigned n, const char **name, unsigned long long *value)
-{
-	uint64_t sum[COUNTER_MAX];
-
-	if (n >= COUNTER_MAX + N_FACTS)
-		return false;
-	if (n >= COUNTER_MAX) {
-		*name = facts[n - COUNTER_MAX].name;
-		*value = board_get(facts[n - COUNTER_MAX].fact);
-		return true;
-	}
-	counters_sum(sum);
-	*name = counter_texts[n].name;
-	*value = sum[n];
-	return true;
-}
-
-bool
-worker_count_is_gauge(unsigned n)
-{
-	return n < COUNTER_GAUGES;
-}
-
-const char *
-worker_count_help(unsigned n)
-{
-	return n < COUNTER_MAX ? counter_texts[n].help : facts[n - COUNTER_MAX].help;
-}
-
-bool
-worker_node(unsigned n, struct worker_node *out)
-{
-	struct cluster_node node;
-
-	if (n >= NODES_MAX || !cluster_node(this_worker->servers.cluster, n, &node))
-		return false;
-	snprintf(out->address, sizeof(out->address), "%s", node.address);
-	out->role = "primary"; /* for no link goes to a replica */
-	out->n_slots = node.n_slots;
-	out->is_up = node.is_up;
-	return true;
-}
-
-static void
-tally_of(unsigned n, struct tally *out)
-{
-	const struct route *rt = site_route(this_worker->site, n);
-
-	memset(out, 0, sizeof(*out));
-	if (rt != NULL && rt->counted > 0)
-		counters_tally(rt->counted, out);
-}
-
-bool
-worker_route(unsigned n, struct worker_route *out)
-{
-	const struct route *rt = site_route(this_worker->site, n);
-	struct tally tally;
-
-	if (rt == NULL)
-		return false;
-	tally_of(n, &tally);
-	*out = (struct worker_route){.name = rt->name,
-				     .path = path_text(rt->path),
-				     .handler = rt->handler->name,
-				     .lag = tally.lag};
-	return true;
-}
-
-unsigned long long
-worker_route_count(unsigned route, unsigned n)
-{
-	struct tally tally;
-
-	tally_of(route, &tally);
-	return n < COUNTER_MAX ? tally.n[n] : 0;
-}
-
-bool
-worker_route_refused(unsigned route, unsigned n, unsigned *status, unsigned long long *value)
-{
-	struct tally tally;
-
-	if (n >= COUNTER_STATUSES)
-		return false;
-	tally_of(route, &tally);
-	*status = counter_statuses[n];
-	*value = tally.refused[n];
-	return true;
-}
-
-bool
-worker_route_took(unsigned route, unsigned n, unsigned *us, unsigned long long *value)
-{
-	struct tally tally;
-
-	if (n >= COUNTER_BUCKETS)
-		return false;
-	tally_of(route, &tally);
-	*us = counter_bucket_us[n];
-	*value = tally.took[n];
-	return true;
-}
-
-unsigned long long
-worker_route_took_us(unsigned route)
-{
-	struct tally tally;
-
-	tally_of(route, &tally);
-	return tally.took_us;
-}
+static const int signals[WORKER_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
 static void
 log_lines(const char *text)
@@ -394,35 +71,6 @@ static void
 stop_loop(struct worker *w)
 {
 	uv_stop(&w->loop);
-}
-
-/* The links borrow the settings for longer than a configuration may live. */
-static int
-open_servers(struct servers *sv, uv_loop_t *loop, struct config *cfg)
-{
-	int rc;
-
-	memset(sv, 0, sizeof(*sv));
-	if ((sv->settings = malloc(sizeof(*sv->settings))) == NULL)
-		return -ENOMEM;
-	*sv->settings = cfg->redis;
-	memset(&cfg->redis, 0, sizeof(cfg->redis));
-	if ((rc = topology_new(&sv->topology, sv->settings)) < 0 ||
-	    (rc = cluster_new(&sv->cluster, loop, sv->topology)) < 0)
-		return rc;
-	return sentinel_new(&sv->sentinel, loop, sv->topology);
-}
-
-static void
-close_servers(struct servers *sv)
-{
-	sentinel_free(sv->sentinel);
-	cluster_free(sv->cluster);
-	topology_free(sv->topology);
-	if (sv->settings != NULL)
-		redis_settings_fini(sv->settings);
-	free(sv->settings);
-	memset(sv, 0, sizeof(*sv));
 }
 
 /* What is subscribed stays so under its name, so another prefix needs another start. */
@@ -467,42 +115,12 @@ keep_database(struct worker *w, struct config *cfg)
 		cfg->redis.urls[i].db = db;
 }
 
-/* If it may not be asked, it is not known. */
-static void
-on_notifications(void *arg, const redisReply *reply)
-{
-	struct worker *w = arg;
-	char lack[LACK_TEXT];
-
-	if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
-	    reply->element[1]->type == REDIS_REPLY_STRING &&
-	    keyspace_fault(reply->element[1]->str, lack, sizeof(lack)))
-		memcpy(w->lack_found, lack, sizeof(lack));
-	if (--w->n_lack_asked > 0)
-		return;
-	if (*w->lack == '\0' && *w->lack_found != '\0')
-		logger_warn("Redis's %s", w->lack_found);
-	memcpy(w->lack, w->lack_found, sizeof(w->lack));
-}
-
-static void
-ask_notifications(struct worker *w)
-{
-	static const char *const argv[] = {"CONFIG", "GET", "notify-keyspace-events"};
-
-	w->notifications_asked_ms = uv_now(&w->loop);
-	if (!follows_keys(w)) {
-		*w->lack = '\0';
-	} else if (w->n_lack_asked == 0) {
-		*w->lack_found = '\0';
-		w->n_lack_asked = command_send_each(w->command, on_notifications, w, 3, argv);
-	}
-}
-
 static void
 on_command_up(void *arg)
 {
-	ask_notifications(arg);
+	struct worker *w = arg;
+
+	notifications_ask(&w->notifications, w->command, follows_keys(w));
 }
 
 /* Both links anew. Subscribers stay; their feeds tell them of the interruption. */
@@ -512,12 +130,12 @@ set_redis(struct worker *w, struct config *cfg)
 	struct servers servers;
 	struct command *command = NULL;
 
-	if (open_servers(&servers, &w->loop, cfg) < 0 ||
+	if (servers_open(&servers, &w->loop, &cfg->redis) < 0 ||
 	    command_new(&command, &w->loop, servers.topology, COMMAND_TIMEOUT_MS) < 0 ||
 	    hub_set_redis(w->hub, servers.topology) < 0) {
 		logger_error("out of memory: cannot connect to Redis anew");
 		command_free(command);
-		close_servers(&servers);
+		servers_close(&servers);
 		stop_loop(w); /* the supervisor starts another worker */
 		return;
 	}
@@ -525,7 +143,7 @@ set_redis(struct worker *w, struct config *cfg)
 	command_free(w->command);
 	w->command = command;
 	command_on_up(command, on_command_up, w);
-	close_servers(&w->servers);
+	servers_close(&w->servers);
 	w->servers = servers;
 }
 
@@ -565,62 +183,11 @@ reload(struct worker *w)
 	set_auth(w, cfg); /* first: requests that waited for the old link go on at once */
 	if (!redis_settings_equal(&cfg->redis, w->servers.settings))
 		set_redis(w, cfg);
-	ask_notifications(w);
+	notifications_ask(&w->notifications, w->command, follows_keys(w));
 	set_quarantine(w, cfg);
 	w->cfg = cfg;
 	config_free(old);
 	logger_info("configuration reloaded from %s", w->config_path);
-}
-
-/* What the process has in memory of its own; 0 if that cannot be told. */
-static size_t
-own_memory(void)
-{
-	unsigned long pages, resident, shared;
-	FILE *f = fopen("/proc/self/statm", "re");
-	int n = 0;
-
-	if (f == NULL)
-		return 0;
-	/* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers */
-	n = fscanf(f, "%lu %lu %lu", &pages, &resident, &shared);
-	fclose(f);
-	return n == 3 && resident > shared ? (resident - shared) * (size_t)sysconf(_SC_PAGESIZE)
-					   : 0;
-}
-
-/* Beyond the limit those for whom most waits are ended, and nobody new is let in. */
-static void
-look_at_memory(struct worker *w)
-{
-	size_t max = w->cfg->server.max_memory, used = max > 0 ? own_memory() : 0, n;
-
-	if (used > max) {
-		malloc_trim(0); /* what is free already is no reason to end anybody */
-		used = own_memory();
-	}
-	hub_refuse_new(w->hub, used > max);
-	if (used <= max)
-		return;
-	n = hub_shed(w->hub, used - max);
-	if (logger_may(&w->log_memory, uv_now(&w->loop), MEMORY_LOG_MS))
-		logger_warn("%zu MiB are in use, more than max_memory: the %zu slowest clients "
-			    "are ended, new ones are told to come back",
-			    used >> 20, n);
-}
-
-/*
- * Short lives leave holes in the heap, of which each is used again, but never all at once: page
- * after page it comes to be touched, and a worker seems to grow for hours.
- */
-static void
-tidy_memory(struct worker *w)
-{
-	if (uv_now(&w->loop) - w->tidied_ms < TIDY_MS)
-		return;
-	w->tidied_ms = uv_now(&w->loop);
-	if (own_memory() <= TIDY_MAX)
-		malloc_trim(0);
 }
 
 static void
@@ -631,11 +198,9 @@ on_beat(uv_timer_t *timer)
 	board_beat();
 	board_redis(worker_redis_is_up());
 	hub_count_lags(w->hub);
-	look_at_memory(w);
-	tidy_memory(w);
+	memory_look(&w->memory, w->hub, w->cfg->server.max_memory, uv_now(&w->loop));
 	quarantine_look(&w->quarantine, w->command);
-	if (*w->lack != '\0' && uv_now(&w->loop) - w->notifications_asked_ms >= NOTIFICATIONS_MS)
-		ask_notifications(w);
+	notifications_look(&w->notifications, w->command, follows_keys(w));
 }
 
 /*
@@ -646,7 +211,8 @@ on_beat(uv_timer_t *timer)
 static void
 begin_end(struct worker *w)
 {
-	bool is_last = board_finish() && is_draining() && board_get(BOARD_SUCCEEDED) == 0;
+	bool is_last = board_finish() && w->is_draining && board_get(BOARD_DRAINING) != 0 &&
+		       board_get(BOARD_SUCCEEDED) == 0;
 
 	w->is_ending = true;
 	w->flush_until_ms = uv_now(&w->loop) + FLUSH_MS;
@@ -724,13 +290,13 @@ watch_signals(struct worker *w)
 	sigset_t set;
 	int i;
 
-	for (i = 0; i < N_SIGNALS; i++) {
+	for (i = 0; i < WORKER_SIGNALS; i++) {
 		uv_signal_init(&w->loop, &w->on[i]);
 		w->on[i].data = w;
 		uv_signal_start(&w->on[i], on_signal, signals[i]);
 	}
 	sigemptyset(&set);
-	for (i = 0; i < N_SIGNALS; i++)
+	for (i = 0; i < WORKER_SIGNALS; i++)
 		sigaddset(&set, signals[i]);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGUSR2);
@@ -769,7 +335,7 @@ begin(struct worker *w)
 	struct config *cfg = w->cfg;
 	int rc;
 
-	if ((rc = open_servers(&w->servers, &w->loop, cfg)) < 0 ||
+	if ((rc = servers_open(&w->servers, &w->loop, &cfg->redis)) < 0 ||
 	    (rc = hub_new(&w->hub, &w->loop, w->servers.topology)) < 0 ||
 	    (rc = command_new(&w->command, &w->loop, w->servers.topology, COMMAND_TIMEOUT_MS)) <
 		0 ||
@@ -826,12 +392,12 @@ end(struct worker *w)
 		server_free(w->server, close_site, w);
 	else
 		close_site(w);
-	for (i = 0; i < N_SIGNALS; i++)
+	for (i = 0; i < WORKER_SIGNALS; i++)
 		uv_close((uv_handle_t *)&w->on[i], NULL);
 	uv_close((uv_handle_t *)&w->flush, NULL);
 	uv_close((uv_handle_t *)&w->beat, NULL);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
-	close_servers(&w->servers);
+	servers_close(&w->servers);
 	uv_run(&w->loop, UV_RUN_DEFAULT); /* a sentinel's links */
 	uv_loop_close(&w->loop);
 	config_free(w->cfg);
@@ -843,7 +409,7 @@ worker_run(struct config *cfg, const char *config_path, const struct listener *l
 	struct worker w = {.cfg = cfg, .config_path = config_path, .listener = listener};
 	int rc;
 
-	this_worker = &w;
+	report_of(&w);
 	if ((rc = uv_loop_init(&w.loop)) < 0) {
 		logger_error("cannot begin: %s", uv_strerror(rc));
 		config_free(cfg);

@@ -1,0 +1,71 @@
+#include "memory.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "hub/hub.h"
+
+enum {
+	LOG_MS = 10000,
+	TIDY_MS = 10000,
+	TIDY_MAX = 16 * 1024 * 1024, /* beyond so many bytes it would take others' time */
+};
+
+/* What the process has in memory of its own; 0 if that cannot be told. */
+static size_t
+own_memory(void)
+{
+	unsigned long pages, resident, shared;
+	FILE *f = fopen("/proc/self/statm", "re");
+	int n = 0;
+
+	if (f == NULL)
+		return 0;
+	/* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers */
+	n = fscanf(f, "%lu %lu %lu", &pages, &resident, &shared);
+	fclose(f);
+	return n == 3 && resident > shared ? (resident - shared) * (size_t)sysconf(_SC_PAGESIZE)
+					   : 0;
+}
+
+/* Beyond the limit those for whom most waits are ended, and nobody new is let in. */
+static void
+keep_below(struct memory *m, struct hub *hub, size_t max, uint64_t now_ms)
+{
+	size_t used = max > 0 ? own_memory() : 0, n;
+
+	if (used > max) {
+		malloc_trim(0); /* what is free already is no reason to end anybody */
+		used = own_memory();
+	}
+	hub_refuse_new(hub, used > max);
+	if (used <= max)
+		return;
+	n = hub_shed(hub, used - max);
+	if (logger_may(&m->log, now_ms, LOG_MS))
+		logger_warn("%zu MiB are in use, more than max_memory: the %zu slowest clients "
+			    "are ended, new ones are told to come back",
+			    used >> 20, n);
+}
+
+/*
+ * Short lives leave holes in the heap, of which each is used again, but never all at once: page
+ * after page it comes to be touched, and a worker seems to grow for hours.
+ */
+static void
+tidy(struct memory *m, uint64_t now_ms)
+{
+	if (now_ms - m->tidied_ms < TIDY_MS)
+		return;
+	m->tidied_ms = now_ms;
+	if (own_memory() <= TIDY_MAX)
+		malloc_trim(0);
+}
+
+void
+memory_look(struct memory *m, struct hub *hub, size_t max, uint64_t now_ms)
+{
+	keep_below(m, hub, max, now_ms);
+	tidy(m, now_ms);
+}

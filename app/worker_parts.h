@@ -1,0 +1,41 @@
+#ifndef SLUICE_WORKER_PARTS_H
+#define SLUICE_WORKER_PARTS_H
+
+/*
+ * worker_parts - what a worker consists of: for worker.c, which has it, and report.c, which tells
+ * of it.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "memory.h"
+#include "notifications.h"
+#include "quarantine.h"
+#include "servers.h"
+
+enum { WORKER_SIGNALS = 4 };
+
+struct worker {
+	uv_loop_t loop;
+	struct config *cfg;
+	const char *config_path;
+	const struct listener *listener; /* NULL: plain CGI */
+	struct servers servers;
+	struct hub *hub;
+	struct command *command;
+	struct site *site;
+	struct server *server;
+	struct cgi *cgi;
+	uv_signal_t on[WORKER_SIGNALS];
+	uv_timer_t beat;
+	uv_timer_t flush;
+	uint64_t flush_until_ms;
+	struct quarantine quarantine;
+	struct memory memory;
+	struct notifications notifications;
+	bool is_draining;
+	bool is_ending; /* nobody can connect any more */
+};
+
+#endif
