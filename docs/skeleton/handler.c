@@ -2,11 +2,13 @@
  * handler.c - to be copied: a handler with a key of its own. It sends each message with its number,
  * and how many there were so far every "summary" (a duration; 0: never).
  *
- * Put it into handlers/ and name it in app/route/handlers.c, or compile it apart:
+ * As it is it can be compiled apart, and [server] modules names the result:
  *
  *	cc -O2 -fPIC -shared -o counting.so handler.c
  *
- * and name that in [server] modules. Then a route has it:
+ * To have it in the program instead, copy it into handlers/, take "static" from the struct handler
+ * and SLUICE_MODULE() away at the end, and name the struct in app/route/handlers.c, in both lists.
+ * Then a route can use it:
  *
  *	[route sensors]
  *	path = /sensors/{id}

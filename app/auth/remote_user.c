@@ -1,6 +1,7 @@
 /*
- * web_server.c - whom the web server has found out. Some servers pass on a name that nobody
- * checked; then they name no way of checking.
+ * remote_user.c - the credential "remote_user": the web server has checked who asks, and says so in
+ * REMOTE_USER. Some servers pass on a name that nobody checked; those set no AUTH_TYPE, so without
+ * AUTH_TYPE the name does not count.
  */
 #include <string.h>
 
@@ -16,8 +17,10 @@ find(const struct auth_settings *as, const struct asked *a, struct identity *who
 	(void)no;
 	if (user == NULL || a->variable(a, "AUTH_TYPE") == NULL)
 		return FOUND_NONE;
-	/* Browsers send a password or a certificate by themselves, too. What is no browser's says
-	 * no Origin; a browser says it with each POST. */
+	/*
+	 * A browser sends a password or a certificate by itself, as it does with a cookie. It also
+	 * sends an Origin with each POST, so a POST without one comes from another program.
+	 */
 	who->is_by_cookie = !a->is_post || a->variable(a, "HTTP_ORIGIN") != NULL;
 	return (who->user = strdup(user)) != NULL ? FOUND_RIGHT : FOUND_AWAY;
 }

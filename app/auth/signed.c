@@ -1,6 +1,6 @@
 /*
- * link.c - a signed link. What stands behind its signature was added by whoever has it: nothing
- * that counts for the route may stand there.
+ * signed.c - the credential "signed": a signed link. What follows the signature was added by whoever
+ * holds the link, so no parameter that the route uses may stand there.
  */
 #include <errno.h>
 #include <string.h>
