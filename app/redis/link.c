@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/logger.h"
 #include "redis/greeting.h"
+#include "redis/reply_memory.h"
 #include "redis/resp.h"
 #include "redis/transport.h"
 
@@ -24,6 +25,8 @@ enum {
 	PAUSE_MAX_MS = 2000, /* with its jitter, and connecting, less than five seconds */
 	READS_A_TURN = 16,   /* of 16 KiB each, so that other descriptors have their turn */
 	READ_SIZE = 16384,
+	FEED_SIZE =
+	    2048, /* hiredis moves all that it was fed and has not parsed, again and again */
 	OUT_MAX = 256 * 1024 * 1024, /* commands that Redis does not take */
 	ADDRESSES_MAX = 8,
 	COMPLAINTS_MAX = 8,
@@ -44,7 +47,6 @@ enum {
 /* Of one reply. A false Redis may announce and send anything. */
 enum {
 	REPLY_MAX = 64 * 1024 * 1024, /* bytes */
-	ELEMENTS_MAX = 1024 * 1024,   /* of all its arrays */
 	LINE_MAX_LEN = 64 * 1024,     /* hiredis looks for its end from the beginning each time */
 	HEAD_MAX_LEN = 32,            /* "9223372036854775807\r\n" */
 };
@@ -98,7 +100,8 @@ struct link {
 	int watched;         /* events of libuv */
 	struct greeting greeting;
 	uv_timer_t timer;
-	size_t n_bytes, n_elements; /* of the reply that is not whole yet */
+	size_t n_bytes; /* of the reply that is not whole yet */
+	struct reply_memory memory;
 	/* By server, modulo; since a link was up. */
 	struct complaint complaints[COMPLAINTS_MAX];
 	char leave_why[96];
@@ -356,21 +359,38 @@ take_replies(struct link *ln)
 
 	while (ln->reader == reader) {
 		if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
-			fail(ln, ln->n_elements > ELEMENTS_MAX
+			fail(ln, reply_memory_has_too_many(&ln->memory)
 				     ? "it sends a reply of more than 1 Mi elements"
 				     : "what it sent is no Redis protocol");
 			return;
 		}
 		if (reply == NULL)
 			break;
-		ln->n_bytes = ln->n_elements = 0;
+		ln->n_bytes = 0;
 		take_reply(ln, reply);
-		freeReplyObject(reply);
+		reply_memory_empty(&ln->memory);
 	}
 	if (ln->reader == reader && ln->n_bytes > REPLY_MAX)
 		fail(ln, "it sends a reply of more than 64 MiB");
 	else if (ln->reader == reader && is_endless_line(reader))
 		fail(ln, "it sends a line without end");
+}
+
+static void
+take_bytes(struct link *ln, const char *bytes, size_t len)
+{
+	redisReader *reader = ln->reader;
+	size_t at, n;
+
+	for (at = 0; at < len && ln->reader == reader; at += n) {
+		n = len - at < FEED_SIZE ? len - at : FEED_SIZE;
+		if (redisReaderFeed(reader, bytes + at, n) != REDIS_OK) {
+			fail(ln, reader->errstr);
+			return;
+		}
+		ln->n_bytes += n;
+		take_replies(ln);
+	}
 }
 
 /* Returns how many bytes came: 0 if none did for now, or the link has failed. */
@@ -386,12 +406,8 @@ read_some(struct link *ln)
 		fail(ln, ln->transport.why);
 		return 0;
 	}
-	if (redisReaderFeed(ln->reader, bytes, (size_t)n) != REDIS_OK) {
-		fail(ln, ln->reader->errstr);
-		return 0;
-	}
 	ln->n_silent = 0;
-	ln->n_bytes += (size_t)n;
+	take_bytes(ln, bytes, (size_t)n);
 	return (size_t)n;
 }
 
@@ -406,12 +422,11 @@ on_readable(struct link *ln)
 	for (i = 0; ln->reader == reader && has_more; i++) {
 		size_t n = read_some(ln);
 
-		if (n == 0)
-			break;
-		take_replies(ln);
-		if (ln->reader == reader)
+		if (n > 0 && ln->reader == reader)
 			has_more = transport_has_pending(&ln->transport) ||
 				   (n == READ_SIZE && i < READS_A_TURN);
+		else
+			has_more = false;
 	}
 }
 
@@ -543,38 +558,6 @@ on_connect_timeout(uv_timer_t *timer)
 		     : "no connection within connect_timeout");
 }
 
-#if HIREDIS_MAJOR >= 1
-#define N_ELEMENTS size_t
-#else
-#define N_ELEMENTS int
-#endif
-static void *(*create_array)(const redisReadTask *task, N_ELEMENTS n);
-
-/* hiredis would make an array of any length that is announced. */
-static void *
-create_bounded_array(const redisReadTask *task, N_ELEMENTS n)
-{
-	struct link *ln = task->privdata;
-
-	ln->n_elements += (size_t)n;
-	return ln->n_elements > ELEMENTS_MAX ? NULL : create_array(task, n);
-}
-
-static void
-bound_replies(struct link *ln)
-{
-	static redisReplyObjectFunctions bounded;
-
-	if (create_array == NULL) {
-		bounded = *ln->reader->fn;
-		create_array = bounded.createArray;
-		bounded.createArray = create_bounded_array;
-	}
-	ln->reader->fn = &bounded;
-	ln->reader->privdata = ln;
-	ln->n_bytes = ln->n_elements = 0;
-}
-
 static int
 start_poll(struct link *ln)
 {
@@ -625,7 +608,8 @@ connect_address(struct link *ln)
 		fail(ln, "out of memory");
 		return;
 	}
-	bound_replies(ln);
+	reply_memory_serve(&ln->memory, ln->reader);
+	ln->n_bytes = 0;
 	if ((rc = start_poll(ln)) < 0)
 		fail(ln, uv_strerror(rc));
 }
@@ -713,6 +697,7 @@ connect_next(struct link *ln)
 	/* It begins here, so that fail() takes whatever goes wrong for a failed try. */
 	ln->state = LINK_CONNECTING;
 	ln->n_addresses = 0;
+	reply_memory_empty(&ln->memory); /* of a reply that did not become whole */
 	if ((ln->url = topology_choose(ln->topology, &ln->member)) == NULL) {
 		begin_pause(ln);
 		return;
@@ -745,6 +730,7 @@ link_new(struct link **out, uv_loop_t *loop, const char *name, struct topology *
 	ln->member.leave = leave;
 	ln->member.hurry = hurry;
 	transport_init(&ln->transport);
+	reply_memory_init(&ln->memory);
 	buf_init(&ln->out, OUT_MAX);
 	if ((rc = uv_timer_init(loop, &ln->timer)) < 0) {
 		free(ln);
@@ -761,7 +747,10 @@ link_new(struct link **out, uv_loop_t *loop, const char *name, struct topology *
 static void
 on_timer_closed(uv_handle_t *timer)
 {
-	free(timer->data);
+	struct link *ln = timer->data;
+
+	reply_memory_fini(&ln->memory);
+	free(ln);
 }
 
 void
