@@ -134,6 +134,11 @@ stress: asan
 soak: all
 	SLUICE=$(B)/sluice /usr/bin/python3 tests/stress/soak.py --seconds $(or $(TIME),60s)
 
+# Each kind of restart under a crowd behind lighttpd and nginx: make crowd CLIENTS=2000
+.PHONY: crowd
+crowd: all
+	SLUICE=$(B)/sluice /usr/bin/python3 tests/chaos/crowd.py --clients $(or $(CLIENTS),2000)
+
 # Strikes on Redis, workers, the program and web servers, by a seed: make chaos TIME=3m SEED=7
 .PHONY: chaos
 chaos: all
@@ -229,6 +234,7 @@ help:
 	@echo 'make bench      the benchmarks, with a table at the end; PART=servers: what each web server costs'
 	@echo 'make lint       the house'"'"'s rules, format, cppcheck, clang-tidy; SINCE=REV: of what has changed'
 	@echo 'make chaos      strikes on everything, and each promise judged: TIME=60s SEED=1'
+	@echo 'make crowd      restarts under a crowd behind web servers, and how it comes back: CLIENTS=2000'
 	@echo 'make soak       short lives, and what is left of them: TIME=30m'
 	@echo 'make stress     everything at once, by a seed: SECONDS=60 SEED=1'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (60)'

@@ -19,6 +19,7 @@ import time
 import urllib.parse
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "integration")]
@@ -44,6 +45,7 @@ ROUTES = {
     "two": {"path": "/two", "streams": "x:one x:other", "history": 5000},
     "queue": {"path": "/queue", "handler": "queue", "streams": "x:queue", "group": "g", "claim_after": "2s",
               "ack": "client"},
+    "auto": {"path": "/auto", "handler": "queue", "streams": "x:auto", "group": "g", "claim_after": "2s", "ack": "auto"},
     "mux": {"path": "/mux", "handler": "mux", "routes": "stream channel"},
     "status": {"path": "/status", "handler": "status"},
     "health": {"path": "/health", "handler": "health"},
@@ -52,7 +54,9 @@ MUX = "/mux?s=" + urllib.parse.quote(json.dumps([["stream", f"{BASE}/stream"], [
 # path: (sources that are followed, whether a gap may be there if it is told)
 FOLLOWED = {"/channel": (["channel"], True), "/recorded": (["recorded"], False), "/stream": (["stream"], False),
             "/two": (["one", "other"], False), MUX: (["stream", "channel"], True)}
-SOURCES = ["channel", "recorded", "stream", "one", "other", "queue"]
+# What is written to a web server counts as had with `ack = auto`, so what one has that is killed is lost with it: by direct clients only.
+QUEUES = {"/queue": "queue", "/auto": "auto"}
+SOURCES = ["channel", "recorded", "stream", "one", "other", "queue", "auto"]
 
 
 def restartable(server):
@@ -86,7 +90,7 @@ class Run:
         path = self.redis.path
         how = {"channel": publisher.by_publish(path, "x:channel"),
                "recorded": publisher.by_post(self.sluice.path, f"{BASE}/recorded"),
-               **{s: publisher.by_xadd(path, f"x:{s}") for s in ("stream", "one", "other", "queue")}}
+               **{s: publisher.by_xadd(path, f"x:{s}") for s in ("stream", "one", "other", "queue", "auto")}}
         self.publishers = [publisher.Publisher(p[s], how[s]) for s in SOURCES]
         for one in self.publishers:
             one.start()
@@ -111,10 +115,12 @@ class Run:
     def follow_all(self):
         for name, connect in [("direct", direct(self.sluice.path)), *((s.name, through(s)) for s in self.servers)]:
             self.follow(name, connect, [*FOLLOWED, "/queue"])
+        for n in (1, 2):
+            self.follow(f"direct {n}", direct(self.sluice.path), ["/auto"])
         self.wait_fresh(time.monotonic())
 
     def readers(self):
-        return [c for c in self.clients if c.follows != "/queue"]
+        return [c for c in self.clients if c.follows in FOLLOWED]
 
     def wait_fresh(self, since, seconds=60):
         """Until each client has a message that was published since then: seconds for each."""
@@ -179,7 +185,7 @@ class Run:
             return all(seen.get(s, 0) >= last[s] for s in FOLLOWED[client.follows][0])
         try:
             wait_for(lambda: all(is_through(c) for c in self.readers()), "", 30)
-            wait_for(lambda: not judge_queue(self.queue_logs(), self.published["queue"]), "", 20)
+            wait_for(lambda: not any(self.lost_of_queues().values()), "", 20)
         except Timeout:
             pass  # the judge says what is missing
         self.memory = [rss_bytes(w) for w in self.program.workers()]
@@ -188,22 +194,27 @@ class Run:
         for c in self.clients:
             c.close()
 
-    def queue_logs(self):
-        return [list(c.log) for c in self.clients if c.follows == "/queue"]
+    def lost_of_queues(self):
+        """By source: what nobody was given."""
+        return {source: judge_queue([list(c.log) for c in self.clients if c.follows == path], self.published[source])
+                for path, source in QUEUES.items()}
 
     def left_behind(self):
         """What should be gone once all clients are."""
         try:
             wait_for(lambda: self.sluice.status()["subscribers"] == self.sluice.status()["feeds"] == 0, "", 45)
             wait_for(lambda: not [c for c in self.redis.channels() if c.startswith("x:")], "", 10)
-            return {}
+            return []
         except Timeout:
             status = self.sluice.status()
-            return {"subscribers": status["subscribers"], "feeds": status["feeds"], "channels": sorted(self.redis.channels())}
+            return [f"{status['subscribers']} subscribers, {status['feeds']} feeds, channels {sorted(self.redis.channels())}"]
 
     def is_of_crash(self, at):
         """A request that a process had accepted when it was killed, and what a web server remembers of it."""
         return any(set(names) & strikes.CRASHES and begin - 0.2 <= at <= end + 3 * slow for names, begin, end, _, slow in self.struck)
+
+    def strikes_around(self, at):
+        return ", ".join(f"{'+'.join(names)} {begin - at:+.2f} s" for names, begin, end, *_ in self.struck if begin - 3 < at < end + 3)
 
     @staticmethod
     def patience(client, names, slow):
@@ -222,10 +233,9 @@ class Run:
                 told[source] += n
                 for kind, n in found.items():
                     findings[f"{kind}: {source} by {c.name}"] += n
-        for n in judge_queue(self.queue_logs(), self.published["queue"]):
-            at = self.published["queue"].at[n]
-            around = [f"{'+'.join(names)} {begin - at:+.2f} s" for names, begin, end, _ in self.struck if begin - 3 < at < end + 3]
-            findings[f"lost: queue, {n}, beside {', '.join(around)}"] += 1
+        for source, lost in self.lost_of_queues().items():
+            for n in lost:
+                findings[f"lost: {source}, {n}, beside {self.strikes_around(self.published[source].at[n])}"] += 1
         statuses = [(at, status) for c in self.clients for at, status in c.statuses]
         errors = Counter(status for at, status in statuses if not self.is_of_crash(at))
         findings += Counter({f"answered {status}": n for status, n in errors.items()})
@@ -243,17 +253,20 @@ class Run:
             "worker MB": [m >> 20 for m in self.memory], "findings": dict(findings)}
 
     def end(self):
+        """All of it, whatever went wrong before or on the way. Returns what the program has left behind."""
         for one in self.publishers:
             one.is_over.set()
         for c in self.clients:
             c.is_closed.set()
-        self.hands.shutdown()
-        for server in self.servers:
-            server.stop()
-        try:
-            self.program.end()
-        finally:
-            self.redis.end()
+        with ExitStack() as rest:
+            rest.callback(self.redis.end)
+            for server in self.servers:
+                rest.callback(server.stop)
+            rest.callback(self.hands.shutdown)
+            behind = self.program.end()
+            if Path(self.sluice.path).exists():
+                behind.append("its socket")
+        return behind
 
 
 def chaos(folder, seed, seconds):
@@ -266,14 +279,11 @@ def chaos(folder, seed, seconds):
             run.strike()
         run.finish()
         findings, figures = run.verdict()
-        behind = run.left_behind()
-        if behind:
-            findings["left behind"] = 1
-            figures["left behind"] = behind
+        findings += Counter({f"left behind: {what}": 1 for what in run.left_behind()})
         figures["descriptors"] = [n_descriptors(w) for w in run.program.workers()]
     finally:
-        run.end()
-    return findings, figures
+        behind = run.end()
+    return findings + Counter({f"left behind: {what}": 1 for what in behind}), figures
 
 
 def planted(folder, seed):

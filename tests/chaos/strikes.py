@@ -8,8 +8,8 @@ import time
 
 import redis as redis_client
 
-from processes import Child, children_of, is_alive
-from waiting import wait_for
+from processes import Child, children_of, is_alive, parent_of, processes_of
+from waiting import Timeout, wait_for
 
 
 class Program:
@@ -26,22 +26,43 @@ class Program:
         self.n += 1
         child = Child(f"sluice{self.n:04}", self.sluice.argv("serve", "-c", self.sluice.config), self.sluice.folder,
                       env=self.sluice.reports.environment())
-        child.wait_ready(lambda: "serves" in child.text(), 15)
         self.old.append(self.sluice.child)
         self.sluice.child, self.pid = child, child.pid
+        child.wait_ready(lambda: "serves" in child.text(), 15)
 
     def log(self):
         text = "\n".join(p.read_text(errors="replace") for p in sorted(self.sluice.folder.glob("sluice*.out")))
         return "\n".join(line for line in text.split("\n") if "POST to" not in line)
 
+    def processes(self):
+        """Each that is there, supervisors first; one that USR2 has started is nobody's child by now."""
+        return processes_of(self.sluice.config)
+
     def end(self):
-        """All that is left, well: who was told to end has ended with 0."""
-        for child in self.old:
-            child.wait(20)
-        os.kill(self.pid, signal.SIGTERM)
-        wait_for(lambda: not is_alive(self.pid), "the last program has ended", 20)
-        self.sluice.child = None
+        """All that is left is told to end. Returns what did not, or not well, which is then ended by force."""
+        pids = self.processes()
+        for pid in pids:
+            if parent_of(pid) not in pids:
+                send(pid, signal.SIGTERM)
+        try:
+            wait_for(lambda: not self.processes(), "", 20)
+        except Timeout:
+            pass  # the answer tells it
+        behind = self.processes()
+        for pid in behind:
+            send(pid, signal.SIGKILL)
+        children, self.old, self.sluice.child = [*self.old, self.sluice.child], [], None
+        codes = {child: child.wait(20) for child in children}
         self.sluice.reports.check()
+        return ([f"process {pid}" for pid in behind]
+                + [f"{child.name}, which ended with {code}" for child, code in codes.items() if code != 0 and child.pid not in behind])
+
+
+def send(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass  # a worker ends with its supervisor
 
 
 class Strikes:
@@ -186,10 +207,10 @@ class Strikes:
         os.kill(before, signal.SIGUSR2)
 
         def successor():
-            found = re.findall(r"USR2: process (\d+) serves", self.program.log())
-            return found and int(found[-1]) != before and is_alive(int(found[-1])) and int(found[-1])
-        wait_for(successor, "the new program serves", 15)
-        self.program.pid = successor()
+            """By what this one says: another that was replaced before may still drain."""
+            found = re.findall(rf" {before} info USR2: process (\d+) serves", self.program.log())
+            return int(found[-1]) if found else 0
+        self.program.pid = wait_for(successor, "the new program serves", 15)
 
     def supervisor_killed(self, _seconds):
         killed = self.program.pid

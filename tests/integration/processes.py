@@ -102,6 +102,27 @@ def children_of(pid):
         return []
 
 
+def parent_of(pid):
+    """The pid of its parent, 0 if it has ended meanwhile."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def processes_of(argument):
+    """The pids of all processes that were started with this argument, whoever their parent is by now."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            argv = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended meanwhile
+        if str(argument).encode() in argv and is_alive(int(folder.name)):
+            found.append(int(folder.name))
+    return sorted(found)
+
+
 def is_alive(pid):
     """Is there such a process, and is it more than a zombie? (One with threads left still holds its sockets.)"""
     try:

@@ -12,6 +12,10 @@ import crowd  # noqa: E402
 @pytest.mark.parametrize("kind", ["held", "overlap", "usr2", "reload"])
 @pytest.mark.parametrize("server", [crowd.Lighttpd, crowd.Nginx])
 def test_nobody_is_told_an_error(folder, server, kind):
-    statuses, back, busiest, _ = crowd.run(folder, server, kind, 100, "2s")
-    assert set(statuses) == {200}
-    assert len(back) >= 100 and busiest <= 80, "spread over more than a second"
+    out = crowd.run(folder, server, kind, 200, "2s")
+    assert set(out.statuses) == {200}
+    assert len(out.back) >= 200
+    # When each was told to return, which a loaded machine moves but little, unless they are ended one after the other; when they are there
+    # is judged by `make crowd`.
+    slow = out.slow if kind == "usr2" else 1
+    assert crowd.busiest(out.told) <= crowd.MOST * out.evenly * slow
