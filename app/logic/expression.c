@@ -11,6 +11,7 @@
 #include "logic/message.h"
 #include "logic/names.h"
 #include "logic/slips.h"
+#include "logic/asker.h"
 #include "logic/values.h"
 
 /* What an expression is given, before its own text; all in its one line. */
@@ -241,7 +242,7 @@ evaluate(lua_State *L)
 	else
 		lua_pushnil(L);
 	lua_pushinteger(L, scope->now);
-	values_push_user(L, scope);
+	asker_push_user(L, scope);
 	push_text(L, ev);
 	lua_call(L, 6, 1);
 	ev->is_true = lua_toboolean(L, -1);

@@ -7,6 +7,7 @@
 #include <sluice/unique.h>
 
 #include "logic/sandbox.h"
+#include "logic/asker.h"
 #include "logic/values.h"
 
 /* A string of this length is work of one step. */
@@ -337,5 +338,6 @@ library_open(lua_State *L)
 	set_function(L, "has", has);
 	set_function(L, "unique", unique);
 	values_open(L);
+	asker_open(L);
 	lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
 }

@@ -10,6 +10,7 @@
 #include "logic/message.h"
 #include "logic/names.h"
 #include "logic/slips.h"
+#include "logic/asker.h"
 #include "logic/values.h"
 
 /* What each feed's run of the file gets, in the file's first line: names of its own, and event. */
@@ -225,7 +226,7 @@ set_names(lua_State *L, const struct run *run, int channel, int message)
 	else
 		lua_pushnil(L);
 	lua_setfield(L, -2, "id");
-	values_push_user(L, run->scope);
+	asker_push_user(L, run->scope);
 	lua_setfield(L, -2, "user");
 	push_text(L, run);
 	lua_setfield(L, -2, "text");

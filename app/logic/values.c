@@ -2,24 +2,14 @@
 
 #include <lauxlib.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "logic/message.h"
 #include "logic/sandbox.h"
+#include "logic/wide.h"
 
-/* Keys of the registry: their addresses count. */
-static const char metatables[N_TAGS];
+/* A key of the registry: its address counts. */
 const char values_array_metatable;
-
-const void *
-values_tagged(lua_State *L, int index, enum values_tag tag)
-{
-	const enum values_tag *p =
-	    lua_type(L, index) == LUA_TUSERDATA ? lua_touserdata(L, index) : NULL;
-
-	return p != NULL && *p == tag ? p : NULL;
-}
 
 static bool
 is_null(lua_State *L, int index)
@@ -27,27 +17,7 @@ is_null(lua_State *L, int index)
 	return lua_type(L, index) == LUA_TLIGHTUSERDATA;
 }
 
-static void
-set_metatable(lua_State *L, enum values_tag tag)
-{
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &metatables[tag]);
-	lua_setmetatable(L, -2);
-}
-
 /* Scalars */
-
-static void
-push_wide(lua_State *L, const char *text, size_t len)
-{
-	struct wide *wide = lua_newuserdatauv(L, sizeof(*wide) + len + 1, 0);
-
-	wide->tag = TAG_WIDE;
-	wide->len = len;
-	memcpy(wide->text, text, len);
-	wide->text[len] = '\0';
-	wide->value = strtod(wide->text, NULL);
-	set_metatable(L, TAG_WIDE);
-}
 
 static void
 push_integer(lua_State *L, struct json_object *json)
@@ -57,7 +27,7 @@ push_integer(lua_State *L, struct json_object *json)
 
 	if (n == INT64_MAX && json_object_get_uint64(json) > (uint64_t)INT64_MAX) {
 		text = json_object_to_json_string_ext(json, VALUES_PLAIN);
-		push_wide(L, text, strlen(text));
+		wide_push(L, text, strlen(text));
 		return;
 	}
 	lua_pushinteger(L, n);
@@ -69,7 +39,7 @@ push_double(lua_State *L, struct json_object *json)
 	const char *text = json_object_to_json_string_ext(json, VALUES_PLAIN);
 
 	if (text[strspn(text, "-0123456789")] == '\0')
-		push_wide(L, text, strlen(text));
+		wide_push(L, text, strlen(text));
 	else
 		lua_pushnumber(L, json_object_get_double(json));
 }
@@ -123,7 +93,7 @@ values_push_view(lua_State *L, struct json_object *json)
 	view->tag = TAG_VIEW;
 	view->json = json;
 	view->turn = sandbox_turn(sandbox_of(L));
-	set_metatable(L, TAG_VIEW);
+	values_tag_set(L, TAG_VIEW);
 }
 
 struct json_object *
@@ -183,19 +153,12 @@ view_len(lua_State *L)
 }
 
 static int
-next(lua_State *L)
-{
-	lua_settop(L, 2);
-	return lua_next(L, 1) != 0 ? 2 : (lua_pushnil(L), 1);
-}
-
-static int
 view_pairs(lua_State *L)
 {
 	struct json_object *json = values_check_view(L, 1);
 	lua_Integer i, n;
 
-	lua_pushcfunction(L, next);
+	lua_pushcfunction(L, values_next);
 	lua_newtable(L);
 	if (json_object_is_type(json, json_type_array)) {
 		n = (lua_Integer)json_object_array_length(json);
@@ -340,219 +303,6 @@ values_push_message(lua_State *L, struct message *msg,
 	nil_to_null(L);
 }
 
-/* Wide numbers */
-
-static double
-number_at(lua_State *L, int index)
-{
-	const struct wide *wide = values_tagged(L, index, TAG_WIDE);
-
-	return wide != NULL ? wide->value : luaL_checknumber(L, index);
-}
-
-/*
- * Two wide numbers are compared by their digits: as floats they might be equal though they are not.
- */
-static int
-compare(lua_State *L)
-{
-	const struct wide *a = values_tagged(L, 1, TAG_WIDE), *b = values_tagged(L, 2, TAG_WIDE);
-	double x = number_at(L, 1), y = number_at(L, 2);
-	int order;
-
-	if (a == NULL || b == NULL || (a->text[0] == '-') != (b->text[0] == '-'))
-		return x < y ? -1 : x > y;
-	order = a->len != b->len ? (a->len < b->len ? -1 : 1) : strcmp(a->text, b->text);
-	return a->text[0] == '-' ? -order : order;
-}
-
-static int
-wide_lt(lua_State *L)
-{
-	lua_pushboolean(L, compare(L) < 0);
-	return 1;
-}
-
-static int
-wide_le(lua_State *L)
-{
-	lua_pushboolean(L, compare(L) <= 0);
-	return 1;
-}
-
-static int
-wide_eq(lua_State *L)
-{
-	lua_pushboolean(L, values_tagged(L, 1, TAG_WIDE) && values_tagged(L, 2, TAG_WIDE) &&
-			       compare(L) == 0);
-	return 1;
-}
-
-/* Upvalue 1 is the operator of lua_arith(). */
-static int
-wide_arith(lua_State *L)
-{
-	int op = (int)lua_tointeger(L, lua_upvalueindex(1));
-	double a = number_at(L, 1), b = number_at(L, 2);
-
-	lua_pushnumber(L, a);
-	if (op != LUA_OPUNM)
-		lua_pushnumber(L, b);
-	lua_arith(L, op);
-	return 1;
-}
-
-static int
-wide_tostring(lua_State *L)
-{
-	const struct wide *wide = values_tagged(L, 1, TAG_WIDE);
-
-	if (wide == NULL)
-		return luaL_error(L, "no number");
-	lua_pushlstring(L, wide->text, wide->len);
-	return 1;
-}
-
-/* Parameters */
-
-static int
-params_index(lua_State *L)
-{
-	const struct template_scope *scope = sandbox_scope(sandbox_of(L));
-	const char *name = luaL_checkstring(L, 2);
-	const struct template_value *v = scope != NULL ? scope->params : NULL;
-
-	if (*name == '?' || (name = template_find(v, name)) == NULL)
-		return 0;
-	lua_pushstring(L, name);
-	return 1;
-}
-
-static int
-params_newindex(lua_State *L)
-{
-	return luaL_error(L, "parameters cannot be changed");
-}
-
-static int
-params_pairs(lua_State *L)
-{
-	const struct template_scope *scope = sandbox_scope(sandbox_of(L));
-	const struct template_value *v = scope != NULL ? scope->params : NULL;
-
-	lua_pushcfunction(L, next);
-	lua_newtable(L);
-	for (; v != NULL && v->name != NULL; v++) {
-		if (*v->name == '?')
-			continue; /* who asks is no parameter */
-		lua_pushstring(L, v->value);
-		lua_setfield(L, -2, v->name);
-	}
-	return 2;
-}
-
-static void
-push_params(lua_State *L)
-{
-	enum values_tag *p = lua_newuserdatauv(L, sizeof(*p), 0);
-
-	*p = TAG_PARAMS;
-	set_metatable(L, TAG_PARAMS);
-}
-
-/* Who asks */
-
-void
-values_push_user(lua_State *L, const struct template_scope *scope)
-{
-	const char *user = template_find(scope->params, TEMPLATE_USER);
-
-	if (user != NULL && *user != '\0')
-		lua_pushstring(L, user);
-	else
-		lua_pushnil(L);
-}
-
-/* A userdata frees the JSON whatever the copying raises. */
-struct claims {
-	struct json_object *json;
-};
-
-static int
-free_claims(lua_State *L)
-{
-	json_object_put(((struct claims *)lua_touserdata(L, 1))->json);
-	return 0;
-}
-
-/* The claims as a table, or nothing, are pushed. */
-static void
-push_claims(lua_State *L, const char *text)
-{
-	struct claims *claims;
-
-	if (text == NULL) {
-		lua_pushnil(L);
-		return;
-	}
-	claims = lua_newuserdatauv(L, sizeof(*claims), 0);
-	claims->json = NULL;
-	lua_newtable(L);
-	lua_pushcfunction(L, free_claims);
-	lua_setfield(L, -2, "__gc");
-	lua_setmetatable(L, -2);
-	claims->json = json_tokener_parse(text);
-	values_push_copy(L, claims->json);
-	lua_remove(L, -2);
-}
-
-static int
-claims_index(lua_State *L)
-{
-	const struct template_scope *scope = sandbox_scope(sandbox_of(L));
-	const struct template_value *params = scope != NULL ? scope->params : NULL;
-	const char *name = luaL_checkstring(L, 2), *text;
-
-	lua_pushfstring(L, TEMPLATE_CLAIMS ".%s", name);
-	if ((text = template_find(params, lua_tostring(L, -1))) != NULL) {
-		push_claims(L, text);
-		return 1;
-	}
-	push_claims(L, template_find(params, TEMPLATE_CLAIMS));
-	if (!lua_istable(L, -1))
-		return 0;
-	lua_pushvalue(L, 2);
-	lua_gettable(L, -2);
-	return 1;
-}
-
-static int
-claims_newindex(lua_State *L)
-{
-	return luaL_error(L, "claims cannot be changed");
-}
-
-static int
-claims_pairs(lua_State *L)
-{
-	const struct template_scope *scope = sandbox_scope(sandbox_of(L));
-
-	lua_pushcfunction(L, next);
-	push_claims(L, scope != NULL ? template_find(scope->params, TEMPLATE_CLAIMS) : NULL);
-	if (!lua_istable(L, -1))
-		lua_newtable(L);
-	return 2;
-}
-
-static void
-push_claims_view(lua_State *L)
-{
-	enum values_tag *p = lua_newuserdatauv(L, sizeof(*p), 0);
-
-	*p = TAG_CLAIMS;
-	set_metatable(L, TAG_CLAIMS);
-}
-
 /* Names of ours, and Lua's that know our values */
 
 static int
@@ -620,72 +370,24 @@ static const luaL_Reg view_functions[] = {
     {"__tostring", view_tostring},
     {NULL, NULL},
 };
-static const luaL_Reg wide_functions[] = {
-    {"__lt", wide_lt}, {"__le", wide_le}, {"__eq", wide_eq}, {"__tostring", wide_tostring},
-    {NULL, NULL},
-};
-static const luaL_Reg params_functions[] = {
-    {"__index", params_index},
-    {"__newindex", params_newindex},
-    {"__pairs", params_pairs},
-    {NULL, NULL},
-};
-static const luaL_Reg claims_functions[] = {
-    {"__index", claims_index},
-    {"__newindex", claims_newindex},
-    {"__pairs", claims_pairs},
-    {NULL, NULL},
-};
 static const luaL_Reg globals[] = {
     {"array", global_array},
     {"type", global_type},
     {"tostring", global_tostring},
     {NULL, NULL},
 };
-static const struct {
-	const char *name;
-	int op;
-} operators[] = {
-    {"__add", LUA_OPADD}, {"__sub", LUA_OPSUB}, {"__mul", LUA_OPMUL},   {"__div", LUA_OPDIV},
-    {"__mod", LUA_OPMOD}, {"__pow", LUA_OPPOW}, {"__idiv", LUA_OPIDIV}, {"__unm", LUA_OPUNM},
-};
-
-static void
-add_metatable(lua_State *L, enum values_tag tag, const char *name, const luaL_Reg *functions)
-{
-	lua_newtable(L);
-	luaL_setfuncs(L, functions, 0);
-	lua_pushstring(L, name);
-	lua_setfield(L, -2, "__name"); /* for the texts of errors */
-	lua_pushvalue(L, -1);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &metatables[tag]);
-}
-
 void
 values_open(lua_State *L)
 {
-	size_t i;
-
 	luaL_setfuncs(L, globals, 0);
 	lua_pushlightuserdata(L, NULL);
 	lua_setfield(L, -2, "null");
 	lua_getfield(L, -1, "tonumber");
 	lua_pushcclosure(L, global_tonumber, 1);
 	lua_setfield(L, -2, "tonumber");
-	add_metatable(L, TAG_VIEW, "JSON value", view_functions);
-	add_metatable(L, TAG_PARAMS, "params", params_functions);
-	add_metatable(L, TAG_CLAIMS, "claims", claims_functions);
-	add_metatable(L, TAG_WIDE, "number", wide_functions);
-	for (i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
-		lua_pushinteger(L, operators[i].op);
-		lua_pushcclosure(L, wide_arith, 1);
-		lua_setfield(L, -2, operators[i].name);
-	}
-	lua_pop(L, 4);
+	values_tag_add(L, TAG_VIEW, "JSON value", view_functions);
+	lua_pop(L, 1);
+	wide_open(L);
 	lua_newtable(L);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &values_array_metatable);
-	push_params(L);
-	lua_setfield(L, -2, "params");
-	push_claims_view(L);
-	lua_setfield(L, -2, "claims");
 }

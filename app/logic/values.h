@@ -15,8 +15,8 @@
 #include "base/buf.h"
 
 /*
- * values_open - register what follows, and set our names in the table on the top of the stack;
- * params and claims among them, of the scope that a call looks at. May raise a Lua error.
+ * values_open - register what follows, and set our names for it (array, null and those of Lua's
+ * that know our values) in the table on the top of the stack. May raise a Lua error.
  */
 void values_open(lua_State *L);
 
@@ -31,10 +31,6 @@ void values_push_copy(lua_State *L, struct json_object *json);
 struct message;
 void values_push_message(lua_State *L, struct message *msg,
 			 void (*push)(lua_State *L, struct json_object *json));
-
-/* values_push_user - who asks, of the scope's params; nil: nobody. */
-struct template_scope;
-void values_push_user(lua_State *L, const struct template_scope *scope);
 
 /*
  * values_put - append the value at index: a string as it is, anything else as JSON. Raises an error

@@ -8,11 +8,9 @@
 #include <stdint.h>
 
 #include "logic/values.h"
+#include "logic/values_tag.h"
 
 #define VALUES_PLAIN (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-
-/* The tag of a userdata; no other library of the state makes one that a text could get at. */
-enum values_tag { TAG_VIEW, TAG_WIDE, TAG_PARAMS, TAG_CLAIMS, N_TAGS };
 
 struct view {
 	enum values_tag tag;
@@ -20,22 +18,11 @@ struct view {
 	uint64_t turn; /* the call for which it holds */
 };
 
-/* An integer beyond 64 bits, as its digits. */
-struct wide {
-	enum values_tag tag;
-	double value;
-	size_t len;
-	char text[];
-};
-
 /* The key of the arrays' metatable in the registry: its address counts. */
 extern const char values_array_metatable;
 
 /* In the metatable of an object's copy: its names in their order, and those that were null. */
 enum { OBJECT_KEYS = 1, OBJECT_NULLS = 2 };
-
-/* values_tagged - the userdata at index, if it has this tag; else NULL. */
-const void *values_tagged(lua_State *L, int index, enum values_tag tag);
 
 /* values_check_view - the JSON of the view at index. Raises an error for another value, or a view
  * of an earlier call. */

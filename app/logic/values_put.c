@@ -9,6 +9,7 @@
 
 #include "base/json_text.h"
 #include "logic/sandbox.h"
+#include "logic/wide.h"
 
 /* Back to JSON, under lua_pcall(): what goes wrong is raised, and all memory is Lua's or the
  * buffer's.
