@@ -2,7 +2,7 @@
 #define SLUICE_AUTH_BYTES_H
 
 /*
- * bytes - what credentials are written in: base64url, base64, hexadecimal, and HMAC by SHA-2. Pure.
+ * bytes - the encodings of credentials: base64url, base64, hexadecimal, and HMAC with SHA-2. Pure.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,17 +12,20 @@
 enum { BYTES_HMAC_MAX = 64 };
 
 /*
- * bytes_put_base64url, bytes_decode_base64url - without padding (RFC 4648, 5; RFC 7515, 2).
- * Decoding takes exactly one spelling: the bits that no byte needs must be zero. Returns 0;
+ * bytes_put_base64url, bytes_decode_base64url - without padding (RFC 4648, 5; RFC 7515, 2). Only
+ * one spelling of each text can be decoded: the bits that no byte needs must be zero. Returns 0;
  * -EINVAL, -ENOMEM, -EMSGSIZE.
  */
 int bytes_put_base64url(struct buf *b, const void *p, size_t len);
 int bytes_decode_base64url(struct buf *b, const char *text, size_t len);
 
-/* bytes_decode_base64 - with "+", "/" and padding (RFC 4648, 4), and likewise one spelling. */
+/*
+ * bytes_decode_base64 - with "+", "/" and padding (RFC 4648, 4); here, too, only one spelling is
+ * accepted.
+ */
 int bytes_decode_base64(struct buf *b, const char *text, size_t len);
 
-/* bytes_put_hex - two small digits each. Returns 0, -ENOMEM, -EMSGSIZE. */
+/* bytes_put_hex - two lower-case digits for each byte. Returns 0, -ENOMEM, -EMSGSIZE. */
 int bytes_put_hex(struct buf *b, const void *p, size_t len);
 
 /* bytes_hmac - RFC 2104 with SHA-2 of bits (256, 384, 512), or SHA-1 (160) as Flask has it. Returns

@@ -7,9 +7,10 @@
 #include <stddef.h>
 
 /*
- * cookie_find - header may be NULL; servers join two of them by a comma. value, with room for
- * max + 1 bytes, is percent-decoded once if it can be, else as it came. Returns 1; 0 if there is
- * none; -EINVAL if there are two that differ, or it is longer than max.
+ * cookie_find - finds the cookie in header, which may be NULL and in which servers join two Cookie
+ * fields by a comma. Its value is percent-decoded once if that is possible, else it is copied as it
+ * came; value has room for max + 1 bytes. Returns 1; 0 if there is none; -EINVAL if there are two
+ * that differ, or it is longer than max.
  */
 int cookie_find(const char *header, const char *name, char *value, size_t max);
 

@@ -2,8 +2,9 @@
 #define SLUICE_AUTH_CREDENTIAL_H
 
 /*
- * credential - the kinds of proof of who somebody is. A new one is a file with this table, and a
- * line in credentials[]: the configuration, its faults and what is logged read the words from here.
+ * credential - the kinds of credentials: how a request proves who asks. A new kind is a file with
+ * this table, and a line in credentials[]. The configuration, its faults and the log take their
+ * words from here.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,16 +13,16 @@
 #include "auth/identity.h"
 #include "auth/settings.h"
 
-/* What a credential comes to in one request. */
+/* What was found of one kind of credential in a request. */
 enum finding {
-	FOUND_NONE,  /* the request has none of this kind */
+	FOUND_NONE,  /* the request has no credential of this kind */
 	FOUND_RIGHT, /* it says who asks */
-	FOUND_WRONG, /* it has one that is refused: no other is tried */
-	FOUND_AWAY,  /* it cannot be decided now */
-	FOUND_LATER  /* Redis is to be asked for the session that stands in the identity */
+	FOUND_WRONG, /* it has one that is refused; then no other kind is tried */
+	FOUND_AWAY,  /* it cannot be decided now: Redis is away, or memory is short */
+	FOUND_LATER  /* Redis must be asked for the session that stands in the identity */
 };
 
-/* Why somebody is refused: the status of HTTP, and the rule that was broken, a constant. */
+/* Why a request is refused: the HTTP status, and the rule that was broken, a constant. */
 struct refusal {
 	int status;
 	const char *why;
@@ -30,7 +31,7 @@ struct refusal {
 /* What Redis says of a session. */
 enum session_state {
 	SESSION_THERE, /* with an identity */
-	SESSION_NONE,  /* there is none, or it is none of ours: with a refusal */
+	SESSION_NONE,  /* with a refusal: there is no such session, or it cannot be read */
 	SESSION_AWAY,  /* Redis does not say */
 	SESSION_ASKED  /* the answer comes later */
 };
@@ -41,11 +42,11 @@ struct session_answer {
 	struct refusal no;
 };
 
-/* What a credential may see of a request; whoever asks embeds it. */
+/* What a credential may see of a request. The caller embeds it. */
 struct asked {
-	/* A variable of CGI; NULL: there is none. */
+	/* The variable of CGI ("HTTP_AUTHORIZATION"); NULL: there is none. */
 	const char *(*variable)(const struct asked *a, const char *name);
-	/* A parameter of the query. */
+	/* The parameter of the query; NULL: there is none. */
 	const char *(*query)(const struct asked *a, const char *name);
 	/* Does the value keep the route's rule for this name ("user", "cookie")? */
 	bool (*keeps_rule)(const struct asked *a, const char *name, const char *value);
@@ -57,11 +58,14 @@ struct asked {
 };
 
 struct credential {
-	const char *word;  /* of the configuration: "jwt" */
-	const char *shown; /* of answers and the log: "token" */
-	/* What it needs of [auth] and is not there; NULL: nothing. */
+	const char *word;  /* the word of auth = in the configuration: "jwt" */
+	const char *shown; /* what answers and the log call it: "token" */
+	/* What the kind needs of [auth] that is not there, a sentence; NULL: nothing is missing. */
 	const char *(*missing)(const struct auth_settings *as);
-	/* who is nobody at first, and the caller's in any case. */
+	/*
+	 * Looks for the credential. who is empty at first; the caller frees it, whatever is
+	 * returned. no is set with FOUND_WRONG.
+	 */
 	enum finding (*find)(const struct auth_settings *as, const struct asked *a,
 			     struct identity *who, struct refusal *no);
 };
@@ -75,7 +79,7 @@ extern const struct credential credential_session;
 extern const struct credential credential_signed;
 extern const struct credential credential_remote_user;
 
-/* credential_refuse - sets *no. Returns FOUND_WRONG. */
+/* credential_refuse - sets *no and returns FOUND_WRONG. */
 enum finding credential_refuse(struct refusal *no, int status, const char *why);
 
 #endif

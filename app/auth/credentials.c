@@ -1,9 +1,9 @@
 /*
- * credentials.c - the table of all kinds, and the one that asks for nothing.
+ * credentials.c - the table of all kinds, and the kind "none", which asks for nothing.
  */
 #include "auth/credential.h"
 
-/* Everybody is let in, as nobody. */
+/* "none" lets everybody in, without a name. */
 
 static const char *
 missing_nothing(const struct auth_settings *as)

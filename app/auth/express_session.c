@@ -1,7 +1,8 @@
 /*
- * express_session.c - Express's, by express-session and connect-redis: the cookie is "s:ID.MAC",
- * the MAC HMAC-SHA-256 of the ID in base64 without padding; Redis keeps JSON. Source: the
- * documentation of the packages cookie-signature, express-session and connect-redis.
+ * express_session.c - sessions of Express, with express-session and connect-redis. The cookie is
+ * "s:ID.MAC"; the MAC is HMAC-SHA-256 of the ID in base64 without padding. Redis keeps the session
+ * as JSON.
+ * Source: the documentation of the packages cookie-signature, express-session and connect-redis.
  */
 #include <errno.h>
 #include <openssl/evp.h>

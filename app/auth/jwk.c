@@ -25,7 +25,7 @@ get_bytes(struct json_object *jwk, const char *name, struct buf *b)
 	       bytes_decode_base64url(b, text, strlen(text)) == 0 && b->len > 0;
 }
 
-/* The library's key of these parameters; NULL. Takes the builder. */
+/* Returns the library's key with these parameters; NULL: they make none. Frees the builder. */
 static EVP_PKEY *
 build(const char *kind, OSSL_PARAM_BLD *bld, bool is_whole)
 {
@@ -71,7 +71,7 @@ read_rsa(struct json_object *jwk)
 	return pkey;
 }
 
-/* The two halves of a point, each as long as the curve says (RFC 7518, 6.2.1.2). */
+/* The two coordinates of a point, each as long as the curve says (RFC 7518, 6.2.1.2). */
 static EVP_PKEY *
 read_ec(struct json_object *jwk)
 {
@@ -127,7 +127,7 @@ add_secret(struct auth_key **out, struct json_object *jwk, char *why, size_t why
 	return rc;
 }
 
-/* Is it for signatures, as far as it says (RFC 7517, 4.2, 4.3)? */
+/* Is it for signatures? It is, if it says nothing else (RFC 7517, 4.2, 4.3). */
 static bool
 is_for_signatures(struct json_object *jwk)
 {
@@ -185,7 +185,9 @@ add_one(struct auth_keys *keys, struct json_object *jwk, char *why, size_t why_l
 
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	/* One for another algorithm than its kind has here (RSA-OAEP, PS256) is passed over, too.
+	/*
+	 * A key whose algorithm is none that we use for its kind (RSA-OAEP, PS256) is passed over,
+	 * too.
 	 */
 	if ((rc = auth_key_name(key, json_text(jwk, "kid"), json_text(jwk, "alg"))) < 0) {
 		auth_key_free(key);

@@ -8,8 +8,9 @@
 #include "auth/keys.h"
 
 /*
- * jwk_add - what the text has: one key, or {"keys":[…]}. Those for other uses than signatures, and
- * of kinds that we do not know, are passed over (RFC 7517, 5), if one is left. As keys_add().
+ * jwk_add - adds the keys of the text: one key, or {"keys":[…]}. Keys for other uses than
+ * signatures, and of unknown kinds, are passed over (RFC 7517, 5), if at least one is left. Returns
+ * as keys_add().
  */
 int jwk_add(struct auth_keys *keys, const char *text, size_t len, char *why, size_t why_len);
 

@@ -1,5 +1,5 @@
 /*
- * jwt.c - a token, in the header, a cookie or the query.
+ * jwt.c - the credential "jwt": a token, in the header, in a cookie or in the query.
  */
 #include <errno.h>
 #include <string.h>
@@ -8,7 +8,10 @@
 #include "auth/cookie.h"
 #include "auth/credential.h"
 
-/* "Bearer" in whatever case (RFC 9110, 11.1). What another scheme says is somebody else's. */
+/*
+ * The token of the scheme "Bearer", in upper or lower case (RFC 9110, 11.1). Another scheme belongs
+ * to somebody else.
+ */
 static const char *
 bearer(const struct asked *a)
 {
@@ -17,7 +20,10 @@ bearer(const struct asked *a)
 	return header != NULL && strncasecmp(header, "Bearer ", 7) == 0 ? header + 7 : NULL;
 }
 
-/* The one place in which the request has a token, first the header's. cookie has room for one. */
+/*
+ * Finds the token's text: first in the header, then in the cookie, then in the query. cookie has
+ * room for one.
+ */
 static enum finding
 find_text(const struct auth_settings *as, const struct asked *a, char *cookie, const char **text,
 	  struct refusal *no)

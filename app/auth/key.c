@@ -21,7 +21,7 @@ static const char *const ed_algorithms[] = {"EdDSA", NULL};
 
 struct auth_key {
 	const char *const *algorithms;
-	const char *only; /* the one that it is for; NULL: all of them */
+	const char *only; /* the one algorithm that it is for; NULL: all */
 	char *kid;
 	EVP_PKEY *public; /* NULL: a secret */
 	size_t len;
@@ -67,7 +67,7 @@ auth_key_new_secret(struct auth_key **out, const void *secret, size_t len, char 
 	return 0;
 }
 
-/* NULL, and why, for a key that is too weak or of another kind. */
+/* Returns NULL, and why, for a key that is too weak or of another kind. */
 static const char *const *
 algorithms_of(EVP_PKEY *public, char *why, size_t why_len)
 {
@@ -214,7 +214,7 @@ verify_public(EVP_PKEY *public, const char *algorithm, const void *text, size_t 
 	return is_ok;
 }
 
-/* A token has r and s one after the other (RFC 7518, 3.4), the library wants them in DER. */
+/* In a token r and s stand one after the other (RFC 7518, 3.4); the library needs them in DER. */
 static bool
 verify_ec(EVP_PKEY *public, const char *algorithm, const void *text, size_t len,
 	  const unsigned char *signature, size_t signature_len)

@@ -2,8 +2,8 @@
 #define SLUICE_AUTH_KEY_H
 
 /*
- * key - what one token or link is verified with: a secret of HMAC, or a public key. A key fits some
- * algorithms and no others, so no token can choose another use of it.
+ * key - what a token or link is verified with: an HMAC secret, or a public key. Each key fits some
+ * algorithms and no others, so a token cannot have a key used in another way.
  */
 #include <openssl/evp.h>
 #include <stdbool.h>
@@ -26,8 +26,9 @@ int auth_key_new_secret(struct auth_key **out, const void *secret, size_t len, c
 int auth_key_new_public(struct auth_key **out, EVP_PKEY *public, char *why, size_t why_len);
 
 /*
- * auth_key_name - what its owner says of it, both NULL or copied: its name, and the one algorithm
- * that it is for. Returns 0, -ENOMEM; -EINVAL: it does not fit this algorithm.
+ * auth_key_name - sets what the key's owner says of it: its name, and the one algorithm that it is
+ * for. Both are copied and may be NULL. Returns 0, -ENOMEM; -EINVAL: it does not fit this
+ * algorithm.
  */
 int auth_key_name(struct auth_key *key, const char *kid, const char *algorithm);
 void auth_key_free(struct auth_key *key); /* takes NULL */

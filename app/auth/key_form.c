@@ -48,7 +48,10 @@ key_form_is_json(const char *text, size_t len)
 	return n < len && (text[n] == '{' || text[n] == '[');
 }
 
-/* What stands in the heading of a PEM. The first that is found counts; a public key has none. */
+/*
+ * What the header line of a PEM says. The first that is found counts; a public key is none of
+ * these.
+ */
 static const char *
 pem_advice(const char *p, size_t len)
 {
@@ -75,7 +78,10 @@ pem_advice(const char *p, size_t len)
 
 /* DER */
 
-/* The head of one element: how long its content is; the head's own length, 0 if it is none. */
+/*
+ * Reads the head of one DER element: how long its content is. Returns the head's own length, 0 if
+ * it is none.
+ */
 static size_t
 der_head(const unsigned char *p, size_t len, size_t *content)
 {
@@ -93,8 +99,10 @@ der_head(const unsigned char *p, size_t len, size_t *content)
 	return 2 + n;
 }
 
-/* A sequence as long as the text, or with what names a kind of public key near its beginning: of a
- * key that was cut, too. */
+/*
+ * Is it DER? A sequence that is as long as the text; or one that names a kind of public key near
+ * its beginning, as a key does that was cut off.
+ */
 static bool
 is_der(const char *text, size_t len, size_t n_ends)
 {
@@ -113,8 +121,10 @@ is_der(const char *text, size_t len, size_t n_ends)
 	return der_head(p + head, len - head, &inner) > 0 && inner < content;
 }
 
-/* A certificate holds a serial number behind its version, and is long; a key begins with the name
- * of its kind, or its number. */
+/*
+ * A certificate has a serial number behind its version, and is long; a key begins with its kind, or
+ * with its number.
+ */
 static const char *
 der_advice(const char *p, size_t len, size_t n_ends)
 {
@@ -148,8 +158,10 @@ sextet(char c)
 	return at != NULL ? (int)(at - alphabet) : -1;
 }
 
-/* What stands there in base64 of either alphabet, in any lines, padded or not; 0 if other bytes
- * do. */
+/*
+ * Decodes base64 of either alphabet, in any lines, padded or not. Returns 0 if there are other
+ * bytes.
+ */
 static size_t
 decode_base64(char out[DECODED_MAX], const char *p, size_t len)
 {
@@ -286,8 +298,8 @@ mark_advice(const char *p, size_t len)
 }
 
 /*
- * One byte many times is somebody's secret if it can be typed. If it cannot, as NUL, the file was
- * never filled.
+ * The same byte many times may be somebody's secret if it can be typed. If it cannot, as NUL, the
+ * file was never filled.
  */
 static bool
 is_one_byte(const char *p, size_t len)

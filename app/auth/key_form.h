@@ -2,7 +2,7 @@
 #define SLUICE_AUTH_KEY_FORM_H
 
 /*
- * key_form - the forms in which keys are kept that are no secrets, and how each is converted. Pure.
+ * key_form - forms of keys that are no secrets, and how each is converted. Pure.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,9 +14,9 @@ bool key_form_is_pem(const char *text, size_t len);
 bool key_form_is_json(const char *text, size_t len);
 
 /*
- * key_form_advice - what the text is instead of a secret or a PEM public key, and the command that
- * makes one of it (a constant, which calls the file FILE). NULL: it may be a secret. len is without
- * the line ends behind it, of which there are n_ends.
+ * key_form_advice - what the text is, if it is neither a secret nor a PEM public key, and the
+ * command that converts it (a constant, in which the file is called FILE). NULL: it may be a
+ * secret. len does not count the n_ends line ends behind it.
  */
 const char *key_form_advice(const char *text, size_t len, size_t n_ends);
 

@@ -2,8 +2,8 @@
 #define SLUICE_AUTH_KEYS_H
 
 /*
- * keys - those that count, several while one takes another's place: secrets, PEM public keys, and
- * what a JWK set holds (RFC 7517). Pure.
+ * keys - the keys that are accepted, several while one replaces another: secrets, PEM public keys,
+ * and the keys of a JWK set (RFC 7517). Pure.
  */
 #include <json-c/json.h>
 
@@ -16,7 +16,7 @@ struct auth_keys {
 	size_t n;
 };
 
-/* Where a text was found: a value of the configuration has one line, and is a secret or a PEM. */
+/* Where a text was found. A value in the configuration has one line, so it is a secret or a PEM. */
 enum keys_place { KEYS_OF_FILE, KEYS_OF_VALUE };
 
 /*

@@ -25,7 +25,7 @@ take(struct reader *rd, char c)
 	return true;
 }
 
-/* The text up to a byte, with a NUL behind it; the byte is taken, too. */
+/* Copies the text up to the stop byte, with a NUL behind it, and passes the stop byte. */
 static bool
 take_until(struct reader *rd, char stop, char *text, size_t text_len)
 {
@@ -136,7 +136,7 @@ read_key(struct reader *rd, char name[NAME_MAX_LEN], long long *index)
 	if (!take(rd, 's') || !take(rd, ':') || !take_string(rd, &p, &len) || !take(rd, ';') ||
 	    len >= NAME_MAX_LEN)
 		return false;
-	/* A property that is not public has its class before it, between NULs. */
+	/* A property that is not public has its class before its name, between NULs. */
 	while ((nul = memchr(p, '\0', len)) != NULL) {
 		len -= (size_t)(nul + 1 - p);
 		p = nul + 1;
@@ -146,7 +146,7 @@ read_key(struct reader *rd, char name[NAME_MAX_LEN], long long *index)
 	return true;
 }
 
-/* A list, if its keys are 0, 1, 2…; all is an object until one is known to be no list. */
+/* Everything is read as an object first. It becomes a list if its keys are 0, 1, 2… */
 static struct json_object *
 as_list(struct json_object *object)
 {
@@ -211,7 +211,7 @@ read_object(struct reader *rd, struct json_object **out)
 	return take_string(rd, &class, &len) && take(rd, ':') && read_members(rd, out, false);
 }
 
-/* CLASS:LEN:{BYTES}: what the class alone can read. */
+/* CLASS:LEN:{BYTES}, which only the class itself can read. */
 static bool
 read_custom(struct reader *rd)
 {
@@ -238,7 +238,7 @@ read_of_kind(struct reader *rd, char kind, struct json_object **out)
 {
 	switch (kind) {
 	case 's':
-	case 'E': /* an enum's case, as its text: "Suit:Hearts" */
+	case 'E': /* the case of an enum becomes its text: "Suit:Hearts" */
 		return read_string(rd, out);
 	case 'i':
 		return read_integer(rd, out);

@@ -2,11 +2,12 @@
 #define SLUICE_AUTH_PHP_SESSION_H
 
 /*
- * php_session - what PHP keeps of a session, as phpredis stores it, as JSON: of the handlers "php"
- * (NAME|VALUE, one after the other) and "php_serialize" (one array). Pure: nothing is made of it
- * but values; an object becomes its properties, an enum's case its text, a reference or what only
- * its class can read null. Source: PHP's manual, serialize()
- * and session.serialize_handler.
+ * php_session - a session of PHP, as phpredis stores it, read into JSON. It knows the serialize
+ * handlers "php" (NAME|VALUE, one after the other) and "php_serialize" (one array). Pure.
+ *
+ * No object of PHP is made: an object becomes its properties, an enum's case its text, and a
+ * reference, or what only its class can read, becomes null.
+ * Source: PHP's manual, serialize() and session.serialize_handler.
  */
 #include <json-c/json.h>
 #include <stddef.h>

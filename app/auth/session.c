@@ -1,5 +1,5 @@
 /*
- * session.c - a cookie that names a session in Redis.
+ * session.c - the credential "session": a cookie that names a session in Redis.
  */
 #include <errno.h>
 #include <string.h>
@@ -17,8 +17,10 @@ take(const struct session_answer *answer, struct identity *who, struct refusal *
 	return FOUND_RIGHT;
 }
 
-/* What sessions are asked for by, the caller's: the session's name, as the site's secret proves it,
- * or the cookie that is the session. */
+/*
+ * Finds what the session is looked up by, the caller's: the name that the site's signature proves,
+ * or the cookie itself, if it is the session.
+ */
 static enum finding
 open_cookie(const struct auth_settings *as, const char *cookie, int64_t now, char **name,
 	    struct refusal *no)
@@ -41,7 +43,7 @@ open_cookie(const struct auth_settings *as, const char *cookie, int64_t now, cha
 	return *name != NULL ? FOUND_LATER : FOUND_AWAY;
 }
 
-/* A name keeps the cookie's rule before it becomes part of a key. */
+/* The name must keep the rule of "cookie" before it becomes part of a key in Redis. */
 static enum finding
 find(const struct auth_settings *as, const struct asked *a, struct identity *who,
      struct refusal *no)

@@ -1,5 +1,5 @@
 /*
- * session_format.c - the table of all formats, and the one that is told by what Redis has.
+ * session_format.c - the table of all formats, and "auto", which looks at what Redis has.
  */
 #include "auth/session_format.h"
 

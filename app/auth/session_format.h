@@ -13,11 +13,13 @@
 #include "auth/session_secrets.h"
 #include "base/buf.h"
 
-/* The longest cookie that a browser keeps, and the longest session that one may hold, compressed,
- * or Redis. */
+/*
+ * The longest cookie that a browser keeps; the longest session that one may hold, decompressed; and
+ * the longest session in Redis.
+ */
 enum { SESSION_COOKIE_MAX = 4096, SESSION_PLAIN_MAX = 64 * 1024, SESSION_TEXT_MAX = 1024 * 1024 };
 
-/* A cookie as it came, decoded, and when. */
+/* A cookie as it came, decoded, and the time at which it came. */
 struct session_cookie {
 	const char *name, *value;
 	int64_t now;
@@ -26,19 +28,22 @@ struct session_cookie {
 struct session_format {
 	const char *name;
 	/*
-	 * Proves the cookie by the site's secrets and puts the session's name, or the session if
-	 * the cookie is all of it, without a NUL behind it. Returns 0; -ENOMEM; -EINVAL with why, a
-	 * constant. NULL: the cookie is the name, and there is nothing to prove it by.
+	 * Proves the cookie by the site's secrets. It appends the session's name, or the session
+	 * itself if the cookie is all of it, without a NUL. Returns 0; -ENOMEM; -EINVAL with why, a
+	 * constant. NULL: the cookie is the name, and nothing is signed.
 	 */
 	int (*open)(const struct session_secrets *secrets, const struct session_cookie *cookie,
 		    struct buf *out, const char **why);
-	/* Why a secret is none for this format, a constant; NULL: any will do. */
+	/* Why the format cannot use a secret, a constant; NULL: it can use any. */
 	const char *(*secret_fault)(const struct session_secret *secret);
-	bool is_whole; /* the cookie is the session, and Redis has none */
-	/* The session's text, with a NUL behind it: the caller's, of any type; NULL: it is none. */
+	bool is_whole; /* the cookie is the whole session, and Redis has none */
+	/*
+	 * Reads the session's text, which has a NUL behind it. Returns JSON of any type, the
+	 * caller's; NULL: it is no session.
+	 */
 	struct json_object *(*read)(const char *text, size_t len);
 	const char *unread; /* the reason then */
-	bool is_hash;       /* or Redis may keep it as a hash */
+	bool is_hash;       /* Redis may also keep it as a hash */
 	size_t cookie_max;
 };
 

@@ -2,8 +2,8 @@
 #define SLUICE_AUTH_SESSION_SECRETS_H
 
 /*
- * session_secrets - those that a site signs its sessions with: one a line, the new and the old
- * while one takes the other's place. Pure.
+ * session_secrets - the secrets that a site signs its sessions with, one a line: the new one and
+ * the old one, while one replaces the other. Pure.
  */
 #include <stddef.h>
 
@@ -20,8 +20,8 @@ struct session_secrets {
 };
 
 /*
- * session_secrets_add - the lines of a file, which are not empty; what ends a line is no part of
- * it. Returns 0; -ENOMEM; -EINVAL with why, a constant.
+ * session_secrets_add - adds the lines of a file; empty lines and line ends do not count. Returns
+ * 0; -ENOMEM; -EINVAL with why, a constant.
  */
 int session_secrets_add(struct session_secrets *secrets, const char *text, size_t len,
 			const char **why);

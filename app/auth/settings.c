@@ -12,7 +12,7 @@ auth_settings_note(struct auth_settings *settings, const void *p, size_t len)
 {
 	unsigned char mac[BYTES_HMAC_MAX];
 
-	/* Chained: what was noted before is the key. */
+	/* The digests form a chain: the digest so far is the key. */
 	if (bytes_hmac(mac, 256, settings->digest, AUTH_DIGEST, p, len) == AUTH_DIGEST)
 		memcpy(settings->digest, mac, AUTH_DIGEST);
 }

@@ -14,21 +14,22 @@ enum { AUTH_DIGEST = 32 };
 
 struct auth_settings {
 	struct token_settings jwt;
-	char *jwt_cookie, *jwt_query; /* NULL: a token does not come so */
-	char *jwt_channels;           /* the claim that lists channels; NULL: none does */
+	char *jwt_cookie, *jwt_query; /* NULL: no token comes that way */
+	char *jwt_channels;           /* the claim that lists channels; NULL: there is none */
 	char *session_cookie;
 	const struct session_format *session_format; /* one of session_formats[] */
 	struct session_secrets session_secrets;
 	struct template *session_key; /* of {cookie} */
 	struct sandbox *sandbox;
-	struct expression *session_user;   /* NULL: a session says no name */
-	struct auth_keys link_keys;        /* secrets; without any there are no links */
-	unsigned reauth_ms;                /* how often a session is looked at again; 0: never */
-	char *kick;                        /* the channel; NULL: nobody is ended by a message */
-	unsigned char digest[AUTH_DIGEST]; /* of all that the section says, keys' bytes, too */
+	struct expression *session_user; /* NULL: a session does not name a user */
+	struct auth_keys link_keys;      /* secrets; if there are none, links are not accepted */
+	unsigned reauth_ms;              /* how often a session is looked at again; 0: never */
+	char *kick;                      /* the channel; NULL: no message ends streams */
+	unsigned char
+	    digest[AUTH_DIGEST]; /* of all that the section says, and of the bytes of keys */
 };
 
-/* auth_settings_note - the digest counts this, too, from now on. */
+/* auth_settings_note - adds this to the digest. */
 void auth_settings_note(struct auth_settings *settings, const void *p, size_t len);
 
 void auth_settings_fini(struct auth_settings *settings);

@@ -1,6 +1,6 @@
 /*
- * signed.c - the credential "signed": a signed link. What follows the signature was added by whoever
- * holds the link, so no parameter that the route uses may stand there.
+ * signed.c - the credential "signed": a signed link. What follows the signature was added by
+ * whoever holds the link, so no parameter that the route uses may stand there.
  */
 #include <errno.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static const struct {
     {"after", false},         {"ack", true},          {"connection", true},
 };
 
-/* What it may not add, though no route names it. */
+/* What it may not add, even if no route uses it. */
 static const char *const ours[] = {"signature", "expires", "user", "may", "s"};
 
 static bool

@@ -11,12 +11,15 @@
 
 enum { HEX_LEN = 64, SECONDS_DIGITS = 12, USER_MAX = 1024 };
 
-/* The query up to its signature. */
+/* The part of the query that is signed. */
 struct signed_part {
 	const char *query, *end;
 };
 
-/* Where in the query a parameter's value begins whose name is written like this; NULL. */
+/*
+ * Where in the query the value of the parameter begins whose name is written in this way; NULL:
+ * nowhere.
+ */
 static const char *
 find_param(const char *query, const char *end, const char *name)
 {

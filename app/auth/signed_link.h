@@ -2,10 +2,10 @@
 #define SLUICE_AUTH_SIGNED_LINK_H
 
 /*
- * signed_link - a link that lets in whoever has it, for some time: the path and the query as they
- * are asked for, then "&signature=" and the HMAC-SHA-256 of all that stands before it, in small
- * hexadecimal digits. The query has "expires=" in Unix seconds, and may have "user=" and
- * "may=publish": without that it only reads. Pure.
+ * signed_link - a link that lets in whoever has it, for some time. It is the path and the query as
+ * they are asked for, then "&signature=" and the HMAC-SHA-256 of all that stands before it, in
+ * lower-case hexadecimal digits. The query has "expires=" in Unix seconds, and may have "user=" and
+ * "may=publish"; without the latter the link allows only to read. Pure.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,9 +16,10 @@
 
 struct signed_link {
 	int64_t expires;
-	char *user; /* decoded, owned; NULL: it names nobody */
+	char *user; /* decoded, owned; NULL: it names no user */
 	bool may_publish;
-	const char *behind; /* of uri: "&x=1…", which nobody has signed, or "" */
+	const char *behind; /* the part of uri behind the signature, which nobody has signed:
+			       "&x=1…", or "" */
 };
 
 /*

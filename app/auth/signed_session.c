@@ -1,8 +1,8 @@
 /*
  * signed_session.c - sessions that stand whole in a signed cookie: Django's (signed_cookies) and
- * Flask's (itsdangerous). Both are PAYLOAD TIME SIGNATURE, the payload JSON in base64url, or with a
- * "." before it compressed by zlib first. Source: the documentation of django.core.signing and of
- * itsdangerous.
+ * Flask's (itsdangerous). Both are PAYLOAD TIME SIGNATURE. The payload is JSON in base64url; if a
+ * "." stands before it, it was compressed by zlib first.
+ * Source: the documentation of django.core.signing and of itsdangerous.
  */
 #include <errno.h>
 #include <openssl/evp.h>
@@ -24,10 +24,10 @@ enum { DAY = 24 * 60 * 60, SKEW = 60, TIME_MAX = 12, MAC_TEXT_MAX = 64 };
 struct scheme {
 	char separator;
 	unsigned bits; /* of its hash */
-	int64_t age;   /* the oldest that the framework takes by default, in seconds */
-	/* The key of the secret: its length, 0 if the library cannot. */
+	int64_t age;   /* the oldest cookie that the framework accepts by default, in seconds */
+	/* Derives the key from the secret. Returns its length, 0 if the library cannot. */
 	size_t (*derive)(unsigned char key[BYTES_HMAC_MAX], const struct session_secret *secret);
-	/* Unix seconds; -1: it is none. */
+	/* The cookie's time in Unix seconds; -1: the text is no time. */
 	int64_t (*time_of)(const char *text, size_t len);
 	const char *no_form, *no_secret;
 };
@@ -54,7 +54,7 @@ derive_flask(unsigned char key[BYTES_HMAC_MAX], const struct session_secret *sec
 	return bytes_hmac(key, 160, secret->p, secret->len, FLASK_SALT, sizeof(FLASK_SALT) - 1);
 }
 
-/* Base 62: digits, then capital and small letters. */
+/* Base 62: digits, then capital letters, then small ones. */
 static int64_t
 time_of_django(const char *text, size_t len)
 {
@@ -74,7 +74,7 @@ time_of_django(const char *text, size_t len)
 	return n;
 }
 
-/* Bytes, the greatest first, in base64url. */
+/* Big-endian bytes in base64url. */
 static int64_t
 time_of_flask(const char *text, size_t len)
 {

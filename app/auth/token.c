@@ -8,16 +8,16 @@
 #include "logic/message.h"
 #include "sse/utf8.h"
 
-/* Whole seconds up to here are exact as a double. */
+/* A double holds whole seconds exactly up to here. */
 #define TIME_MAX 9e15
 
-/* The three parts, as they are written. */
+/* The three parts, still encoded. */
 struct parts {
 	const char *header, *payload, *signature;
 	size_t header_len, payload_len, signature_len;
 };
 
-/* Reading goes from rule to rule, and the first that is broken is told. */
+/* The rules are checked one after the other, and the first that is broken is reported. */
 struct reading {
 	const struct token_settings *settings;
 	int64_t now;
@@ -48,7 +48,7 @@ split(struct parts *parts, const char *text, size_t len)
 	return parts->header_len > 0 && parts->payload_len > 0 && parts->signature_len > 0;
 }
 
-/* A JSON object in which each name stands once, the caller's; else NULL. */
+/* A JSON object in which no name is repeated, the caller's; else NULL. */
 static struct json_object *
 parse_object(const char *p, size_t len)
 {
@@ -91,7 +91,7 @@ is_allowed(const struct token_settings *settings, const struct auth_key *key, co
 	return false;
 }
 
-/* What the header says of how it is signed. */
+/* What the token's header says of the signature. */
 struct signing {
 	const char *algorithm, *kid; /* kid NULL: it does not say */
 };
@@ -122,7 +122,10 @@ is_called(const struct auth_keys *keys, const char *kid)
 	return false;
 }
 
-/* A kid that is nobody's says nothing: keys in files of their own have none. */
+/*
+ * A kid that no key has says nothing: keys in files of their own have none. Then all keys are
+ * tried.
+ */
 static bool
 check_signature(struct reading *rd, const struct parts *parts, const struct signing *how)
 {
@@ -146,7 +149,10 @@ has(struct json_object *object, const char *name)
 	return json_object_object_get_ex(object, name, NULL);
 }
 
-/* What changes how the rest is to be read is refused: nobody agreed on it (RFC 7515, 4.1.11). */
+/*
+ * A header that changes how the rest is to be read is refused: nobody agreed on it (RFC 7515,
+ * 4.1.11).
+ */
 static bool
 check_header(struct reading *rd, const struct parts *parts)
 {
@@ -167,8 +173,10 @@ check_header(struct reading *rd, const struct parts *parts)
 	return is_ok;
 }
 
-/* A time that is not there is *out = 0. It is a number, maybe with a fraction (RFC 7519, 2), and
- * one beyond all calendars is as good as the last. */
+/*
+ * A time that is missing gives *out = 0. A time is a number, maybe with a fraction (RFC 7519, 2).
+ * One beyond all calendars counts as the last moment.
+ */
 static bool
 read_time(struct json_object *claims, const char *name, int64_t *out)
 {
@@ -204,7 +212,7 @@ check_times(struct reading *rd, struct token *token)
 	return true;
 }
 
-/* A string, or one of several (RFC 7519, 4.1.3). */
+/* aud is a string, or a list with one that fits (RFC 7519, 4.1.3). */
 static bool
 names_audience(struct json_object *claims, const char *audience)
 {
@@ -243,7 +251,7 @@ check_claims(struct reading *rd, struct token *token)
 	return true;
 }
 
-/* Only a text or an integer names anybody. */
+/* A user's name is a text or an integer. */
 static bool
 check_user(struct reading *rd, const struct token *token)
 {
@@ -292,7 +300,7 @@ token_fini(struct token *token)
 	memset(token, 0, sizeof(*token));
 }
 
-/* The first that the settings allow. */
+/* The first algorithm that the settings allow. */
 static const char *
 signing_algorithm(const struct token_settings *settings, const struct auth_key *key)
 {

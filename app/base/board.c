@@ -5,7 +5,10 @@
 #include <sys/mman.h>
 
 enum {
-	/* Workers may differ by so many, and by a 32nd: beyond it the one that is ahead waits. */
+	/*
+	 * A worker may have accepted this many connections more than another, and a 32nd part more.
+	 * One that is further ahead waits.
+	 */
 	LEAD = 2,
 	LEAD_PART = 32,
 };
@@ -13,7 +16,7 @@ enum {
 struct row {
 	_Alignas(64) uint64_t beats;
 	uint64_t accepted;
-	uint64_t level; /* what it had accepted when the last worker began */
+	uint64_t level; /* what this worker had accepted when the newest worker began */
 	uint64_t is_serving, has_redis, has_finished;
 };
 
@@ -87,7 +90,10 @@ board_redis(bool is_up)
 	set(&own->has_redis, is_up);
 }
 
-/* Two that finish at once must not both miss the other: written before it is read, by all alike. */
+/*
+ * Each worker writes its own mark before it reads those of the others. So if two finish at once, at
+ * least one of them sees the other.
+ */
 bool
 board_finish(void)
 {

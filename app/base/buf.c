@@ -14,7 +14,7 @@ buf_init(struct buf *b, size_t cap)
 	b->cap = cap;
 }
 
-/* The beginning of what was allocated: p moves on as bytes are consumed. */
+/* The beginning of the allocation. p moves on as bytes are consumed. */
 static char *
 base(const struct buf *b)
 {
@@ -29,8 +29,11 @@ buf_fini(struct buf *b)
 	b->len = b->alloc = b->gone = 0;
 }
 
-/* What was consumed is room again. Only where it is more than what is left: then the bytes that are
- * moved are fewer than those that were consumed, however small the pieces. */
+/*
+ * Makes room of what was consumed, by moving the rest to the front. It does so only if the rest is
+ * smaller than what was consumed: then fewer bytes are moved than were consumed, even if they are
+ * consumed in small pieces.
+ */
 static void
 close_gap(struct buf *b)
 {

@@ -2,9 +2,8 @@
 #define SLUICE_BASE_BUF_H
 
 /*
- * buf - bytes that grow up to a cap which is set where the buffer is made.
- *
- * A buffer of zero bytes holds no heap. The bytes are not NUL-terminated.
+ * buf - bytes on the heap that grow up to a cap, which is set where the buffer is made. A buffer of
+ * zero bytes holds no heap. No NUL stands behind the bytes.
  */
 #include <stdarg.h>
 #include <stddef.h>

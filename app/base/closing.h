@@ -2,8 +2,8 @@
 #define SLUICE_BASE_CLOSING_H
 
 /*
- * closing - what embeds handles of libuv may be freed once all of them are closed: they count
- * themselves.
+ * closing - an object that embeds handles of libuv may be freed only when all of them are closed.
+ * This counts them.
  */
 #include <uv.h>
 
@@ -29,7 +29,10 @@ closing_on_closed(uv_handle_t *handle)
 		c->done(c);
 }
 
-/* closing_add - close it; its data is the closing's from now on. At least one must be added. */
+/*
+ * closing_add - close the handle; its data field belongs to the closing from now on. At least one
+ * handle must be added.
+ */
 static inline void
 closing_add(struct closing *c, uv_handle_t *handle)
 {

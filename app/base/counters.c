@@ -12,7 +12,8 @@ struct row {
 };
 
 struct page {
-	uint64_t routes[ROUTES]; /* a hash of each one's name; 0: free. The first stays so */
+	uint64_t routes[ROUTES]; /* a hash of each route's name; 0: the place is free. The first
+				    place is never taken */
 	struct row rows[];
 };
 
@@ -99,7 +100,7 @@ set(uint64_t *p, uint64_t value)
 int
 counters_open(unsigned n)
 {
-	/* Most of it is never touched, and so takes no memory. */
+	/* Most of the page is never touched, so it takes no memory. */
 	struct page *p = mmap(NULL, sizeof(*p) + n * sizeof(p->rows[0]), PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 

@@ -2,11 +2,11 @@
 #define SLUICE_BASE_COUNTERS_H
 
 /*
- * counters - one page that all workers share, a row for each, and in it a tally for each route.
+ * counters - one page that all workers share. Each worker has a row in it, and each row has a tally
+ * for each route.
  *
- * A worker writes only its own row, so no atomic read-modify-write is needed;
- * readers see each value whole. Gauges return to 0 when a worker's row is
- * given to its successor.
+ * A worker writes only its own row, so no atomic read-modify-write is needed; readers see each
+ * value whole. Gauges return to 0 when a worker's row is given to its successor.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,18 +32,19 @@ enum counter {
 	COUNTER_DELIVERIES,       /* events written, once per subscriber */
 	COUNTER_BYTES,            /* written to subscribers */
 	COUNTER_UTF8_REPLACED,
-	COUNTER_DROPPED_RESERVED, /* an event name or id that is ours */
+	COUNTER_DROPPED_RESERVED, /* the event's name or id is one that only Sluice may use */
 	COUNTER_DROPPED_INVALID, /* an event name with CR, LF or NUL; a message not of JSON where it
 				    must be */
 	COUNTER_DROPPED_HANDLER, /* the route's logic said DROP */
 	COUNTER_DROPPED_MEMORY,
-	COUNTER_DROPPED_POISON, /* it has killed workers */
+	COUNTER_DROPPED_POISON, /* the message has killed two workers */
 	COUNTER_FILTERED,       /* the route's filter was not true */
 	COUNTER_FAILED,         /* an expression or script failed, or was stopped */
 	COUNTER_RATE_LIMITED,   /* events that were beyond the route's rate, or superseded meanwhile
 				 */
-	COUNTER_ACKED,          /* entries of queues, by us; those that clients POST are Redis's */
-	COUNTER_CLAIMED,        /* entries that were not acknowledged in time */
+	COUNTER_ACKED,   /* entries of queues that Sluice acknowledged; what clients acknowledge by
+			    POST is Redis's to count */
+	COUNTER_CLAIMED, /* entries that were not acknowledged in time */
 	COUNTER_DEAD_LETTERED,
 	COUNTER_SLOW,       /* subscribers that fell behind their queue */
 	COUNTER_RESETS,     /* stream-reset told, once per feed */
@@ -63,25 +64,29 @@ struct counter_text {
 extern const struct counter_text counter_texts[COUNTER_MAX];
 
 enum {
-	COUNTER_STATUSES = 14, /* that a request is refused with; the last: any other */
-	COUNTER_BUCKETS =
-	    13, /* of how long it took from Redis to the write; the last: any longer */
+	COUNTER_STATUSES =
+	    14, /* the statuses that are counted one by one; the last stands for all others */
+	COUNTER_BUCKETS = 13, /* steps of the time from Redis to the write; the last stands for all
+				 longer times */
 };
 extern const unsigned short counter_statuses[COUNTER_STATUSES];
-extern const uint32_t counter_bucket_us[COUNTER_BUCKETS]; /* up to and with so many; 0: any */
+extern const uint32_t
+    counter_bucket_us[COUNTER_BUCKETS]; /* the upper end of each step, in microseconds; 0: no end */
 
 /* What one route has counted, or all together. */
 struct tally {
 	uint64_t n[COUNTER_MAX];
 	uint64_t refused[COUNTER_STATUSES];
-	uint64_t took[COUNTER_BUCKETS]; /* writes, by how long they took; each in one */
+	uint64_t took[COUNTER_BUCKETS]; /* writes, each counted in one step only */
 	uint64_t took_us;
-	uint64_t
-	    refusal_ms; /* when Redis last refused what the route asks again and again; 0: never */
-	/* When it refused a command that is asked when somebody needs it, and when it answered one.
+	uint64_t refusal_ms; /* when Redis last refused a thing that the route asks for again and
+				again; 0: never */
+	/*
+	 * When Redis last refused, and last answered, a command that is asked only when somebody
+	 * needs it.
 	 */
 	uint64_t reply_refused_ms, reply_given_ms;
-	uint64_t lag; /* bytes that the slowest client has not taken: now, of any worker */
+	uint64_t lag; /* bytes that the slowest client of any worker has not taken at the moment */
 };
 
 /* counters_open - the shared page for n_rows workers. Returns 0 or a negative errno. */

@@ -9,7 +9,7 @@ digest_add(uint64_t state, const char *text)
 
 	for (; *text != '\0'; text++)
 		h = (h ^ (unsigned char)*text) * 0x100000001b3U;
-	return (h ^ 0xff) * 0x100000001b3U; /* none is another's beginning */
+	return (h ^ 0xff) * 0x100000001b3U; /* so that "ab" "c" and "a" "bc" differ */
 }
 
 void

@@ -2,8 +2,8 @@
 #define SLUICE_BASE_DIGEST_H
 
 /*
- * digest - texts as six characters, by which others are told from them: the same on every machine.
- * Whoever wants two texts of one digest can find them: it protects nothing. Pure.
+ * digest - texts as six characters, which tell one text from another and are the same on every
+ * machine. Two texts with the same digest are easy to find, so it protects nothing. Pure.
  */
 #include <stdint.h>
 

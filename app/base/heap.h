@@ -2,10 +2,10 @@
 #define SLUICE_BASE_HEAP_H
 
 /*
- * heap - things in the order of a number, of which only the least is looked at; intrusive.
- *
- * A pairing heap: to add is one comparison, to take out is logarithmic on average, and nothing is
- * allocated. A node that is in no heap may be taken out, too: nothing happens.
+ * heap - nodes in the order of a number, of which only the least is looked at. It is intrusive and
+ * a pairing heap: to add is one comparison, to take out is logarithmic on average, and nothing is
+ * allocated.
+ * A node that is in no heap may be taken out as well: nothing happens.
  * Source: Fredman, Sedgewick, Sleator, Tarjan: "The pairing heap", Algorithmica 1 (1986).
  */
 #include <stdbool.h>

@@ -187,8 +187,8 @@ take_key(struct scan *s)
 }
 
 /*
- * A value's beginning. *is_whole: it is complete, for it is a scalar or an empty container; else
- * its first member comes next.
+ * Reads the beginning of a value. *is_whole: the value is complete, because it is a scalar or an
+ * empty container; else its first member comes next.
  */
 static bool
 open_value(struct scan *s, bool *is_whole)
@@ -213,7 +213,9 @@ open_value(struct scan *s, bool *is_whole)
 	return !is_object || take_key(s);
 }
 
-/* Behind a whole value: what it is in ends, any number of times, or goes on. */
+/*
+ * Called behind a whole value. Reads what comes: the ends of any number of containers, or a comma.
+ */
 static bool
 close_values(struct scan *s)
 {
@@ -230,7 +232,10 @@ close_values(struct scan *s)
 	}
 }
 
-/* No recursion: the text says how deep it is, and the stack is ours. */
+/*
+ * This is a loop and not a recursion: the text says how deep it is nested, and the stack is
+ * limited.
+ */
 static bool
 scan(struct scan *s)
 {
@@ -287,7 +292,7 @@ json_text_is_wide(const char *p, size_t len)
 	return take_number(&s) && s.p == s.end && s.has_wide;
 }
 
-/* A payload may be nothing but such bytes, so each costs no more than a copy. */
+/* A payload may consist of such bytes alone, so an escape must cost no more than a copy. */
 static int
 put_escape(struct buf *b, unsigned char c)
 {

@@ -4,9 +4,9 @@
 /*
  * json_text - JSON as bytes: is it JSON at all, and how is a string written? Pure.
  *
- * json-c takes 'a', NaN and comments for JSON, and its strict mode refuses what is
- * not ASCII in one of the versions that we build with. Integers beyond 64 bits it
- * silently makes the greatest that it has.
+ * json-c accepts 'a', NaN and comments; its strict mode refuses non-ASCII text in one of the
+ * versions that we build with. Where an integer has more than 64 bits, json-c silently takes the
+ * greatest that it can hold.
  * Source: RFC 8259.
  */
 #include <stdbool.h>
@@ -23,8 +23,10 @@ enum { JSON_DEPTH_MAX = 64 };
  */
 bool json_text_check(const char *p, size_t len, bool *has_wide);
 
-/* json_text_flaw - what json_text_check() has against it, or its strings, for who wrote it; and in
- * *at, if not NULL, up to where there is nothing against it. */
+/*
+ * json_text_flaw - why json_text_check() refuses the text, or what is wrong with its strings, for
+ * the person who wrote it. *at, if not NULL, is the offset of the fault.
+ */
 enum json_flaw { JSON_FINE, JSON_BROKEN, JSON_TOO_DEEP, JSON_NUL_NAME, JSON_LONE_SURROGATE };
 enum json_flaw json_text_flaw(const char *p, size_t len, size_t *at);
 

@@ -17,7 +17,7 @@ struct list {
 
 #define LIST_ENTRY(node, type, field) ((type *)(void *)((char *)(node)-offsetof(type, field)))
 
-/* The node may be taken out, and freed, in the body. */
+/* The body may take the node out, and free it. */
 #define LIST_FOREACH(node, tmp, head) \
 	for ((node) = (head)->next, (tmp) = (node)->next; (node) != (head); \
 	     (node) = (tmp), (tmp) = (node)->next)

@@ -106,7 +106,10 @@ logger_open(const char *to, enum logger_level level, enum logger_format format)
 	}
 	logger.level = level;
 	logger.format = format;
-	/* A reader of the log that has gone, or a full file, costs lines and no process. */
+	/*
+	 * If the reader of the log has gone or the file is full, lines are lost and the process
+	 * lives on.
+	 */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	return 0;
@@ -191,8 +194,8 @@ format_line(char *out, size_t max, enum logger_level level, const char *text)
 }
 
 /*
- * A pipe or terminal that nobody reads must not stop the loop. A pipe that polls
- * writable takes a line of up to PIPE_BUF (4096) bytes whole (pipe(7)).
+ * A pipe or terminal that nobody reads must not stop the loop. A pipe that polls writable takes a
+ * line of up to PIPE_BUF (4096) bytes as a whole (pipe(7)).
  */
 static bool
 write_line(enum logger_level level, const char *text)
@@ -205,7 +208,7 @@ write_line(enum logger_level level, const char *text)
 	       write(logger.fd, line, (size_t)len) == len;
 }
 
-/* The count stays until a line that tells it has been written. */
+/* The count stays until the line that reports it has been written. */
 static void
 tell_lost(void)
 {

@@ -25,7 +25,10 @@ sip_round(uint64_t v[4])
 	v[2] = ROTL(v[2], 32);
 }
 
-/* One key a process; without randomness the table still works, only less guarded. */
+/*
+ * One seed for the process. If the system gives no randomness the table still works; only clients
+ * could then choose names that collide.
+ */
 static const uint64_t *
 seed(void)
 {
@@ -107,7 +110,7 @@ map_add(struct map *m, struct map_node *node, const char *key, size_t len)
 	struct map_node **slot;
 	int rc;
 
-	/* A table that cannot grow still serves, more slowly. */
+	/* If the table cannot grow, it still works, only slower. */
 	if ((m->slots == NULL || m->n > m->mask) && (rc = grow(m)) < 0 && m->slots == NULL)
 		return rc;
 	node->key = key;

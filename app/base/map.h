@@ -2,10 +2,9 @@
 #define SLUICE_BASE_MAP_H
 
 /*
- * map - intrusive hash table from byte strings to the structs that embed a node.
- *
- * The hash is keyed with a seed that is drawn at start, for clients choose
- * names. The key is borrowed: it must live as long as its node is in the map.
+ * map - intrusive hash table from byte strings to the structs that embed a node. The hash has a
+ * seed that is drawn at start, because clients choose the names. The key is borrowed: it must live
+ * as long as its node is in the map.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -33,8 +32,10 @@ int map_add(struct map *m, struct map_node *node, const char *key, size_t len);
 void map_del(struct map *m, struct map_node *node);
 struct map_node *map_find(const struct map *m, const char *key, size_t len);
 
-/* map_first, map_next - walk all nodes; the map must not change, but for the node just returned
- * if the next was fetched before. NULL at the end. */
+/*
+ * map_first, map_next - walk all nodes; NULL at the end. The map must not change meanwhile; only
+ * the node that was just returned may be removed, if the next one was fetched before.
+ */
 struct map_node *map_first(const struct map *m);
 struct map_node *map_next(const struct map *m, const struct map_node *node);
 

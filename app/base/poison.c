@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* What a worker has in work. */
+/* The message that a worker is working on. */
 struct mark {
 	_Alignas(64) uint32_t is_set;
 	struct poison what;
@@ -13,7 +13,7 @@ struct mark {
 
 enum state { FREE, UNTOLD, TAKEN, TOLD };
 
-/* One that has killed two. */
+/* A message that has killed two workers. */
 struct place {
 	uint32_t state;
 	uint32_t taken_by; /* the worker's row */
@@ -21,21 +21,21 @@ struct place {
 };
 
 struct page {
-	_Alignas(
-	    64) uint32_t n_placed; /* ever: 0 is the usual case, in which nobody looks further */
+	_Alignas(64) uint32_t n_placed; /* how many there ever were; 0 is the usual case, in which
+					   nobody looks further */
 	uint32_t n_untold;
 	struct place places[POISON_MAX];
 	struct mark marks[];
 };
 
-/* One that has killed a worker: the supervisor alone knows of these. */
+/* A message that has killed one worker: only the supervisor knows of these. */
 struct suspect {
 	unsigned n_deaths; /* 0: this place is free */
 	struct poison what;
 };
 
 static struct page *page;
-static struct suspect *suspects; /* POISON_MAX of them, and the oldest makes room */
+static struct suspect *suspects; /* POISON_MAX of them; a new one takes the place of the oldest */
 static unsigned next_suspect;
 static unsigned own;
 static bool is_watching;
@@ -91,7 +91,7 @@ kept_len(const struct poison_work *work)
 	return work->data_len < POISON_DATA ? work->data_len : POISON_DATA;
 }
 
-/* Only what is needed is copied: this happens for each message and feed. */
+/* Copies only what is needed, because this happens for each message and feed. */
 static void
 keep(struct poison *p, const struct poison_work *work)
 {
@@ -213,7 +213,9 @@ poison_put(const struct poison *p, bool is_told)
 
 /* Deaths */
 
-/* What the dead one would have told, another tells. */
+/*
+ * A dead worker had taken this message to put it into the quarantine: now another worker does it.
+ */
 static void
 give_back(unsigned row)
 {
@@ -256,8 +258,10 @@ find_suspect(const struct poison *what)
 	return s;
 }
 
-/* A place that is told, or the oldest: what has killed two is never forgotten before it is told, if
- * there is another. */
+/*
+ * Chooses a place that is told already, or else the oldest. So a message that has killed two
+ * workers is not forgotten before it stands in the quarantine, as long as another place is free.
+ */
 static void
 condemn(const struct poison *what)
 {
@@ -270,14 +274,15 @@ condemn(const struct poison *what)
 			break;
 	}
 	if (i == POISON_MAX)
-		return; /* so many are to be told: this one kills another, and comes again */
+		return; /* all places wait for the quarantine: this message kills another worker,
+			   and is noted then */
 	set(&place->state, FREE);
 	place->what = *what;
 	put_back(place);
 	set(&page->n_placed, n + 1);
 }
 
-/* One that has written where it should not may have left anything there. */
+/* A worker that wrote to a wrong address may have written anything here. */
 static void
 make_whole(struct poison *p)
 {

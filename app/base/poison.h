@@ -2,24 +2,26 @@
 #define SLUICE_BASE_POISON_H
 
 /*
- * poison - a message that kills workers: which one each worker has in work, on a page that all
- * share, and which have killed two.
+ * poison - messages that kill workers. On a page that all processes share stands which message each
+ * worker is working on, and which messages have killed two workers.
  *
- * A worker writes its own mark before a message goes through a route's logic, and takes it away
- * behind it. The supervisor looks at the mark of one that has died. So nothing is known, and
- * nothing is marked, until poison_open(): in a process that is alone.
+ * A worker writes its mark before a message goes through a route's logic, and removes it
+ * afterwards. The supervisor reads the mark of a worker that has died. Before poison_open() nothing
+ * is marked: then this process is alone.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-	POISON_ROUTE = 128,      /* bytes of a route's name that are kept, with the NUL */
-	POISON_SUBJECT = 1025,   /* a longer subject is not marked */
-	POISON_ID = 48,          /* of an entry */
-	POISON_DATA = 64 * 1024, /* of a message that can be read again from nowhere */
-	POISON_DEATHS = 2,       /* so many workers */
-	POISON_MAX = 32,         /* messages that are known; beyond, the oldest is forgotten */
+	POISON_ROUTE = 128,    /* bytes that are kept of a route's name, with the NUL */
+	POISON_SUBJECT = 1025, /* a message on a longer subject is not marked */
+	POISON_ID = 48,        /* of an entry */
+	POISON_DATA =
+	    64 *
+	    1024, /* bytes that are kept of a message that cannot be read again from anywhere */
+	POISON_DEATHS = 2, /* so many workers */
+	POISON_MAX = 32,   /* messages that are known; if there are more, the oldest is forgotten */
 };
 
 /* A message on one route. What it points to is borrowed. */
@@ -27,7 +29,7 @@ struct poison_work {
 	const char *route;
 	const char *subject; /* the channel's or stream's name, without the prefix */
 	size_t subject_len;
-	const char *id; /* of the entry; NULL: it is none, and the data counts */
+	const char *id; /* of the entry; NULL: it is no entry, and the data tells messages apart */
 	size_t id_len;
 	const char *data;
 	size_t data_len;
@@ -50,28 +52,31 @@ int poison_open(unsigned n);
 void poison_use(unsigned row); /* this process is the worker with this number */
 
 /* A worker calls these. */
-void poison_watch(bool is_watched); /* from now on; at first nothing is */
+void poison_watch(bool is_watched); /* from now on marks are written; before they are not */
 
 enum poison_verdict {
 	POISON_NONE,
-	POISON_UNTOLD, /* it has killed two, and does not stand in the quarantine yet */
+	POISON_UNTOLD, /* it has killed two workers, and does not stand in the quarantine yet */
 	POISON_TOLD,
 };
 
-/* poison_begin - this is in work from now on, up to poison_end(), unless it is poison. */
+/*
+ * poison_begin - this message is being worked on from now on, until poison_end(), unless it is
+ * poison.
+ */
 enum poison_verdict poison_begin(const struct poison_work *work);
 void poison_end(void);
 
 /*
- * poison_take - one that is to be put into the quarantine: nobody else is given it before
- * poison_put() says what came of it, or this worker dies. NULL: there is none.
+ * poison_take - a message that is to be put into the quarantine, or NULL. No other worker is given
+ * it, until poison_put() says whether it was written, or this worker dies.
  */
 const struct poison *poison_take(void);
 void poison_put(const struct poison *p, bool is_told);
 
 /*
- * Of the supervisor: a worker has died, of what is said in reason. Returns what it had in work, or
- * NULL; n_deaths is how many workers have died at it.
+ * The supervisor calls this when a worker has died; reason says of what. Returns what the worker
+ * was working on, or NULL; n_deaths is how many workers have died of that.
  */
 const struct poison *poison_died(unsigned row, const char *reason, unsigned *n_deaths);
 

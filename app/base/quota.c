@@ -10,7 +10,7 @@
 
 enum { SLOTS = 65536, PROBES = 64, ROWS_MAX = 256 };
 
-/* A slot whose counts are all zero is free. A window is one that counts in row 0 until it ends. */
+/* A slot whose counts are all zero is free. A window counts in row 0, until it ends. */
 struct slot {
 	uint64_t key;
 	uint64_t window_ends_ms; /* 0: it is no window */
@@ -22,7 +22,7 @@ struct probe {
 };
 
 struct table {
-	pthread_mutex_t lock;              /* robust: a worker may die with it */
+	pthread_mutex_t lock;              /* robust: a worker may die while it holds it */
 	struct probe probes[QUOTA_PROBES]; /* a ring */
 	_Atomic uint32_t n_probes;         /* all that ever were; looked at without the lock */
 	uint64_t seed;
@@ -83,7 +83,7 @@ quota_open(unsigned n)
 static void
 lock(void)
 {
-	/* What a dead worker left is whole enough: each change is of one count. */
+	/* Each change is of one count, so what a dead worker left is consistent. */
 	if (pthread_mutex_lock(&table->lock) == EOWNERDEAD)
 		pthread_mutex_consistent(&table->lock);
 }
@@ -94,7 +94,7 @@ unlock(void)
 	pthread_mutex_unlock(&table->lock);
 }
 
-/* If quota_open() was not called, this process counts for itself alone. */
+/* If quota_open() was not called, this process counts alone. */
 static bool
 is_open(void)
 {
@@ -123,7 +123,7 @@ mix(uint64_t h, const char *text)
 {
 	for (; text != NULL && *text != '\0'; text++)
 		h = (h ^ (unsigned char)*text) * 0x100000001b3U; /* FNV-1a */
-	return (h ^ 0xff) * 0x100000001b3U;                      /* none is another's beginning */
+	return (h ^ 0xff) * 0x100000001b3U; /* so that "ab" "c" and "a" "bc" differ */
 }
 
 uint64_t
@@ -149,7 +149,7 @@ sum(const struct slot *slot)
 	return total;
 }
 
-/* The key's slot, or a free one that becomes it; NULL: there is none. */
+/* The key's slot, or a free one that becomes the key's; NULL: there is none. */
 static struct slot *
 find(uint64_t key, bool is_new, uint64_t now_ms)
 {
@@ -203,7 +203,7 @@ quota_give(uint64_t key)
 	unlock();
 }
 
-/* Only the ring's members count: who is pushed out of it is probed anew. */
+/* Only the keys in the ring count: one that was pushed out of it is probed anew. */
 static bool
 is_probed(uint64_t key, uint64_t now_ms)
 {

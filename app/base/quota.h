@@ -17,16 +17,17 @@
 int quota_open(unsigned n);
 void quota_use(unsigned row); /* this process is the worker with this number */
 
-/* quota_key - of a kind (a constant) and up to two texts, which may be NULL. */
+/* quota_key - the key of a kind (a constant) and up to two texts, which may be NULL. */
 uint64_t quota_key(const char *kind, const char *a, const char *b);
 
-/* quota_take - one more, unless there are max. */
+/* quota_take - takes one more, unless there are max already. */
 bool quota_take(uint64_t key, uint64_t max);
 void quota_give(uint64_t key);
 
 /*
- * quota_probe - who is over a limit asks all workers to look whether what was taken under the key
- * is still needed: whoever has taken it sees the key in quota_probed(), once within ms.
+ * quota_probe - called when a limit is reached: asks all workers to check whether what was taken
+ * under the key is still in use. Each worker that has taken it sees the key in quota_probed(), once
+ * within ms.
  */
 void quota_probe(uint64_t key, uint64_t ms, uint64_t now_ms);
 
@@ -36,8 +37,8 @@ enum { QUOTA_PROBES = 64 };
 unsigned quota_probed(uint64_t keys[QUOTA_PROBES], uint32_t *seen);
 
 /*
- * quota_take_in - one more in a window of ms, unless n were. now_ms is of the monotonic clock.
- * Returns 0; or how many milliseconds are left of the window, which is full.
+ * quota_take_in - counts one more in a window of ms, unless there were n already. now_ms is of the
+ * monotonic clock. Returns 0; or how many milliseconds are left of the window, which is full.
  */
 uint64_t quota_take_in(uint64_t key, uint64_t n, uint64_t ms, uint64_t now_ms);
 

@@ -12,7 +12,8 @@ random_below(unsigned n)
 	static uint64_t state;
 	static pid_t owner;
 
-	if (state == 0 || owner != getpid()) { /* a forked process must not go on with the same */
+	if (state == 0 ||
+	    owner != getpid()) { /* a forked process must not go on with the same numbers */
 		owner = getpid();
 		if (getrandom(&state, sizeof(state), 0) != (ssize_t)sizeof(state) || state == 0)
 			state = clock_ms() << 20 ^ (uint64_t)owner;

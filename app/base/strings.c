@@ -34,8 +34,8 @@ strings_copy(char *const *list)
 }
 
 /*
- * The quoted part that p begins, behind its quote, to *to. Returns what follows the closing quote;
- * NULL: there is none.
+ * Copies the quoted part that begins at p, behind its quote, to *to. Returns what follows the
+ * closing quote; NULL: there is none.
  */
 static const char *
 take_quoted(const char *p, char quote, char **to)

@@ -19,7 +19,7 @@ char **strings_copy(char *const *list);
 int strings_split_words(char ***out, const char *text);
 
 /*
- * strings_next - the next member of a text's list, which blanks or commas separate: its start, and
+ * strings_next - the next member of a list that blanks or commas separate: returns its start, and
  * its length in *len; NULL at the end. *p moves behind it.
  */
 const char *strings_next(const char **p, size_t *len);

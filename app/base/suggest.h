@@ -21,7 +21,7 @@ struct suggest {
 void suggest_init(struct suggest *s, const char *word);
 void suggest_try(struct suggest *s, const char *name);
 
-/* suggest_best - a name that a third of its letters, at most, keep from the word. */
+/* suggest_best - the nearest name, if at most a third of its letters differ from the word. */
 const char *suggest_best(const struct suggest *s);
 
 /*

@@ -6,7 +6,7 @@
 
 #include <sluice/unique.h>
 
-/* A process draws its own number; a fork draws again. */
+/* Each process draws a number of its own; after a fork the child draws again. */
 static uint64_t
 own_number(void)
 {

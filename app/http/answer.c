@@ -6,14 +6,14 @@
 
 static const struct kind {
 	int status;
-	unsigned retry_after_s; /* 0: asking again is of no use, or of use at once */
+	unsigned retry_after_s; /* 0: there is no use in asking again, or one may do so at once */
 	const char *title;
 } kinds[] = {
     {HTTP_OK, 0, "OK"},
     {HTTP_ACCEPTED, 0, "Accepted"},
     {HTTP_NO_CONTENT, 0, "No Content"},
     {HTTP_BAD_REQUEST, 0, "Bad Request"},
-    {HTTP_UNAUTHORIZED, 0, "Unauthorized"}, /* its challenge says what was wrong */
+    {HTTP_UNAUTHORIZED, 0, "Unauthorized"}, /* WWW-Authenticate says what was wrong */
     {HTTP_FORBIDDEN, 0, "Forbidden"},
     {HTTP_NOT_FOUND, 0, "Not Found"},
     {HTTP_METHOD_NOT_ALLOWED, 0, "Method Not Allowed"}, /* Allow is the route's */
@@ -148,8 +148,8 @@ answer_printf(struct answer *a, const char *fmt, ...)
 }
 
 /*
- * Writes the inside of a JSON string. What is not printable ASCII is shown as '?': the rules that
- * we quote have none of it.
+ * Writes the inside of a JSON string. What is not printable ASCII is shown as '?', because the
+ * rules that are quoted consist of printable ASCII alone.
  */
 static void
 put_json_text(struct answer *a, const char *p)

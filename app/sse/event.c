@@ -4,7 +4,10 @@
 
 #include "sse/utf8.h"
 
-/* May it stand in an id or event field? A NUL or line end there would end the field, or void it. */
+/*
+ * May it stand in an id or event field? A NUL or a line end would end the field there, or make it
+ * invalid.
+ */
 static bool
 is_name_ok(const char *p, size_t len, size_t max)
 {

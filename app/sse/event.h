@@ -8,23 +8,26 @@
 #include <stddef.h>
 
 struct event {
-	const char *id; /* NULL: no id field; "" is refused, for it would clear the client's */
+	const char
+	    *id; /* NULL: no id field; "" is refused, because it would delete the client's id */
 	size_t id_len;
 	const char *type; /* NULL or empty: "message", which is not written */
 	size_t type_len;
 	const char *data;
 	size_t data_len;
-	unsigned retry_ms;   /* the client's reconnection time, on the way with it; 0: not said */
-	const char *channel; /* what it was published on, which no wire writes; NULL: nothing */
+	unsigned
+	    retry_ms; /* the client's reconnection time, which is sent with the event; 0: none */
+	const char
+	    *channel; /* the channel that it was published on, which no wire writes; NULL: none */
 	size_t channel_len;
 };
 
 enum { EVENT_ID_MAX = 128, EVENT_TYPE_MAX = 128 };
 
 /*
- * event_fault - why may no message have these names: no wire would take them, they are
- * Sluice's own, or a browser would not send the id back to another origin without asking first?
- * NULL: it may. Else a clause to say of the event, a constant.
+ * event_fault - why a message may not have these names: no wire takes them, or they are Sluice's
+ * own, or a browser would not send the id back to another origin without a preflight. Returns a
+ * clause about the event, a constant; NULL: they are fine.
  * Source: Fetch, 2.2.2 "CORS-unsafe request-header byte".
  */
 const char *event_fault(const struct event *ev);

@@ -1,8 +1,8 @@
 /*
  * event_stream - text/event-stream.
  *
- * Many clients hand a frame without data on as an empty message, so there is none but that of an id
- * which says that an unannounced stream is over.
+ * Many clients report a frame without data as an empty message, so none is written. The one
+ * exception is the frame with the id that says that an unannounced stream is over.
  * Source: WHATWG HTML 9.2.5 "Parsing an event stream", 9.2.6 "Interpreting an event stream".
  */
 #include <errno.h>
@@ -28,8 +28,8 @@ find(const char *p, char c, const char *end)
 }
 
 /*
- * The first CR or LF from p on, or end. What was found is kept until p has passed it: a search
- * of its own for each line would scan the whole rest for the LF that a payload of lone CRs lacks.
+ * The first CR or LF from p on, or end. What was found is kept until p has passed it. Otherwise a
+ * payload of lone CRs would be searched to its end for an LF again for each line.
  */
 static const char *
 find_eol(struct eols *next, const char *p)
@@ -66,7 +66,7 @@ put_data(struct buf *b, const char *p, size_t len, size_t *n_replaced)
 			return rc;
 		if (eol == end)
 			return 0;
-		/* After a line end there is another line, if only an empty one. */
+		/* Behind a line end there is another line, even if it is empty. */
 		p = skip_eol(eol, end);
 	}
 }
@@ -81,7 +81,7 @@ put_field(struct buf *b, const char *name, const char *p, size_t len)
 	return buf_putc(b, '\n');
 }
 
-/* An EventSource takes an event without a name for a "message"; some of its kind know no other. */
+/* An EventSource calls an event without a name "message"; some other clients know no other name. */
 static bool
 is_named(const struct event *ev)
 {
@@ -91,7 +91,10 @@ is_named(const struct event *ev)
 				    memcmp(ev->type, unnamed, ev->type_len) != 0);
 }
 
-/* A frame is never shorter: a line end becomes "\ndata: ", and U+FFFD is as long as any subpart. */
+/*
+ * The least length of the frame: a line end becomes "
+ * data: ", and a replaced byte sequence is never longer than the U+FFFD in its place.
+ */
 static size_t
 least_len(const struct event *ev)
 {
@@ -136,7 +139,7 @@ put_event(struct buf *b, const struct event *ev, size_t *n_replaced)
 
 	if (!event_names_are_ok(ev))
 		return -EINVAL;
-	/* The usual frame has one line: one growth of the buffer for all of it. */
+	/* Most frames have one line, so the buffer grows once, for all of the frame. */
 	if ((rc = buf_reserve(b, least_len(ev))) < 0)
 		return rc;
 	if ((rc = put_first(b, ev->retry_ms, ev->id, ev->id_len)) < 0 ||
@@ -194,7 +197,7 @@ boundary(const char *begin, const char *at, const char *end)
 	return end;
 }
 
-/* Ids stand first, for what stands in a log says no retry. */
+/* The id is the first line: frames in a log have no retry. */
 static const char *
 find_id(const char *p, const char *end, size_t *len)
 {

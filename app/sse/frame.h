@@ -2,9 +2,9 @@
 #define SLUICE_SSE_FRAME_H
 
 /*
- * frame - one frame of an event stream, as sse/event_stream writes them, read again: by what
- * carries streams within another, and by the subcommands that follow one. Pure; the texts stay the
- * frame's.
+ * frame - reads a frame of an event stream again that sse/event_stream has written. What carries
+ * streams within another stream uses it, and the subcommands that follow one. Pure; the texts stay
+ * part of the frame.
  */
 #include <stddef.h>
 

@@ -1,8 +1,7 @@
 /*
- * ndjson - one line of JSON for each event, {"id":…,"event":…,"data":…}, always with all three.
- *
- * What a message holds cannot end its line: JSON has line breaks only as white space, where they
- * become blanks, and in a string they are escaped.
+ * ndjson - one line of JSON for each event, {"id":…,"event":…,"data":…}, always with all three. A
+ * message cannot end its line early: outside of strings JSON's line breaks are white space, which
+ * becomes blanks here, and inside of strings they are escaped.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 
 static const char id_head[] = "{\"id\":", type_head[] = ",\"event\":", data_head[] = ",\"data\":";
 
-/* The text stays as it is, but a line break becomes a blank: it would end the line. */
+/* Copies the text, with a blank for each line break, which would end the line. */
 static int
 put_json(struct buf *b, const char *p, size_t len, size_t *n_replaced)
 {
@@ -80,7 +79,7 @@ ndjson_event(struct buf *b, const struct event *ev, size_t *n_replaced)
 	return 0;
 }
 
-/* The client's reconnection time has no place here, and an id none but its event's. */
+/* NDJSON has no place for the client's reconnection time, nor for an id without an event. */
 static int
 ndjson_lines(struct buf *b, unsigned retry_ms, const char *id, size_t len)
 {

@@ -6,9 +6,9 @@
 #include <string.h>
 
 /*
- * The bytes that may follow a lead byte: how many, and the range of the first
- * of them, which shuts out overlong forms, surrogates and what lies beyond
- * U+10FFFF. Source: RFC 3629, section 4; Unicode 15, table 3-7.
+ * For each lead byte: how many bytes follow, and the range of the first of them. The range shuts
+ * out overlong forms, surrogates and what lies beyond U+10FFFF.
+ * Source: RFC 3629, section 4; Unicode 15, table 3-7.
  */
 struct form {
 	unsigned char n_more; /* 0: no lead byte */
@@ -100,7 +100,10 @@ put_piece(struct buf *b, utf8_put_fn put, const char *p, size_t len)
 	return put != NULL ? put(b, p, len) : buf_put(b, p, len);
 }
 
-/* Bytes that are not UTF-8 are replaced here, for each client would do it in its own way. */
+/*
+ * Bytes that are not UTF-8 are replaced here, because each client would replace them in its own
+ * way.
+ */
 int
 utf8_put(struct buf *b, utf8_put_fn put, const char *p, size_t len, size_t *n_replaced)
 {

@@ -9,8 +9,8 @@
 size_t utf8_valid_len(const char *p, size_t len);
 
 /*
- * utf8_put - append p, by put() if it is not NULL, as UTF-8: for each maximal subpart that is
- * ill-formed U+FFFD, which is added to *n_replaced if it is not NULL. Returns 0, or what put()
+ * utf8_put - appends p as UTF-8, by put() if it is not NULL. Each maximal ill-formed subpart
+ * becomes U+FFFD; their number is added to *n_replaced if it is not NULL. Returns 0, or what put()
  * fails with.
  */
 typedef int (*utf8_put_fn)(struct buf *b, const char *p, size_t len);

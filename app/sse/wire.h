@@ -2,15 +2,16 @@
 #define SLUICE_SSE_WIRE_H
 
 /*
- * wire - how events are written: text/event-stream, or another format. Pure. What writes, finds or
- * fills bytes of a stream asks the wire of its feed, and knows none by name.
+ * wire - how events are written: text/event-stream, or another format. Pure. Code that writes,
+ * finds or fills bytes of a stream asks the wire of its feed, and knows no format by name.
  */
 #include "base/buf.h"
 #include "sse/event.h"
 
 /*
- * A byte of data becomes at most so many: a line end of an event stream "\ndata: ", a control byte
- * of NDJSON "\u0000". The rest of a frame, with the longest names, is within the other.
+ * A byte of data becomes at most this many: a line end of an event stream becomes "
+ * data: ", a control byte of NDJSON "\u0000". The rest of a frame fits into WIRE_REST_MAX, even
+ * with the longest names.
  */
 enum { WIRE_GROWTH_MAX = 7, WIRE_REST_MAX = 4096 };
 
@@ -30,33 +31,42 @@ struct wire {
 	int (*event)(struct buf *b, const struct event *ev, size_t *n_replaced);
 
 	/*
-	 * Where nothing announces a stream: what the first frame that comes is to say of retry and
-	 * id, written before it. retry_ms 0, id NULL: not that one. As event().
+	 * Where a route announces nothing: retry and id, which are written before the first frame
+	 * that comes. retry_ms 0, id NULL: without that one. Returns as event().
 	 */
 	int (*lines)(struct buf *b, unsigned retry_ms, const char *id, size_t len);
 
-	/* A frame that says an id and is no event; NULL: there is none such. As event(). */
+	/*
+	 * A frame that has an id and is no event; NULL: the format has no such thing. Returns as
+	 * event().
+	 */
 	int (*id)(struct buf *b, const char *id, size_t len);
 
-	/* ev is what the section makes of it; without a type it is to be no event. As event(). */
+	/*
+	 * A heartbeat, as the section has it; an ev without a type must not become an event.
+	 * Returns as event().
+	 */
 	int (*heartbeat)(struct buf *b, const struct event *ev);
 
 	/*
-	 * The first place at or behind at where a frame begins, in bytes from begin to end that
-	 * hold whole frames, and what says nothing between them; end if there is none.
+	 * Returns the first place at or behind at where a frame begins; end if there is none. The
+	 * bytes from begin to end hold whole frames, and fillers between them.
 	 */
 	const char *(*boundary)(const char *begin, const char *at, const char *end);
 
-	/* The id of the frame that begins at p, NULL if it has none. A stream's ids are written as
-	 * they are. */
+	/*
+	 * The id of the frame that begins at p; NULL: it has none. Ids of streams are written as
+	 * they are.
+	 */
 	const char *(*find_id)(const char *p, const char *end, size_t *len);
 
-	const char *filler; /* says nothing between two frames, as often as it stands there */
+	const char *
+	    filler; /* bytes that say nothing between two frames, however often they are repeated */
 };
 
 extern const struct wire wire_event_stream, wire_ndjson;
 
-/* wire_nth - those that there are, the usual one first; NULL past the last. */
+/* wire_nth - the n-th wire, the default first; NULL past the last. */
 const struct wire *wire_nth(size_t n);
 
 #endif
