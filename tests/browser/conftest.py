@@ -86,11 +86,18 @@ def demo():
     running.end()
 
 
-@pytest.fixture
-def browser(tmp_path):
-    driver = chromium.start(tmp_path / "profile")
+@pytest.fixture(scope="module")
+def modules_chromium(tmp_path_factory):
+    driver = chromium.start(tmp_path_factory.mktemp("chromium") / "profile")
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def browser(modules_chromium):
+    """A browser that has seen nothing yet."""
+    yield modules_chromium
+    chromium.renew(modules_chromium)
 
 
 def wait_for(condition, what, seconds=10):

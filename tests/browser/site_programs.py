@@ -11,7 +11,7 @@ import time
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 DEMO = TREE / "conf" / "demo"
-PATIENCE_S = 10
+PATIENCE_S = 30
 
 
 def free_port():

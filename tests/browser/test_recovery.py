@@ -105,7 +105,7 @@ def test_sluice_is_restarted(site, tabs):
 
 def test_redis_is_restarted(site, tabs):
     site.end("redis")
-    site.children.pop("publisher").wait(10)  # it ends with Redis, as it says
+    site.children.pop("publisher").wait(30)  # it ends with Redis, as it says
     time.sleep(1)
     site.start("redis")
     site.start("publisher")
