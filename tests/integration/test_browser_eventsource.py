@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
+import webservers
 from waiting import wait_for
 
 sys.path.append(str(Path(__file__).parents[1] / "browser"))
 import chromium  # noqa: E402
 
+# Most web servers notice at a write alone that a page has closed its stream: that of a test must be gone in the next one.
+BEAT = {"heartbeat": "400ms"}
 ROUTES = {
-    "channel": {"path": "/channel/{name}", "channels": "be:{name}", "retry": "300ms", "heartbeat": "400ms"},
-    "named": {"path": "/named", "channels": "be:named", "event": "{.kind}"},
-    "stream": {"path": "/stream/{name}", "streams": "be:s:{name}", "start": "0", "retry": "300ms"},
-    "until": {"path": "/until", "channels": "be:until", "until": "message == 'last'", "retry": "100ms"},
+    "channel": {"path": "/channel/{name}", "channels": "be:{name}", "retry": "300ms", **BEAT},
+    "named": {"path": "/named", "channels": "be:named", "event": "{.kind}", **BEAT},
+    "stream": {"path": "/stream/{name}", "streams": "be:s:{name}", "start": "0", "retry": "300ms", **BEAT},
+    "until": {"path": "/until", "channels": "be:until", "until": "message == 'last'", "retry": "100ms", **BEAT},
     "comment": {"path": "/comment", "channels": "be:comment", "heartbeat": "100ms", "heartbeat_event": '""'},
-    "shared": {"path": "/shared", "channels": "be:shared", "cors_origins": "http://other.example"},
+    "shared": {"path": "/shared", "channels": "be:shared", "cors_origins": "http://other.example", **BEAT},
     "refused": {"path": "/refused", "channels": "be:x", "auth": "jwt"},
     "wait": {"path": "/wait", "handler": "wait", "channels": "be:wait"},
     "idle": {"path": "/idle", "channels": "be:idle", "idle": "500ms", "retry": "200ms"},
@@ -72,9 +75,17 @@ class Page:
         return self.got(*types)
 
 
+@pytest.fixture(scope="module", params=list(webservers.ALL))
+def web(request, sluice):
+    """Each web server in turn, one for all tests."""
+    server = webservers.ALL[request.param](sluice.folder, sluice.path)
+    yield server.start()
+    server.stop()
+
+
 @pytest.fixture
-def page(browser, serve, server_class, sluice):
-    page = Page(browser, serve(server_class, sluice.path))
+def page(browser, web):
+    page = Page(browser, web)
     yield page
     page.script("window.source?.close()")
 

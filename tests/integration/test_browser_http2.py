@@ -35,11 +35,19 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("page", ["nginx"] if is_told else list(BEHIND), indirect=True)
 
 
+@pytest.fixture(scope="module")
+def webs(sluice):  # noqa: F811
+    started = {name: cls(sluice.folder, sluice.path).start() for name, cls in BEHIND.items()}
+    for web in started.values():
+        (web.folder / "www" / "sluice.js").write_text((ROOT / "www" / "sluice.js").read_text())
+    yield started
+    for web in started.values():
+        web.stop()
+
+
 @pytest.fixture
-def page(request, browser, serve, sluice):  # noqa: F811
-    web = serve(BEHIND[request.param], sluice.path)
-    (web.folder / "www" / "sluice.js").write_text((ROOT / "www" / "sluice.js").read_text())
-    page = Page(browser, web)
+def page(request, browser, webs):  # noqa: F811
+    page = Page(browser, webs[request.param])
     assert page.script("return performance.getEntriesByType('navigation')[0].nextHopProtocol") == "h2"
     yield page
     page.script("window.source?.close(); window.sluice?.disconnect()")
@@ -82,7 +90,7 @@ def test_many_streams_at_once(page, redis, sluice):  # noqa: F811
         window.all = Array.from({{length: {streams}}}, (_, n) => new EventSource("/events/channel/h2-" + n));
         all.forEach((one, n) => one.onmessage = e => got.push(`${{n}} ${{e.data}}`));""")
     wait_for(lambda: page.script("return all.every(one => one.readyState === 1)"), "all of them to be open")
-    assert sluice.status()["subscribers"] == streams
+    sluice.wait_subscribers(streams)  # those of the tests before are gone
     for n in range(streams):
         redis.publish(f"be:h2-{n}", "x")
     wait_for(lambda: sorted(page.script("return got")) == sorted(f"{n} x" for n in range(streams)), "an event for each")
