@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -20,33 +19,15 @@
 #include "base/poison.h"
 #include "base/quota.h"
 #include "notify.h"
+#include "reload.h"
+#include "slot.h"
 #include "upgrade.h"
 #include "worker.h"
 
 enum {
-	/*
-	 * A worker that dies so young, and its successor too, is replaced after a pause that
-	 * doubles, so that one which cannot live does not take the machine.
-	 */
-	YOUNG_MS = 5000,
-	NEWBORN_MS = 1000, /* younger than this, there is a pause at once */
-	PAUSE_MS = 500,
-	PAUSE_MAX_MS = 8000,
-	CRASHES = 3,        /* so many in a row are told, in health too */
 	PATIENCE_MS = 1500, /* beyond the drain, then SIGKILL */
-	ABORT_MS = 1000,    /* from SIGABRT, which leaves a core, to SIGKILL */
 	TICK_MS = 250,
 	START_TICK_MS = 20, /* until all workers serve */
-};
-
-struct slot {
-	pid_t pid; /* 0: no worker */
-	uint64_t started_ms;
-	uint64_t restart_ms; /* not before */
-	uint64_t beats;      /* when last looked at */
-	uint64_t silent_ms;  /* for how long they have not changed, as far as we turned ourselves */
-	uint64_t aborted_ms; /* when it was told to die for it; 0: it was not */
-	unsigned n_crashes;  /* in a row, each young */
 };
 
 struct supervisor {
@@ -105,13 +86,10 @@ start_worker(struct supervisor *s, unsigned n)
 	}
 	if (pid < 0) {
 		logger_error("cannot start a worker: %s", strerror(errno));
-		slot->restart_ms = clock_ms() + PAUSE_MS;
+		slot_failed(slot);
 		return;
 	}
-	slot->pid = pid;
-	slot->started_ms = clock_ms();
-	slot->beats = board_beats(n);
-	slot->restart_ms = slot->silent_ms = slot->aborted_ms = 0;
+	slot_begins(slot, n, pid);
 }
 
 static void
@@ -126,78 +104,13 @@ tell_workers(const struct supervisor *s, int signum)
 }
 
 static void
-log_death(pid_t pid, int status)
-{
-	if (WIFSIGNALED(status))
-		logger_error("worker %d was killed by signal %d (%s)", (int)pid, WTERMSIG(status),
-			     strsignal(WTERMSIG(status)));
-	else
-		logger_error("worker %d ended with status %d", (int)pid, WEXITSTATUS(status));
-}
-
-/* What it had in work: of a message at which another died before it nobody may have to learn. */
-static void
-look_at_its_work(unsigned n, int status, bool has_hung)
-{
-	char reason[64];
-	const struct poison *p;
-	unsigned n_deaths;
-
-	if (has_hung)
-		snprintf(reason, sizeof(reason), "the worker hung");
-	else if (WIFSIGNALED(status))
-		snprintf(reason, sizeof(reason), "signal %d (%s)", WTERMSIG(status),
-			 strsignal(WTERMSIG(status)));
-	else
-		snprintf(reason, sizeof(reason), "exit status %d", WEXITSTATUS(status));
-	if ((p = poison_died(n, reason, &n_deaths)) == NULL)
-		return;
-	logger_error("[route %s] it died at %s%s%s%s", p->route, p->id_len > 0 ? "the entry " : "",
-		     p->id, p->id_len > 0 ? " of " : "a message on ", p->subject);
-	if (n_deaths != POISON_DEATHS)
-		return;
-	board_set(BOARD_POISONS, board_get(BOARD_POISONS) + 1);
-	logger_error("[route %s] two workers have died at that: it is left out from now on, and "
-		     "goes to the quarantine",
-		     p->route);
-}
-
-static void
-count_death(const struct slot *slot)
-{
-	enum board_fact fact = slot->aborted_ms > 0 ? BOARD_HUNG : BOARD_DIED;
-
-	board_set(fact, board_get(fact) + 1);
-}
-
-static void
 tell_crashing(const struct supervisor *s)
 {
 	unsigned n, n_crashing = 0;
 
 	for (n = 0; n < s->n_slots; n++)
-		n_crashing += s->slots[n].n_crashes >= CRASHES;
+		n_crashing += slot_is_crashing(&s->slots[n]);
 	board_set(BOARD_CRASHING, n_crashing);
-}
-
-/* When the next one may begin. */
-static void
-plan_restart(struct supervisor *s, struct slot *slot)
-{
-	uint64_t now = clock_ms(), age = now - slot->started_ms, pause;
-
-	slot->n_crashes = age < YOUNG_MS ? slot->n_crashes + 1 : 0;
-	pause = age < NEWBORN_MS ? PAUSE_MS : 0;
-	if (slot->n_crashes > 1)
-		pause = (uint64_t)PAUSE_MS << (slot->n_crashes < 6 ? slot->n_crashes - 1 : 5);
-	if (pause > PAUSE_MAX_MS)
-		pause = PAUSE_MAX_MS;
-	slot->restart_ms = now + pause;
-	if (slot->n_crashes >= CRASHES)
-		logger_error("a worker has died %u times in a row, each within %d s of its start: "
-			     "the next one starts in %u ms",
-			     slot->n_crashes, YOUNG_MS / 1000, (unsigned)pause);
-	tell_crashing(s);
 }
 
 static void
@@ -221,14 +134,13 @@ on_death(struct supervisor *s, pid_t pid, int status)
 		;
 	if (n == s->n_slots)
 		return;
-	s->slots[n].pid = 0;
 	board_left(n);
-	if (s->is_stopping)
+	if (s->is_stopping) {
+		s->slots[n].pid = 0;
 		return;
-	log_death(pid, status);
-	look_at_its_work(n, status, s->slots[n].aborted_ms > 0);
-	count_death(&s->slots[n]);
-	plan_restart(s, &s->slots[n]);
+	}
+	slot_died(&s->slots[n], n, status);
+	tell_crashing(s);
 }
 
 static void
@@ -285,15 +197,6 @@ warn_of_restart(const struct supervisor *s, const struct config *cfg)
 }
 
 static void
-log_faults(char *faults)
-{
-	char *line, *save = NULL;
-
-	for (line = strtok_r(faults, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
-		logger_error("%s", line);
-}
-
-static void
 take_over(struct supervisor *s, struct config *cfg)
 {
 	unsigned n;
@@ -312,29 +215,17 @@ take_over(struct supervisor *s, struct config *cfg)
 static void
 reload(struct supervisor *s)
 {
-	enum board_fact fact = BOARD_REFUSED;
-	struct config *cfg = NULL;
-	char *faults = NULL;
-	size_t len;
-	FILE *f = open_memstream(&faults, &len);
+	struct config *cfg;
+	enum board_fact fact;
 
-	if (f == NULL)
-		return;
 	notify_reloading();
-	if (config_load(&cfg, s->config_path, f) < 0)
-		cfg = NULL;
-	fclose(f);
-	if (cfg == NULL) {
-		log_faults(faults);
-		logger_error("%s is refused; the old configuration goes on", s->config_path);
-	} else {
+	cfg = reload_config(s->config_path);
+	fact = cfg != NULL ? BOARD_RELOADS : BOARD_REFUSED;
+	if (cfg != NULL)
 		take_over(s, cfg);
-		fact = BOARD_RELOADS;
-	}
 	board_set(fact, board_get(fact) + 1);
 	board_set(BOARD_LAST_REFUSED, fact == BOARD_REFUSED);
 	notify_ready();
-	free(faults);
 }
 
 static void
@@ -411,21 +302,6 @@ on_signal(struct supervisor *s, uint32_t signum)
 	}
 }
 
-/* Workers that hang */
-
-static void
-end_hung(struct slot *slot, uint64_t now)
-{
-	if (slot->aborted_ms == 0) {
-		logger_error("worker %d has not turned for %u ms: it is ended", (int)slot->pid,
-			     (unsigned)slot->silent_ms);
-		kill(slot->pid, SIGABRT);
-		slot->aborted_ms = now;
-	} else if (now - slot->aborted_ms >= ABORT_MS) {
-		kill(slot->pid, SIGKILL);
-	}
-}
-
 /*
  * Time in which this process did not turn is nobody's fault: the machine slept, or all of it was
  * stopped. So a look adds no more than two ticks to what a worker is charged.
@@ -433,7 +309,8 @@ end_hung(struct slot *slot, uint64_t now)
 static void
 look_at_workers(struct supervisor *s)
 {
-	uint64_t now = clock_ms(), passed = now - s->looked_ms, beats;
+	uint64_t now = clock_ms(), passed = now - s->looked_ms;
+	uint64_t hung_ms = s->is_stopping ? 0 : s->cfg->server.watchdog_ms;
 	unsigned n;
 
 	if (passed < TICK_MS)
@@ -441,18 +318,8 @@ look_at_workers(struct supervisor *s)
 	s->looked_ms = now;
 	if (passed > (uint64_t)2 * TICK_MS)
 		passed = (uint64_t)2 * TICK_MS;
-	for (n = 0; n < s->n_slots; n++) {
-		struct slot *slot = &s->slots[n];
-
-		beats = board_beats(n);
-		slot->silent_ms = beats == slot->beats ? slot->silent_ms + passed : 0;
-		slot->beats = beats;
-		if (slot->pid > 0 && s->cfg->server.watchdog_ms > 0 && !s->is_stopping &&
-		    (slot->aborted_ms > 0 || slot->silent_ms >= s->cfg->server.watchdog_ms))
-			end_hung(slot, now);
-		if (slot->n_crashes > 0 && slot->pid > 0 && now - slot->started_ms >= YOUNG_MS)
-			slot->n_crashes = 0;
-	}
+	for (n = 0; n < s->n_slots; n++)
+		slot_look(&s->slots[n], n, passed, hung_ms);
 	tell_crashing(s);
 }
 

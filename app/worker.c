@@ -15,6 +15,7 @@
 #include "fcgi/server.h"
 #include "hub/hub.h"
 #include "redis/command.h"
+#include "reload.h"
 #include "report.h"
 #include "route/site.h"
 #include "sse/wire.h"
@@ -34,38 +35,6 @@ enum {
 };
 
 static const int signals[WORKER_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-
-static void
-log_lines(const char *text)
-{
-	const char *eol;
-
-	for (; (eol = strchr(text, '\n')) != NULL; text = eol + 1)
-		logger_error("%.*s", (int)(eol - text), text);
-}
-
-/* A faulty file is told, line by line, and changes nothing. */
-static struct config *
-load_again(struct worker *w)
-{
-	struct config *cfg = NULL;
-	char *faults = NULL;
-	size_t len;
-	FILE *f = open_memstream(&faults, &len);
-	int rc;
-
-	if (f == NULL)
-		return NULL;
-	rc = config_load(&cfg, w->config_path, f);
-	fclose(f);
-	if (rc < 0) {
-		log_lines(faults);
-		logger_error("%s is refused; the old configuration goes on", w->config_path);
-		cfg = NULL;
-	}
-	free(faults);
-	return cfg;
-}
 
 static void
 stop_loop(struct worker *w)
@@ -164,7 +133,7 @@ set_quarantine(struct worker *w, const struct config *cfg)
 static void
 reload(struct worker *w)
 {
-	struct config *cfg = load_again(w);
+	struct config *cfg = reload_config(w->config_path);
 	struct config *old = w->cfg;
 
 	if (cfg == NULL)
