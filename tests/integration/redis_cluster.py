@@ -1,11 +1,13 @@
 """A private cluster of Redis: primaries, each with a replica, on loopback ports."""
 
+import random
 import signal
+import socket
 import subprocess
 
 import redis as redis_py
 
-from processes import Child, free_port
+from processes import Child
 from waiting import wait_for
 
 SLOTS = 16384
@@ -26,23 +28,33 @@ def slot_of(key):
     return crc % SLOTS
 
 
+def is_free(port):
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+def free_node_port():
+    """The nodes speak to each other at a port that is 10,000 higher; both lie below those that the kernel gives away."""
+    while True:
+        port = random.randrange(11000, 22700)
+        if is_free(port) and is_free(port + 10000):
+            return port
+
+
 class Node:
     """One server; `id` is the cluster's name of it."""
 
     def __init__(self, folder, n, options):
-        self.name, self.port = f"node{n}", self._free_port()
+        self.name, self.port = f"node{n}", free_node_port()
         self.folder = folder / self.name
         self.folder.mkdir()
         self.options = options
         self.child = None
-        self._client = None
-
-    @staticmethod
-    def _free_port():
-        port = free_port()
-        while port > 55000:  # the nodes' own port is 10,000 higher
-            port = free_port()
-        return port
+        self._client = self._plain = None
 
     def start(self):
         argv = ["redis-server", "--bind", "127.0.0.1", "--port", self.port, "--dir", self.folder,
@@ -67,11 +79,20 @@ class Node:
         return self._client
 
     def say(self, *words):
-        return self.client().execute_command(*words)
+        """Answered in the bytes that came, for what redis-py makes of them differs from version to version."""
+        if self._plain is None:
+            self._plain = redis_py.Redis(port=self.port, socket_timeout=10)
+            self._plain.response_callbacks.clear()
+        return self._plain.execute_command(*words)
 
     @property
     def id(self):
         return self.say("CLUSTER MYID").decode()
+
+    def epochs(self):
+        """{a node's id: the epoch of its slots}, as far as this one has heard."""
+        lines = self.say("CLUSTER NODES").decode().splitlines()
+        return {words[0]: int(words[6]) for words in map(str.split, lines)}
 
     @property
     def url(self):
@@ -80,9 +101,6 @@ class Node:
     def kill(self):
         self.child.end(signal.SIGKILL)
 
-    def end(self):
-        if self.child:
-            self.child.end(signal.SIGTERM)
 
 
 class RedisCluster:
@@ -108,9 +126,7 @@ class RedisCluster:
 
     @staticmethod
     def ok(node):
-        info = node.say("CLUSTER INFO")
-        state = info["cluster_state"] if isinstance(info, dict) else info.decode()
-        return "ok" in state.split("\n")[0]
+        return b"cluster_state:ok" in node.say("CLUSTER INFO")
 
     def _replicas_are_there(self):
         return all(node.say("ROLE")[0] == b"master" or node.say("ROLE")[3] == b"connected" for node in self.nodes)
@@ -139,18 +155,35 @@ class RedisCluster:
     def primaries(self):
         return [node for node in self.nodes if node.child.is_running() and node.say("ROLE")[0] == b"master"]
 
+    @staticmethod
+    def _let_hear(source, to):
+        """
+        Who takes a slot does so with an epoch above all that it knows. Should it not know the source's, which has
+        taken slots itself a moment ago, then a belated word of the source takes the slot back, nobody serves it, and
+        its keys are gone. redis-cli looks for that once, and then has one target; here they change all the time.
+        """
+        def has_heard():
+            return to.epochs()[source.id] >= source.epochs()[source.id]
+
+        if not has_heard():
+            source.say("CLUSTER MEET", "127.0.0.1", to.port)  # a word to one that it knows already
+            wait_for(has_heard, "the target knows the source's epoch", 40)
+
     def move(self, slot, to):
         """Key by key, as redis-cli does."""
         source = self.primary_of(slot)
         if source is to:
             return
+        self._let_hear(source, to)
         to.say("CLUSTER SETSLOT", slot, "IMPORTING", source.id)
         source.say("CLUSTER SETSLOT", slot, "MIGRATING", to.id)
         while keys := source.say("CLUSTER GETKEYSINSLOT", slot, 100):
             source.say("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
         for node in (to, source, *[n for n in self.primaries() if n not in (to, source)]):
             node.say("CLUSTER SETSLOT", slot, "NODE", to.id)
+        assert self._has(to, slot), f"the cluster itself has lost slot {slot}"
 
     def end(self):
+        """At once: each would first wait for its replica."""
         for node in self.nodes:
-            node.end()
+            node.kill()
