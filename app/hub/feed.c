@@ -19,12 +19,17 @@ feed_end_all(struct feed *fd, enum end_reason reason)
 		subscriber_end(LIST_ENTRY(node, struct subscriber, joined), reason);
 }
 
-/* Those who were sent the last message have had all; who still waits for Redis has not. */
+/*
+ * Those who were sent the last message have had all; who still waits for Redis has not. Who is sent
+ * what came before yet, and reads the log from before this, ends where the others do.
+ */
 void
 feed_end_open(struct feed *fd, enum end_reason reason)
 {
 	struct list *node, *tmp;
 
+	fd->out.over_at = fd->out.log.end;
+	fd->out.over_reason = reason;
 	LIST_FOREACH (node, tmp, &fd->out.joined) {
 		struct subscriber *sub = LIST_ENTRY(node, struct subscriber, joined);
 
@@ -33,12 +38,16 @@ feed_end_open(struct feed *fd, enum end_reason reason)
 	}
 }
 
-/* What is held for later goes out first. */
+/*
+ * What is held for later goes out first. Who comes back is not given the last event from the log:
+ * it does not say that it was the last.
+ */
 void
 feed_end_for_good(struct feed *fd)
 {
 	feed_flush(fd);
 	feed_end_open(fd, END_UNTIL);
+	feed_release_log(fd);
 }
 
 /* Scripts */

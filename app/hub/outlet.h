@@ -67,10 +67,11 @@ struct outlet {
 	unsigned n_waiting;    /* of them, who does not read the log yet */
 	unsigned n_lapsed;     /* of whom so much waited that they have left the log */
 	uint64_t lapsed_at;    /* where they return to it; held while there are any */
-	uint64_t abandoned_at; /* up to here who was there is sent it, and ends */
-	uint32_t n_events;     /* that were put; it wraps, and only differences count */
-	uint64_t newest;       /* offset of the newest event's frame */
-	uint64_t arrived_us;   /* when what it was made of came from Redis; 0: from elsewhere */
+	uint64_t over_at;      /* up to here who was there is sent it, and ends */
+	enum end_reason over_reason;
+	uint32_t n_events;   /* that were put; it wraps, and only differences count */
+	uint64_t newest;     /* offset of the newest event's frame */
+	uint64_t arrived_us; /* when what it was made of came from Redis; 0: from elsewhere */
 };
 
 /* outlet_init - the wire writes its frames. */

@@ -93,10 +93,7 @@ put_abandoned(struct feed *fd)
 	return 0;
 }
 
-/*
- * Who is sent what came before yet, and reads the log from before this, ends where the others do.
- * If nobody is there, silence counts anew with the next.
- */
+/* If nobody is there, silence counts anew with the next. */
 void
 feed_abandon(struct feed *fd)
 {
@@ -108,7 +105,6 @@ feed_abandon(struct feed *fd)
 	feed_release_log(fd);
 	if (fd->class->settings->abandoned_data != NULL && (rc = put_abandoned(fd)) < 0)
 		feed_count_drop(fd, rc);
-	fd->out.abandoned_at = fd->out.log.end;
 	feed_end_open(fd, END_ABANDONED);
 	if (!list_is_empty(&fd->out.joined) || feed_has_listeners(fd))
 		feed_listen(fd);

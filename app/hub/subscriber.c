@@ -302,8 +302,8 @@ subscriber_go_on(struct subscriber *sub, uint64_t place, uint32_t n_seen, uint32
 	sub->n_seen = n_seen;
 	sub->n_before = n_seen - n_events;
 	begin_reading(sub);
-	if (place < sub->outlet->abandoned_at) /* meanwhile, for all who were there */
-		end_at(sub, sub->outlet->abandoned_at, END_ABANDONED);
+	if (place < sub->outlet->over_at) /* meanwhile, for all who were there */
+		end_at(sub, sub->outlet->over_at, sub->outlet->over_reason);
 	else
 		make_ready(sub);
 }

@@ -21,6 +21,7 @@ static void go_on(struct replay *rp);
 static void on_again(uv_timer_t *timer);
 static void on_begin(struct backlog *backlog);
 static void on_taken(struct backlog *backlog);
+static void recall(struct replay *rp);
 static void look(struct replay *rp);
 static void read_on(struct replay *rp);
 
@@ -227,8 +228,39 @@ on_again(uv_timer_t *timer)
 
 	if (rp->has_begun)
 		next_round(rp);
+	else if (rp->state == REPLAY_RECALLING)
+		recall(rp);
 	else
 		look(rp);
+}
+
+/* Is there a message with which the route ends? */
+static bool
+can_end(const struct feed *fd)
+{
+	const struct stages *stages = &fd->class->settings->stages;
+
+	return stages->until != NULL || stages->script != NULL ||
+	       fd->class->handler->message != NULL;
+}
+
+/* Each run of the script begins with what it is given, and knows of nothing else. */
+static void
+forget_script(struct replay *rp)
+{
+	stages_close(&rp->feed->class->settings->stages, rp->callback);
+	rp->callback = SCRIPT_NONE;
+}
+
+static void
+recall(struct replay *rp)
+{
+	rp->state = REPLAY_RECALLING;
+	forget_script(rp);
+	rp->callback = replay_open_script(rp->feed);
+	replay_expect(rp);
+	replay_ask_said(rp);
+	replay_answered(rp);
 }
 
 /* Of one that does not say where it stands the snapshot may. */
@@ -330,6 +362,13 @@ static void
 go_on(struct replay *rp)
 {
 	switch (rp->state) {
+	case REPLAY_RECALLING:
+		forget_script(rp);
+		if (!rp->ends)
+			look(rp);
+		else
+			(void)begin(rp);
+		break;
 	case REPLAY_ASKING:
 		replay_begin_where_it_says(rp);
 		look(rp);
@@ -392,7 +431,10 @@ on_begin(struct backlog *backlog)
 	if (is_recent(rp))
 		return;
 	subscriber_begin_replay(rp->sub);
-	look(rp);
+	if (replay_is_known(rp) && can_end(rp->feed))
+		recall(rp);
+	else
+		look(rp);
 }
 
 static void

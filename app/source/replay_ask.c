@@ -83,6 +83,35 @@ ask(struct replay_part *part, const struct past_range *range,
 		rp->n_pending++;
 }
 
+/* What the client had last: it may have been cut before it was told that this was the end. */
+
+static void
+on_said(struct past_reading *reading, const struct past_answer *answer)
+{
+	struct replay_part *part = LIST_ENTRY(reading, struct replay_part, reading);
+	const redisReply *reply = answer->reply;
+
+	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) {
+		fail(part, reply);
+	} else {
+		replay_keep_page(part, reply, PAST_OLDEST_FIRST);
+		part->rp->ends = replay_ends_with(part) || part->rp->ends;
+		replay_forget_entries(part);
+	}
+	replay_answered(part->rp);
+}
+
+void
+replay_ask_said(struct replay *rp)
+{
+	for (unsigned i = 0; i < rp->n; i++) {
+		struct replay_part *part = &rp->parts[i];
+		const struct past_range range = {.from = part->said, .to = part->said, .count = 1};
+
+		ask(part, &range, on_said);
+	}
+}
+
 /* What became of the streams? */
 
 static void

@@ -16,12 +16,13 @@
 #define REPLAY_UNKNOWN_ID "{\"reason\":\"unknown-id\"}"
 
 enum replay_state {
-	REPLAY_PLANNED,  /* the feed is not confirmed yet */
-	REPLAY_ASKING,   /* the snapshot, which names where the stream begins */
-	REPLAY_LOOKING,  /* what became of the streams since the client's id? */
-	REPLAY_LAGGING,  /* the client is ahead of the feed, which will get there */
-	REPLAY_COUNTING, /* where do the newest entries begin that it may have? */
-	REPLAY_READING,  /* page by page */
+	REPLAY_PLANNED,   /* the feed is not confirmed yet */
+	REPLAY_RECALLING, /* was the client's last event the one that ends it? */
+	REPLAY_ASKING,    /* the snapshot, which names where the stream begins */
+	REPLAY_LOOKING,   /* what became of the streams since the client's id? */
+	REPLAY_LAGGING,   /* the client is ahead of the feed, which will get there */
+	REPLAY_COUNTING,  /* where do the newest entries begin that it may have? */
+	REPLAY_READING,   /* page by page */
 };
 
 struct replayed {
@@ -63,7 +64,7 @@ struct replay {
 	bool has_place;
 	bool has_failed, is_refused; /* some answer of this time */
 	bool has_snapshot, is_snapshot_refused, is_snapshot_missing;
-	bool ends;              /* with the snapshot, for good */
+	bool ends;              /* for good: with the snapshot, or with what the client had last */
 	uint64_t place;         /* in the feed's log */
 	uint32_t n_feed_events; /* of the feed, when the place was taken, or given up */
 	uint64_t n_events;      /* sent */
@@ -124,6 +125,8 @@ int replay_put_beginning(struct replay *rp);
 /* replay_put_entries - as many as there is room for. Sets *ends: the end has come, for good. */
 int replay_put_entries(struct replay *rp, bool *ends);
 int replay_put_rest(struct replay *rp); /* of a batch, once there is no more of the past */
+/* replay_ends_with - does the route end with the one entry that was read? It is sent to nobody. */
+bool replay_ends_with(struct replay_part *part);
 bool replay_has_had_all(const struct replay *rp); /* that the route gives one */
 
 /*
@@ -133,6 +136,7 @@ bool replay_has_had_all(const struct replay *rp); /* that the route gives one */
 void replay_expect(struct replay *rp);
 bool replay_waits(struct replay *rp); /* is anything to be waited for? */
 void replay_answered(struct replay *rp);
+void replay_ask_said(struct replay *rp);   /* the entries that the client had last */
 void replay_ask_info(struct replay *rp);   /* what became of the streams? */
 void replay_ask_counts(struct replay *rp); /* where do the newest begin that it may have? */
 bool replay_ask_pages(struct replay *rp);  /* is anything to be waited for? */

@@ -167,20 +167,18 @@ replay_put_rest(struct replay *rp)
 	return s.rc;
 }
 
-/* Returns whether the end has come, for good. */
-static bool
-send_entry(struct sending *s, struct replay_part *part, const struct replayed *one)
+/* An entry on its way through the route, to a sink. */
+static struct outcome
+render_entry(struct replay_part *part, const struct replayed *one, int callback, struct sink *to)
 {
-	struct replay *rp = s->rp;
+	struct replay *rp = part->rp;
 	const char *stream = source_name(replay_source_of(part));
 	struct stream_id cursor[STREAM_CURSOR_MAX];
-	const struct place at = {cursor, rp->n, replay_whose(rp), rp->callback};
+	const struct place at = {cursor, rp->n, replay_whose(rp), callback};
 	char id[STREAM_ID_TEXT];
 	struct message arrived;
 	struct outcome out;
 
-	part->from = one->id;
-	part->is_entry = true;
 	replay_make_cursor(cursor, rp);
 	stream_id_print(id, &one->id);
 	message_init(&arrived, stream, strlen(stream), one->data, one->data_len);
@@ -188,8 +186,39 @@ send_entry(struct sending *s, struct replay_part *part, const struct replayed *o
 	arrived.id_len = strlen(id);
 	if (one->event != NULL)
 		message_set_event(&arrived, one->event);
-	out = render(rp->feed, &at, &arrived, &s->sink);
+	out = render(rp->feed, &at, &arrived, to);
 	message_fini(&arrived);
+	return out;
+}
+
+static void
+put_to_nobody(struct sink *to, const struct event *ev, const struct template_scope *of,
+	      bool is_last)
+{
+	(void)to;
+	(void)ev;
+	(void)of;
+	(void)is_last;
+}
+
+bool
+replay_ends_with(struct replay_part *part)
+{
+	struct sink nobody = {put_to_nobody};
+
+	return part->n_v > 0 && render_entry(part, &part->v[0], part->rp->callback, &nobody).ends;
+}
+
+/* Returns whether the end has come, for good. */
+static bool
+send_entry(struct sending *s, struct replay_part *part, const struct replayed *one)
+{
+	struct replay *rp = s->rp;
+	struct outcome out;
+
+	part->from = one->id;
+	part->is_entry = true;
+	out = render_entry(part, one, rp->callback, &s->sink);
 	if (out.is_poison && s->rc == 0)
 		s->rc = replay_put_reset(rp, RENDER_POISON);
 	return out.ends;

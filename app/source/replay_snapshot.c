@@ -10,7 +10,10 @@
 
 #include "base/clock.h"
 #include "hub/feed_logic.h"
+#include "logic/reply.h"
 #include "source/live.h"
+
+enum { COMMAND_MAX = 256 };
 
 /* There is no such key. */
 static int
@@ -33,13 +36,31 @@ keep_missing(struct replay *rp)
 	return rc;
 }
 
+/* Redis has no empty list, set or stream but one that is not there. */
+static bool
+is_of_no_key(const struct feed *fd, const char *bytes, size_t len)
+{
+	const struct template_scope scope = {.params = fd->params, .channel = ""};
+	struct buf command;
+	bool is_collection;
+
+	if (bytes == NULL || len != 2 || memcmp(bytes, "[]", 2) != 0)
+		return bytes == NULL;
+	buf_init(&command, COMMAND_MAX);
+	is_collection = template_expand(fd->class->settings->snapshot[0], &scope, &command) == 0 &&
+			buf_putc(&command, '\0') == 0 && reply_is_collection(command.p);
+	buf_fini(&command);
+	return is_collection;
+}
+
 static int
 keep_snapshot(struct replay *rp, struct message *reply)
 {
 	const char *bytes;
 	size_t len;
 
-	if ((bytes = message_bytes(reply, &len)) == NULL) {
+	bytes = message_bytes(reply, &len);
+	if (is_of_no_key(rp->feed, bytes, len)) {
 		rp->is_snapshot_missing = true;
 		return keep_missing(rp);
 	}
