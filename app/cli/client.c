@@ -301,6 +301,16 @@ client_authorise(struct client *client, const struct config *cfg, const struct o
 	return command_put_token(&client->authorization, cfg, opt);
 }
 
+/* An answer that is no problem document says by its body what is the matter, as health does. */
+static void
+print_body(const struct client *client)
+{
+	const char *body = client->text.len > 1 ? client->text.p : "";
+
+	fprintf(stderr, "sluice %s: %s%s%.*s\n", client->name, client->reason,
+		*body != '\0' ? ": " : "", (int)strcspn(body, "\r\n"), body);
+}
+
 void
 client_print_problem(struct client *client)
 {
@@ -314,7 +324,7 @@ client_print_problem(struct client *client)
 		fprintf(stderr, "sluice %s: %s: %s\n", client->name, client->reason,
 			json_object_get_string(detail));
 	else
-		fprintf(stderr, "sluice %s: %s\n", client->name, client->reason);
+		print_body(client);
 	json_object_put(o);
 }
 

@@ -20,7 +20,7 @@ struct client {
 	/* More of the body of a 200 stands in text; what is dealt with is for it to consume. A
 	 * negative errno ends it. NULL: none is dealt with before the end. */
 	int (*on_body)(struct client *client);
-	const void *arg;
+	void *arg;
 	/* The answer: */
 	bool has_head;
 	int status;

@@ -51,6 +51,8 @@ run(const struct options *opt, char **args)
 			fputs("sluice cursor: the route does not say where it stands: it has "
 			      "neither streams nor record, or announce = no\n",
 			      stderr);
+		else if (rc == 0 && client.status == 200)
+			fputs("sluice cursor: the path gives no stream\n", stderr);
 		else if (rc == 0)
 			client_print_problem(&client);
 	}

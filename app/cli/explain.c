@@ -138,6 +138,7 @@ find(struct explained *ex, const struct config *cfg, const char *path)
 int
 explain_path(const struct config *cfg, const char *path)
 {
+	static const struct identity nobody;
 	struct explained *ex = calloc(1, sizeof(*ex));
 	const char *base = cfg->server.base, *name;
 	size_t len = strlen(base), n = 0;
@@ -152,6 +153,7 @@ explain_path(const struct config *cfg, const char *path)
 	} else {
 		ex->vars[0] = (char *)"REQUEST_METHOD=GET";
 		ex->params.envp = ex->vars;
+		ex->req.identity = &nobody;
 		ex->rt = find(ex, cfg, path);
 	}
 	if (ex != NULL && ex->rt != NULL) {

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,18 +20,50 @@ on_interrupt(int number)
 	_exit(0); /* each event was flushed when it came */
 }
 
+/* What of a stream is told so far. */
+struct told {
+	bool is_json, has_begun, is_announced;
+};
+
+/* Is the line of NDJSON an event of this name? */
+static bool
+is_named(const char *line, const char *eol, const char *name)
+{
+	static const char member[] = ",\"event\":\"";
+	const char *p = memmem(line, (size_t)(eol - line), member, strlen(member));
+	size_t len = strlen(name);
+
+	if (p == NULL)
+		return false;
+	p += strlen(member);
+	return (size_t)(eol - p) > len && memcmp(p, name, len) == 0 && p[len] == '"';
+}
+
 /*
- * What is whole of the stream: of NDJSON each line that is no heartbeat. Nobody reads on what
- * cannot be written.
+ * A heartbeat is an empty line. A route with announce = no gives no event about the stream: that
+ * the last line says the end is for whoever comes back.
  */
+static bool
+is_shown(struct told *told, const char *line, const char *eol)
+{
+	if (!told->is_json)
+		return true;
+	if (line == eol)
+		return false;
+	if (!told->has_begun)
+		told->is_announced = is_named(line, eol, "stream-open");
+	told->has_begun = true;
+	return told->is_announced || !is_named(line, eol, "stream-done");
+}
+
+/* What is whole of the stream. Nobody reads on what cannot be written. */
 static int
 print_lines(struct client *client)
 {
-	const struct options *opt = client->arg;
 	const char *p = client->text.p, *end = p + client->text.len, *eol;
 
 	for (; p < end && (eol = memchr(p, '\n', (size_t)(end - p))) != NULL; p = eol + 1) {
-		if (!opt->is_json || eol > p)
+		if (is_shown(client->arg, p, eol))
 			fwrite(p, 1, (size_t)(eol + 1 - p), stdout);
 	}
 	if (p != client->text.p)
@@ -43,13 +76,14 @@ run(const struct options *opt, char **args)
 {
 	struct config *cfg = NULL;
 	struct client client;
+	struct told told = {.is_json = opt->is_json};
 	int status = 1;
 
 	client_init(&client, "tail");
 	client.on_body = print_lines;
 	if (opt->is_json)
 		client.accept = wire_ndjson.media_type;
-	client.arg = opt;
+	client.arg = &told;
 	signal(SIGINT, on_interrupt);
 	if (config_load(&cfg, opt->config, stderr) == 0 &&
 	    client_authorise(&client, cfg, opt) == 0 &&
