@@ -193,7 +193,7 @@ static const struct config_key keys[] = {
      .help = "expression: the first message for which it is true is the last"},
     {STREAM(event), .name = "event", .set = config_set_event, .allow = ANY,
      .help = "the name of each event"},
-    {STREAM(id), .name = "id", .set = config_set_template, .allow = ANY,
+    {STREAM(id), .name = "id", .set = config_set_id, .allow = ANY,
      .help = "the id of each event"},
     {STREAM(pace.rate), .name = "rate", .set = config_set_limit,
      .help = "at most so many events in so long"},

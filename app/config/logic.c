@@ -113,6 +113,35 @@ need_sandbox(struct stages *st)
 	return st->sandbox != NULL ? 0 : sandbox_new(&st->sandbox, library_open);
 }
 
+/* What only a message has, in an expression that is asked before there is one. */
+static int
+on_too_early(void *ctx, const char *name, size_t len, unsigned line)
+{
+	static const char *const names[] = {"message", "text", "channel", "id"};
+	char *why = ctx;
+
+	(void)line;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) != len || strncmp(names[i], name, len) != 0)
+			continue;
+		snprintf(why, WHY_LEN,
+			 "there is no \"%s\" when it is asked; there are user, claims, params",
+			 names[i]);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void
+check_allow(const struct config_source *src, const struct ini_entry *e, const char *text)
+{
+	static const struct names_ops ops = {.on_free = on_too_early};
+	char why[WHY_LEN];
+
+	if (names_walk(text, strlen(text), &ops, why) == -EINVAL)
+		config_fault(src, e, why);
+}
+
 static int
 compile(const struct config_source *src, struct route *rt, size_t section, const char *key,
 	const char *text, struct expression **out)
@@ -133,6 +162,8 @@ compile(const struct config_source *src, struct route *rt, size_t section, const
 		return 0;
 	}
 	note_slips(src, config_entry(src, section, key), text, false);
+	if (strcmp(key, "allow") == 0)
+		check_allow(src, config_entry(src, section, key), text);
 	if (strncmp(key, "publish_", strlen("publish_")) == 0 || strcmp(key, "allow") == 0)
 		return find_request_params(rt, text, strcmp(key, "allow") == 0);
 	return find_params(rt, text);

@@ -15,6 +15,7 @@
 #include "route/handlers.h"
 #include "route/origin.h"
 #include "route/route.h"
+#include "sse/event.h"
 
 enum {
 	COMMAND_WORDS_MAX = 64,
@@ -194,10 +195,23 @@ CONFIG_SETTER(config_set_command)
 	return rc;
 }
 
+/* Of a template without names: what would be said of each event. */
+static int
+refuse_fault(const struct event *ev, const char *text, char *why, size_t why_len)
+{
+	const char *fault = strpbrk(text, "{}") == NULL ? event_fault(ev) : NULL;
+
+	if (fault == NULL)
+		return 0;
+	return CONFIG_REFUSE("no event could be sent: %s", fault);
+}
+
 /* A name that cannot be sent as it is, or that is ours. */
 static int
 refuse_event(const char *text, char *why, size_t why_len)
 {
+	const struct event ev = {.type = text, .type_len = strlen(text)};
+
 	if (strncmp(text, "stream-", strlen("stream-")) == 0)
 		return CONFIG_REFUSE("\"%.*s\": names that begin with \"stream-\" are Sluice's own",
 				     CONFIG_QUOTED_MAX, text);
@@ -205,13 +219,23 @@ refuse_event(const char *text, char *why, size_t why_len)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return CONFIG_REFUSE("a control byte stands in the name of an event");
 	}
-	return 0;
+	return refuse_fault(&ev, text, why, why_len);
 }
 
 CONFIG_SETTER(config_set_event)
 {
 	int rc = refuse_event(text, why, why_len);
 
+	return rc < 0 ? rc : config_set_template(key, field, text, why, why_len);
+}
+
+CONFIG_SETTER(config_set_id)
+{
+	const struct event ev = {.id = text, .id_len = strlen(text)};
+	int rc = refuse_fault(&ev, text, why, why_len);
+
+	if (rc == 0 && event_is_end_id(text, strlen(text)))
+		return CONFIG_REFUSE("ids that end in \".end\" are Sluice's own");
 	return rc < 0 ? rc : config_set_template(key, field, text, why, why_len);
 }
 

@@ -12,6 +12,7 @@ CONFIG_SETTER(config_set_template);  /* struct template *; NULL for an empty tex
 CONFIG_SETTER(config_set_data);      /* as config_set_template(), but JSON stands as it is */
 CONFIG_SETTER(config_set_templates); /* struct template **; NULL for an empty list */
 CONFIG_SETTER(config_set_event);     /* as config_set_template(), for the name of an event */
+CONFIG_SETTER(config_set_id);        /* likewise, for its id */
 CONFIG_SETTER(config_set_event_name);
 CONFIG_SETTER(config_set_origins);
 CONFIG_SETTER(config_set_names);   /* char **, ends with NULL; NULL for an empty list */

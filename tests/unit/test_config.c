@@ -1011,6 +1011,22 @@ slips(void **state)
 	    {"one that writes", "[route x]\npath = /x\nhandler = poll\ncommand = incr a\n",
 	     "f:4: note: [route x] command: incr writes, and is said as often as there is somebody "
 	     "to read; what reads is GET, HGETALL, LRANGE and the like\n"},
+	    {"allow, and a message", ROUTE "allow = message.user == user\n",
+	     "f:4: [route x] allow: there is no \"message\" when it is asked; there are user, "
+	     "claims, params\n"},
+	    {"allow, and an id", ROUTE "allow = params.id == id\n",
+	     "f:4: [route x] allow: there is no \"id\" when it is asked; there are user, claims, "
+	     "params\n"},
+	    {"an id that is ours", ROUTE "id = {id}.end\n",
+	     "f:4: [route x] id: ids that end in \".end\" are Sluice's own\n"},
+	    {"an id that cannot be sent", ROUTE "id = a:b\n",
+	     "f:4: [route x] id: no event could be sent: its id holds a control byte or one of "
+	     "\"():<>?@[\\]{}\n"},
+	    {"a name that cannot be sent",
+	     ROUTE "event = "
+		   "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		   "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n",
+	     "f:4: [route x] event: no event could be sent: its name is longer than 128 bytes\n"},
 	    {"a field without its dot", ROUTE "event = {kind}\n",
 	     "f:4: note: [route x] event: {kind} does not stand in /x/{id}, so each request must "
 	     "have it in its query; a field of the message is {.kind}\n"},
