@@ -68,7 +68,7 @@ entry_read(struct entry *en, const char *stream, const struct stream_id *id,
 	en->msg.id = en->id;
 	en->msg.id_len = strlen(en->id);
 	if ((event = find(fields, "event")) != NULL)
-		message_set_event(&en->msg, event->str);
+		message_set_event_bytes(&en->msg, event->str, event->len);
 	return 0;
 }
 

@@ -223,6 +223,20 @@ message_set_event(struct message *msg, const char *type)
 	msg->event = strdup(type);
 }
 
+void
+message_set_event_bytes(struct message *msg, const char *name, size_t len)
+{
+	char *p;
+
+	free(msg->event);
+	if ((msg->event = malloc(len + 1)) == NULL)
+		return;
+	memcpy(msg->event, name, len);
+	msg->event[len] = '\0';
+	while ((p = memchr(msg->event, '\0', len)) != NULL)
+		*p = '\n';
+}
+
 const char *
 json_text(struct json_object *obj, const char *name)
 {

@@ -38,6 +38,12 @@ void message_init(struct message *msg, const char *channel, size_t channel_len, 
 		  size_t data_len);
 void message_fini(struct message *msg);
 
+/*
+ * message_set_event_bytes - a name as it came. One that holds a NUL cannot be sent, and must not be
+ * taken for what stands before it: it gets a line end there, for which it is refused.
+ */
+void message_set_event_bytes(struct message *msg, const char *name, size_t len);
+
 /* message_text - what "text" is in expressions, templates and scripts. */
 const char *message_text(const struct message *msg, size_t *len);
 

@@ -116,6 +116,20 @@ reply_is_map(const char *command)
 	return strcasecmp(command, "HGETALL") == 0;
 }
 
+bool
+reply_is_collection(const char *command)
+{
+	static const char *const names[] = {"HGETALL", "HKEYS",     "HVALS",
+					    "LRANGE",  "SMEMBERS",  "XRANGE",
+					    "ZRANGE",  "XREVRANGE", "ZREVRANGE"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcasecmp(command, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool
 is_true_text(const char *text, size_t len)
 {

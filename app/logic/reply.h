@@ -27,6 +27,9 @@ int reply_put_json(struct buf *b, const struct redisReply *reply, bool is_map);
 /* reply_is_map - does the command answer with names and values by turns? */
 bool reply_is_map(const char *command);
 
+/* reply_is_collection - does the command read what one key holds, so that nothing means no key? */
+bool reply_is_collection(const char *command);
+
 /* reply_is_true - not for nil, 0, an empty answer, "no" and an error. */
 bool reply_is_true(const struct redisReply *reply);
 

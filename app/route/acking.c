@@ -98,12 +98,15 @@ tell_redis(struct serving *sv, const struct template_value *key, const char **id
 	return is_sent;
 }
 
-/* Whoever may follow the queue may acknowledge its entries, so the credentials are the same. */
+/*
+ * Whoever may follow the queue may acknowledge its entries, so the credentials are the same.
+ * Without the parameter it is a message, if the path takes any.
+ */
 static bool
 takes(const struct request *req)
 {
 	return req->method == METHOD_POST && req->route->handler->kind == HANDLER_QUEUE &&
-	       request_raw_param(req, "ack") != NULL;
+	       (request_raw_param(req, "ack") != NULL || !route_can_publish(req->route));
 }
 
 static void
@@ -112,12 +115,14 @@ serve(struct serving *sv)
 	struct template_value key[KEY_PARAMS_MAX + 1];
 	const char *ids[IDS_MAX];
 	struct later *later;
+	const char *param;
 	char *text;
 	int n;
 
 	if (key_read(sv, key) != 0)
 		return;
-	text = strdup(request_raw_param(sv->req, "ack"));
+	param = request_raw_param(sv->req, "ack");
+	text = strdup(param != NULL ? param : "");
 	n = text != NULL ? split(text, ids) : 0;
 	later = calloc(1, sizeof(*later));
 	if (text == NULL || later == NULL || later_init(later, sv) < 0) {

@@ -327,6 +327,24 @@ def test_tail_of_nothing(launch):
     assert result.returncode == 1 and "404" in result.err
 
 
+def test_tail_says_why_an_answer_is_none(launch, own_redis):
+    away = own_redis()  # never started
+    running = launch({"health": {"path": "/health", "handler": "health"}}, redis=away)
+    result = running.run("tail", "-c", running.config, "/health")
+    assert result.returncode == 1 and "503" in result.err and '"status":"down"' in result.err
+
+
+def test_tail_tells_nothing_about_a_stream_that_is_not_announced(launch, redis):
+    running = launch({name: {"path": f"/{name}", "streams": "tail:ends", "start": "0", "announce": announce, "max_events": 2}
+                      for name, announce in (("plain", "no"), ("told", "yes"))})
+    for n in range(2):
+        redis.client().xadd("tail:ends", {"event": "x", "data": '{"event":"stream-done"}', "n": n})
+    lines = [json.loads(line) for line in running.run("tail", "--json", "-c", running.config, "/plain").out.splitlines()]
+    assert [line["event"] for line in lines] == ["x", "x"]
+    lines = [json.loads(line) for line in running.run("tail", "--json", "-c", running.config, "/told").out.splitlines()]
+    assert [line["event"] for line in lines] == ["stream-open", "x", "x", "stream-done"]
+
+
 def test_tail_without_a_server(sluice):
     result = sluice.run("tail", "-c", sluice.config, "/x/1")
     assert result.returncode == 1 and result.err
@@ -422,6 +440,17 @@ def test_check_explains_a_path(sluice):
     assert nothing.returncode == 1 and "no route serves /nothing" in nothing.err
 
 
+def test_check_explains_a_path_of_users(sluice):
+    """Nobody has asked for it, so the names stand in braces."""
+    sluice.sections["auth"] = {"jwt_key": "k" * 32}
+    sluice.sections["route inbox"] = {"path": "/inbox/{box}", "streams": "inbox:{user}:{box}:{claim.org}", "auth": "jwt",
+                                      "filter": "message.to == user and claims.admin"}
+    sluice.write_config()
+    result = sluice.run("check", "-c", sluice.config, "--explain", "/inbox/1")
+    assert result.returncode == 0, result.err
+    assert "inbox:{user}:1:{claim.org}" in result.out and "jwt" in result.out
+
+
 def test_cursor(launch, redis):
     running = launch({"s": {"path": "/s", "streams": "cursor:s"}, "all": {"path": "/all", "streams": "cursor:s", "start": "0"},
                       "r": {"path": "/r", "channels": "cursor:r", "record": 10}, "x": {"path": "/x", "channels": "x"},
@@ -439,3 +468,5 @@ def test_cursor(launch, redis):
     assert result.returncode == 1 and "401" in result.err
     result = running.run("cursor", "-c", running.config, "/x")
     assert result.returncode == 1 and "does not say where it stands" in result.err
+    result = running.run("cursor", "-c", running.config, "/status")
+    assert result.returncode == 1 and "the path gives no stream" in result.err

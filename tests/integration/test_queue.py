@@ -133,9 +133,11 @@ def test_ids_that_are_none(sluice, ids):
 
 
 def test_methods(sluice):
-    status, headers, _ = post(sluice, "/client/a", "{}")
-    assert status == 405 and headers["allow"] == "GET, HEAD, OPTIONS, POST"
+    with sluice.get("/client/a", method="PUT") as response:
+        assert response.status == 405 and response.headers["allow"] == "GET, HEAD, OPTIONS, POST"
     assert post(sluice, "/client/a%3A?ack=1-1", "", type=None)[0] == 400, "a parameter that breaks its rule"
+    for query in ("", "?ack=", "?ack", "?Ack=1-1"):
+        assert post(sluice, f"/client/a{query}", "", type=None)[0] == 400, "it is missing"
     assert post(sluice, "/jobs/posted", '{"n":5}')[0] == 202
     with sluice.open("/jobs/posted") as s:
         assert s.next_message().data == "5"

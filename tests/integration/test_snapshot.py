@@ -186,7 +186,8 @@ FROM = {
     "zero": {"path": "/zero/{k}", "streams": "nf:{k}", "snapshot": "GET nf:{k}:now", "snapshot_from": "{.at}",
              "snapshot_missing": '{"at":"0-0"}'},
     "template": {"path": "/template/{k}", "channels": "nf:{k}", "snapshot": "HGETALL nf:{k}:h", "snapshot_missing": '{{"of":"{k}"}}'},
-    "list": {"path": "/list/{k}", "channels": "nf:{k}", "snapshot": "LRANGE nf:{k}:l 0 -1", "snapshot_missing": "[]"},
+    "list": {"path": "/list/{k}", "channels": "nf:{k}", "snapshot": "LRANGE nf:{k}:l 0 -1", "snapshot_missing": '{{"none":"{k}"}}'},
+    "range": {"path": "/range/{k}", "channels": "nf:{k}", "snapshot": "XREVRANGE nf:{k}:x + - COUNT 3"},
     "ends": {"path": "/ends/{k}", "channels": "nf:{k}", "snapshot": "GET nf:{k}:now", "snapshot_missing": "gone", "until": "text == 'gone'"},
     "recorded": {"path": "/recorded/{k}", "channels": "nf:{k}", "record": 100, "snapshot": "GET nf:{k}:now", "snapshot_from": "{.at}"},
 }
@@ -199,7 +200,7 @@ def places(launch_shared):
 
 def test_what_is_sent_for_a_key_that_is_not_there(places, redis):
     client = redis.client()
-    for path, data in (("/template/a", '{"of":"a"}'), ("/list/a", "[]")):
+    for path, data in (("/template/a", '{"of":"a"}'), ("/list/a", '{"none":"a"}')):
         with places.open(path) as stream:
             event = stream.next_event()
             assert (event.type, event.data) == ("snapshot", data)
@@ -214,6 +215,19 @@ def test_what_is_sent_for_a_key_that_is_not_there(places, redis):
     with places.open("/ends/a") as stream:  # an empty text is there
         redis.publish("nf:a", "gone")
         assert [e.data for e in stream.rest()][:-1] in (["", "gone"], ["gone"])
+
+
+def test_an_empty_list_or_stream_is_no_key(places, redis):
+    client = redis.client()
+    with places.open("/range/e") as stream:
+        redis.publish("nf:e", "first")
+        assert stream.next_event().data == "first"
+    client.rpush("nf:e:l", "1")
+    client.xadd("nf:e:x", {"data": "1"}, id="5-1")
+    with places.open("/list/e") as stream:
+        assert (stream.next_event().data) == '["1"]'
+    with places.open("/range/e") as stream:
+        assert json.loads(stream.next_event().data) == [["5-1", ["data", "1"]]]
 
 
 def test_the_stream_begins_where_it_says(places, redis):

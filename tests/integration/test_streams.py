@@ -390,6 +390,17 @@ def test_more_than_memory_holds(launch, redis):
                 assert back.quiet_for(0.03)
 
 
+def test_a_name_with_a_nul_is_not_cut(sluice, client):
+    dropped = sluice.dropped("invalid")
+    with sluice.open("/one/nul") as stream:
+        client.xadd("s:nul", {"event": b"order\0paid", "data": "1"})
+        client.xadd("s:nul", {"event": b"\0", "data": "2"})
+        client.xadd("s:nul", {"event": "order", "data": "3"})
+        event = stream.next_event()
+        assert (event.type, event.data) == ("order", "3")
+    assert sluice.dropped("invalid") == dropped + 2
+
+
 def test_a_name_that_is_no_utf8(launch, redis):
     """What of an event's name or id is no UTF-8 is replaced, and counted, as in its data."""
     client = redis.client()
