@@ -325,7 +325,7 @@ whose_a_request_is(void **state)
 	    {"GET", "/q?mode=poll", "queue"},
 	    {"GET", "/q?ack=1-0", "queue"},
 	    {"POST", "/q?ack=1-0", "acking"},
-	    {"POST", "/q", NULL},
+	    {"POST", "/q", "acking"},
 	    {"GET", "/w/1", "waiting"},
 	    {"GET", "/w/1?mode=poll", "waiting"},
 	    {"GET", "/w/1?mode=stream", "waiting"},
