@@ -378,8 +378,11 @@ on_up(void *ctx)
 {
 	static const char *const argv[] = {"CLIENT", "ID"};
 	struct reader *rd = ctx;
+	struct list *node, *tmp;
 
 	forget_looks(rd);
+	LIST_FOREACH (node, tmp, &rd->streams)
+		stream_of(node)->was_away = true;
 	rd->state = READER_DOWN;
 	rd->is_id_asked = true;
 	if (say(rd, 2, argv) < 0)

@@ -35,6 +35,7 @@ struct reader_stream {
 	const struct node *node;   /* there: who tells of its changes; NULL: nobody */
 	struct stream_place place; /* entries up to here were handed on, or came before */
 	bool is_looked_at;         /* since the connection is up, and since it was quiet */
+	bool was_away;             /* the connection broke since it was looked at */
 	bool is_known;             /* place holds */
 	uint64_t seen_ms;          /* of the loop: it was looked at, or had an entry */
 	bool is_refused;           /* by Redis, when it was looked at */

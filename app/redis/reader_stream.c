@@ -15,6 +15,7 @@ enum reader_look
 reader_looked(struct readers *rds, struct reader_stream *st, struct stream_info *info,
 	      const redisReply *reply)
 {
+	bool was_away = st->was_away;
 	enum stream_change change;
 
 	if (stream_reply_is_passing(reply))
@@ -27,11 +28,12 @@ reader_looked(struct readers *rds, struct reader_stream *st, struct stream_info 
 		return READER_REFUSES;
 	}
 	st->seen_ms = uv_now(rds->loop);
+	st->was_away = false;
 	if (!st->is_known) {
 		st->is_known = true;
-		st->place = (struct stream_place){info->newest, info->n_added};
+		stream_place_begin(&st->place, info);
 		rds->ops->on_confirmed(st);
-	} else if ((change = stream_place_look(&st->place, info)) != STREAM_SAME) {
+	} else if ((change = stream_place_look(&st->place, info, was_away)) != STREAM_SAME) {
 		rds->ops->on_loss(st, change);
 	}
 	return READER_LOOKED;
@@ -42,8 +44,7 @@ reader_entry(struct readers *rds, struct reader_stream *st, const struct stream_
 {
 	if (stream_id_compare(&entry->id, &st->place.last) <= 0)
 		return;
-	st->place.last = entry->id;
-	st->place.n_added++;
+	stream_place_advance(&st->place, &entry->id);
 	st->seen_ms = uv_now(rds->loop);
 	rds->ops->on_entry(st, entry);
 }

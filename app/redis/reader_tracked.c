@@ -75,6 +75,7 @@ static void
 look_anew(struct tracked *t, struct reader_stream *st)
 {
 	st->is_looked_at = false;
+	st->was_away = true;
 	st->node = NULL;
 	if (st->reading == NULL && !st->is_refused)
 		make_due(t, st);
@@ -108,8 +109,10 @@ finish(struct reading *rg, enum next next)
 	if (st == NULL)
 		return;
 	st->reading = NULL;
-	if (next == NEXT_IDLE && !is_at_its_place(t, st))
+	if (next == NEXT_IDLE && !is_at_its_place(t, st)) {
 		st->is_looked_at = false;
+		st->was_away = true;
+	}
 	if (next == NEXT_IDLE && !st->is_looked_at)
 		next = NEXT_DUE;
 	if (next == NEXT_DUE || (st->has_news && !st->is_refused && next == NEXT_IDLE))
@@ -224,8 +227,10 @@ on_entries(void *arg, const redisReply *reply)
 	bool is_all;
 
 	if (rg->stream == NULL || reply == NULL) {
-		if (rg->stream != NULL)
+		if (rg->stream != NULL) {
 			rg->stream->is_looked_at = false;
+			rg->stream->was_away = true;
+		}
 		finish(rg, NEXT_LATE);
 	} else if (reply->type == REDIS_REPLY_ERROR) {
 		on_refusal(rg, reply);

@@ -118,16 +118,53 @@ has_lost(const struct stream_place *place, const struct stream_info *info)
 	       (n_gone < place->n_added && begins_behind(info, &place->last));
 }
 
+void
+stream_place_begin(struct stream_place *place, const struct stream_info *info)
+{
+	*place = (struct stream_place){info->newest, info->n_added, info->first};
+}
+
+void
+stream_place_advance(struct stream_place *place, const struct stream_id *id)
+{
+	if (stream_id_is_zero(&place->first))
+		place->first = *id;
+	place->last = *id;
+	place->n_added++;
+}
+
+/*
+ * It ends before the place. Is it what it was, without its end? Then it begins as it did; or it was
+ * trimmed, as one that lives for long is, and one that was begun a moment ago is not.
+ */
+static bool
+is_what_it_was(const struct stream_place *place, const struct stream_info *info)
+{
+	if (info->length == 0)
+		return false;
+	return info->n_added > info->length || stream_id_compare(&info->first, &place->first) == 0;
+}
+
+static enum stream_change
+look_before_place(struct stream_place *place, const struct stream_info *info, bool was_away)
+{
+	if (was_away && is_what_it_was(place, info)) {
+		stream_place_begin(place, info);
+		return STREAM_CUT_SHORT;
+	}
+	*place = (struct stream_place){.n_added = 0};
+	return STREAM_BEGAN_ANEW;
+}
+
 enum stream_change
-stream_place_look(struct stream_place *place, const struct stream_info *info)
+stream_place_look(struct stream_place *place, const struct stream_info *info, bool was_away)
 {
 	int order = stream_id_compare(&info->newest, &place->last);
 	bool has_lost_some;
 
-	if (order < 0) {
-		*place = (struct stream_place){.n_added = 0};
-		return STREAM_BEGAN_ANEW;
-	}
+	if (order < 0)
+		return look_before_place(place, info, was_away);
+	place->first = info->first;
 	has_lost_some = has_lost(place, info);
 	if (order == 0) {
 		/* Nothing is behind the place; unless it had fewer before: then some were

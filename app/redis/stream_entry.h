@@ -38,22 +38,31 @@ bool stream_reply_is_passing(const struct redisReply *reply);
 
 /* Where somebody who follows a stream stands in it. */
 struct stream_place {
-	struct stream_id last; /* all up to here was had, or came before */
-	uint64_t n_added;      /* of the stream's whole life, up to last; as XINFO counts */
+	struct stream_id last;  /* all up to here was had, or came before */
+	uint64_t n_added;       /* of the stream's whole life, up to last; as XINFO counts */
+	struct stream_id first; /* of what there was when it was looked at; 0-0: nothing */
 };
+
+/* stream_place_begin - at the stream's end. stream_place_advance - it had this entry, too. */
+void stream_place_begin(struct stream_place *place, const struct stream_info *info);
+void stream_place_advance(struct stream_place *place, const struct stream_id *id);
 
 enum stream_change {
 	STREAM_SAME,
 	STREAM_TRIMMED,    /* some behind the place will never come */
 	STREAM_BEGAN_ANEW, /* its ids are not newer than the place, which is its beginning now */
+	STREAM_CUT_SHORT,  /* it has lost its end, with the place, which is its end now */
 };
 
 /*
  * stream_place_look - did the stream lose anything behind the place, or is it another stream by
  * now? XINFO counts what was ever added, so where Redis says it (since 7) the answer is exact.
+ * was_away: the connection broke since the last look. Then Redis may have lost what it wrote last:
+ * a replica that was promoted had not received it, or a server that was restarted had not saved it.
  * Moves the place to where the stream goes on.
  */
-enum stream_change stream_place_look(struct stream_place *place, const struct stream_info *info);
+enum stream_change
+stream_place_look(struct stream_place *place, const struct stream_info *info, bool was_away);
 
 /* stream_info_lacks - has anything behind an id, of which no more is known, gone for ever? */
 bool stream_info_lacks(const struct stream_info *info, const struct stream_id *from);

@@ -24,6 +24,7 @@ live_tell_change(struct feed *fd, enum stream_change change)
 	static const char *const data[] = {
 	    [STREAM_TRIMMED] = "{\"reason\":\"trimmed\"}",
 	    [STREAM_BEGAN_ANEW] = "{\"reason\":\"unknown-id\"}",
+	    [STREAM_CUT_SHORT] = "{\"reason\":\"unknown-id\"}",
 	};
 
 	feed_reset(fd, data[change]);

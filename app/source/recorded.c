@@ -36,6 +36,7 @@ struct recorded {
 	struct past_reading reading;
 	enum recorded_state state;
 	bool is_known;              /* place holds */
+	bool was_away;              /* Redis, since its log was looked at */
 	bool is_refused;            /* its log, by Redis */
 	struct stream_place place;  /* all up to here was handed on, or came before */
 	struct stream_id to;        /* it is read up to here */
@@ -106,8 +107,7 @@ take_entry(struct recorded *rec, const redisReply *reply)
 	if (!stream_entry_parse(&entry, reply) ||
 	    stream_id_compare(&entry.id, &rec->place.last) <= 0)
 		return;
-	rec->place.last = entry.id;
-	rec->place.n_added++;
+	stream_place_advance(&rec->place, &entry.id);
 	if (entry_read(&en, source_name(&rec->source), &entry.id, entry.fields) < 0) {
 		feed_count_drop(fd, -ENOMEM);
 		return;
@@ -181,6 +181,7 @@ on_info(struct past_reading *reading, const struct past_answer *answer)
 {
 	struct recorded *rec = LIST_ENTRY(reading, struct recorded, reading);
 	struct stream_place place = rec->place;
+	bool was_away = rec->was_away;
 	enum stream_change change;
 	struct stream_info info;
 
@@ -188,12 +189,13 @@ on_info(struct past_reading *reading, const struct past_answer *answer)
 		fail(rec, answer->reply);
 		return;
 	}
-	rec->is_refused = false;
+	rec->is_refused = rec->was_away = false;
 	if (!rec->is_known) {
 		rec->is_known = true;
-		set_place(rec, &(struct stream_place){info.newest, info.n_added});
-	} else if ((change = stream_place_look(&place, &info)) != STREAM_SAME) {
-		if (change == STREAM_BEGAN_ANEW)
+		stream_place_begin(&place, &info);
+		set_place(rec, &place);
+	} else if ((change = stream_place_look(&place, &info, was_away)) != STREAM_SAME) {
+		if (change != STREAM_TRIMMED)
 			set_place(rec, &place);
 		rec->place = place;
 		live_tell_change(rec->source.feed, change);
@@ -248,8 +250,7 @@ take_message(struct recorded *rec, const struct stream_id *id, struct message *m
 	struct feed *fd = rec->source.feed;
 
 	if (stream_id_compare(id, &rec->place.last) > 0) {
-		rec->place.last = *id;
-		rec->place.n_added++;
+		stream_place_advance(&rec->place, id);
 		source_advance(&rec->source, id);
 		feed_message(fd, msg);
 		replay_go_on(fd);
@@ -292,6 +293,7 @@ on_lost(struct source *so)
 	past_cancel(&rec->reading);
 	uv_timer_stop(&rec->again);
 	rec->state = RECORDED_UNSURE;
+	rec->was_away = true;
 }
 
 static void

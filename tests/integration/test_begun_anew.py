@@ -211,3 +211,29 @@ def test_connections_that_follow_nothing_are_closed(sluice, server):
     with sluice.open("/one/n1") as s:  # and made again
         client.xadd("s:n1", {"data": "1"})
         assert data(s, 1) == ["1"]
+
+
+@pytest.mark.parametrize("is_trimmed", [False, True])
+def test_a_server_that_lost_what_it_wrote_last(launch, own_redis, is_trimmed):
+    """Restarted from what it had saved, as a replica is promoted that had not received all: what is left was sent already."""
+    server = own_redis().start()
+    sluice = launch(ROUTES, redis=server, server={"workers": 1})
+    with sluice.open("/one/x") as s, sluice.open("/room/x") as r:
+        for i in range(1, 9):
+            if i == 6:
+                if is_trimmed:
+                    for key in "s:x", "r:x:log":
+                        server.client().xtrim(key, maxlen=3, approximate=False)
+                server.client().save()
+            server.client().xadd("s:x", {"data": str(i)}, id=f"{i}-0")
+            record(server.client(), "x", f"{i}-0", str(i))
+        expected = [str(i) for i in range(1, 9)]
+        assert data(s, 8) == data(r, 8) == expected
+        server.kill()
+        server.start()
+        for one in s, r:
+            reset(one, "unknown-id", 10)
+        server.client().xadd("s:x", {"data": "new"}, id="6-1")
+        record(server.client(), "x", "6-1", "new")
+        assert data(s, 1) == data(r, 1) == ["new"]
+        assert s.parser.last_event_id == r.parser.last_event_id == "6-1"
