@@ -127,7 +127,7 @@ unit-programs: $(UNIT)
 # Everything at once, by a seed: make stress SECONDS=300 SEED=7
 .PHONY: stress
 stress: asan
-	SLUICE=$(B)/asan/sluice /usr/bin/python3 tests/stress/stress.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+	SLUICE=$(B)/asan/sluice /usr/bin/python3 tests/stress/stress.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --redis $(or $(REDIS),single)
 
 # Subscribers who live five seconds, and whether anything is left of them: make soak TIME=30m
 .PHONY: soak
@@ -139,10 +139,10 @@ soak: all
 crowd: all
 	SLUICE=$(B)/sluice /usr/bin/python3 tests/chaos/crowd.py --clients $(or $(CLIENTS),2000)
 
-# Strikes on Redis, workers, the program and web servers, by a seed: make chaos TIME=3m SEED=7
+# Strikes on Redis, workers, the program and web servers, by a seed: make chaos TIME=3m SEED=7 REDIS=sentinel
 .PHONY: chaos
 chaos: all
-	SLUICE=$(B)/sluice /usr/bin/python3 tests/chaos/chaos.py --seconds $(or $(TIME),60s) --seed $(or $(SEED),1)
+	SLUICE=$(B)/sluice /usr/bin/python3 tests/chaos/chaos.py --seconds $(or $(TIME),60s) --seed $(or $(SEED),1) --redis $(or $(REDIS),single)
 
 # SINCE=REV: only what has changed since that commit.
 .PHONY: lint format
@@ -233,7 +233,7 @@ help:
 	@echo 'make check      the quick one, for every change: unit tests, one route through lighttpd'
 	@echo 'make bench      the benchmarks, with a table at the end; PART=servers: what each web server costs'
 	@echo 'make lint       the house'"'"'s rules, format, cppcheck, clang-tidy; SINCE=REV: of what has changed'
-	@echo 'make chaos      strikes on everything, and each promise judged: TIME=60s SEED=1'
+	@echo 'make chaos      strikes on everything, and each promise judged: TIME=60s SEED=1 REDIS=single|sentinel'
 	@echo 'make crowd      restarts under a crowd behind web servers, and how it comes back: CLIENTS=2000'
 	@echo 'make soak       short lives, and what is left of them: TIME=30m'
 	@echo 'make stress     everything at once, by a seed: SECONDS=60 SEED=1'

@@ -3,6 +3,7 @@
 lighttpd, nginx and Apache, and one strike after another; then each promise is judged from what clients were sent.
 
     make chaos TIME=3m SEED=7       a longer run; what is struck when is the seed's alone
+    make chaos REDIS=sentinel       fail-overs: of three servers that three sentinels watch
     tests/chaos/chaos.py --defects  the checker checked: each planted defect must be found
 
 The last line is JSON: the figures of the run.
@@ -26,12 +27,12 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 import defects  # noqa: E402
 import fcgi  # noqa: E402
 import publisher  # noqa: E402
+import sides  # noqa: E402
 import strikes  # noqa: E402
 import webservers  # noqa: E402
 from eventsource import EventSource, direct, through  # noqa: E402
 from judge import Published, judge, judge_queue  # noqa: E402
 from processes import Child, accepts, n_descriptors, rss_bytes  # noqa: E402
-from pair import Pair  # noqa: E402
 from sluice import Sluice  # noqa: E402
 from waiting import Timeout, bound, wait_for  # noqa: E402
 
@@ -56,7 +57,9 @@ FOLLOWED = {"/channel": (["channel"], True), "/recorded": (["recorded"], False),
             "/two": (["one", "other"], False), MUX: (["stream", "channel"], True)}
 # What is written to a web server counts as had with `ack = auto`, so what one has that is killed is lost with it: by direct clients only.
 QUEUES = {"/queue": "queue", "/auto": "auto"}
-SOURCES = ["channel", "recorded", "stream", "one", "other", "queue", "auto"]
+STREAMS = ("stream", "one", "other", "queue", "auto")
+KEYS = {"recorded": "x:recorded:log", **{s: f"x:{s}" for s in STREAMS}}
+SOURCES = ["channel", "recorded", *STREAMS]
 
 
 def restartable(server):
@@ -69,9 +72,9 @@ def restartable(server):
 
 
 class Run:
-    def __init__(self, folder, seed, kinds):
+    def __init__(self, folder, seed, kinds, side="single"):
         self.folder, self.random = folder, random.Random(seed)
-        self.redis = Pair(folder, ("--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes",
+        self.redis = sides.SIDES[side](folder, ("--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes",
                                    "--lua-time-limit", "100"))
         sections = {"server": {"base": BASE, "workers": 2, "drain": "1s", "watchdog": "1s"},
                     **{f"route {n}": {**keys, **({} if n in ("status", "health") else {"heartbeat": "1s", "retry": "500ms"})}
@@ -87,10 +90,10 @@ class Run:
 
     def publish(self):
         p = self.published
-        path = self.redis.path
-        how = {"channel": publisher.by_publish(path, "x:channel"),
+        path, patience = self.redis.path, self.redis.patience
+        how = {"channel": publisher.by_publish(path, "x:channel", patience),
                "recorded": publisher.by_post(self.sluice.path, f"{BASE}/recorded"),
-               **{s: publisher.by_xadd(path, f"x:{s}") for s in ("stream", "one", "other", "queue", "auto")}}
+               **{s: publisher.by_xadd(path, f"x:{s}", patience) for s in STREAMS}}
         self.publishers = [publisher.Publisher(p[s], how[s]) for s in SOURCES]
         for one in self.publishers:
             one.start()
@@ -122,14 +125,15 @@ class Run:
     def readers(self):
         return [c for c in self.clients if c.follows in FOLLOWED]
 
-    def wait_fresh(self, since, seconds=60):
-        """Until each client has a message that was published since then: seconds for each."""
+    def wait_fresh(self, since, ended=None, seconds=60):
+        """Until each client has a message that was published since then: for each, seconds after what went wrong has ended."""
+        ended = ended or since
         took = {}
 
         def all_have():
             for c in self.readers():
                 if c not in took and c.newest >= since:
-                    took[c] = time.monotonic() - since
+                    took[c] = time.monotonic() - ended
             return len(took) == len(self.readers())
         try:
             wait_for(all_have, "", seconds)
@@ -140,41 +144,35 @@ class Run:
 
     def strike(self):
         """One, sometimes two at once; when all is repaired, how long each client took to be back."""
-        names = self.random.sample(strikes.ALL, 2 if self.random.random() < 0.2 else 1)
-        if len(names) == 2 and not self.can_be_together(names):
-            names = names[:1]
+        names = self.redis.next_strikes(self.random)
         seconds = self.random.uniform(0.3, 3)
-        hand = strikes.Strikes(self.program, self.redis, self.servers, self.random, self.published)
-        begin, errors = time.monotonic(), []
+        hand = self.redis.hand(self.program, self.redis, self.servers, self.random, self.published)
+        begin, ends, errors = time.monotonic(), [], []
 
         def one(name):
             try:
-                getattr(hand, name)(seconds)
+                ends.append(getattr(hand, name)(seconds) or time.monotonic())
             except Exception as e:  # noqa: BLE001: the main thread tells it
                 errors.append((name, e))
         list(self.hands.map(one, names))
         if errors:
             raise AssertionError(f"a strike went wrong: {errors}\n{self.program.log()[-3000:]}")
-        end = time.monotonic()
-        took = self.wait_fresh(end)
+        end = max(ends)
+        took = self.wait_fresh(time.monotonic(), end)
         last = max(took, key=took.get)
         self.struck.append((names, begin, end + took[last], took, bound(1, begin)))
         print(f"{'+'.join(names):40} {end - begin:5.1f} s, back after {sorted(took.values())[len(took) // 2]:.2f} s, "
               f"at last {took[last]:.2f} s: {last.name}", flush=True)
-
-    @staticmethod
-    def can_be_together(names):
-        """What changes the process, or Redis, twice at the same time is no fault that there is."""
-        groups = [{"restarted", "replaced", "supervisor_killed", "worker_killed", "worker_stopped", "reloaded"},
-                  {"redis_killed", "redis_stopped", "redis_busy", "redis_loading", "redis_script_busy", "redis_full",
-                   "redis_cannot_save", "password_changed", "buffer_limit_hit", "failed_over", "links_cut", "one_link_cut"},
-                  {"network_slow", "network_silent"}]
-        # The new password is read where the process stays what it is.
-        return not any(set(names) <= g for g in groups) and not ("password_changed" in names and set(names) & groups[0])
+        for line in self.redis.settle():
+            print(f"    {line}", flush=True)
 
     def finish(self):
         for one in self.publishers:
             one.end()
+        for source, key in KEYS.items():
+            held = self.redis.held(key)
+            if held is not None:
+                self.published[source].keep(held)
         last = {s: max(p.acked, default=0) for s, p in self.published.items()}
 
         def is_through(client):
@@ -247,6 +245,7 @@ class Run:
         return findings, {
             "strikes": len(self.struck), "kinds": Counter(n for names, *_ in self.struck for n in names),
             "published": {s: len(p.acked) for s, p in self.published.items()},
+            "gone with a primary": {s: len(p.gone) for s, p in self.published.items() if p.gone},
             "delivered": sum(kind == "message" for c in self.clients for kind, _ in c.log), "told": dict(told),
             "answers 5xx of crashes": len(statuses) - sum(errors.values()),
             "recovered s": {"median": round(took[len(took) // 2], 2), "last": round(took[-1], 2)} if took else None,
@@ -269,8 +268,8 @@ class Run:
         return behind
 
 
-def chaos(folder, seed, seconds):
-    run = Run(folder, seed, [webservers.Lighttpd, webservers.Nginx, webservers.Apache])
+def chaos(folder, seed, seconds, side):
+    run = Run(folder, seed, [webservers.Lighttpd, webservers.Nginx, webservers.Apache], side)
     try:
         run.publish()
         run.follow_all()
@@ -331,12 +330,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=seconds_of, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--redis", choices=list(sides.SIDES), default="single")
     parser.add_argument("--defects", action="store_true")
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="sluice-", dir="/tmp"))
     folder.chmod(0o777)
     try:
-        findings, figures = planted(folder, args.seed) if args.defects else chaos(folder, args.seed, args.seconds)
+        findings, figures = planted(folder, args.seed) if args.defects else chaos(folder, args.seed, args.seconds, args.redis)
     finally:
         shutil.rmtree(folder)
     for finding, n in sorted(findings.items()):

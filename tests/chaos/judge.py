@@ -26,6 +26,7 @@ class Published:
     sent: int = 0
     at: dict = field(default_factory=dict)  # when each was sent
     acked: set = field(default_factory=set)
+    gone: set = field(default_factory=set)  # acknowledged, and lost by Redis
     turn: threading.Lock = field(default_factory=threading.Lock)  # from taking a number until it is published
 
     def next(self, now, more=None):
@@ -34,6 +35,12 @@ class Published:
         n = self.sent
         self.at[n] = now
         return n, json.dumps({"source": self.source, "n": n, "at": now, "check": check_of(self.source, n), **(more or {})})
+
+    def keep(self, texts):
+        """Only these are there at the end. What is newer than the first of them, and is none of them, has gone, acknowledged or not; what is older was trimmed."""
+        held = {json.loads(t)["n"] for t in texts}
+        self.gone = {n for n in self.acked if n not in held and n > min(held, default=0)}
+        self.acked -= self.gone
 
     def is_ours(self, message):
         return (message.get("source") == self.source and 0 < message.get("n", 0) <= self.sent

@@ -4,6 +4,7 @@ import secrets
 
 import redis as redis_client
 
+import strikes
 from network import Network
 from redisd import RedisServer
 from waiting import wait_for
@@ -13,6 +14,9 @@ USER = "sluice"
 
 class Pair:
     """What one RedisServer can do, the primary of the two does."""
+
+    hand = strikes.Strikes
+    patience = 2  # seconds of a publisher
 
     def __init__(self, folder, options):
         self.password = secrets.token_hex(8)
@@ -59,6 +63,22 @@ class Pair:
         wait_for(lambda: self.replica.client().info("replication")["role"] == "master", "the replica is the primary", 30)
         wait_for(lambda: self.primary.client().info("replication")["role"] == "slave", "the primary is its replica", 30)
         self.primary, self.replica = self.replica, self.primary
+
+    @staticmethod
+    def next_strikes(random):
+        """One, sometimes two at once."""
+        names = random.sample(strikes.ALL, 2 if random.random() < 0.2 else 1)
+        return names if len(names) == 1 or strikes.can_be_together(names) else names[:1]
+
+    @staticmethod
+    def settle():
+        """Each strike has left it as it was. Returns what there is to say of it."""
+        return []
+
+    @staticmethod
+    def held(_key):
+        """None: all that was acknowledged."""
+        return None
 
     def path(self):
         return self.primary.path

@@ -12,17 +12,13 @@ INTERVAL = 0.05
 class Redis:
     """A connection of a few lines: a library's would try again by itself, and publish twice."""
 
-    def __init__(self, path):
+    def __init__(self, path, patience=2):
         """`path()` is the server's at the moment."""
-        self.path, self.file = path, None
+        self.path, self.patience, self.at, self.file = path, patience, None, None
 
     def ask(self, *words):
-        if self.file is None:
-            s = socket.socket(socket.AF_UNIX)
-            s.settimeout(2)
-            s.connect(self.path())
-            self.file = s.makefile("rwb")
-            s.close()
+        if self.file is None or self.at != self.path():
+            self.connect()
         try:
             words = [w.encode() for w in words]
             self.file.write(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
@@ -31,6 +27,14 @@ class Redis:
         except BaseException:
             self.file = None  # what comes later would be taken for the next answer
             raise
+
+    def connect(self):
+        self.file, self.at = None, self.path()
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(self.patience)
+        s.connect(self.at)
+        self.file = s.makefile("rwb")
+        s.close()
 
     def _reply(self):
         line = self.file.readline()
@@ -41,8 +45,8 @@ class Redis:
         return self.file.read(int(line[1:]) + 2)[:-2]
 
 
-def by_publish(redis_path, channel):
-    redis = Redis(redis_path)
+def by_publish(redis_path, channel, patience):
+    redis = Redis(redis_path, patience)
 
     def publish(text):
         is_heard = redis.ask("PUBLISH", channel, text) > 0
@@ -52,8 +56,8 @@ def by_publish(redis_path, channel):
     return publish
 
 
-def by_xadd(redis_path, stream):
-    redis = Redis(redis_path)
+def by_xadd(redis_path, stream, patience):
+    redis = Redis(redis_path, patience)
     return lambda text: bool(redis.ask("XADD", stream, "*", "data", text))
 
 

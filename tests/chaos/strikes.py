@@ -231,3 +231,13 @@ class Strikes:
 ALL = [name for name in vars(Strikes) if not name.startswith("_") and name != "on_networks"]
 # What cuts off requests that a process had accepted, so that a web server can say nothing but 5xx to them.
 CRASHES = {"worker_killed", "worker_stopped", "supervisor_killed"}
+
+
+def can_be_together(names):
+    """What changes the process, or Redis, twice at the same time is no fault that there is."""
+    groups = [{"restarted", "replaced", "supervisor_killed", "worker_killed", "worker_stopped", "reloaded"},
+              {"redis_killed", "redis_stopped", "redis_busy", "redis_loading", "redis_script_busy", "redis_full",
+               "redis_cannot_save", "password_changed", "buffer_limit_hit", "failed_over", "links_cut", "one_link_cut"},
+              {"network_slow", "network_silent"}]
+    # The new password is read where the process stays what it is.
+    return not any(set(names) <= g for g in groups) and not ("password_changed" in names and set(names) & groups[0])
