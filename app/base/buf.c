@@ -71,7 +71,7 @@ buf_reserve(struct buf *b, size_t len)
 }
 
 int
-buf_put(struct buf *b, const void *p, size_t len)
+buf_put_growing(struct buf *b, const void *p, size_t len)
 {
 	int rc;
 
@@ -85,35 +85,51 @@ buf_put(struct buf *b, const void *p, size_t len)
 }
 
 int
-buf_puts(struct buf *b, const char *s)
+buf_put_number(struct buf *b, uint64_t n)
 {
-	return buf_put(b, s, strlen(s));
+	char digits[20], *p = digits + sizeof(digits);
+
+	do
+		*--p = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	return buf_put(b, p, (size_t)(digits + sizeof(digits) - p));
 }
 
+/* Most texts fit into what there is; else the first try tells how long this one is. */
 int
-buf_putc(struct buf *b, char c)
+buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
-	return buf_put(b, &c, 1);
+	size_t room = b->alloc - b->len;
+	va_list again;
+	int len, rc;
+
+	if (room > b->cap - b->len) /* it was lowered */
+		room = b->cap - b->len;
+	va_copy(again, ap);
+	len = vsnprintf(room > 0 ? b->p + b->len : NULL, room, fmt, ap);
+	if (len < 0) {
+		rc = -EMSGSIZE;
+	} else if ((size_t)len < room || len == 0) {
+		rc = 0;
+	} else if ((rc = buf_reserve(b, (size_t)len)) == 0) {
+		vsnprintf(b->p + b->len, (size_t)len + 1, fmt, again);
+	}
+	va_end(again);
+	if (rc == 0)
+		b->len += (size_t)len;
+	return rc;
 }
 
 int
 buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;
-	int len, rc;
+	int rc;
 
 	va_start(ap, fmt);
-	len = vsnprintf(NULL, 0, fmt, ap);
+	rc = buf_vprintf(b, fmt, ap);
 	va_end(ap);
-	if (len <= 0)
-		return len < 0 ? -EMSGSIZE : 0;
-	if ((rc = buf_reserve(b, (size_t)len)) < 0)
-		return rc;
-	va_start(ap, fmt);
-	vsnprintf(b->p + b->len, (size_t)len + 1, fmt, ap);
-	va_end(ap);
-	b->len += (size_t)len;
-	return 0;
+	return rc;
 }
 
 void

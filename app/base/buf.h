@@ -7,6 +7,8 @@
  */
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 struct buf {
 	char *p;
@@ -23,10 +25,34 @@ void buf_fini(struct buf *b); /* frees the heap; the buffer may be used again */
  * All of these append, and leave b as it was on failure.
  * Return 0, -EMSGSIZE past the cap, -ENOMEM.
  */
-int buf_put(struct buf *b, const void *p, size_t len);
-int buf_puts(struct buf *b, const char *s);
-int buf_putc(struct buf *b, char c);
+int buf_put_growing(struct buf *b, const void *p, size_t len); /* what buf_put() calls */
+int buf_put_number(struct buf *b, uint64_t n);                 /* its decimal digits */
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+
+/* Inline, for most of what the program does is to append, and mostly there is room. */
+static inline int
+buf_put(struct buf *b, const void *p, size_t len)
+{
+	/* There is room for a NUL, too; the cap may have been lowered since. */
+	if (len == 0 || len >= b->alloc - b->len || len > b->cap - b->len)
+		return buf_put_growing(b, p, len);
+	memcpy(b->p + b->len, p, len);
+	b->len += len;
+	return 0;
+}
+
+static inline int
+buf_puts(struct buf *b, const char *s)
+{
+	return buf_put(b, s, strlen(s));
+}
+
+static inline int
+buf_putc(struct buf *b, char c)
+{
+	return buf_put(b, &c, 1);
+}
 
 /* buf_reserve - make room for len more bytes; then up to len may be written at b->p + b->len. */
 int buf_reserve(struct buf *b, size_t len);

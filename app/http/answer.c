@@ -71,10 +71,10 @@ begin(struct answer *a, int status, const char *type, const char *cache)
 	buf_truncate(&a->body, 0);
 	a->is_broken = false;
 	a->has_type = type != NULL;
-	answer_field(a, "Status", "%d %s", status, kind_of(status)->title);
+	answer_field_printf(a, "Status", "%d %s", status, kind_of(status)->title);
 	if (type != NULL)
-		answer_field(a, "Content-Type", "%s", type);
-	answer_field(a, "Cache-Control", "%s", cache);
+		answer_field(a, "Content-Type", type);
+	answer_field(a, "Cache-Control", cache);
 	answer_field(a, "X-Content-Type-Options", "nosniff");
 }
 
@@ -93,28 +93,24 @@ answer_begin_stream(struct answer *a, const char *type)
 	answer_field(a, "Incremental", "?1");
 }
 
-__attribute__((format(printf, 2, 0))) static void
-put_format(struct answer *a, const char *fmt, va_list ap, struct buf *to)
+void
+answer_field(struct answer *a, const char *name, const char *value)
 {
-	char *text;
-	int len = vasprintf(&text, fmt, ap);
-
-	if (len < 0) {
-		a->is_broken = true;
-		return;
-	}
-	answer_check(a, buf_put(to, text, (size_t)len));
-	free(text);
+	answer_check(a, buf_puts(&a->head, name));
+	answer_check(a, buf_puts(&a->head, ": "));
+	answer_check(a, buf_puts(&a->head, value));
+	answer_check(a, buf_puts(&a->head, "\r\n"));
 }
 
 void
-answer_field(struct answer *a, const char *name, const char *value, ...)
+answer_field_printf(struct answer *a, const char *name, const char *fmt, ...)
 {
 	va_list ap;
 
-	answer_check(a, buf_printf(&a->head, "%s: ", name));
-	va_start(ap, value);
-	put_format(a, value, ap, &a->head);
+	answer_check(a, buf_puts(&a->head, name));
+	answer_check(a, buf_puts(&a->head, ": "));
+	va_start(ap, fmt);
+	answer_check(a, buf_vprintf(&a->head, fmt, ap));
 	va_end(ap);
 	answer_check(a, buf_puts(&a->head, "\r\n"));
 }
@@ -134,7 +130,7 @@ answer_put(struct answer *a, const char *p, size_t len)
 void
 answer_vprintf(struct answer *a, const char *fmt, va_list ap)
 {
-	put_format(a, fmt, ap, &a->body);
+	answer_check(a, buf_vprintf(&a->body, fmt, ap));
 }
 
 void
@@ -143,7 +139,7 @@ answer_printf(struct answer *a, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	put_format(a, fmt, ap, &a->body);
+	answer_vprintf(a, fmt, ap);
 	va_end(ap);
 }
 
@@ -170,7 +166,7 @@ answer_problem(struct answer *a, int status, const char *detail, unsigned retry_
 	if (retry_after_s == 0)
 		retry_after_s = kind_of(status)->retry_after_s;
 	if (retry_after_s > 0)
-		answer_field(a, "Retry-After", "%u", retry_after_s);
+		answer_field_printf(a, "Retry-After", "%u", retry_after_s);
 	answer_printf(a, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d",
 		      kind_of(status)->title, status);
 	if (detail != NULL) {
@@ -185,7 +181,7 @@ int
 answer_end(struct answer *a)
 {
 	if (a->has_type)
-		answer_field(a, "Content-Length", "%zu", a->body.len);
+		answer_field_printf(a, "Content-Length", "%zu", a->body.len);
 	answer_check(a, buf_puts(&a->head, "\r\n"));
 	return a->is_broken ? -ENOMEM : 0;
 }

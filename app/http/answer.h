@@ -36,8 +36,9 @@ void answer_begin(struct answer *a, int status, const char *type);
  */
 void answer_begin_stream(struct answer *a, const char *type);
 
-/* answer_field - one header field. value is a format, whose result must hold no line end. */
-void answer_field(struct answer *a, const char *name, const char *value, ...)
+/* One header field, whose value must hold no line end. */
+void answer_field(struct answer *a, const char *name, const char *value);
+void answer_field_printf(struct answer *a, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void answer_fields(struct answer *a, const char *lines, size_t len); /* whole lines */
 

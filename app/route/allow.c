@@ -18,8 +18,6 @@ allow_judge(const struct route *rt, const struct template_value *params)
 	char why[WHY_LEN];
 	bool is_true = false;
 
-	if (rt->allow == NULL)
-		return ALLOWED;
 	if (expression_is_true(rt->allow, &scope, &is_true, why, sizeof(why)) < 0 &&
 	    logger_may(&pause, clock_ms(), 60000))
 		logger_warn("[route %s] allow: %s", rt->name, why);

@@ -14,7 +14,7 @@ enum allowed {
 	UNDECIDED /* the route's expressions pause */
 };
 
-/* allow_judge - params as of request_read_params(). */
+/* allow_judge - of a route that has "allow"; params as of request_read_params(). */
 enum allowed allow_judge(const struct route *rt, const struct template_value *params);
 
 enum { ALLOW_DIGEST = 32 };

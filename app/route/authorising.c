@@ -360,6 +360,8 @@ authorising_check(struct serving *sv, const struct auth_list *list)
 		       "of cors_origins.");
 		return false;
 	}
+	if (sv->req->route->allow == NULL)
+		return check_right(sv);
 	request_read_params(sv->req, params, KEY_PARAMS_MAX + 2);
 	switch (allow_judge(sv->req->route, params)) {
 	case ALLOWED:

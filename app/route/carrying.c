@@ -25,13 +25,14 @@ bool
 carrying_may(struct serving *sv)
 {
 	const struct request *req = sv->req;
-	const struct service *service = service_find(req);
+	const struct service *service;
 	const struct route *mux;
 	const char *name;
 	size_t len;
 
 	if (request_carrier(req, &name, &len) == NULL)
 		return true;
+	service = service_find(req);
 	mux = find_mux(sv, name, len);
 	if (!route_can_be_carried(req->route) || (service != NULL && !service->is_stream))
 		serving_refuse(sv, HTTP_BAD_REQUEST,

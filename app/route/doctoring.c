@@ -83,13 +83,15 @@ number(const char *query, const char *name, unsigned max)
 static bool
 read_plan(struct plan *plan, const struct params *vars)
 {
-	const char *uri = params_get(vars, "REQUEST_URI"), *query, *key;
-	const char *method = params_get(vars, "REQUEST_METHOD");
+	const char *uri = params_get(vars, "REQUEST_URI"), *method, *query, *key;
 
 	if (uri == NULL && (uri = params_get(vars, "PATH_INFO")) == NULL)
 		uri = params_get(vars, "SCRIPT_NAME");
-	if (uri == NULL || method == NULL || strcmp(method, "GET") != 0 ||
-	    params_get(vars, REQUEST_CARRIED) != NULL || (key = find_key(uri)) == NULL)
+	if (uri == NULL || (key = find_key(uri)) == NULL)
+		return false;
+	method = params_get(vars, "REQUEST_METHOD");
+	if (method == NULL || strcmp(method, "GET") != 0 ||
+	    params_get(vars, REQUEST_CARRIED) != NULL)
 		return false;
 	query = params_get(vars, "QUERY_STRING");
 	snprintf(plan->key, sizeof(plan->key), "%.*s", DOCTORING_DIGITS, key);
@@ -208,8 +210,7 @@ join(struct doctoring *doctoring, struct serving *sv)
 	sv->req->is_opening = true;
 	serving_begin_stream(sv);
 	if ((rc = answer_end(sv->out)) < 0 ||
-	    (rc = feed_get(&fd, &doctoring->route.feeds, request_wire(sv->req), none, sv->req)) !=
-		0 ||
+	    (rc = feed_get(&fd, &doctoring->route.feeds, sv->req->wire, none, sv->req)) != 0 ||
 	    (rc = feed_join(fd, sv->sub, sv->out->head.p, sv->out->head.len, NULL)) != 0)
 		serving_refuse_open(sv, rc);
 }

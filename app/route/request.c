@@ -89,7 +89,7 @@ split_path(struct request *req, const char *p, size_t len, bool is_raw, const ch
 		p = slash;
 	} while (slash < end);
 	for (i = 0; i < req->path.n; i++)
-		text += sprintf(text, "/%s", req->path.at[i]);
+		text = stpcpy(stpcpy(text, "/"), req->path.at[i]);
 	return 0;
 }
 
@@ -203,6 +203,68 @@ read_last_event_id(struct request *req)
 		keep_param(req, id, len);
 }
 
+/* How the client wants a stream to be written */
+
+/* "q=0": the type is named to say that it is not wanted (RFC 9110, 12.4.2). */
+static bool
+is_unwanted(const char *p, const char *end)
+{
+	while ((p = memchr(p, ';', (size_t)(end - p))) != NULL) {
+		p += 1 + strspn(p + 1, " \t");
+		if ((*p == 'q' || *p == 'Q') && p[1] == '=')
+			return p[2] == '0' && strspn(p + 2, "0.") == strcspn(p + 2, " \t;,");
+	}
+	return false;
+}
+
+/* The first type of Accept that is written here. */
+static const struct wire *
+find_accepted(const char *accept)
+{
+	const struct wire *wire;
+	const char *end;
+	size_t len;
+
+	for (; *accept != '\0'; accept = *end != '\0' ? end + 1 : end) {
+		accept += strspn(accept, " \t");
+		end = strchrnul(accept, ',');
+		len = strcspn(accept, " \t;,");
+		for (size_t i = 0; (wire = wire_nth(i)) != NULL; i++) {
+			if (strlen(wire->media_type) == len &&
+			    strncasecmp(accept, wire->media_type, len) == 0 &&
+			    !is_unwanted(accept, end))
+				return wire;
+		}
+	}
+	return NULL;
+}
+
+/* What is part of a mux connection is carried as an event stream. */
+static const struct wire *
+accepted_wire(const struct request *req)
+{
+	const char *accept = var(req, "HTTP_ACCEPT");
+	const struct wire *wire = NULL;
+
+	if (req->carrier == NULL && accept != NULL)
+		wire = find_accepted(accept);
+	return wire != NULL ? wire : &wire_event_stream;
+}
+
+/* "?mode=" says it, too: NULL if it does not. */
+static const struct wire *
+wire_of_mode(const struct request *req)
+{
+	const char *mode = query_get(&req->query, "mode");
+	const struct wire *wire = NULL;
+
+	for (size_t i = 0; mode != NULL && (wire = wire_nth(i)) != NULL; i++) {
+		if (strcmp(mode, wire->name) == 0)
+			break;
+	}
+	return wire;
+}
+
 int
 request_read(struct request *req, const struct params *vars, const char *base, const char **why)
 {
@@ -222,6 +284,8 @@ request_read(struct request *req, const struct params *vars, const char *base, c
 	if ((status = read_path(req, base, why)) != 0)
 		return status;
 	read_last_event_id(req);
+	req->carrier = var(req, REQUEST_CARRIED);
+	req->wire = accepted_wire(req);
 	return 0;
 }
 
@@ -267,8 +331,16 @@ request_read_query(struct request *req, const char *token)
 {
 	const struct counting c = {req->route, token};
 	const char *query = var(req, "QUERY_STRING");
+	const struct wire *wire;
+	int rc;
 
-	return query == NULL ? 0 : query_parse(&req->query, query, counts, &c);
+	if (query == NULL)
+		return 0;
+	if ((rc = query_parse(&req->query, query, counts, &c)) < 0)
+		return rc;
+	if (req->carrier == NULL && (wire = wire_of_mode(req)) != NULL)
+		req->wire = wire;
+	return 0;
 }
 
 const char *
@@ -280,64 +352,13 @@ request_content_type(const struct request *req)
 const char *
 request_carrier(const struct request *req, const char **route, size_t *len)
 {
-	const char *text = var(req, REQUEST_CARRIED);
+	const char *text = req->carrier;
 
 	if (text == NULL)
 		return NULL;
 	*route = text;
 	*len = strcspn(text, "?");
 	return text[*len] == '?' ? text + *len + 1 : "";
-}
-
-/* "q=0": the type is named to say that it is not wanted (RFC 9110, 12.4.2). */
-static bool
-is_unwanted(const char *p, const char *end)
-{
-	while ((p = memchr(p, ';', (size_t)(end - p))) != NULL) {
-		p += 1 + strspn(p + 1, " \t");
-		if ((*p == 'q' || *p == 'Q') && p[1] == '=')
-			return p[2] == '0' && strspn(p + 2, "0.") == strcspn(p + 2, " \t;,");
-	}
-	return false;
-}
-
-/* The first type of Accept that is written here. */
-static const struct wire *
-find_accepted(const char *accept)
-{
-	const struct wire *wire;
-	const char *end;
-	size_t len;
-
-	for (; *accept != '\0'; accept = *end != '\0' ? end + 1 : end) {
-		accept += strspn(accept, " \t");
-		end = strchrnul(accept, ',');
-		len = strcspn(accept, " \t;,");
-		for (size_t i = 0; (wire = wire_nth(i)) != NULL; i++) {
-			if (strlen(wire->media_type) == len &&
-			    strncasecmp(accept, wire->media_type, len) == 0 &&
-			    !is_unwanted(accept, end))
-				return wire;
-		}
-	}
-	return NULL;
-}
-
-const struct wire *
-request_wire(const struct request *req)
-{
-	const char *mode = query_get(&req->query, "mode"), *accept = var(req, "HTTP_ACCEPT");
-	const struct wire *wire = NULL;
-
-	if (var(req, REQUEST_CARRIED) != NULL)
-		return &wire_event_stream;
-	for (size_t i = 0; mode != NULL && (wire = wire_nth(i)) != NULL; i++) {
-		if (strcmp(mode, wire->name) == 0)
-			return wire;
-	}
-	if (accept != NULL)
-		wire = find_accepted(accept);
-	return wire != NULL ? wire : &wire_event_stream;
 }
 
 bool

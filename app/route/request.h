@@ -29,6 +29,10 @@ struct request {
 	char text[REQUEST_PATH_MAX + 1];  /* the path decoded, for request_path() */
 	char bytes[REQUEST_PATH_MAX + 1]; /* its segments */
 	struct query query;
+	const char *carrier; /* of one that is part of a mux connection: REQUEST_CARRIED; or NULL */
+	/* How the client wants a stream to be written: as "?mode=" says, else as the first type of
+	   Accept that there is. */
+	const struct wire *wire;
 	/*
 	 * A feed is being opened: only the parameters that its key holds may be asked for, or those
 	 * of one client would be another's.
@@ -52,12 +56,6 @@ request_read(struct request *req, const struct params *vars, const char *base, c
  * token may be (NULL: nowhere), may stand once each. Returns 0, or as query_parse().
  */
 int request_read_query(struct request *req, const char *token);
-
-/*
- * request_wire - how the client wants a stream to be written: as "?mode=" says, else as the first
- * type of Accept that there is. What is part of a mux connection is carried as an event stream.
- */
-const struct wire *request_wire(const struct request *req);
 
 /* request_carrier - of a request that is part of a mux connection: that one's query, and the name
  * of its route with its length; NULL of any other. */

@@ -28,7 +28,7 @@ serving_begin(struct serving *sv, int status, const char *type)
 void
 serving_begin_stream(struct serving *sv)
 {
-	answer_begin_stream(sv->out, request_wire(sv->req)->content_type);
+	answer_begin_stream(sv->out, sv->req->wire->content_type);
 	put_cors(sv);
 }
 
@@ -52,10 +52,10 @@ serving_refuse_until(struct serving *sv, int status, const char *detail, unsigne
 	counters_refused(sv->req->route != NULL ? sv->req->route->counted : 0, (unsigned)status);
 	answer_problem(sv->out, status, detail, retry_after_s);
 	if (status == HTTP_METHOD_NOT_ALLOWED)
-		answer_field(sv->out, "Allow", "%s", route_methods(sv->req->route));
+		answer_field(sv->out, "Allow", route_methods(sv->req->route));
 	if (status == HTTP_UNAUTHORIZED)
-		answer_field(sv->out, "WWW-Authenticate", "Bearer%s",
-			     sv->has_bad_token ? " error=\"invalid_token\"" : "");
+		answer_field(sv->out, "WWW-Authenticate",
+			     sv->has_bad_token ? "Bearer error=\"invalid_token\"" : "Bearer");
 	put_cors(sv);
 	serving_send(sv);
 }
@@ -75,7 +75,7 @@ void
 serving_end_stream(struct serving *sv, enum end_reason reason, unsigned retry_ms)
 {
 	serving_begin_stream(sv);
-	answer_check(sv->out, subscriber_put_end(&sv->out->body, request_wire(sv->req),
+	answer_check(sv->out, subscriber_put_end(&sv->out->body, sv->req->wire,
 						 &sv->req->route->stream, reason, retry_ms));
 	serving_send(sv);
 }

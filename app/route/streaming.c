@@ -39,7 +39,7 @@ join(struct serving *sv, const struct template_value *key, struct grant *grant)
 	req->is_opening = true;
 	serving_begin_stream(sv);
 	if ((rc = answer_end(sv->out)) < 0 ||
-	    (rc = feed_get(&fd, &req->route->feeds, request_wire(req), key, req)) != 0 ||
+	    (rc = feed_get(&fd, &req->route->feeds, req->wire, key, req)) != 0 ||
 	    (rc = feed_join(fd, sv->sub, sv->out->head.p, sv->out->head.len, req->last_event_id)) !=
 		0) {
 		grants_give_back(grant);

@@ -12,23 +12,16 @@
 enum { NAME_MAX_LEN = 16 * 1024, PARAMS_MAX = 64 };
 
 static int
-open_all(struct feed *feed, const struct request *req, enum subject_kind kind)
+open_all(struct feed *feed, enum subject_kind kind, struct template *const *list,
+	 const struct template_scope *scope)
 {
-	struct template *const *list = req->route->subjects[kind];
-	struct template_value params[PARAMS_MAX + 1];
-	struct template_scope scope = {.params = params};
 	struct buf name;
-	const char *param;
-	size_t n;
 	int status = 0;
 
-	for (n = 0; (param = route_key_param(req->route, n)) != NULL && n < PARAMS_MAX; n++)
-		params[n] = (struct template_value){param, request_param(req, param)};
-	params[n].name = NULL;
 	buf_init(&name, NAME_MAX_LEN);
 	for (; list != NULL && *list != NULL && status == 0; list++) {
 		buf_truncate(&name, 0);
-		if (template_expand(*list, &scope, &name) < 0 || buf_putc(&name, '\0') < 0)
+		if (template_expand(*list, scope, &name) < 0 || buf_putc(&name, '\0') < 0)
 			status = HTTP_INTERNAL_ERROR;
 		else
 			status = feed_subject(feed, kind, name.p);
@@ -91,9 +84,16 @@ request_key_text(const struct request *req, const char *name, char **out)
 int
 feed_subjects(struct feed *feed, const struct request *req)
 {
+	struct template_value params[PARAMS_MAX + 1];
+	const struct template_scope scope = {.params = params};
+	const char *param;
 	int status = 0;
+	size_t n;
 
+	for (n = 0; (param = route_key_param(req->route, n)) != NULL && n < PARAMS_MAX; n++)
+		params[n] = (struct template_value){param, request_param(req, param)};
+	params[n].name = NULL;
 	for (unsigned kind = 0; kind < N_SUBJECT_KINDS && status == 0; kind++)
-		status = open_all(feed, req, kind);
+		status = open_all(feed, kind, req->route->subjects[kind], &scope);
 	return status;
 }

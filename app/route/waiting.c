@@ -47,7 +47,7 @@ answer_event(struct later *later, const struct event *ev)
 
 	later_begin(later, HTTP_OK, "application/json");
 	if (ev->id != NULL && ev->id_len <= EVENT_ID_MAX)
-		answer_field(out, "Last-Event-ID", "%.*s", (int)ev->id_len, ev->id);
+		answer_field_printf(out, "Last-Event-ID", "%.*s", (int)ev->id_len, ev->id);
 	if (json_text_check(data, ev->data_len, NULL))
 		answer_put(out, data, ev->data_len);
 	else

@@ -111,11 +111,13 @@ least_len(const struct event *ev)
 static int
 put_first(struct buf *b, unsigned retry_ms, const char *id, size_t len)
 {
-	int rc = 0;
+	int rc;
 
-	if (retry_ms > 0)
-		rc = buf_printf(b, "retry: %u\n", retry_ms);
-	return rc == 0 && id != NULL ? put_field(b, id_field, id, len) : rc;
+	if (retry_ms > 0 &&
+	    ((rc = buf_puts(b, "retry: ")) < 0 || (rc = buf_put_number(b, retry_ms)) < 0 ||
+	     (rc = buf_putc(b, '\n')) < 0))
+		return rc;
+	return id != NULL ? put_field(b, id_field, id, len) : 0;
 }
 
 static int

@@ -32,7 +32,7 @@ answers(void **state)
 	(void)state;
 	answer_init(&a);
 	answer_begin(&a, HTTP_OK, "application/json");
-	answer_field(&a, "Last-Event-ID", "%d-%d", 5, 0);
+	answer_field_printf(&a, "Last-Event-ID", "%d-%d", 5, 0);
 	answer_printf(&a, "{\"n\":%d}", 1);
 	answer_put(&a, "\n", 1);
 	expect(&a,
@@ -114,7 +114,7 @@ what_does_not_fit(void **state)
 	answer_put(&a, "z", 1);
 	assert_true(answer_end(&a) < 0);
 	answer_begin(&a, HTTP_OK, "text/plain");
-	answer_field(&a, "A", "%s", long_text);
+	answer_field(&a, "A", long_text);
 	assert_true(answer_end(&a) < 0);
 	answer_begin(&a, HTTP_OK, "text/plain");
 	answer_put(&a, long_text, ANSWER_BODY_MAX);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -61,6 +62,47 @@ appends(void **state)
 	assert_int_equal(buf_printf(&b, "%d-%s", 7, "x"), 0);
 	assert_bytes(&b, "abcd7-x");
 	buf_fini(&b);
+}
+
+static void
+numbers(void **state)
+{
+	static const uint64_t all[] = {0, 9, 10, 4294967295, UINT64_MAX};
+	char want[32];
+	struct buf b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		snprintf(want, sizeof(want), "%llu", (unsigned long long)all[i]);
+		buf_init(&b, 100);
+		assert_int_equal(buf_put_number(&b, all[i]), 0);
+		assert_bytes(&b, want);
+		buf_fini(&b);
+		buf_init(&b, strlen(want) - 1);
+		assert_int_equal(buf_put_number(&b, all[i]), -EMSGSIZE);
+		assert_int_equal(b.len, 0);
+	}
+}
+
+/* A text that just fits into the room that there is, and its neighbours. */
+static void
+a_text_that_fills_the_room(void **state)
+{
+	char text[200];
+	struct buf b;
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	for (int len = 50; len < 140; len++) {
+		buf_init(&b, 1000);
+		assert_int_equal(buf_puts(&b, "12345678"), 0);
+		assert_int_equal(buf_printf(&b, "%.*s", len, text), 0);
+		assert_int_equal(b.len, 8 + len);
+		assert_memory_equal(b.p, "12345678", 8);
+		assert_memory_equal(b.p + 8, text, (size_t)len);
+		assert_true(b.len < b.alloc);
+		buf_fini(&b);
+	}
 }
 
 static void
@@ -130,6 +172,24 @@ caps(void **state)
 		assert_int_equal(buf_put(&b, text, cap + 1), -EMSGSIZE);
 		assert_null(b.p);
 	}
+}
+
+/* One that is lowered counts from then on, although there is room for more. */
+static void
+a_lower_cap(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 1000);
+	assert_int_equal(buf_puts(&b, "1234"), 0);
+	b.cap = 8;
+	assert_int_equal(buf_put(&b, "56789", 5), -EMSGSIZE);
+	assert_int_equal(buf_printf(&b, "%s", "56789"), -EMSGSIZE);
+	assert_int_equal(buf_printf(&b, "%s", "5678"), 0);
+	assert_int_equal(buf_putc(&b, '9'), -EMSGSIZE);
+	assert_bytes(&b, "12345678");
+	buf_fini(&b);
 }
 
 static void
@@ -259,10 +319,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(appends),     cmocka_unit_test(nothing_holds_no_heap),
-	    cmocka_unit_test(caps),        cmocka_unit_test(reserve),
-	    cmocka_unit_test(growth),      cmocka_unit_test(consume_and_truncate),
-	    cmocka_unit_test(allocations), cmocka_unit_test(consuming_is_linear),
+	    cmocka_unit_test(appends),
+	    cmocka_unit_test(numbers),
+	    cmocka_unit_test(a_text_that_fills_the_room),
+	    cmocka_unit_test(nothing_holds_no_heap),
+	    cmocka_unit_test(caps),
+	    cmocka_unit_test(a_lower_cap),
+	    cmocka_unit_test(reserve),
+	    cmocka_unit_test(growth),
+	    cmocka_unit_test(consume_and_truncate),
+	    cmocka_unit_test(allocations),
+	    cmocka_unit_test(consuming_is_linear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -314,7 +314,7 @@ a_wire_is_chosen(void **state)
 		assert_int_equal(request_read(&req, &params, "", &why), 0);
 		req.route = &route;
 		assert_int_equal(request_read_query(&req, NULL), 0);
-		if (strcmp(request_wire(&req)->name, cases[i].wire) != 0)
+		if (strcmp(req.wire->name, cases[i].wire) != 0)
 			fail_msg("?%s %s: wanted %s", cases[i].query, accept, cases[i].wire);
 	}
 }
