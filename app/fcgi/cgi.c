@@ -28,7 +28,7 @@ struct cgi {
 	struct buf body;
 	size_t body_len; /* CONTENT_LENGTH */
 	uv_poll_t in, out;
-	uv_timer_t timer; /* for the body, then for the whole life */
+	uv_timer_t timer; /* for the body, then for the whole lifetime */
 	unsigned lifetime_ms;
 	bool has_in, has_out; /* the handle is open: the descriptor can be polled */
 	bool is_done;
@@ -62,9 +62,9 @@ finish(struct cgi *cgi)
 }
 
 /*
- * With nothing to write, only the reader's going is of interest, which the kernel tells unasked:
- * UV_PRIORITIZED is the event that otherwise never comes. Not UV_DISCONNECT: where 0 and 1 are one
- * socket, the end of the request's body would look like the end of its reader.
+ * If there is nothing to write, only the reader's end is of interest. The kernel reports that
+ * unasked; UV_PRIORITIZED is an event that otherwise never comes. UV_DISCONNECT would be wrong:
+ * where 0 and 1 are one socket, the end of the request's body would look like the reader's end.
  */
 static void
 watch_out(struct cgi *cgi, bool is_blocked)
@@ -131,7 +131,7 @@ on_abort(struct subscriber *sub)
 	finish(LIST_ENTRY(sub, struct cgi, sub));
 }
 
-/* Begins the end of a stream, and is the end of what is none. */
+/* Ends a stream, and at once what is no stream. */
 static void
 on_lifetime(uv_timer_t *timer)
 {
@@ -230,7 +230,7 @@ begin_body(struct cgi *cgi, unsigned body_ms)
 		return;
 	}
 	cgi->has_in = uv_poll_init(cgi->loop, &cgi->in, STDIN_FILENO) == 0;
-	if (!cgi->has_in) { /* a file: it does not wait */
+	if (!cgi->has_in) { /* it is a file, which never waits */
 		while (read_body(cgi))
 			;
 		return;
@@ -241,8 +241,8 @@ begin_body(struct cgi *cgi, unsigned body_ms)
 }
 
 /*
- * The environment is checked as a FastCGI request is: web servers put headers into it that may
- * name a variable twice. Returns 0, a status, or a negative errno.
+ * Checks the environment as a FastCGI request is checked: web servers put headers into it, and
+ * those may name a variable twice. Returns 0, a status, or a negative errno.
  */
 static int
 check_environment(const struct server_limits *limits, size_t *body_len)
@@ -288,7 +288,7 @@ cgi_serve(struct cgi **out, uv_loop_t *loop, const struct server_limits *limits,
 	uv_timer_init(loop, &cgi->timer);
 	cgi->n_handles = 1;
 	cgi->old_flags = fcntl(STDOUT_FILENO, F_GETFL);
-	/* epoll refuses a file: it is written as it comes, and its reader cannot go. */
+	/* epoll refuses a file. It is written at once, and has no reader that could go. */
 	cgi->has_out = uv_poll_init(loop, &cgi->out, STDOUT_FILENO) == 0;
 	cgi->n_handles += cgi->has_out;
 	*out = cgi;

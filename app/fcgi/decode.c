@@ -9,15 +9,15 @@
 #include <unistd.h>
 
 struct decoder {
-	int fd; /* a memfd, of which map is the content */
+	int fd; /* a memfd, whose content is map */
 	char *map, *body;
 	size_t map_len, body_max;
 	FCGX_Request request;
 };
 
 /*
- * FCGX_Init takes SIGPIPE, SIGUSR1 and SIGTERM, even from where they are ignored, and
- * then TERM would only set a flag that nobody reads.
+ * FCGX_Init installs handlers for SIGPIPE, SIGUSR1 and SIGTERM, even where they are ignored; then
+ * TERM would only set a flag that nobody reads.
  */
 static int
 begin_libfcgi(void)
@@ -34,7 +34,10 @@ begin_libfcgi(void)
 	return rc == 0 ? 0 : -EIO;
 }
 
-/* What one stream of a request takes as records, at most: headers and padding are 16 bytes each. */
+/*
+ * The most bytes that a stream of a request takes as records: header and padding are 16 bytes for
+ * each.
+ */
 static size_t
 space_for(size_t len)
 {
@@ -124,8 +127,10 @@ put_stream(char *at, unsigned char type, const struct buf *b)
 	return put_record(at, type, NULL, 0);
 }
 
-/* KEEP_CONN, so that libfcgi leaves the descriptor open. Bytes behind the last record are never
- * interpreted: it is the end of STDIN. */
+/*
+ * KEEP_CONN makes libfcgi leave the descriptor open. It stops at the end of STDIN, so bytes behind
+ * the last record are never read.
+ */
 static void
 write_request(struct decoder *d, const struct record_request *rq)
 {
@@ -139,9 +144,9 @@ write_request(struct decoder *d, const struct record_request *rq)
 }
 
 /*
- * The descriptor is set in the request, so that libfcgi does not accept() one. That, and
- * keepConnection, are fields of the public struct that its header asks to leave alone: they are
- * the same in all versions from 2.4.2 to 2.4.7.
+ * The descriptor is set in the request, so that libfcgi does not accept() one. This field and
+ * keepConnection belong to a public struct that libfcgi's header asks to leave alone; they are the
+ * same in all versions from 2.4.2 to 2.4.7.
  */
 static int
 accept_request(struct decoder *d)
@@ -149,7 +154,7 @@ accept_request(struct decoder *d)
 	FCGX_InitRequest(&d->request, -1, 0);
 	d->request.ipcFd = d->fd;
 	d->request.keepConnection = 1;
-	FCGX_Detach(&d->request); /* if it must close, let it not wait for a peer */
+	FCGX_Detach(&d->request); /* so that it does not wait for a peer, if it must close */
 	if (FCGX_Accept_r(&d->request) == 0)
 		return 0;
 	d->fd = -1; /* libfcgi has closed it */

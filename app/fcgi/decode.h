@@ -2,12 +2,11 @@
 #define SLUICE_FCGI_DECODE_H
 
 /*
- * decode - a request that has come as a whole and was checked, made into params by libfcgi.
+ * decode - has libfcgi decode a request that has arrived as a whole and was checked.
  *
- * libfcgi reads a descriptor and waits for what does not come; it aborts or mixes up
- * requests on bytes that nobody checked. So it is never given a peer's
- * descriptor: the request is written anew, in the one form that cannot surprise, into
- * memory that libfcgi reads as a file.
+ * libfcgi reads a descriptor and waits for what does not come; bytes that nobody checked make it
+ * abort, or mix up requests. So it never gets a peer's descriptor: the request is written anew, in
+ * one form that is always right, into memory that libfcgi reads as a file.
  */
 #include <stddef.h>
 
@@ -17,8 +16,8 @@
 struct decoder;
 
 /*
- * decode_open - for requests within the limits. Begins libfcgi, but leaves the process's signal
- * handlers as they are. Returns 0 or a negative errno.
+ * decode_open - for requests within the limits. Initialises libfcgi, and restores the process's
+ * signal handlers. Returns 0 or a negative errno.
  */
 int decode_open(struct decoder **out, const struct record_limits *limits);
 

@@ -25,15 +25,18 @@
 
 enum {
 	SYSTEMD_FD = 3,
-	TAKE_OVER_MS = 1000, /* how long a socket must be in use to be somebody's for good */
+	TAKE_OVER_MS =
+	    1000, /* after how long a socket that is in use counts as another program's for good */
 	LOOK_AGAIN_MS = 20,
 	ANSWER_MS = 200,
 };
 
-/* From a Sluice that has executed itself anew: DEVICE:INODE:PATH of the socket to remove. */
+/*
+ * Set by a Sluice that executes itself anew: DEVICE:INODE:PATH of the socket to remove at the end.
+ */
 static const char handed_path[] = "SLUICE_SOCKET";
 
-/* Write the line for the operator, and hand the error through. */
+/* Writes the line for the operator, and returns rc. */
 __attribute__((format(printf, 4, 5))) static int
 fault(char *why, size_t why_len, int rc, const char *fmt, ...)
 {
@@ -54,7 +57,7 @@ is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on != 0;
 }
 
-/* sd_listen_fds(3): LISTEN_FDS, if it is for the process with our id; else NULL. */
+/* The value of LISTEN_FDS (sd_listen_fds(3)), if it is meant for this process; else NULL. */
 static const char *
 systemd_sockets(void)
 {
@@ -116,10 +119,12 @@ enum owner {
 	OWNER_NONE,   /* no such socket, or nobody answers */
 	OWNER_LEAVES, /* a Sluice that drains */
 	OWNER_STAYS,
-	OWNER_UNSURE /* it took the connection and let it go without an answer */
+	OWNER_UNSURE /* it accepted the connection and closed it without an answer */
 };
 
-/* FCGI_GET_VALUES: what a Sluice says of itself besides what the standard asks. */
+/*
+ * Asks with FCGI_GET_VALUES: a Sluice says there whether it drains, besides what the standard has.
+ */
 static enum owner
 ask_owner(int fd)
 {
@@ -171,23 +176,23 @@ find_owner_of(const struct sockaddr *sa, socklen_t len)
 	enum owner owner;
 
 	if (fd < 0)
-		return OWNER_STAYS; /* who cannot look, must not take it away */
+		return OWNER_STAYS; /* if we cannot look, we must not take it away */
 	rc = connect_to(fd, sa, len);
 	if (rc == 0)
 		owner = ask_owner(fd);
 	else if (rc == -ECONNREFUSED || rc == -ENOENT)
 		owner = OWNER_NONE;
 	else
-		owner =
-		    OWNER_STAYS; /* EAGAIN is a full backlog; EACCES and the like are another's */
+		owner = OWNER_STAYS; /* EAGAIN means a full backlog; EACCES and the like, that it is
+					another's */
 	close(fd);
 	return owner;
 }
 
 /*
- * One that is in use is looked at again for a while: the workers of a supervisor that was killed
- * outlive it by an instant, and one that was told to end may not have heard of it yet. Returns
- * OWNER_NONE or OWNER_LEAVES; else it is somebody's for good.
+ * A socket that is in use is looked at again for a while: the workers of a supervisor that was
+ * killed live on for a moment, and one that was told to end may not have noticed yet. Returns
+ * OWNER_NONE or OWNER_LEAVES; anything else means that it stays another's.
  */
 static enum owner
 await_leaving(const struct sockaddr *sa, socklen_t len)
@@ -237,7 +242,7 @@ parse_id(const char *text, unsigned *out)
 	return 0;
 }
 
-/* Names or numbers; (uid_t)-1 leaves it. */
+/* Looks up the names or numbers; (uid_t)-1 means no change. */
 static int
 find_owner(uid_t *uid, gid_t *gid, const struct listen_settings *ls, char *why, size_t why_len)
 {
@@ -264,8 +269,8 @@ find_owner(uid_t *uid, gid_t *gid, const struct listen_settings *ls, char *why, 
 }
 
 /*
- * The socket appears with no more than the wanted mode. If it is to be another's, it is nobody
- * else's until it is: chown before chmod.
+ * The socket never has more than the wanted mode. If another user is to own it, nobody but us can
+ * use it before: chown comes before chmod.
  */
 static int
 bind_unix(int fd, const struct sockaddr_un *sa, const struct listen_settings *ls, uid_t uid,
@@ -289,14 +294,14 @@ bind_unix(int fd, const struct sockaddr_un *sa, const struct listen_settings *ls
 static int
 start_listening(struct listener *out, int fd)
 {
-	/* The kernel cuts it to net.core.somaxconn. */
+	/* The kernel reduces it to net.core.somaxconn. */
 	if (listen(fd, INT32_MAX) < 0)
 		return -errno;
 	out->fd = fd;
 	return 0;
 }
 
-/* A name beside the path; the path itself, if that would be too long. */
+/* A temporary name beside the path; the path itself, if the name would be too long. */
 static void
 name_beside(struct sockaddr_un *out, const struct sockaddr_un *sa)
 {
@@ -311,8 +316,8 @@ name_beside(struct sockaddr_un *out, const struct sockaddr_un *sa)
 }
 
 /*
- * The socket is whole, and listens, before it has its name: it takes the place of an old one in a
- * single step, so that at no moment there is none to connect to.
+ * The socket is bound and listens under a temporary name, and is then renamed. It replaces an old
+ * one in a single step, so there is no moment without a socket to connect to.
  */
 static int
 bind_and_listen(struct listener *out, int fd, const struct sockaddr_un *sa,
@@ -432,8 +437,9 @@ set_option(int fd, int option)
 }
 
 /*
- * An address that another has is shared with it only if that is a Sluice which drains. Ours is
- * shareable, too, but only once it is bound: else two that serve would not notice each other.
+ * Shares an address only with a Sluice that drains. Ours can be shared in the same way, but is
+ * marked so only after it is bound: otherwise two programs that both serve would not notice each
+ * other.
  */
 static int
 bind_tcp(int fd, const struct sockaddr *sa, socklen_t len)
@@ -449,9 +455,10 @@ bind_tcp(int fd, const struct sockaddr *sa, socklen_t len)
 }
 
 /*
- * Of two sockets with one address the kernel would give each every other connection. The program
- * says: to the second, which is ours if another drains; when it is alone, it has them all. Should
- * the kernel not take it, who drains tells its share to come back.
+ * The kernel would give each of two sockets with one address every other connection. This program
+ * gives them all to the second socket, which is ours while another program drains; if ours is
+ * alone, it gets all. If the kernel does not accept the program, the one that drains tells its
+ * clients to come back.
  */
 static void
 take_what_comes(int fd)
@@ -484,7 +491,7 @@ open_tcp(struct listener *out, const char *text, char *why, size_t why_len)
 	return fault(why, why_len, rc, "%s: %s", text, strerror(-rc));
 }
 
-/* What the program that executed us has left to be removed. */
+/* Takes over the path that the program which executed us has left to be removed. */
 static int
 take_handed(struct listener *out, const char *text)
 {
@@ -493,7 +500,7 @@ take_handed(struct listener *out, const char *text)
 
 	/* NOLINTNEXTLINE(cert-err34-c): what we wrote ourselves */
 	if (sscanf(text, "%llu:%llu:%n", &dev, &ino, &at) < 2 || at == 0 || text[at] == '\0')
-		return 0; /* a socket without a path of ours */
+		return 0; /* the socket has no path of ours */
 	out->origin = LISTEN_OWN;
 	out->dev = (dev_t)dev;
 	out->ino = (ino_t)ino;
@@ -561,7 +568,8 @@ listen_close(struct listener *l)
 	    st.st_ino == l->ino)
 		unlink(l->unlink_path);
 	if (l->fd >= 0)
-		close(l->fd); /* only now: an inode that is free may be another socket's */
+		close(l->fd); /* closed only now, because another socket could get an inode that is
+				 free */
 	l->fd = -1;
 	listen_forget(l);
 }

@@ -2,16 +2,16 @@
 #define SLUICE_FCGI_LISTEN_H
 
 /*
- * listen - the socket that web servers connect to. Made before the workers are
- * forked, so that they share it and it outlives each of them.
+ * listen - the socket that web servers connect to. It is made before the workers are forked, so
+ * that they share it and it outlives each of them.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 struct listen_settings {
-	const char *address; /* "unix:PATH", "HOST:PORT", "[::1]:PORT", "inherit", or NULL: what was
-				inherited */
+	const char *address; /* "unix:PATH", "HOST:PORT", "[::1]:PORT", "inherit", or NULL: the
+				inherited socket */
 	mode_t mode;         /* of a Unix socket */
 	const char *user;    /* owner of a Unix socket; NULL: as the process */
 	const char *group;
@@ -26,8 +26,9 @@ enum listen_origin {
 struct listener {
 	int fd;
 	enum listen_origin origin;
-	char *unlink_path; /* of a Unix socket of ours, to be removed at the end; else NULL */
-	dev_t dev;         /* which file it was: another's of the same name is not removed */
+	char *unlink_path; /* the path of a Unix socket of ours, to be removed at the end; else NULL
+			    */
+	dev_t dev; /* which file it is: a file of another's with the same name is not removed */
 	ino_t ino;
 };
 
@@ -52,21 +53,29 @@ int listen_open(struct listener *out, const struct listen_settings *ls, char *wh
 bool listen_is_inherited(void);
 
 /*
- * listen_hand_over - in a forked process that is about to execute the program anew: it will find
- * the socket by LISTEN_FDS, and the path to remove at its end. Returns 0 or a negative errno.
+ * listen_hand_over - called in a forked process that is about to execute the program anew: the new
+ * program finds the socket by LISTEN_FDS, and the path that it removes at its end. Returns 0 or a
+ * negative errno.
  */
 int listen_hand_over(const struct listener *l);
 
 /*
- * listen_refuse - who connects from now on is refused, and who has connected can still be accepted.
- * Of a Unix socket of ours only: what another holds stays as it is, and TCP has no such state.
+ * listen_refuse - new connections are refused from now on; those that wait can still be accepted.
+ * It does this only to a Unix socket of ours: a socket of others stays as it is, and TCP has no
+ * such state.
  */
 void listen_refuse(const struct listener *l);
 
-/* listen_close - in the process that opened it: also removes the socket's path, if it is ours. */
+/*
+ * listen_close - called in the process that opened it: also removes the socket's path, if it is
+ * ours.
+ */
 void listen_close(struct listener *l);
 
-/* listen_forget - in a process that only inherited it: frees what l holds, leaves the socket. */
+/*
+ * listen_forget - called in a process that inherited it: frees what l holds, and leaves the socket
+ * alone.
+ */
 void listen_forget(struct listener *l);
 
 #endif

@@ -5,16 +5,18 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { N_SLOTS = 1024 }; /* a power of two, over PAIRS_MAX: an empty slot is always left */
+enum {
+	N_SLOTS = 1024
+}; /* a power of two, greater than PAIRS_MAX, so that a slot is always empty */
 
-/* The names seen so far. A slot holds 0 or the pair's index plus one; only slots are cleared. */
+/* The names so far. A slot is 0, or the pair's index plus one. Only the slots are cleared. */
 struct names {
 	uint16_t slots[N_SLOTS];
 	uint16_t n;
 	struct pair pairs[PAIRS_MAX];
 };
 
-/* One byte up to 127, else four with the top bit set. */
+/* A length has one byte up to 127, else four with the top bit set. */
 static int
 take_length(size_t *out, const char **at, const char *end)
 {
@@ -75,7 +77,7 @@ pairs_put(struct buf *b, const char *name, size_t name_len, const char *value, s
 	return rc;
 }
 
-/* Printable ASCII but '=': "NAME=value" must be read back as it was meant. */
+/* Printable ASCII without '=', so that "NAME=value" is split at the right place. */
 static bool
 is_name(const struct pair *pr)
 {
@@ -91,8 +93,8 @@ is_name(const struct pair *pr)
 static uint32_t
 hash_name(const struct pair *pr)
 {
-	uint32_t h =
-	    2166136261u; /* FNV-1a: at most PAIRS_MAX names, so who collides gains little */
+	uint32_t h = 2166136261u; /* FNV-1a: there are at most PAIRS_MAX names, so collisions on
+				     purpose gain little */
 	size_t i;
 
 	for (i = 0; i < pr->name_len; i++)
@@ -100,7 +102,7 @@ hash_name(const struct pair *pr)
 	return h;
 }
 
-/* Remember the name. false if it is there already. */
+/* Remembers the name. false: it is there already. */
 static bool
 add_name(struct names *names, const struct pair *pr)
 {
@@ -118,7 +120,9 @@ add_name(struct names *names, const struct pair *pr)
 	return true;
 }
 
-/* Digits only (RFC 9110, 8.6), however many: what cannot be counted is over any limit. */
+/*
+ * Digits only (RFC 9110, 8.6), any number of them: a number that does not fit is over every limit.
+ */
 static int
 parse_content_length(const struct pair *pr, size_t max, size_t *out)
 {
@@ -146,7 +150,7 @@ is_content_length(const struct pair *pr)
 	return pr->name_len == sizeof(name) - 1 && memcmp(pr->name, name, sizeof(name) - 1) == 0;
 }
 
-/* How bad: what is broken goes before what is merely too much. */
+/* The worse of two faults: broken is worse than too much. */
 static int
 worse_of(int a, int b)
 {

@@ -19,9 +19,8 @@ struct pair {
 };
 
 /*
- * pairs_next - the pair at *at, which then stands behind it. A length is compared with
- * the bytes that are there before anything is done with it. Returns 1, 0 at the end,
- * -EPROTO if the pair is cut off.
+ * pairs_next - reads the pair at *at, which then stands behind it. Each length is compared with the
+ * bytes that are there before it is used. Returns 1, 0 at the end, -EPROTO if the pair is cut off.
  */
 int pairs_next(struct pair *out, const char **at, const char *end);
 

@@ -14,8 +14,8 @@ struct params {
 };
 
 /*
- * params_get - the variable's value, NULL if it is absent or empty: nginx sends
- * what it does not know as empty. Borrowed from p.
+ * params_get - the variable's value; NULL if it is absent or empty, because nginx sends what it
+ * does not know as empty. Borrowed from p.
  */
 const char *params_get(const struct params *p, const char *name);
 

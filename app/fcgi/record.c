@@ -106,7 +106,7 @@ broken(struct record_walk *w, enum record_verdict verdict)
 	return verdict;
 }
 
-/* -EMSGSIZE is a peer that asks and asks, and does not read what it is told. */
+/* -EMSGSIZE: the peer asks again and again, and does not read the answers. */
 static enum record_verdict
 verdict_of(struct record_walk *w, int rc)
 {
@@ -174,7 +174,9 @@ put_asked(struct buf *out, const bool *is_asked, const struct record_limits *lim
 	return rc;
 }
 
-/* FCGI_GET_VALUES (4.1): each variable that we know, once, however often it was named. */
+/*
+ * Answers FCGI_GET_VALUES (4.1): each variable that we know once, however often it was asked for.
+ */
 static int
 put_values(struct buf *replies, const struct buf *asked, const struct record_limits *limits)
 {
@@ -209,14 +211,14 @@ is_ours(const struct record_walk *w)
 	return w->phase != RECORD_IDLE && id_of(&w->head) == w->id;
 }
 
-/* May a record of this type and id stand here at all? */
+/* May a record of this type and id come now? */
 static bool
 is_expected(const struct record_walk *w)
 {
 	switch (w->head.type) {
 	case FCGI_BEGIN_REQUEST:
 		return !is_ours(w) && content_length_of(&w->head) == sizeof(FCGI_BeginRequestBody);
-	case FCGI_ABORT_REQUEST: /* may cross our END_REQUEST on its way */
+	case FCGI_ABORT_REQUEST: /* it may have been sent before our END_REQUEST arrived */
 		return true;
 	case FCGI_PARAMS:
 		return w->phase != RECORD_IDLE && (!is_ours(w) || w->phase == RECORD_PARAMS);
@@ -227,7 +229,7 @@ is_expected(const struct record_walk *w)
 	}
 }
 
-/* STDIN beyond CONTENT_LENGTH, or after its end, is never stored; of a little no fuss is made. */
+/* STDIN beyond CONTENT_LENGTH, or after its end, is never stored. A small excess is ignored. */
 static enum record_verdict
 count_excess(struct record_walk *w, const struct record_request *rq, size_t max)
 {
@@ -239,7 +241,7 @@ count_excess(struct record_walk *w, const struct record_request *rq, size_t max)
 	return w->excess > max ? broken(w, RECORD_FAULT) : RECORD_MORE;
 }
 
-/* The header is there: what can be said before the content has come. */
+/* The header is complete: decides what can be decided before the content has come. */
 static enum record_verdict
 begin_record(struct record_walk *w, const struct record_request *rq,
 	     const struct record_limits *limits)
@@ -298,7 +300,7 @@ end_begin(struct record_walk *w, struct record_request *rq, struct buf *replies)
 	FCGI_BeginRequestBody body;
 	bool is_whole;
 
-	/* Less, if the response before it ended while this record came in. */
+	/* It is not whole if the response before it ended while this record came in. */
 	is_whole = w->phase == RECORD_IDLE && rq->content.len == sizeof(body);
 	if (is_whole)
 		memcpy(&body, rq->content.p, sizeof(body));
@@ -353,7 +355,7 @@ end_abort(struct record_walk *w, struct buf *replies)
 	return broken(w, RECORD_END);
 }
 
-/* The record has come as a whole, its padding too. */
+/* The record has come as a whole, with its padding. */
 static enum record_verdict
 end_record(struct record_walk *w, struct record_request *rq, const struct record_limits *limits,
 	   struct buf *replies)
@@ -384,7 +386,7 @@ min_size(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Take what belongs to the record at hand, or to its header. */
+/* Takes the bytes that belong to the current record, or to its header. */
 static enum record_verdict
 take(struct record_walk *w, struct record_request *rq, const struct record_limits *limits,
      const char *p, size_t len, size_t *taken)

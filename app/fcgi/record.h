@@ -18,39 +18,39 @@
 #include "base/buf.h"
 
 enum {
-	/* The longest content that we send: full records need no padding. */
+	/* The longest content that we send: records of this length need no padding. */
 	RECORD_CONTENT_MAX = 65528
 };
 
 struct record_limits {
 	size_t params_max;  /* bytes of PARAMS; over it: 431 */
-	size_t body_max;    /* bytes of STDIN; over it: 413. As much beyond it is ignored */
+	size_t body_max;    /* bytes of STDIN; over it: 413. As many again are ignored */
 	unsigned max_conns; /* what GET_VALUES is told */
-	bool is_leaving;    /* and this, under a name of our own */
+	bool is_leaving;    /* FCGI_GET_VALUES also says this, in a variable of our own */
 };
 
-/* By this a new program knows that the old one will be gone. */
+/* By this variable a new program knows that the old one is about to end. */
 #define RECORD_STATE  "SLUICE_STATE"
 #define RECORD_SERVES "serving"
 #define RECORD_LEAVES "draining"
 
-/* What came of a request so far. It is held only while there is something in it. */
+/* What has come of a request so far. It holds memory only while there is something in it. */
 struct record_request {
 	struct buf params;  /* joined */
 	struct buf body;    /* joined, cut at CONTENT_LENGTH */
-	struct buf content; /* of a record that is looked at as a whole */
+	struct buf content; /* of a record that is read as a whole */
 };
 
 enum record_phase {
-	RECORD_IDLE, /* BEGIN_REQUEST is awaited */
+	RECORD_IDLE, /* waits for BEGIN_REQUEST */
 	RECORD_PARAMS,
 	RECORD_STDIN,
-	RECORD_WHOLE, /* the request was handed on, its response is not ended yet */
-	RECORD_BROKEN /* nothing more can be made of the connection's bytes */
+	RECORD_WHOLE, /* the request was passed on, and its response has not ended yet */
+	RECORD_BROKEN /* the rest of the connection's bytes cannot be understood */
 };
 
 struct record_walk {
-	FCGI_Header head; /* of the record at which the walk stands */
+	FCGI_Header head; /* of the current record */
 	uint16_t content_left;
 	uint16_t id;            /* of the request */
 	uint16_t status;        /* to answer, after RECORD_REFUSE */
@@ -63,12 +63,12 @@ struct record_walk {
 };
 
 enum record_verdict {
-	RECORD_MORE,    /* all bytes are used, nothing is decided */
+	RECORD_MORE,    /* all bytes are used, and nothing is decided yet */
 	RECORD_REQUEST, /* the request is whole */
 	RECORD_REFUSE,  /* answer it with walk->status; if the phase is RECORD_BROKEN, then close */
 	RECORD_ABORT,   /* the web server wants no more of the response */
 	RECORD_END,     /* send the replies, then close */
-	RECORD_FAULT,   /* close: this is not FastCGI as a web server speaks it */
+	RECORD_FAULT,   /* close: no web server speaks FastCGI like this */
 	RECORD_NO_MEMORY /* close */
 };
 
@@ -80,16 +80,16 @@ bool record_request_is_empty(const struct record_request *rq);
 void record_walk_init(struct record_walk *w);
 
 /*
- * record_walk - take up to len bytes of p; *used says how many were taken. Stops
- * at the first verdict that is not RECORD_MORE; call it again with the rest, unless the phase is
- * RECORD_BROKEN. What is to be sent at once is appended to replies: answers to
- * management records, END_REQUEST for what cannot be served.
+ * record_walk - takes up to len bytes of p; *used says how many were taken. It stops at the first
+ * verdict that is not RECORD_MORE; call it again with the rest, unless the phase is RECORD_BROKEN.
+ * What must be sent at once is appended to replies: answers to management records, and END_REQUEST
+ * for what cannot be served.
  */
 enum record_verdict
 record_walk(struct record_walk *w, struct record_request *rq, const struct record_limits *limits,
 	    const char *p, size_t len, size_t *used, struct buf *replies);
 
-/* record_next - the response has ended, the connection goes on: a new request may begin. */
+/* record_next - the response has ended and the connection goes on: a new request may begin. */
 void record_next(struct record_walk *w);
 
 /* Encoding. The padding is what makes content_len a multiple of 8. */

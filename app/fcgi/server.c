@@ -15,14 +15,15 @@
 #include "fcgi/connection.h"
 
 enum {
-	ACCEPTS_MAX = 64, /* in a row; others want a turn too */
+	ACCEPTS_MAX = 64, /* accepted in a row, before others have a turn */
 	PAUSE_MS = 100,
 	LINGER_MS = 1000,
-	YIELD_MS = 2,  /* a worker that is ahead looks again after so long */
-	STALL_MS = 50, /* and waits for others no longer if none has accepted for so long */
+	YIELD_MS = 2, /* after how long a worker that is ahead looks again */
+	STALL_MS =
+	    50, /* it stops waiting for the others if none of them has accepted for this long */
 	/*
-	 * Kept back for the links to Redis, the log and the configuration: clients that take each
-	 * descriptor which becomes free must not keep the program from what it lives on.
+	 * Kept for the links to Redis, the log and the configuration: clients that take every free
+	 * descriptor must not take those that the program needs itself.
 	 */
 	DESCRIPTORS_KEPT = 32,
 	CONNS_MAX = 1000000,
@@ -34,7 +35,10 @@ struct peers {
 	struct in6_addr of[];
 };
 
-/* An entry that cannot be read admits nobody. Returns 0, with NULL for "anybody", or -ENOMEM. */
+/*
+ * Reads the list. An entry that cannot be read admits nobody. Returns 0, with NULL for "anybody",
+ * or -ENOMEM.
+ */
 static int
 peers_new(struct peers **out, const char *list)
 {
@@ -75,7 +79,7 @@ is_admitted(const struct peers *peers, const struct sockaddr_storage *from)
 	else if (from->ss_family == AF_INET6)
 		addr = ((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
 	else
-		return true; /* a Unix socket has a mode and an owner */
+		return true; /* a Unix socket is protected by its mode and owner */
 	for (i = 0; i < peers->n; i++) {
 		if (memcmp(&addr, &peers->of[i], sizeof(addr)) == 0)
 			return true;
@@ -111,7 +115,10 @@ on_pause_over(uv_timer_t *timer)
 		uv_poll_start(&srv->accepting, UV_READABLE, on_acceptable);
 }
 
-/* Out of descriptors or memory: the listening socket stays readable, so do not look at it. */
+/*
+ * There is no descriptor or memory. The listening socket stays readable, so it must not be polled
+ * for a while.
+ */
 static void
 pause_accepting(struct server *srv, int error)
 {
@@ -123,8 +130,8 @@ pause_accepting(struct server *srv, int error)
 }
 
 /*
- * Which worker wakes first says nothing of who has the least to do: the one that is ahead leaves
- * what has come to the others, unless they are stuck.
+ * Which worker wakes first does not depend on its load. So a worker that is ahead leaves new
+ * connections to the others, unless those are stuck.
  */
 static bool
 must_yield(struct server *srv)
@@ -150,7 +157,7 @@ yield(struct server *srv)
 	uv_timer_start(&srv->pause, on_pause_over, YIELD_MS, 0);
 }
 
-/* May another connection be accepted now? If not, it is looked at again by itself. */
+/* May another connection be accepted now? If not, the server looks again by itself. */
 static bool
 may_accept(struct server *srv)
 {
@@ -167,8 +174,10 @@ may_accept(struct server *srv)
 	return true;
 }
 
-/* Returns 0, also if the next one in the queue has gone meanwhile; -EAGAIN, or why none can be
- * accepted. */
+/*
+ * Returns 0, also if the next connection in the queue has gone meanwhile; -EAGAIN; or why none can
+ * be accepted.
+ */
 static int
 accept_one(struct server *srv)
 {

@@ -4,8 +4,8 @@
 /*
  * server - accepts connections, reads requests, carries responses: FastCGI 1.0.
  *
- * The loop accepts, frames and writes; libfcgi only decodes a request that has
- * arrived as a whole and was checked, so no peer can block, stall or crash it.
+ * The loop accepts, reads records and writes. libfcgi only decodes a request that has arrived as a
+ * whole and was checked, so no peer can block or crash it.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -19,33 +19,37 @@ struct server;
 struct server_limits {
 	size_t params_max; /* bytes of PARAMS (65536); over it: 431 */
 	size_t body_max;   /* bytes of STDIN (65536); over it: 413 */
-	unsigned read_ms;  /* a request must be whole after so long (5000) */
-	unsigned body_ms;  /* or, once its PARAMS are, after so long (10000): 408 */
+	unsigned read_ms;  /* a request's PARAMS must be complete after this time (5000) */
+	unsigned body_ms;  /* and then its body after this time (10000); else 408 */
 };
 
 /*
- * A whole request. All is borrowed until it returns; before it returns or later
- * it answers by subscriber_answer() or feed_join() on sub, whose life then ends
- * with subscriber_close() by the server: sub may be gone at any later turn.
+ * Called with a whole request. Everything is borrowed until it returns. It answers then or later,
+ * by subscriber_answer() or feed_join() on sub. The server ends sub's life with subscriber_close(),
+ * so it may be gone at any later turn.
  */
 typedef void (*server_request_fn)(void *ctx, struct subscriber *sub, const struct params *params,
 				  const char *body, size_t body_len);
 
 /*
- * server_new - serve what arrives on fd, a listening non-blocking socket that stays
- * the caller's. Returns 0, -ENOMEM or a negative errno.
+ * server_new - serves what arrives on fd, a listening non-blocking socket that stays the caller's.
+ * Returns 0, -ENOMEM or a negative errno.
  */
 int server_new(struct server **out, uv_loop_t *loop, int fd, const struct server_limits *limits,
 	       server_request_fn on_request, void *ctx);
 
-/* server_leave - from now on no connection is kept open for another request, and who asks is told
- * that this program will be gone. New connections are still accepted. */
+/*
+ * server_leave - from now on no connection is kept open for another request, and FCGI_GET_VALUES
+ * says that this program drains. New connections are still accepted.
+ */
 void server_leave(struct server *srv);
 
-/* server_stop_accepting - as server_leave(), and no new connection. */
+/* server_stop_accepting - as server_leave(), and no new connection is accepted. */
 void server_stop_accepting(struct server *srv);
 
-/* server_take_rest - accepts all who have connected so far, and then as server_stop_accepting(). */
+/*
+ * server_take_rest - accepts the connections that wait, and then does as server_stop_accepting().
+ */
 void server_take_rest(struct server *srv);
 size_t server_n_connections(const struct server *srv);
 
@@ -53,10 +57,10 @@ size_t server_n_connections(const struct server *srv);
 void server_free(struct server *srv, void (*on_freed)(void *arg), void *arg);
 
 /*
- * cgi_serve - plain CGI (RFC 3875): the one request that the environment and
- * descriptor 0 hold, answered on descriptor 1. Stops loop when the response has ended,
- * or the client is gone, or lifetime_ms has passed (nobody tells a CGI program
- * that an idle client has left). Returns 0 or a negative errno; *out is freed by cgi_free().
+ * cgi_serve - plain CGI (RFC 3875): serves the one request that the environment and descriptor 0
+ * hold, and answers on descriptor 1. Stops loop when the response has ended, or the client is gone,
+ * or lifetime_ms has passed (a CGI program is not told that an idle client has left). Returns 0 or
+ * a negative errno; *out is freed by cgi_free().
  */
 struct cgi;
 int cgi_serve(struct cgi **out, uv_loop_t *loop, const struct server_limits *limits,

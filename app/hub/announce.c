@@ -8,7 +8,7 @@
 #include "hub/outlet.h"
 #include "sse/wire.h"
 
-/* Clients go by the event's name, so "for good" and "come back" have one each. */
+/* Clients go by the event's name, so "come back" and "for good" each have one. */
 static const char come_back[] = "stream-end", for_good[] = "stream-done";
 
 static const struct {
@@ -21,8 +21,10 @@ static const struct {
     [END_AUTH] = {come_back, "auth"},
 };
 
-/* Of the first bytes that it is sent, 0 in all others. +-20 %: a restart must not bring all back at
- * once. */
+/*
+ * When to come back is said in the first bytes that the client is sent, and nowhere else (then 0).
+ * It varies by 20 % each way: a restart must not bring all clients back at once.
+ */
 unsigned
 subscriber_take_retry(struct subscriber *sub)
 {
@@ -35,8 +37,8 @@ subscriber_take_retry(struct subscriber *sub)
 }
 
 /*
- * The last frame. Ended for good, it carries an id that ends in ".end", with
- * which the client's next request is answered 204; without it the client comes back.
+ * The last frame. If the stream has ended for good, its id ends in ".end", so that the client's
+ * next request is answered 204; any other client comes back.
  */
 int
 subscriber_put_end(struct buf *b, const struct wire *wire, const struct feed_settings *fs,
@@ -64,8 +66,9 @@ subscriber_put_end(struct buf *b, const struct wire *wire, const struct feed_set
 }
 
 /*
- * The first frame: that it is open, where the client stands, for its next Last-Event-ID, and when
- * it is to come back. Unannounced, the latter two are lines of the first frame that has data.
+ * The first frame says that the stream is open, where the client stands (for its next
+ * Last-Event-ID), and when it is to come back. If the route announces nothing, the latter two are
+ * lines of the first frame that has data.
  */
 int
 subscriber_put_open(struct subscriber *sub, bool is_resumed, const char *cursor)

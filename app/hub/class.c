@@ -19,7 +19,10 @@ on_lifetime_due(struct fifo *fifo, struct fifo_node *node)
 	subscriber_end(LIST_ENTRY(node, struct subscriber, life), END_LIFETIME);
 }
 
-/* What its feed sent while it was blocked is not silence, nor what it holds yet. */
+/*
+ * A blocked subscriber is not idle if its feed sent something meanwhile, or still holds something
+ * for it.
+ */
 static void
 on_idle_due(struct fifo *fifo, struct fifo_node *node)
 {
@@ -38,7 +41,10 @@ on_silence_due(struct fifo *fifo, struct fifo_node *node)
 	feed_abandon(LIST_ENTRY(node, struct feed, silence));
 }
 
-/* Redis does not answer. The client must not be told 5xx, or it never comes back: it waits. */
+/*
+ * Redis does not answer. The client gets the head of its stream and waits: an EventSource that is
+ * answered 5xx would never come back.
+ */
 static void
 on_open_wait_due(struct fifo *fifo, struct fifo_node *node)
 {

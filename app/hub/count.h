@@ -1,12 +1,12 @@
 #ifndef SLUICE_HUB_COUNT_H
 #define SLUICE_HUB_COUNT_H
 
-/* count - an event that is not sent. */
+/* count - counts an event that is not sent. */
 #include <errno.h>
 
 #include "base/counters.h"
 
-/* count_drop - of a route's tally; for this error. */
+/* count_drop - counts it in a route's tally, by this error. */
 static inline void
 count_drop(unsigned counted, int rc)
 {

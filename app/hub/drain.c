@@ -3,8 +3,8 @@
 #include "base/random.h"
 
 /*
- * The random part begins at a tenth: a program that is started when this one has ended takes a
- * moment, in which nobody should find nobody.
+ * The random part begins at a tenth of the whole. A program that is started when this one has ended
+ * needs a moment, and until then nobody would answer.
  */
 unsigned
 drain_return_ms(const struct drain *drain, unsigned usual_ms)

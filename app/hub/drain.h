@@ -2,7 +2,8 @@
 #define SLUICE_HUB_DRAIN_H
 
 /*
- * drain - a worker ends: since when, for how long, and when those who are sent away come back.
+ * drain - a worker is about to end: since when, for how long, and when the clients that are sent
+ * away come back.
  */
 #include <stdbool.h>
 #include <stdint.h>

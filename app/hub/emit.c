@@ -1,5 +1,5 @@
 /*
- * emit.c - an event into the feed's log, encoded once for all who read it.
+ * emit.c - appends an event to the feed's log. It is encoded once for all who read it.
  */
 #include <string.h>
 
@@ -17,7 +17,7 @@ feed_append(struct feed *fd, const struct buf *frame, bool is_event)
 	return rc;
 }
 
-/* Who was sent what came before has had more of them than who joined with it. */
+/* max_events counts what each subscriber was sent: who joined earlier was sent more. */
 static void
 end_those_who_had_all(struct feed *fd)
 {
@@ -34,7 +34,7 @@ end_those_who_had_all(struct feed *fd)
 	}
 }
 
-/* The newest event, for who comes later. */
+/* The newest event is kept for later subscribers. Is it another one than before? */
 
 static bool
 is_news(const struct feed *fd, const struct buf *frame)
@@ -86,7 +86,7 @@ feed_emit(struct feed *fd, const struct event *ev)
 	return 0;
 }
 
-/* A frame about the stream itself, or a heartbeat: no event that counts. */
+/* A frame about the stream itself, or a heartbeat: it does not count as an event. */
 int
 feed_emit_own(struct feed *fd, const char *type, const char *data)
 {

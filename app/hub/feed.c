@@ -20,8 +20,9 @@ feed_end_all(struct feed *fd, enum end_reason reason)
 }
 
 /*
- * Those who were sent the last message have had all; who still waits for Redis has not. Who is sent
- * what came before yet, and reads the log from before this, ends where the others do.
+ * Ends those who were sent the last message. Subscribers that still wait for Redis's confirmation
+ * have not had it. A subscriber that is still sent the past reads the log later, and ends there
+ * where the others do.
  */
 void
 feed_end_open(struct feed *fd, enum end_reason reason)
@@ -39,8 +40,8 @@ feed_end_open(struct feed *fd, enum end_reason reason)
 }
 
 /*
- * What is held for later goes out first. Who comes back is not given the last event from the log:
- * it does not say that it was the last.
+ * What rate or batch hold back goes out first. A client that comes back is not given the last event
+ * from the log, because the event does not say that it was the last.
  */
 void
 feed_end_for_good(struct feed *fd)
@@ -106,7 +107,8 @@ feed_check_script(struct feed *fd, const struct outcome *out)
 	forget_script(fd);
 	if (!sandbox_is_crowded(stages->sandbox))
 		return;
-	LIST_FOREACH (node, tmp, &fd->class->feeds) /* it was not this feed that took the room */
+	LIST_FOREACH (node, tmp,
+		      &fd->class->feeds) /* another feed of the route may have taken the memory */
 		forget_script(LIST_ENTRY(node, struct feed, of_class));
 }
 
@@ -124,7 +126,10 @@ feed_tell_listeners(struct feed *fd, const struct event *ev, bool is_entry)
 	}
 }
 
-/* Of a feed: who listens is told first, then all, as the route's section paces it. */
+/*
+ * The sink of a live feed. Listeners are told first, then all subscribers get the event, when the
+ * route's rate and batch allow it.
+ */
 struct live {
 	struct sink sink;
 	struct feed *feed;
@@ -146,7 +151,7 @@ put_live(struct sink *to, const struct event *ev, const struct template_scope *o
 		return;
 	}
 	buf_truncate(key, 0);
-	/* Messages without the field share a window, whose key no value has. */
+	/* All messages without the field share one window, whose key no value can have. */
 	if (pace->rate_by != NULL && template_expand(pace->rate_by, of, key) < 0 &&
 	    (rc = buf_putc(key, '\0')) < 0) {
 		feed_count_drop(fd, rc);
@@ -175,7 +180,7 @@ settle(struct feed *fd, const struct outcome *out)
 		feed_end_for_good(fd);
 }
 
-/* msg NULL: the script is called without one. */
+/* msg NULL: the script is called without a message. */
 void
 feed_offer_message(struct feed *fd, struct message *msg)
 {
@@ -186,14 +191,17 @@ feed_offer_message(struct feed *fd, struct message *msg)
 	settle(fd, &out);
 }
 
-/* What is held waits for one who comes back, and what comes meanwhile belongs to it. */
+/*
+ * Is somebody sent what comes, now or later? Events that are held back are kept for a client that
+ * comes back, and what comes meanwhile belongs to them.
+ */
 bool
 feed_has_use(const struct feed *fd)
 {
 	return fd->out.n_subs > 0 || feed_has_listeners(fd) || feed_holds(fd);
 }
 
-/* Behind what came before it. */
+/* The reset goes behind the events that came before the message. */
 static void
 tell_poison(struct feed *fd)
 {
@@ -209,7 +217,8 @@ feed_message(struct feed *fd, struct message *arrived)
 	struct place at;
 
 	if (!feed_has_use(fd)) {
-		feed_release_log(fd); /* or this one would be missing from it */
+		feed_release_log(
+		    fd); /* else the log would be held, and this message would be missing from it */
 		return;
 	}
 	at = live_place(fd);
@@ -225,14 +234,16 @@ feed_reset(struct feed *fd, const char *data)
 	feed_count(fd, COUNTER_RESETS, 1);
 	if (fd->out.n_subs > fd->out.n_waiting && fd->class->settings->announce &&
 	    feed_emit_own(fd, "stream-reset", data) < 0)
-		feed_end_all(fd, END_SLOW); /* a client that comes back knows as much */
+		feed_end_all(fd, END_SLOW); /* a client that comes back learns in this way that
+					       something is missing */
 }
 
 /* Places */
 
 /*
- * A client that has had what is held (it was sent it as it was ended) would have it twice, so all
- * others have it now. Any other gets it from the log, like all who are there.
+ * A client that was sent the held events when its stream ended must not get them twice, so all
+ * others are sent them now. Any other client gets them from the log, as everybody does who is
+ * there.
  */
 const struct stream_id *
 feed_place(struct feed *fd, const struct stream_id *from)
@@ -291,7 +302,7 @@ tell_confirmed(struct feed *fd)
 	}
 }
 
-/* The last subscription is confirmed: from now on nothing falls between. */
+/* Redis has confirmed the last subscription: from now on no message can be missed. */
 static void
 open_all(struct feed *fd)
 {

@@ -28,49 +28,53 @@ struct feed_kind;
 struct hub;
 
 /*
- * feed_class - the feeds of one route: they share settings, handler, and the lists in
- * which things fall due.
+ * feed_class - the feeds of one route. They share the settings, the handler, and the lists in which
+ * things fall due.
  */
 struct feed_class {
 	struct hub *hub;
 	const struct handler *handler;
 	const struct feed_kind *kind;
-	struct feed_settings *settings; /* not const: scripts run in it */
-	const void *route;              /* for feed_subjects(), which the route implements */
-	struct outlet_class out;        /* of its feeds; its tally, too */
+	struct feed_settings *settings; /* not const, because scripts run in it */
+	const void *route;              /* for feed_subjects(), which route/ implements */
+	struct outlet_class out; /* what the outlets of its feeds share, the route's tally too */
 	struct list of_hub;
 	struct list feeds;
 	struct map by_key;
-	struct fifo beats;    /* feeds, by when they last sent anything */
-	struct fifo silences; /* feeds, by when their last message came */
+	struct fifo beats;    /* feeds, in the order in which they last sent anything */
+	struct fifo silences; /* feeds, in the order in which their last message came */
 	struct pace_fifos pace;
-	struct logger_pause log_refused; /* of events that may not be sent */
+	struct logger_pause log_refused; /* about events that may not be sent */
 	struct logger_pause refusals;
 	bool is_closing;
-	struct closing closing;                  /* of its timers */
-	void (*on_empty)(struct feed_class *fc); /* its last feed is gone; class.c's */
+	struct closing closing; /* of its timers */
+	void (*on_empty)(
+	    struct feed_class *fc); /* called when its last feed is gone; for class.c */
 	void (*on_closed)(struct feed_class *fc);
 };
 
-/* feed_class_init - settings, handler and route are borrowed until the class is closed. kind: of
- * source/kinds.h. */
+/*
+ * feed_class_init - settings, handler and route are borrowed until the class is closed. kind is one
+ * of source/kinds.h.
+ */
 void
 feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *handler,
 		struct feed_settings *settings, const void *route, const struct feed_kind *kind);
 
 /*
- * feed_class_close - end its subscribers with the reason, let no new one in, and
- * call on_closed once the last of its feeds is gone and its timers are closed.
+ * feed_class_close - ends its subscribers with the reason and lets no new one in. Calls on_closed
+ * once the last of its feeds is gone and its timers are closed.
  */
 void feed_class_close(struct feed_class *fc, enum end_reason reason,
 		      void (*on_closed)(struct feed_class *fc));
 
 /*
- * feed_get - the feed of the class for these parameters, written by wire, opened by the handler if
- * there is none. params are the values on which the feed depends, always the same names in the same
- * order for one class; they end with a NULL name. Values are copied, names borrowed for the
- * class's life. Returns 0 and *out, borrowed until control returns to the loop; the HTTP
- * status that the handler refused with; or -ENOMEM.
+ * feed_get - finds the feed of the class for these parameters and this wire; if there is none, the
+ * handler opens one. params are the values on which the feed depends: for one class always the same
+ * names in the same order. They end with a NULL name. Values are copied, names are borrowed for the
+ * class's life.
+ * Returns 0 and *out, borrowed until control returns to the loop; the HTTP status that the handler
+ * refused with; or -ENOMEM.
  */
 int feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
 	     const struct template_value *params, const struct request *req);
@@ -88,19 +92,25 @@ int feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t 
 struct event;
 int feed_emit(struct feed *fd, const struct event *ev);
 
-/* feed_of_stream - whom sub has joined; NULL: nobody. */
+/* feed_of_stream - the feed that sub has joined; NULL: none. */
 struct feed *feed_of_stream(const struct subscriber *sub);
 
-/* feed_can_resume - are its events' ids places to go on from? */
+/* feed_can_resume - can a client go on from the id of an event? */
 bool feed_can_resume(const struct feed *fd);
 
-/* feed_n_unsent - bytes that wait for its first subscriber: of a private feed its only one. */
+/*
+ * feed_n_unsent - bytes that wait for its first subscriber, which is the only one of a private
+ * feed.
+ */
 size_t feed_n_unsent(const struct feed *fd);
 
 /* feed_probe - subscriber_probe() of all. */
 void feed_probe(struct feed *fd);
 
-/* feed_on_flushed - fn is called when a subscriber was written all that it had. 0, -ENOMEM. */
+/*
+ * feed_on_flushed - fn is called when a subscriber has been written all that it had. Returns 0,
+ * -ENOMEM.
+ */
 typedef void (*feed_flushed_fn)(struct feed *fd);
 int feed_on_flushed(struct feed *fd, feed_flushed_fn fn);
 

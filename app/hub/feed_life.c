@@ -1,6 +1,6 @@
 /*
- * feed_life.c - a feed begins with who asks for it first, and ends some seconds after its last
- * subscriber has gone: the reload of a page costs Redis nothing.
+ * feed_life.c - a feed begins when somebody asks for it first, and ends some seconds after its last
+ * subscriber has gone. So the reload of a page costs Redis nothing.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -10,7 +10,10 @@
 #include "hub/feed_parts.h"
 #include "sse/wire.h"
 
-/* Not at once: the turn may be in the middle of it. Nobody finds it any more. */
+/*
+ * The feed is freed at the turn's end, because the turn may be in the middle of it. From now on
+ * nobody finds it.
+ */
 void
 feed_bury(struct feed *fd)
 {
@@ -24,7 +27,7 @@ feed_bury(struct feed *fd)
 static void
 linger(struct feed *fd)
 {
-	/* A private one nobody else will find. */
+	/* Nobody else will find a private feed, so it need not linger. */
 	if (fd->class->is_closing || fd->class->handler->is_private)
 		feed_bury(fd);
 	else
@@ -40,9 +43,9 @@ is_alone(const struct outlet *o, const struct subscriber *sub)
 }
 
 /*
- * It ends, and events are held for later. If it is the last, they go out now; else it alone
- * is given them, for the others are not to get more in a time than their route says. With the last
- * of its events, within whose sending this is called, the feed must not send more.
+ * A subscriber ends while events are held back. If it is the last one, they go out now. Otherwise
+ * it alone is given them, because the others must not get more in a time than their route says.
+ * This function is called while such an event is sent, too; then the feed must not send more.
  */
 static void
 on_ending(struct outlet *o, struct subscriber *sub, enum end_reason reason)
@@ -77,8 +80,8 @@ static const struct outlet_ops outlet_ops = {.ending = on_ending, .left = on_lef
 /* Begin and end */
 
 /*
- * The key is the values of the parameters, each with its NUL: there is always the
- * same number of them, and none holds a NUL.
+ * The key is the values of the parameters, each with its NUL. Their number is always the same, and
+ * none holds a NUL, so no two lists have the same key.
  */
 static void
 make_key(struct buf *key, const struct template_value *params, size_t *n, int *rc)
@@ -141,7 +144,7 @@ feed_free(struct feed *fd)
 		fc->on_empty(fc);
 }
 
-/* A key that no other feed has. */
+/* A serial number makes a key that no other feed has. */
 static int
 put_serial(struct buf *key)
 {
@@ -172,7 +175,7 @@ feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
 {
 	struct map_node *node;
 	struct feed *fd = NULL;
-	struct buf *key = &fc->hub->type; /* free between two messages */
+	struct buf *key = &fc->hub->type; /* the buffer is free between two messages */
 	size_t n;
 	int rc;
 
@@ -197,7 +200,8 @@ feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
 		return rc;
 	}
 	fifo_add(&fc->beats, &fd->beat);
-	fifo_add(&fc->hub->lingering, &fd->linger); /* until the first subscriber joins */
+	fifo_add(&fc->hub->lingering,
+		 &fd->linger); /* the feed lingers until its first subscriber joins */
 	fd->was_confirmed = fd->n_unconfirmed == 0;
 	*out = fd;
 	return 0;
@@ -207,7 +211,7 @@ void
 feed_begin_tended(struct feed_class *fc)
 {
 	static const struct template_value none[] = {{0}};
-	struct buf *key = &fc->hub->type; /* free between two messages */
+	struct buf *key = &fc->hub->type; /* the buffer is free between two messages */
 	struct feed *fd = NULL;
 
 	buf_truncate(key, 0);
@@ -240,7 +244,8 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 		return rc;
 	}
 	if (fd->out.n_subs == 1 && fd->logic != NULL && last_event_id == NULL)
-		pace_clear(&fd->logic->pace); /* it was held for others, and this is none of them */
+		pace_clear(&fd->logic->pace); /* what it holds was meant for others, and this client
+						 is none of them */
 	fifo_del(&fd->linger);
 	feed_listen(fd);
 	if (fd->n_unconfirmed == 0)

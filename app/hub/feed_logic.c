@@ -18,7 +18,7 @@
 
 enum { ARGS_MAX = 64, COMMAND_TEXT_MAX = 64 * 1024, REPLY_MAX = 64 * 1024 * 1024 };
 
-/* What was asked of Redis for a feed, which may end before the answer comes. */
+/* A question to Redis. The feed may end before the answer comes. */
 struct ask {
 	struct list of_feed;
 	struct feed *feed; /* NULL: it has ended */
@@ -96,7 +96,7 @@ on_timer(uv_timer_t *timer)
 		handler->timer(logic->feed);
 }
 
-/* Whether anybody follows or not: the script counts on it. */
+/* It is called even if nobody follows the feed, because the script counts on it. */
 static void
 on_after(uv_timer_t *timer)
 {
@@ -164,7 +164,7 @@ feed_forget_last(struct feed *fd)
 
 /* Redis */
 
-/* The reply as a message; false if there is none to speak of. */
+/* Reads the reply as a message; false: there was an error, or no answer. */
 static bool
 read_reply(struct feed *fd, struct buf *text, const struct redisReply *reply, const char *command)
 {
@@ -235,7 +235,7 @@ send_ask(struct feed *fd, feed_reply_fn fn, int argc, const char *const *argv)
 	return rc;
 }
 
-/* With the prefix before each key, in one buffer that holds them. */
+/* Asks with the prefix before each key; one buffer holds all keys with their prefix. */
 static int
 ask(struct feed *fd, feed_reply_fn fn, int argc, const char *const *argv)
 {
@@ -279,7 +279,7 @@ feed_ask(struct feed *fd, feed_reply_fn fn, ...)
 	return ask(fd, fn, argc, argv);
 }
 
-/* Each word is expanded by itself: a value can add none. */
+/* Each word is expanded by itself, so a value cannot add a word. */
 int
 feed_ask_words(struct feed *fd, struct template *const *words, feed_reply_fn fn)
 {

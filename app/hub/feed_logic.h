@@ -2,8 +2,8 @@
 #define SLUICE_HUB_FEED_LOGIC_H
 
 /*
- * feed_logic - what a feed has only if its route's section or its handler asks for it: a script, a
- * rate or a batch, a timer, questions to Redis, the newest event for who comes later.
+ * feed_logic - what a feed has only if its section or its handler needs it: a script, a rate or a
+ * batch, a timer, questions to Redis, the newest event for later subscribers.
  */
 #include <uv.h>
 
@@ -22,36 +22,39 @@ struct feed_logic {
 	bool has_timers;        /* they were needed */
 	struct closing closing; /* of them */
 	struct list asks;
-	bool is_reply_refused; /* the newest reply was an error that will not pass by itself */
+	bool is_reply_refused; /* the newest reply was an error that will not go away by itself */
 	struct buf last;       /* the newest event's frame */
 	bool keeps_last, only_changes;
 	feed_flushed_fn on_flushed; /* NULL: nobody asks */
 };
 
-int feed_need_logic(struct feed *fd); /* 0, also if there is one; -ENOMEM */
+int feed_need_logic(struct feed *fd); /* 0, also if it has one already; -ENOMEM */
 void feed_end_logic(struct feed *fd);
 
-/* feed_call_after - fn, ms from now; instead of what was to be called so. */
+/* feed_call_after - calls fn once, ms from now. An earlier request to call is forgotten. */
 void feed_call_after(struct feed *fd, uint64_t ms, void (*fn)(struct feed *fd));
 
-/* feed_ask_words - ask what the words of a key say, as feed_ask(). -ENOENT: they say nothing. */
+/*
+ * feed_ask_words - asks Redis the command of these templates, as feed_ask(). -ENOENT: there are
+ * none.
+ */
 int feed_ask_words(struct feed *fd, struct template *const *words, feed_reply_fn fn);
 
-/* feed_reply_is_refused - the newest reply was an error that will not pass by itself. */
+/* feed_reply_is_refused - was the newest reply an error that will not go away by itself? */
 static inline bool
 feed_reply_is_refused(const struct feed *fd)
 {
 	return fd->logic != NULL && fd->logic->is_reply_refused;
 }
 
-/* feed_holds - by rate or batch, for later. */
+/* feed_holds - does rate or batch hold events back? */
 static inline bool
 feed_holds(const struct feed *fd)
 {
 	return fd->logic != NULL && pace_holds(&fd->logic->pace);
 }
 
-/* feed_flush - what it holds goes out now. */
+/* feed_flush - sends the events that are held back now. */
 static inline void
 feed_flush(struct feed *fd)
 {

@@ -10,22 +10,29 @@
 #include "hub/source.h"
 
 /* emit.c */
-/* feed_append - a frame for all who are there; it is no silence. is_event: not one about the stream
- * itself. Returns 0, -ENOMEM. */
+/*
+ * feed_append - appends a frame for all who are there; the feed's silence begins anew. is_event: it
+ * is not about the stream itself. Returns 0, -ENOMEM.
+ */
 int feed_append(struct feed *fd, const struct buf *frame, bool is_event);
-/* feed_emit_own - an event about the stream itself, that does not count. Returns 0, or < 0. */
+/*
+ * feed_emit_own - appends an event about the stream itself, which does not count as an event.
+ * Returns 0, or < 0.
+ */
 int feed_emit_own(struct feed *fd, const char *type, const char *data);
 
 /* feed.c */
-/* feed_tell_listeners - as the event() of each; see source.h. */
+/* feed_tell_listeners - calls event() of each; see source.h. */
 void feed_tell_listeners(struct feed *fd, const struct event *ev, bool is_entry);
-/* feed_end_open - end those who were sent the last message: who still waits for Redis has not had
- * it. */
+/*
+ * feed_end_open - ends those who were sent the last message, and not those who still wait for
+ * Redis.
+ */
 void feed_end_open(struct feed *fd, enum end_reason reason);
-void feed_end_for_good(struct feed *fd); /* what is held for later goes out first */
+void feed_end_for_good(struct feed *fd); /* sends what is held back first */
 void feed_end_all(struct feed *fd, enum end_reason reason);
 void feed_offer_message(struct feed *fd, struct message *msg); /* NULL: the script alone */
-/* feed_open_one - Redis has confirmed; who is sent what came before opens by itself, later. */
+/* feed_open_one - Redis has confirmed. A subscriber with a backlog opens later, by itself. */
 void feed_open_one(struct feed *fd, struct subscriber *sub);
 
 /* silence.c */
@@ -35,10 +42,10 @@ void feed_abandon(struct feed *fd); /* nothing has come for as long as the route
 /* feed_life.c */
 void feed_free(struct feed *fd);
 void feed_bury(struct feed *fd); /* it has no subscriber: free it at the turn's end */
-/* feed_begin_tended - the feed of a class whose handler has something to tend. */
+/* feed_begin_tended - makes the feed of a class whose handler has a tend(). */
 void feed_begin_tended(struct feed_class *fc);
 
-/* The log need not be held any more, for what comes now is not in it. */
+/* The log need not be held any more, because what comes now does not stand in it. */
 static inline void
 feed_release_log(struct feed *fd)
 {
@@ -52,7 +59,10 @@ feed_has_listeners(const struct feed *fd)
 	return !list_is_empty(&fd->listeners);
 }
 
-/* Of work that is shared, or a connection that carries others, silence says nothing. */
+/*
+ * False for a queue and for a connection that carries others: that nothing comes says nothing
+ * there.
+ */
 static inline bool
 feed_counts_silence(const struct feed *fd)
 {
@@ -60,7 +70,7 @@ feed_counts_silence(const struct feed *fd)
 	       !fd->class->kind->may_be_silent && fd->class->handler->kind != HANDLER_MUX;
 }
 
-/* Somebody is there: silence counts, if it does not yet. */
+/* Somebody is there: the time without a message begins to count, if it does not yet. */
 static inline void
 feed_listen(struct feed *fd)
 {
@@ -68,7 +78,7 @@ feed_listen(struct feed *fd)
 		fifo_add(&fd->class->silences, &fd->silence);
 }
 
-/* A message: silence counts from now on. */
+/* A message has come: the time without one begins anew. */
 static inline void
 feed_heard(struct feed *fd)
 {
@@ -76,7 +86,7 @@ feed_heard(struct feed *fd)
 		fifo_add(&fd->class->silences, &fd->silence);
 }
 
-/* Nothing can come, so silence says nothing. */
+/* Nothing can come now, so the time without a message does not count. */
 static inline void
 feed_deaf(struct feed *fd)
 {

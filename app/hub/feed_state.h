@@ -28,7 +28,9 @@
 #include "hub/subjects.h"
 #include "logic/rendering.h"
 
-/* How long a feed waits for the next subscriber, and an ended one for its client to read the end.
+/*
+ * How long a feed waits for the next subscriber, and how long an ended stream waits for its client
+ * to read the end.
  */
 enum { FEED_LINGER_MS = 5000, END_LINGER_MS = 10000 };
 
@@ -40,19 +42,21 @@ struct feed {
 	struct list of_class; /* class->feeds */
 	struct outlet out;
 	struct source *sources;
-	struct list listeners;    /* of source.h: who takes events beside the subscribers */
+	struct list listeners;    /* of source.h: what takes events beside the subscribers */
 	void *data;               /* the handler's */
-	void *kept;               /* its kind's; NULL: nothing */
-	struct cursor *cursor;    /* NULL: nothing that it follows can be read again */
+	void *kept;               /* what the kind of feed keeps; NULL: nothing */
+	struct cursor *cursor;    /* NULL: nothing that the feed follows can be read again */
 	struct feed_logic *logic; /* NULL: as for most */
 	struct fifo_node beat;    /* class->beats */
-	struct fifo_node linger;  /* without a subscriber: hub->lingering, at last hub->dead */
-	struct fifo_node silence; /* class->silences: since the last message */
-	unsigned n_unconfirmed;   /* for what nobody is let in yet */
-	bool was_confirmed;       /* what happened since may have been missed */
-	bool is_tended; /* the class's own, without subscribers: for the handler's tend() */
-	bool is_dead;   /* to be freed at the turn's end */
-	struct template_value params[]; /* ends with NULL; their values, the key, stand behind */
+	struct fifo_node
+	    linger; /* if it has no subscriber: in hub->lingering, at last in hub->dead */
+	struct fifo_node silence; /* in class->silences, since the last message */
+	unsigned n_unconfirmed;   /* what Redis must still confirm before anybody is let in */
+	bool was_confirmed; /* it was let in once, so what happened since may have been missed */
+	bool is_tended;     /* the class's own feed without subscribers, for the handler's tend() */
+	bool is_dead;       /* it will be freed at the turn's end */
+	struct template_value
+	    params[]; /* ends with NULL; behind it stand their values, which are the feed's key */
 };
 
 struct hub {
@@ -72,7 +76,7 @@ struct hub {
 	struct buf frame, type, id, key; /* what is being encoded */
 	struct rendering rendering;      /* what a route's logic made of the message */
 	uv_timer_t drain;
-	uint64_t drain_total, drain_done; /* subscribers to end, and ended */
+	uint64_t drain_total, drain_done; /* how many subscribers a drain ends, and has ended */
 	bool is_full;                     /* there is no memory for more streams */
 	struct closing closing;
 };
@@ -83,7 +87,7 @@ feed_of(const struct outlet *o)
 	return LIST_ENTRY(o, struct feed, out);
 }
 
-/* What the feed's route counts. */
+/* Counts for the feed's route. */
 static inline void
 feed_count(const struct feed *fd, enum counter c, int64_t n)
 {

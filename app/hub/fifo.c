@@ -24,9 +24,9 @@ on_timer(uv_timer_t *timer)
 }
 
 /*
- * The timer is armed for the first node. That node may be moved to the end
- * meanwhile: the timer then fires early, finds nothing due and is armed anew,
- * which is cheaper than touching it each time.
+ * The timer is armed for the first node. If that node is moved to the end meanwhile, the timer
+ * fires too early, finds nothing due, and is armed anew. That is cheaper than to arm it at each
+ * move.
  */
 static void
 arm(struct fifo *fifo)

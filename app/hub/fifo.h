@@ -2,11 +2,9 @@
 #define SLUICE_HUB_FIFO_H
 
 /*
- * fifo - things that are all due the same time after they were added.
- *
- * Since the period is the same for all, the order of adding is the order of
- * falling due, and one timer serves any number of them. A period of 0 means
- * never: the fifo takes nodes and nothing falls due.
+ * fifo - things that all fall due the same time after they were added. Since the period is the same
+ * for all, they fall due in the order of adding, and one timer serves any number of them. A period
+ * of 0 means never: the fifo takes nodes and none falls due.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,20 +21,22 @@ struct fifo_node {
 struct fifo {
 	struct list nodes;
 	uint64_t period_ms;
-	/* The node is out of the fifo; it may be added again, or freed. */
+	/* The node is out of the fifo already; it may be added again, or freed. */
 	void (*on_due)(struct fifo *fifo, struct fifo_node *node);
 	uv_timer_t timer;
 };
 
-/* fifo_init - the loop's clock (uv_now) counts. */
+/* fifo_init - time is the loop's (uv_now). */
 void fifo_init(struct fifo *fifo, uv_loop_t *loop, uint64_t period_ms,
 	       void (*on_due)(struct fifo *fifo, struct fifo_node *node));
 
-/* fifo_close - stop and begin to close the timer; on_closed as uv_close() tells. Nodes stay linked.
+/*
+ * fifo_close - stops the timer and begins to close it; on_closed is called as uv_close() does.
+ * Nodes stay linked.
  */
 void fifo_close(struct fifo *fifo, uv_close_cb on_closed);
 
-/* fifo_close_in - the same, as one of the handles of a closing. */
+/* fifo_close_in - as fifo_close(), with the timer as one of the handles of a closing. */
 static inline void
 fifo_close_in(struct fifo *fifo, struct closing *closing)
 {

@@ -63,7 +63,7 @@ on_notice(struct subscription *sn, struct message *msg, const struct stream_id *
 static void
 on_notice_confirmed(struct subscription *sn)
 {
-	(void)sn; /* what came before concerns nobody */
+	(void)sn; /* messages before this moment concern nobody */
 }
 
 static void
@@ -115,7 +115,7 @@ on_turn_end(struct turn *turn)
 		buf_fini(&hub->frame);
 }
 
-/* The client did not read its stream's end in time. */
+/* The client has not read the end of its stream in time. */
 static void
 on_ending_due(struct fifo *fifo, struct fifo_node *node)
 {
@@ -164,7 +164,7 @@ hub_new(struct hub **out, uv_loop_t *loop, struct topology *tp)
 	return 0;
 }
 
-/* End up to n of those who have not ended. */
+/* Ends up to n subscribers that have not ended yet. */
 static void
 end_some(struct hub *hub, size_t n)
 {
@@ -187,7 +187,10 @@ end_some(struct hub *hub, size_t n)
 	}
 }
 
-/* Those who wait for one message are told that none came: better than to be cut off. */
+/*
+ * Requests that wait for one message are answered that none came. That is better than a broken
+ * connection.
+ */
 static void
 end_waits(struct hub *hub)
 {
@@ -204,7 +207,7 @@ end_waits(struct hub *hub)
 	}
 }
 
-/* By now as many should have ended as of the time has passed. */
+/* The share of the subscribers that have ended must be the share of the time that has passed. */
 static void
 on_drain_tick(uv_timer_t *timer)
 {

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The first chunk is small, for most feeds send one short frame a turn; under a flood they double.
+/*
+ * The first chunk is small, because most feeds send one short frame a turn. If many come, each
+ * chunk is twice as long as the one before.
  */
 enum { CHUNK_MIN = 1024, CHUNK_MAX = 65536 };
 
@@ -17,7 +19,7 @@ struct chunk {
 	size_t len;
 	size_t cap;
 	size_t last;      /* where in bytes the newest frame begins */
-	size_t n_cursors; /* whose next byte is in this chunk */
+	size_t n_cursors; /* cursors whose next byte is in this chunk */
 	size_t n_pieces;  /* that are taken of it */
 	char bytes[];
 };
@@ -34,7 +36,10 @@ last_chunk(const struct log *lg) /* of a log that holds any */
 	return chunk_of(lg->chunks.prev);
 }
 
-/* The chunk that holds the byte at this offset; at < end, and a cursor stands there or before. */
+/*
+ * The chunk that holds the byte at this offset. at is less than the end, and a cursor stands there
+ * or before.
+ */
 static struct chunk *
 chunk_at(const struct log *lg, uint64_t at)
 {
@@ -79,7 +84,7 @@ chunk_free(struct log *lg, struct chunk *ck)
 	list_del(&ck->node);
 	lg->n_bytes -= ck->len;
 	if (ck->n_pieces == 0)
-		free(ck); /* else with the last piece */
+		free(ck); /* else it is freed with its last piece */
 }
 
 static void
@@ -176,7 +181,7 @@ log_move(struct log *lg, uint64_t from, uint64_t to)
 	if (to == lg->end) {
 		lg->n_at_end++;
 	} else if (to < old->base + old->len) {
-		return; /* still within its chunk, the common case of a short write */
+		return; /* it is still in the same chunk, as after most short writes */
 	} else {
 		chunk_at(lg, to)->n_cursors++;
 	}
@@ -218,7 +223,7 @@ log_boundary(const struct log *lg, uint64_t at)
 		return lg->end;
 	ck = chunk_at(lg, at);
 	if (at - ck->base > ck->last)
-		return ck->base + ck->len; /* a long frame is not looked through */
+		return ck->base + ck->len; /* a long frame is not searched */
 	return ck->base + (uint64_t)(lg->wire->boundary(ck->bytes, ck->bytes + (at - ck->base),
 							ck->bytes + ck->len) -
 				     ck->bytes);
@@ -247,6 +252,6 @@ log_piece_consume(struct log_piece *piece, size_t len)
 	if (piece->len > 0)
 		return;
 	if (--piece->chunk->n_pieces == 0 && list_is_empty(&piece->chunk->node))
-		free(piece->chunk); /* the log had done with it before */
+		free(piece->chunk); /* the log had freed its part before */
 	*piece = (struct log_piece){0};
 }

@@ -32,8 +32,8 @@ outlet_fini(struct outlet *o)
 }
 
 /*
- * What is encoded goes to the end of the log, and all who had read it are to be
- * written: their whole list joins the turn's, without touching one of them.
+ * Appends the frame to the log. All who had read the whole log must be written now: their list
+ * joins the turn's list as a whole, without a step for each of them.
  */
 int
 outlet_put(struct outlet *o, const struct buf *frame, bool is_event)
@@ -54,9 +54,9 @@ outlet_put(struct outlet *o, const struct buf *frame, bool is_event)
 }
 
 /*
- * Where those who were too slow go on once their clients read again: "latest" at the newest event,
- * "drop_oldest" so that no more waits than the queue holds; the newest event, however long it is,
- * in any case.
+ * Moves the place at which subscribers go on that were too slow, once their clients read again.
+ * With "latest" it is the newest event. With "drop_oldest" as much waits as the queue holds, and at
+ * least the newest event, however long it is.
  */
 static void
 move_lapsed(struct outlet *o)
@@ -95,9 +95,9 @@ outlet_lapsed_left(struct outlet *o)
 }
 
 /*
- * Only who is blocked can be too slow, and who stands first among them is first; so a message costs
- * the same however many are slow. One frame may always be on its way, however long it is: its end
- * is looked for when it is first asked for.
+ * Only blocked subscribers can be too slow, and they are kept in order, so it is enough to look at
+ * the first: a message costs the same however many are slow. One frame may always be on its way,
+ * however long it is; its end is searched only when it is needed.
  */
 void
 outlet_check_slow(struct outlet *o)

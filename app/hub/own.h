@@ -2,7 +2,7 @@
 #define SLUICE_HUB_OWN_H
 
 /*
- * own - the keys that a handler has for itself, and what a route's section says of them.
+ * own - keys that a handler adds to a section, and their values in one route.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,10 +12,10 @@
 
 #include "logic/template.h"
 
-/* One of them: what the section says, or else what holds without it. */
+/* One such key: its value in the section, or else its default. */
 struct own {
 	const struct handler_key *key;
-	char *text;                /* NULL: nothing; owned, as all that follows */
+	char *text;                /* NULL: there is none. This and what follows is owned */
 	struct template *template; /* of HANDLER_TEMPLATE and HANDLER_SHARED */
 	struct template **words;   /* of HANDLER_COMMAND; ends with NULL */
 	uint64_t number;
@@ -29,15 +29,14 @@ struct own_keys {
 void own_clear(struct own *own); /* free what it owns */
 void own_fini(struct own_keys *keys);
 
-/* Of a key by its name: NULL or 0 if the handler has no such key, or nothing was said. */
+/* The value of a key by its name. NULL or 0: the handler has no such key, or it has no value. */
 const struct own *own_find(const struct own_keys *keys, const char *name);
 const char *own_text(const struct own_keys *keys, const char *name);
 uint64_t own_number(const struct own_keys *keys, const char *name);
 const struct template *own_template(const struct own_keys *keys, const char *name);
 
 /*
- * own_shared - the n-th template whose parameters are part of what the subscribers of a feed share;
- * NULL past the last.
+ * own_shared - the n-th template whose parameters are part of the feed's key; NULL past the last.
  */
 const struct template *own_shared(const struct own_keys *keys, size_t n);
 

@@ -14,7 +14,7 @@ const char *const rate_mode_names[] = {
     NULL,
 };
 
-/* A copy of an event: what it was made from is gone when it is sent. */
+/* A copy of an event, because the message is gone when the event is sent. */
 struct held {
 	size_t id_len, type_len, data_len, channel_len;
 	char bytes[]; /* id, type, data, channel */
@@ -26,7 +26,7 @@ struct window {
 	struct list of_pace;
 	struct fifo_node due; /* pace->fifos->windows */
 	struct pace *pace;
-	struct held *held; /* the newest event beyond the rate, in mode latest */
+	struct held *held; /* in mode latest: the newest event beyond the rate */
 	unsigned n;        /* sent since it opened */
 	char key[];
 };
@@ -133,7 +133,10 @@ pace_clear(struct pace *p)
 
 /* Batches */
 
-/* It is held no more when it is sent: whoever ends by it is not owed it once more. */
+/*
+ * The batch is empty before it is sent: a subscriber that ends while it is sent must not be given
+ * it again.
+ */
 static void
 send_batch(struct pace *p)
 {
@@ -159,7 +162,7 @@ send_batch(struct pace *p)
 	batch_fini(&batch);
 }
 
-/* Of the newest event the name and the id are kept, without its data. */
+/* Keeps the name and the id of the newest event, without its data. */
 static int
 keep_newest(struct pace *p, const struct event *ev)
 {
@@ -195,7 +198,7 @@ add_to_batch(struct pace *p, const struct event *ev)
 		send_batch(p);
 }
 
-/* Behind the rate: into the batch, or out. */
+/* An event that the rate lets through: it goes into the batch, or out. */
 static void
 pass(struct pace *p, const struct event *ev)
 {
@@ -239,7 +242,10 @@ find_window(struct pace *p, const struct buf *key)
 	return node != NULL ? MAP_ENTRY(node, struct window, by_key) : NULL;
 }
 
-/* Nobody is told less for it: what it holds is sent, and its value counts anew. */
+/*
+ * There are too many windows: the oldest is closed. What it holds is sent, and its value counts
+ * from 0 again, so nobody misses anything.
+ */
 static void
 close_oldest(struct pace *p)
 {
@@ -272,7 +278,10 @@ open_window(struct pace *p, const struct buf *key)
 	return w;
 }
 
-/* Of other windows; what this one holds is superseded. */
+/*
+ * Sends what other windows hold, oldest first, until there is room. What this window holds is about
+ * to be replaced.
+ */
 static void
 make_room(struct window *w, size_t len)
 {
@@ -288,8 +297,8 @@ make_room(struct window *w, size_t len)
 }
 
 /*
- * The newest event beyond the rate; the one before it is superseded. One that is too long to be
- * held goes out.
+ * Keeps the newest event beyond the rate, in place of the one before. An event that is too long to
+ * be kept is sent.
  */
 static void
 supersede(struct window *w, const struct event *ev)
@@ -299,7 +308,7 @@ supersede(struct window *w, const struct event *ev)
 
 	if ((h = hold(ev)) == NULL) {
 		count_drop(p->counted,
-			   -ENOMEM); /* the one before stays, which is better than none */
+			   -ENOMEM); /* the event before stays, which is better than none */
 		return;
 	}
 	if (w->held != NULL)
@@ -331,7 +340,10 @@ limit_rate(struct pace *p, const struct event *ev, const struct buf *key)
 	}
 }
 
-/* It opens again with what it holds; one that holds nothing is of no more use. */
+/*
+ * The window's time is over. If it holds an event, that is sent and the window begins anew; else
+ * the window is freed.
+ */
 static void
 on_window_due(struct fifo *fifo, struct fifo_node *node)
 {
@@ -382,7 +394,7 @@ pace_event(struct pace *p, const struct event *ev, const struct buf *key, bool i
 	send_batch(p);
 }
 
-/* What one who ends is owed. */
+/* What a subscriber that ends must still be sent. */
 struct owed {
 	const struct pace_settings *settings;
 	const struct wire *wire;
@@ -419,7 +431,7 @@ put_owed_batch(struct owed *o)
 	return rc;
 }
 
-/* What a window holds, as pass() would. */
+/* What a window holds, in the same way as pass(). */
 static int
 put_owed_window(struct owed *o, const struct held *h)
 {

@@ -2,10 +2,9 @@
 #define SLUICE_HUB_PACE_H
 
 /*
- * pace - when a feed's events go out: at most so many in a time (rate), several as one (batch).
- *
- * What is held goes out by a timer: neither the newest value nor a batch waits for the
- * next message. Windows and batches of one route all last the same, so each is a fifo.
+ * pace - decides when a feed's events go out: at most so many in a time (rate), several as one
+ * (batch). A timer sends what is held back: neither the newest value nor a batch waits for the next
+ * message. Windows and batches of one route all last the same time, so each kind is a fifo.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +22,7 @@ struct wire;
 enum rate_mode { RATE_DROP, RATE_LATEST };
 extern const char *const rate_mode_names[]; /* as a user writes them; ends with NULL */
 
-/* "10/5s": so many, in so long. n 0: no such stage. */
+/* "10/5s": at most n events in the period. n 0: there is no such stage. */
 struct pace_limit {
 	unsigned n;
 	uint64_t period_ms;
@@ -37,59 +36,63 @@ struct pace_settings {
 };
 
 enum {
-	PACE_WINDOWS_MAX = 10000,         /* of one feed: beyond, the oldest is closed */
-	PACE_HELD_MAX = 16 * 1024 * 1024, /* bytes that it holds for them: beyond, the oldest goes
-					     out */
-	PACE_BATCH_MAX = 8 * 1024 * 1024, /* a batch of so many bytes goes out at once */
-	PACE_TEXT_MAX = 512 * 1024 * 1024 /* and may have grown to as many by its last event */
+	PACE_WINDOWS_MAX = 10000, /* windows of one feed; if there are more, the oldest is closed */
+	PACE_HELD_MAX =
+	    16 * 1024 *
+	    1024, /* bytes that they hold; if there are more, the oldest event is sent */
+	PACE_BATCH_MAX = 8 * 1024 * 1024, /* a batch that reaches this size is sent at once */
+	PACE_TEXT_MAX = 512 * 1024 * 1024 /* to which it may have grown by its last event */
 };
 
-/* Of one route: windows and batches, by when they opened. */
+/* Windows and batches of one route, in the order in which they were opened. */
 struct pace_fifos {
 	struct fifo windows, batches;
 };
 
-/* What a feed of such a route holds. */
+/* What a feed with a rate or a batch holds. */
 struct pace {
 	const struct pace_settings *settings;
 	struct pace_fifos *fifos;
 	unsigned counted; /* the route's tally */
 	int (*emit)(struct pace *p, const struct event *ev);
 	struct map by_key;
-	struct list windows; /* the same, in the order in which they opened first */
+	struct list windows; /* the same windows, in the order in which they were first opened */
 	unsigned n_windows;
 	size_t held; /* bytes */
 	struct batch batch;
-	struct held *newest; /* of the batch: whose name and id it gets */
+	struct held *newest; /* the newest event of the batch, whose name and id the batch gets */
 	struct fifo_node due;
 };
 
 void pace_fifos_init(struct pace_fifos *fifos, uv_loop_t *loop, const struct pace_settings *ps);
 
-/* pace_init - emit sends one event to all, now: 0, or the error for which it is not sent. */
+/*
+ * pace_init - emit sends one event to all, now. It returns 0, or the error for which the event is
+ * not sent.
+ */
 void pace_init(struct pace *p, const struct pace_settings *settings, struct pace_fifos *fifos,
 	       unsigned counted, int (*emit)(struct pace *p, const struct event *ev));
 void pace_clear(struct pace *p); /* nothing is held any more */
 
 /*
- * pace_event - an event that is ready, which is borrowed: send it, hold it or drop it. key is what
- * rate_by says of it. is_last: it goes out at once, and all that is held before it.
+ * pace_event - sends, holds or drops an event that is ready, which is borrowed. key is the value of
+ * rate_by. is_last: it is sent at once, behind all that is held.
  */
 void pace_event(struct pace *p, const struct event *ev, const struct buf *key, bool is_last);
 
-/* pace_holds - is anything still to be sent? */
+/* pace_holds - is anything held back? */
 static inline bool
 pace_holds(const struct pace *p)
 {
 	return p->batch.n > 0 || p->held > 0;
 }
 
-/* pace_flush - send all that is held. */
+/* pace_flush - sends all that is held back. */
 void pace_flush(struct pace *p);
 
 /*
- * pace_put_held - append what pace_flush() would send, for one who will not be there any more; all
- * others have it later. Returns how many events these are; -EMSGSIZE, -ENOMEM: b is as it was.
+ * pace_put_held - appends what pace_flush() would send, for a subscriber that ends; all others get
+ * it later. Returns how many events these are; -EMSGSIZE, -ENOMEM: b is as it was.
  */
 int pace_put_held(const struct pace *p, const struct wire *wire, struct buf *b);
 

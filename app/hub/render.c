@@ -36,14 +36,17 @@ set_scope(struct way *way, struct message *msg)
 	scope->id_len = msg->id_len;
 }
 
-/* How much of a name is told in the log. */
+/* How much of a name the log shows. */
 static int
 told_len(size_t len)
 {
 	return len < TOLD_MAX ? (int)len : TOLD_MAX;
 }
 
-/* An event that no message may be: its publisher knows nothing of it, so the operator is told. */
+/*
+ * Refuses an event that no message may become. Its publisher does not learn of it, so the operator
+ * is told.
+ */
 static void
 refuse(struct way *way, const struct event *ev, const char *why)
 {
@@ -74,7 +77,7 @@ expand(struct way *way, const struct template *t, struct buf *b)
 }
 
 /*
- * The event's name: what the script said, or the handler, or the route's section, or the entry.
+ * Sets the event's name: from the script, or else the handler, the route's section, the entry.
  * Returns 0, or < 0 and counts why not.
  */
 static int
@@ -102,7 +105,10 @@ set_type(struct way *way, struct event *ev)
 	return 0;
 }
 
-/* The place in the route's streams, or what the section makes. As set_type(). */
+/*
+ * Sets the event's id: the place in the route's streams, or what the section says. Returns as
+ * set_type().
+ */
 static int
 set_id(struct way *way, struct event *ev)
 {
@@ -129,8 +135,7 @@ set_id(struct way *way, struct event *ev)
 	return 0;
 }
 
-/* In an id and a name, too, bytes that are no UTF-8 are replaced: own takes what becomes of them.
- */
+/* Replaces bytes that are not UTF-8 in an id or a name, too; the result stands in own. */
 static int
 mend_utf8(struct way *way, struct buf *own, const char **p, size_t *len)
 {
@@ -150,14 +155,15 @@ mend_utf8(struct way *way, struct buf *own, const char **p, size_t *len)
 	return 0;
 }
 
-/* An event that cannot be sent is a result that nobody has: the message has failed. */
+/* An event that cannot be sent is no result for anybody, so the message has failed. */
 static void
 put_mended(struct way *way, struct event *ev, bool is_last)
 {
 	const char *why = event_fault(ev);
 
 	if (why != NULL) {
-		refuse(way, ev, why); /* now: in a batch it would take the others with it */
+		refuse(way, ev, why); /* it is refused now, because in a batch the other events
+					 would be refused with it */
 		return;
 	}
 	feed_count(way->feed, COUNTER_RENDERED, 1);

@@ -2,8 +2,8 @@
 #define SLUICE_HUB_SETTINGS_H
 
 /*
- * settings - what a route's section says about its streams. One plain struct for all that is below
- * and above a feed, for the table of keys (config/keys.c) writes into it.
+ * settings - what a route's section says about its streams. It is one plain struct for everything
+ * below and above a feed, because the table of keys (config/keys.c) writes into it.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,11 +17,11 @@
 #include "logic/stages.h"
 #include "logic/template.h"
 
-/* What a route's section says about its streams. Borrowed by the class for its life. */
+/* What a route's section says about its streams. The class borrows it for its life. */
 struct feed_settings {
 	struct own_keys own;    /* the handler's */
 	struct template *event; /* NULL: no event name */
-	struct template *id;    /* NULL: no id but the message's */
+	struct template *id;    /* NULL: events have no id but that of their message */
 	struct stages stages;
 	struct pace_settings pace;
 	unsigned interval_ms;
@@ -35,21 +35,22 @@ struct feed_settings {
 	uint64_t open_wait_ms;
 	unsigned retry_ms;
 	struct {
-		bool is_beginning; /* where one without a Last-Event-ID begins: at the first entry,
-				    */
-		unsigned last;     /* or so many before the end; both unset: behind the end */
+		bool is_beginning; /* where a client without a Last-Event-ID begins: at the first
+				      entry, */
+		unsigned last; /* or this many before the end; if neither is set: behind the end */
 	} start;
-	unsigned history;                  /* the most entries that one replay sends */
-	bool keyspace_value;               /* what keys hold is told with what became of them */
-	unsigned record;                   /* messages that are kept of each channel; 0: none */
-	struct template **snapshot;        /* a command's words, ends with NULL; NULL: none */
-	struct template *snapshot_missing; /* its data if there is none; NULL: no event */
+	unsigned history;           /* the most entries that one replay sends */
+	bool keyspace_value;        /* a change of a key is told with the key's value */
+	unsigned record;            /* how many messages of each channel are kept; 0: none */
+	struct template **snapshot; /* a command's words, ends with NULL; NULL: none */
 	struct template
-	    *snapshot_from; /* of it: the cursor behind which to begin; NULL: as start */
-	size_t queue;       /* bytes that may wait for a client that is slow */
+	    *snapshot_missing; /* the snapshot's data if there is no such key; NULL: no event */
+	struct template
+	    *snapshot_from; /* the cursor in it, behind which to begin; NULL: begin as start says */
+	size_t queue;       /* bytes that may wait for a slow client */
 	enum overflow overflow;
 	bool announce;
-	bool is_of_user; /* its sources are named by the user or a claim: so are its events' ids */
+	bool is_of_user; /* the user or a claim names its sources, so ids belong to a user */
 };
 
 #endif

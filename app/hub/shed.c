@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { SHED_MAX = 1024 }; /* looked at in one go; more at the next look */
+enum { SHED_MAX = 1024 }; /* how many are looked at at once; the next look takes the others */
 
 struct load {
 	struct subscriber *sub;
@@ -17,7 +17,7 @@ by_load(const void *a, const void *b)
 	return na < nb ? 1 : na > nb ? -1 : 0;
 }
 
-/* Those whose clients do not read, of one feed. */
+/* The subscribers of one feed whose clients do not read. */
 static size_t
 collect(const struct feed *fd, struct load *out, size_t n)
 {

@@ -1,5 +1,5 @@
 /*
- * short_answer.c - a response that is no stream: given at once, or later by whoever holds it.
+ * short_answer.c - a response that is no stream. It is given at once, or later by its holder.
  */
 #include "hub/short_answer.h"
 

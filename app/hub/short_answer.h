@@ -3,7 +3,7 @@
 
 struct subscriber;
 
-/* subscriber_tell_holder - sub goes without the answer that its holder would have given. */
+/* subscriber_tell_holder - tells the holder that sub goes before it has its answer. */
 void subscriber_tell_holder(struct subscriber *sub);
 
 #endif

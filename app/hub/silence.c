@@ -1,5 +1,6 @@
 /*
- * silence.c - nothing has come: a heartbeat, and at last, where the route says so, the end.
+ * silence.c - what happens when no message comes: heartbeats, and at last the end, if the route has
+ * abandoned.
  */
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "sse/event.h"
 #include "sse/wire.h"
 
-/* The heartbeat's frame into the hub's buffer. */
+/* Writes the heartbeat's frame into the hub's buffer. */
 static int
 encode_heartbeat(struct feed *fd)
 {
@@ -29,7 +30,10 @@ encode_heartbeat(struct feed *fd)
 	return fd->out.log.wire->heartbeat(&hub->frame, &ev);
 }
 
-/* Encoded once, as any event; who waits for Redis to confirm gets the same bytes by itself. */
+/*
+ * The heartbeat is encoded once, as every event. A subscriber that waits for Redis's confirmation
+ * gets a copy of the same bytes.
+ */
 void
 feed_beat(struct feed *fd)
 {
@@ -49,7 +53,7 @@ feed_beat(struct feed *fd)
 					 frame->len);
 }
 
-/* The route's word for it, with the name of its events, if that needs no message. */
+/* Makes the event of abandoned_data, with the route's event name if that needs no message. */
 static int
 make_abandoned(struct feed *fd, struct event *ev)
 {
@@ -73,7 +77,7 @@ make_abandoned(struct feed *fd, struct event *ev)
 	return 0;
 }
 
-/* It is no event of a stream's, to which a client could come back. */
+/* The event has no id of a stream, because no client can come back to it. */
 static int
 put_abandoned(struct feed *fd)
 {
@@ -93,7 +97,7 @@ put_abandoned(struct feed *fd)
 	return 0;
 }
 
-/* If nobody is there, silence counts anew with the next. */
+/* If nobody is there, the time counts again from the next subscriber on. */
 void
 feed_abandon(struct feed *fd)
 {

@@ -1,5 +1,6 @@
 /*
- * source.c - following: each thing once, by the kind that the feed's own kind has for it.
+ * source.c - has a feed follow its subjects: each once, by the kind of source that the kind of feed
+ * has for it.
  */
 #include "hub/source.h"
 
@@ -54,7 +55,7 @@ on_lost(struct subscription *sn)
 		so->kind->lost(so);
 }
 
-/* It is tried again: who follows it waits, and its operator is told in the log. */
+/* It is tried again. Meanwhile the subscribers wait, and the log says why. */
 static void
 on_refused(struct subscription *sn, const char *why)
 {
@@ -148,7 +149,7 @@ follows(const struct feed *fd, enum subject_kind kind, const char *name)
 	return false;
 }
 
-/* A cursor holds so many IDs. */
+/* A cursor holds a limited number of IDs. */
 static int
 make_room(struct feed *fd)
 {
@@ -174,7 +175,7 @@ source_new(struct source **out, struct feed *fd, const struct source_kind *kind)
 	return 0;
 }
 
-/* In the order of subscribing, which is that of a cursor's IDs. */
+/* Sources stand in the order of subscribing, which is the order of the IDs in a cursor. */
 static void
 add(struct feed *fd, struct source *so, const char *name)
 {
@@ -203,7 +204,7 @@ feed_follow(struct feed *fd, enum subject_kind sort, const char *name)
 	if (kind == NULL)
 		return -EINVAL;
 	if (follows(fd, sort, name))
-		return 0; /* two templates that come to the same name are one source */
+		return 0; /* two templates with the same result are one source */
 	if ((rc = source_new(&so, fd, kind)) < 0)
 		return rc;
 	if ((rc = subjects_follow(fd->class->hub->subjects, &so->sn, sort, name)) < 0) {

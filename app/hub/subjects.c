@@ -22,7 +22,7 @@ struct subjects {
 	struct list subscribed; /* subjects, without the streams */
 };
 
-/* What can be subscribed to: one subscription in Redis, however many want it. */
+/* A subject is one subscription in Redis, however many want it. */
 struct subject {
 	struct pubsub_subject remote;
 	bool is_confirmed;
@@ -50,9 +50,9 @@ subscription_of(struct list *node)
 	return LIST_ENTRY(node, struct subscription, of_subject);
 }
 
-/* Channels and patterns, those of keys, too */
+/* Channels, patterns and changes of keys */
 
-/* Each sees the channel without what was put before its own name. */
+/* Each owner sees the channel without the prefix that was put before its own name. */
 static void
 tell_arrival(struct subject *subject, const struct pubsub_message *got, struct message *msg,
 	     const struct stream_id *id)
@@ -70,8 +70,8 @@ tell_arrival(struct subject *subject, const struct pubsub_message *got, struct m
 }
 
 /*
- * What was published on a recorded channel begins with its ID. It is taken off for all, for it is
- * nothing to who does not record, or follows a pattern.
+ * A message of a recorded channel begins with its ID. It is taken off for everybody: a feed that
+ * follows a pattern, or does not record, has no use for it.
  */
 static void
 on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
@@ -132,7 +132,7 @@ tell_lost(struct subject *subject)
 		subscription_of(one)->ops->on_lost(subscription_of(one));
 }
 
-/* All are unconfirmed before the first owner is told, for one may own several. */
+/* First all become unconfirmed, then the owners are told, because one owner may have several. */
 static void
 on_lost(void *ctx)
 {
@@ -153,7 +153,7 @@ on_lost(void *ctx)
 	}
 }
 
-/* Another Redis: no subject is confirmed any more. */
+/* Redis is another server now: no subject is confirmed any more. */
 static void
 lose_all(struct subjects *sj)
 {
@@ -332,7 +332,7 @@ set_name(struct subject *subject, struct subjects *sj, const struct buf *name)
 	list_init(&subject->subscriptions);
 }
 
-/* The stream that is followed already, or a new one. Returns 0, -ENOMEM. */
+/* Finds the stream if it is followed already, or makes a new one. Returns 0, -ENOMEM. */
 static int
 get_stream(struct subject **out, struct subjects *sj, const struct buf *name)
 {
@@ -358,7 +358,7 @@ get_stream(struct subject **out, struct subjects *sj, const struct buf *name)
 	return 0;
 }
 
-/* The one that is subscribed already, or a new one. Returns 0, -ENOMEM. */
+/* Finds the subject if it is subscribed already, or makes a new one. Returns 0, -ENOMEM. */
 static int
 get_subject(struct subject **out, struct subjects *sj, enum subject_kind kind,
 	    const struct buf *name)

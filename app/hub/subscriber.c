@@ -15,7 +15,10 @@
 #include "hub/watch.h"
 #include "sse/wire.h"
 
-/* What a short answer may hold, and what a stream's own frames may add to its queue. */
+/*
+ * The most that a short answer may hold, and the most that a stream's own frames may add to its
+ * queue.
+ */
 enum { ANSWER_MAX = 1024 * 1024 + 4096, OWN_SLACK = 4096 };
 
 static const struct feed_settings *
@@ -42,7 +45,7 @@ count(const struct subscriber *sub, enum counter c, int64_t n)
 	counters_add_of(sub->outlet->class->counted, c, n);
 }
 
-/* Have it written at the turn's end. One that is blocked waits for its descriptor. */
+/* Has it written at the turn's end. One that is blocked waits for its descriptor. */
 static void
 make_ready(struct subscriber *sub)
 {
@@ -51,7 +54,7 @@ make_ready(struct subscriber *sub)
 	subscriber_check(sub);
 }
 
-/* Among those whose lag is looked at stands who is blocked and reads the log, and nobody else. */
+/* In the heap of the blocked stand those who are blocked and read the log, and no others. */
 static void
 watch_lag(struct subscriber *sub)
 {
@@ -60,7 +63,7 @@ watch_lag(struct subscriber *sub)
 		heap_add(&sub->outlet->blocked, &sub->blocked, sub->cursor);
 }
 
-/* It reads the log, or will do nothing any more: what came before concerns it no longer. */
+/* It reads the log, or ends, so its backlog is not needed any more. */
 static void
 stop_waiting(struct subscriber *sub)
 {
@@ -69,7 +72,7 @@ stop_waiting(struct subscriber *sub)
 		sub->backlog->ops->cancel(sub->backlog);
 }
 
-/* No bytes of the log's follow: its own are the last. */
+/* It leaves the log: the bytes of its own are its last. */
 static void
 stop_reading(struct subscriber *sub)
 {
@@ -82,7 +85,7 @@ stop_reading(struct subscriber *sub)
 	watch_lag(sub);
 }
 
-/* Ended: no new events concern it, and it has some seconds to read the rest. */
+/* It has ended: new events do not concern it, and its client has some seconds to read the rest. */
 static void
 begin_ending(struct subscriber *sub)
 {
@@ -91,7 +94,7 @@ begin_ending(struct subscriber *sub)
 	fifo_add(&all_of(sub)->endings, &sub->life);
 }
 
-/* The log is read up to the end: all that remains are bytes of its own. */
+/* It has read the log up to its end; only bytes of its own remain. */
 static void
 finish(struct subscriber *sub)
 {
@@ -114,7 +117,7 @@ end_slow(struct subscriber *sub)
 	finish(sub);
 }
 
-/* It goes on where those who were too slow do, and is told if there is anything in between. */
+/* It goes on where those do who were too slow, and is told if it has missed anything. */
 static void
 return_to_log(struct subscriber *sub)
 {
@@ -205,7 +208,7 @@ subscriber_unblocked(struct subscriber *sub)
 	make_ready(sub);
 }
 
-/* From Redis to here, for the newest event. */
+/* Counts the time from Redis to here, for the newest event. */
 static void
 count_time(const struct outlet *o)
 {
@@ -215,7 +218,7 @@ count_time(const struct outlet *o)
 		counters_took(o->class->counted, now - o->arrived_us);
 }
 
-/* The turn has had it written. */
+/* The turn has called send(), with this result. */
 void
 subscriber_flushed(struct subscriber *sub, enum send_result result)
 {
@@ -255,7 +258,7 @@ subscriber_begin_times(struct subscriber *sub)
 		fifo_add(&sub->outlet->class->lifetimes, &sub->life);
 }
 
-/* From now on silence is the log's. */
+/* From now on heartbeats come from the log. */
 static void
 begin_reading(struct subscriber *sub)
 {
@@ -269,7 +272,7 @@ void
 subscriber_begin_replay(struct subscriber *sub)
 {
 	subscriber_set_state(sub, SUBSCRIBER_REPLAYING);
-	if (sub->is_held) /* as long as Redis does not answer */
+	if (sub->is_held) /* Redis does not answer yet */
 		fifo_add(&sub->outlet->class->openings, &sub->quiet);
 	subscriber_check(sub);
 }
@@ -302,13 +305,13 @@ subscriber_go_on(struct subscriber *sub, uint64_t place, uint32_t n_seen, uint32
 	sub->n_seen = n_seen;
 	sub->n_before = n_seen - n_events;
 	begin_reading(sub);
-	if (place < sub->outlet->over_at) /* meanwhile, for all who were there */
+	if (place < sub->outlet->over_at) /* the feed ended meanwhile for all who were there */
 		end_at(sub, sub->outlet->over_at, sub->outlet->over_reason);
 	else
 		make_ready(sub);
 }
 
-/* From a place in the log, where n_events are ahead of it. */
+/* Opens it at a place in the log, behind which n_events stand. */
 static void
 open_at(struct subscriber *sub, uint64_t at, unsigned n_events, bool is_resumed, const char *cursor)
 {
@@ -350,7 +353,10 @@ subscriber_release(struct subscriber *sub)
 	make_ready(sub);
 }
 
-/* A heartbeat for one that does not read the log yet; a client that does not read gets none. */
+/*
+ * A heartbeat for a subscriber that does not read the log yet. One whose client does not read gets
+ * none.
+ */
 int
 subscriber_put_heartbeat(struct subscriber *sub, const char *frame, size_t len)
 {
@@ -377,7 +383,7 @@ subscriber_probe(struct subscriber *sub)
 		make_ready(sub);
 }
 
-/* However much it is: what waits is bounded where it waits. */
+/* There is no limit here: the queue has limited it in the log already. */
 int
 subscriber_own_all(struct subscriber *sub)
 {
@@ -412,12 +418,14 @@ subscriber_end(struct subscriber *sub, enum end_reason reason)
 		break;
 	case SUBSCRIBER_OPEN:
 		if (reason !=
-		    END_SLOW) /* who is slow misses more than what is held, and is told so */
+		    END_SLOW) /* a slow client misses more than what is held back, and is told so */
 			sub->outlet->ops->ending(sub->outlet, sub, reason);
 		if (sub->state == SUBSCRIBER_OPEN)
 			end_at(sub, sub->outlet->log.end, reason);
 		else
-			subscriber_end(sub, reason); /* it became too slow, or had all, by that */
+			subscriber_end(
+			    sub,
+			    reason); /* those bytes made it too slow, or were its last events */
 		break;
 	case SUBSCRIBER_REPLAYING:
 	case SUBSCRIBER_WAITING:
@@ -433,8 +441,9 @@ subscriber_end(struct subscriber *sub, enum end_reason reason)
 }
 
 /*
- * What the client has in part it gets whole: the rest of the frame is its own from now on, and is
- * sent before all else. Bytes of its own stand before the log, so there is none of both.
+ * A frame that the client has in part is sent to its end. The rest of the frame becomes the
+ * subscriber's own and is sent before all else. A subscriber that has bytes of its own has not
+ * begun to read the log, so it cannot have both.
  */
 static void
 keep_rest_of_frame(struct subscriber *sub)
@@ -467,7 +476,7 @@ subscriber_give(struct subscriber *sub, const char *frame, size_t len, unsigned 
 	return 0;
 }
 
-/* Out of the log: it costs nobody anything until its client reads again. */
+/* It leaves the log, and costs nothing until its client reads again. */
 static void
 lapse(struct subscriber *sub)
 {
@@ -484,7 +493,7 @@ subscriber_overflow(struct subscriber *sub)
 	count(sub, COUNTER_SLOW, 1);
 	keep_rest_of_frame(sub);
 	if (sub->cursor == sub->end_at)
-		finish(sub); /* with that frame it has all */
+		finish(sub); /* that frame was its last */
 	else if (settings_of(sub)->overflow == OVERFLOW_DISCONNECT ||
 		 sub->state == SUBSCRIBER_ENDING)
 		end_slow(sub);
@@ -510,7 +519,7 @@ subscriber_shed(struct subscriber *sub)
 	subscriber_check(sub);
 }
 
-/* It is of its outlet no more. */
+/* It leaves its outlet. */
 static void
 leave(struct subscriber *sub)
 {

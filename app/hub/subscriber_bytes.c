@@ -1,11 +1,12 @@
 /*
- * subscriber_bytes.c - what waits for a subscriber, and in what order: the rest of a frame that it
- * has in part, its own bytes, the log from its cursor on. Nothing here changes anything.
+ * subscriber_bytes.c - which bytes wait for a subscriber, and in which order: the rest of a frame
+ * that it has in part, its own bytes, then the log from its cursor on. Nothing here changes
+ * anything.
  */
 #include "hub/outlet.h"
 #include "sse/wire.h"
 
-/* One more piece of what waits, of which at most max bytes are wanted. */
+/* Adds one more piece of what waits, of which at most max bytes are wanted. */
 static size_t
 put_piece(struct iovec *iov, int *n, const char *p, size_t len, size_t max)
 {

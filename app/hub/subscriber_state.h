@@ -4,7 +4,7 @@
 /* subscriber_state - what a subscriber has in each state, and which may be the next. */
 #include "hub/subscriber.h"
 
-/* Its bytes are its own, until it has its place in the log. */
+/* Before it has its place in the log, its bytes are its own. */
 static inline bool
 subscriber_is_before_log(const struct subscriber *sub)
 {
@@ -14,9 +14,9 @@ subscriber_is_before_log(const struct subscriber *sub)
 void subscriber_set_state(struct subscriber *sub, enum subscriber_state state);
 
 /*
- * subscriber_check - asserts what state, lists and cursor may be together. It holds whenever
- * control leaves subscriber.c, so that nobody else has to ask for the state before they follow a
- * list or use a cursor.
+ * subscriber_check - asserts which state, lists and cursor go together. It holds whenever control
+ * leaves subscriber.c, so no other file need ask for the state before it follows a list or uses a
+ * cursor.
  */
 void subscriber_check(const struct subscriber *sub);
 

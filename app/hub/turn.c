@@ -4,12 +4,12 @@
 
 enum {
 	/*
-	 * A fan-out is written in slices of so long, and the loop runs between two:
-	 * a connection or a heartbeat never waits for ten thousand writes. What
-	 * Redis sends meanwhile joins the writes that are still to come.
+	 * Many subscribers are written in slices of this length, and the loop runs between two
+	 * slices: so a connection or a heartbeat never waits for ten thousand writes. What Redis
+	 * sends meanwhile is written with what still waits.
 	 */
 	SLICE_US = 2000,
-	SLICE_CHECK = 16 /* the clock is read once for so many writes */
+	SLICE_CHECK = 16 /* the clock is read once for this many writes */
 };
 
 static uint64_t
@@ -24,7 +24,7 @@ turn_note_arrival(struct turn *turn)
 	turn->arrived_us = clock_us();
 }
 
-/* Write each subscriber that has something to send once, for as long as a slice lasts. */
+/* Writes each subscriber that has something to send once, until the slice is over. */
 static void
 write_ready(struct turn *turn)
 {
@@ -52,7 +52,7 @@ write_ready(struct turn *turn)
 static void
 on_more(uv_idle_t *idle)
 {
-	(void)idle; /* its being active is all: the loop polls without waiting */
+	(void)idle; /* it need do nothing: while it is active, the loop polls without waiting */
 }
 
 static void
@@ -60,7 +60,7 @@ on_end(uv_prepare_t *prepare)
 {
 	struct turn *turn = LIST_ENTRY(prepare, struct turn, end);
 
-	turn->arrived_us = 0; /* what is sent from here on is no message's */
+	turn->arrived_us = 0; /* what is sent from here on belongs to no message */
 	write_ready(turn);
 	turn->on_end(turn);
 	if (list_is_empty(&turn->ready))

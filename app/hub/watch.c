@@ -1,6 +1,6 @@
 /*
- * watch.c - who wants to know when a stream has gone: few are watched, so they stand in a map of
- * the worker instead of in each subscriber.
+ * watch.c - tells others when a stream has gone. Few streams are watched, so the watches stand in a
+ * map of the worker and not in each subscriber.
  */
 #include <assert.h>
 

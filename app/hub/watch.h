@@ -3,7 +3,7 @@
 
 struct subscriber;
 
-/* watch_tell - sub, which is watched, goes: its watch is told, and over. */
+/* watch_tell - sub, which is watched, goes: tells its watch and removes it. */
 void watch_tell(struct subscriber *sub);
 
 #endif
