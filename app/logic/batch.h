@@ -18,13 +18,13 @@ void batch_fini(struct batch *b);
 void batch_clear(struct batch *b);
 
 /*
- * batch_add - data that is JSON stands there as it is, any other as a string. Returns 0, -EMSGSIZE
- * past the cap, -ENOMEM; then nothing changed.
+ * batch_add - adds an event. Data that is JSON stands there as it is, any other as a string.
+ * Returns 0, -EMSGSIZE past the cap, -ENOMEM; then nothing has changed.
  */
 int
 batch_add(struct batch *b, const char *channel, size_t channel_len, const char *data, size_t len);
 
-/* batch_finish - complete the text, which is valid until batch_clear(). Errors as batch_add(). */
+/* batch_finish - completes the text, which is valid until batch_clear(). Errors as batch_add(). */
 int batch_finish(struct batch *b);
 
 #endif

@@ -3,7 +3,7 @@
 
 /*
  * entry - a stream's entry as a message: its field "data" is the payload and "event" the event's
- * name; without "data" all its fields become a JSON object.
+ * name. If there is no "data", all its fields become a JSON object.
  */
 #include "base/buf.h"
 #include "logic/message.h"
@@ -18,8 +18,8 @@ struct entry {
 };
 
 /*
- * entry_read - stream is its key without the prefix; it and the fields are borrowed for the entry's
- * life. Returns 0; -EINVAL for fields that are none, -ENOMEM, -EMSGSIZE: then there is no entry.
+ * entry_read - stream is the key without the prefix; it and the fields are borrowed for the entry's
+ * life. Returns 0; -EINVAL if these are no fields, -ENOMEM, -EMSGSIZE: then there is no entry.
  */
 int entry_read(struct entry *en, const char *stream, const struct stream_id *id,
 	       const struct redisReply *fields);

@@ -14,16 +14,16 @@
 #include "logic/asker.h"
 #include "logic/values.h"
 
-/* What an expression is given, before its own text; all in its one line. */
+/* What stands before the text of an expression: its arguments. All is one line. */
 #define ARGUMENTS   "local message,channel,id,now,user,text=... return "
 #define CHUNK_NAME  "=:"
-#define CHUNK_PLACE "::1: " /* as Lua begins its errors in a chunk of that name */
+#define CHUNK_PLACE "::1: " /* how Lua begins the errors of a chunk with that name */
 
 struct expression {
 	struct sandbox *sb;
 	char *text;
 	int ref;           /* in the registry */
-	bool sees_message; /* names it, in whatever way */
+	bool sees_message; /* it names message, in any way */
 	bool sees_text;
 };
 
@@ -31,7 +31,7 @@ struct expression {
 struct evaluation {
 	const struct expression *ex;
 	const struct template_scope *scope;
-	struct buf *b; /* NULL: only whether it is true */
+	struct buf *b; /* NULL: only whether it is true is asked */
 	bool is_true;
 };
 
@@ -52,7 +52,7 @@ known_name(size_t n)
 	return n < n_scope ? scope_names[n] : library_name(n - n_scope);
 }
 
-/* What other languages, or a fuller Lua, have in place of ours. */
+/* What is written in other languages, or in a full Lua, and what to write here instead. */
 static const struct {
 	const char *written, *instead;
 } elsewhere[] = {
@@ -113,7 +113,7 @@ expression_check_names(const char *text, bool is_file, char *why, size_t why_len
 }
 
 /*
- * The text of Lua's error without its place: the place is always the one line of the configuration.
+ * The text of Lua's error without its place, which is always the one line of the configuration.
  */
 static void
 strip_place(char *why)
@@ -125,7 +125,8 @@ strip_place(char *why)
 }
 
 /*
- * Lua's own message says nothing of an assignment where only an expression may stand, so we say it.
+ * If there is an assignment where only an expression may stand, Lua's own message does not say so;
+ * this adds it.
  */
 static void
 hint_at_equals(char *why, size_t why_len)
@@ -205,8 +206,7 @@ expression_sees_text(const struct expression *ex)
 }
 
 /*
- * The text is pushed only if the expression names it: it may be long, and each string of Lua is a
- * copy.
+ * Pushes the text only if the expression names it: it may be long, and Lua copies each string.
  */
 static void
 push_text(lua_State *L, const struct evaluation *ev)
@@ -232,7 +232,7 @@ evaluate(lua_State *L)
 	if (scope->msg != NULL)
 		values_push_message(L, scope->msg, values_push_view);
 	else
-		lua_pushnil(L); /* a request is judged, and there is no message */
+		lua_pushnil(L); /* there is no message when a request is judged */
 	if (scope->channel != NULL)
 		lua_pushlstring(L, scope->channel, scope->channel_len);
 	else

@@ -24,22 +24,24 @@ void expression_free(struct expression *ex); /* takes NULL */
 bool expression_sees_message(const struct expression *ex);
 bool expression_sees_text(const struct expression *ex);
 
-/* expression_is_true - of scope's message. Returns 0 and *is_true; or -EINVAL with why it failed.
+/*
+ * expression_is_true - evaluates it for scope's message. Returns 0 and *is_true; or -EINVAL with
+ * why it failed.
  */
 int expression_is_true(struct expression *ex, const struct template_scope *scope, bool *is_true,
 		       char *why, size_t why_len);
 
 /*
- * expression_render - append the result to b, a string as it is and anything else as JSON; *is_some
- * is false, and nothing is appended, if it is nil or false. Returns 0; or -EINVAL with why, and b
- * is as it was.
+ * expression_render - appends the result to b: a string as it is, anything else as JSON. If it is
+ * nil or false, *is_some is false and nothing is appended. Returns 0; or -EINVAL with why, and b is
+ * as it was.
  */
 int expression_render(struct expression *ex, const struct template_scope *scope, struct buf *b,
 		      bool *is_some, char *why, size_t why_len);
 
 /*
  * expression_check_names - does the text use only names that exist for it? Returns 0, or -EINVAL
- * with why; line is told only if is_file.
+ * with why, which names the line if is_file.
  */
 int expression_check_names(const char *text, bool is_file, char *why, size_t why_len);
 

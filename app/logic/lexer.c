@@ -49,7 +49,7 @@ is_keyword(const struct token *t)
 	return false;
 }
 
-/* One character, or a whole line break: CR, LF, or both in either order are one. */
+/* Skips one character, or a whole line break: CR, LF, or both in either order count as one. */
 static void
 skip_char(struct lexer *lx)
 {
@@ -130,8 +130,10 @@ skip_blank(struct lexer *lx)
 	}
 }
 
-/* "\z" goes over blanks and line breaks; taken as ends of the string, they would turn it inside
- * out. */
+/*
+ * "\z" skips blanks and line breaks. If a line break behind it were taken for the end of the
+ * string, what is inside and outside of strings would be exchanged.
+ */
 static void
 skip_escape(struct lexer *lx)
 {
@@ -174,8 +176,8 @@ read_word(struct lexer *lx, struct token *t)
 }
 
 /*
- * The operators of two or three characters that must not be taken for one: ".." is no field's dot.
- * Some are of other languages: Lua takes none of them for two of its own.
+ * Operators of two or three characters, which must not be read as two: ".." is not the dot of a
+ * field. Some belong to other languages; Lua has no use for them as two operators either.
  */
 static size_t
 operator_len(const struct lexer *lx)

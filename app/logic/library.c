@@ -13,7 +13,10 @@
 /* A string of this length is work of one step. */
 enum { BYTES_PER_STEP = 64, REP_MAX = 1024 * 1024 };
 
-/* What is taken as it is; the rest is below, or left out: it would reach out, or work for long. */
+/*
+ * Names that are taken as Lua has them. The others are below, or left out because they would reach
+ * outside or work for long.
+ */
 static const char *const base_names[] = {"tonumber", "ipairs", "pairs"};
 static const char *const string_names[] = {"byte",  "char",    "format", "len",
 					   "lower", "reverse", "sub",    "upper"};
@@ -28,7 +31,7 @@ static const char *const string_members[] = {"byte", "char",    "find", "format"
 					     "rep",  "reverse", "sub",  "upper",  NULL};
 static const char *const table_members[] = {"concat", "insert", "move",   "pack",
 					    "remove", "sort",   "unpack", NULL};
-/* The last ones are there where Lua was built to be like 5.2. */
+/* The last ones exist only where Lua was built compatible with 5.2. */
 static const char *const math_members[] = {
     "abs",  "acos",   "asin", "atan", "ceil",       "cos",       "deg",        "exp",  "floor",
     "fmod", "huge",   "log",  "max",  "maxinteger", "min",       "mininteger", "modf", "pi",
@@ -64,7 +67,10 @@ library_member(const char *table, size_t len, size_t n)
 	return NULL;
 }
 
-/* find(s, text[, from]): always plain. memmem() is linear in both, as Lua's own is not. */
+/*
+ * find(s, text[, from]): text is always plain. memmem() takes time linear in both; Lua's own
+ * function does not.
+ */
 static int
 string_find(lua_State *L)
 {
@@ -88,7 +94,7 @@ string_find(lua_State *L)
 	return 2;
 }
 
-/* Lua's own would repeat an empty text for hours. */
+/* Lua's own function would repeat an empty text for hours. */
 static int
 string_rep(lua_State *L)
 {
@@ -112,7 +118,10 @@ string_rep(lua_State *L)
 	return 1;
 }
 
-/* A function of a table, whose work grows with the table: upvalue 1 is Lua's own. */
+/*
+ * Calls a function of a table whose work grows with the table, and charges it. Upvalue 1 is Lua's
+ * own function.
+ */
 static int
 call_charged(lua_State *L)
 {
@@ -127,7 +136,7 @@ call_charged(lua_State *L)
 	return lua_gettop(L);
 }
 
-/* sort(t[, less]): what C does between two calls of Lua is work, too. */
+/* sort(t[, less]): the work that C does between two calls of less is charged, too. */
 static int
 table_sort(lua_State *L)
 {
@@ -140,7 +149,7 @@ table_sort(lua_State *L)
 	return call_charged(L);
 }
 
-/* concat and unpack go from their arguments' i to j, whatever the table holds. */
+/* concat and unpack go from argument i to argument j, however much the table holds. */
 static int
 table_range(lua_State *L)
 {
@@ -154,7 +163,10 @@ table_range(lua_State *L)
 	return call_charged(L);
 }
 
-/* move(from, f, e, t[, to]): what it moves is charged; Lua's own checks the rest. */
+/*
+ * move(from, f, e, t[, to]): the number of moved values is charged; Lua's own function checks the
+ * rest.
+ */
 static int
 table_move(lua_State *L)
 {
@@ -182,7 +194,9 @@ has_address(const char *p, size_t len)
 	return false;
 }
 
-/* format(text, ...): not %p, which would tell where memory lies, and values as tostring() has them.
+/*
+ * format(text, ...): refuses %p, which would tell where memory lies, and writes values as
+ * tostring() does.
  */
 static int
 string_format(lua_State *L)
@@ -207,7 +221,7 @@ string_format(lua_State *L)
 	return 1;
 }
 
-/* Is the value on the top of the stack among the words of the text at 1, which blanks separate? */
+/* Is the value on the top of the stack one of the words, separated by blanks, of the text at 1? */
 static int
 has_word(lua_State *L)
 {
@@ -226,7 +240,7 @@ has_word(lua_State *L)
 	return lua_pushboolean(L, false), 1;
 }
 
-/* has(list, value): is the value in the array, or a word of the text? In nil nothing is. */
+/* has(list, value): is the value in the array, or a word of the text? nil holds nothing. */
 static int
 has(lua_State *L)
 {
@@ -279,7 +293,7 @@ set_function(lua_State *L, const char *name, lua_CFunction fn)
 	lua_setfield(L, -2, name);
 }
 
-/* The function of the table below, instead of itself, with what is charged. */
+/* Replaces the function of the table below by fn, which charges for it. */
 static void
 charge(lua_State *L, const char *name, lua_CFunction fn, int at)
 {
@@ -289,7 +303,7 @@ charge(lua_State *L, const char *name, lua_CFunction fn, int at)
 	lua_setfield(L, -2, name);
 }
 
-/* Leaves it on the stack; strings' methods are its functions. */
+/* Leaves the table on the stack; its functions are also the methods of strings. */
 static void
 push_string(lua_State *L)
 {

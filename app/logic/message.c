@@ -39,7 +39,7 @@ message_fini(struct message *msg)
 }
 
 /*
- * One tokener serves all messages. Never JSON_TOKENER_STRICT: json-c 0.18 then
+ * One tokener serves all messages. It must not be JSON_TOKENER_STRICT, because json-c 0.18 then
  * refuses every string that is not ASCII; json_text_check() is strict instead.
  */
 static struct json_tokener *
@@ -54,7 +54,9 @@ tokener(void)
 	return tok;
 }
 
-/* The NUL behind the text belongs to what the tokener is given: a number is complete only with it.
+/*
+ * The tokener is given the NUL behind the text, too, because a number is complete only when
+ * something follows it.
  */
 static bool
 parse(const char *data, size_t len, struct json_object **out)
@@ -71,7 +73,7 @@ parse(const char *data, size_t len, struct json_object **out)
 	return false;
 }
 
-/* Back to what was published: json-c has kept the number's text, and its "e0" was ours. */
+/* Writes the number as it was published: json-c has kept its text, to which we added "e0". */
 static int
 narrow(struct json_object *value, int flags, struct json_object *parent, const char *key,
        size_t *index, void *arg)
@@ -133,7 +135,10 @@ message_is_json(struct message *msg)
 	return msg->arrived->is_json;
 }
 
-/* The members of all objects; json-c has one of each name. At most JSON_DEPTH_MAX deep. */
+/*
+ * Counts the members of all objects, of which json-c keeps one for each name. Recursion is at most
+ * JSON_DEPTH_MAX deep.
+ */
 static size_t
 count_members(struct json_object *value)
 {

@@ -11,7 +11,10 @@ struct span {
 	size_t len;
 };
 
-/* Names that the text makes itself; over-approximated, for what is told must be wrong for sure. */
+/*
+ * Names that the text itself declares. There may be too many of them, because a fault must be
+ * reported only if it is certain.
+ */
 struct own {
 	struct span *v;
 	size_t n, alloc;
@@ -42,7 +45,7 @@ compare_spans(const void *a, const void *b)
 	return memcmp(x->p, y->p, x->len);
 }
 
-/* own is sorted: a long script may make thousands of names, and use them as often. */
+/* own is sorted, because a long script may declare thousands of names and use them as often. */
 static bool
 is_own(const struct own *own, const struct token *t)
 {
@@ -52,14 +55,14 @@ is_own(const struct own *own, const struct token *t)
 }
 
 /*
- * A declaration's list goes on over these; behind anything else it is over.
+ * The list of a declaration goes on behind one of these tokens, and ends behind any other.
  */
 static const char *const in_lists[] = {",", "(", ".", ":", "...", "<", ">", NULL};
 static const char *const list_begins[] = {"local", "function", "for", NULL};
 
 /*
- * The names that are declared behind local, function and for, and those that stand before a "=":
- * variables, and the keys of tables with them.
+ * Finds the names that are declared behind local, function and for, and those that stand before a
+ * "=": variables, and keys of tables.
  */
 static int
 find_own(struct own *own, const char *text, size_t len)
@@ -68,7 +71,8 @@ find_own(struct own *own, const char *text, size_t len)
 	struct lexer lx;
 	bool is_list = false;
 	struct token t;
-	size_t n_sure = 0; /* of own; what follows may turn out to stand before a "=" */
+	size_t n_sure =
+	    0; /* length of own without the name that may yet turn out to stand before a "=" */
 	int rc = 0;
 
 	lexer_init(&lx, text, len);
@@ -79,7 +83,7 @@ find_own(struct own *own, const char *text, size_t len)
 			rc = add_own(own, &t);
 			if (is_list)
 				n_sure = own->n;
-		} else if (is_list && token_is(&t, ":")) { /* function t:name() has it */
+		} else if (is_list && token_is(&t, ":")) { /* the name in function t:name() */
 			rc = add_own(own, &self);
 			n_sure = own->n;
 		} else if (token_is(&t, "=")) {
@@ -102,7 +106,9 @@ struct walk {
 	const struct own *own;
 };
 
-/* A table of ours stands before what lx reads next; lx is a copy. */
+/*
+ * One of our tables (params, claims) stands before what lx, a copy, reads next: reports the member.
+ */
 static int
 tell_member(const struct walk *w, struct lexer lx,
 	    int (*on_member)(void *ctx, const char *name, size_t len))
@@ -124,7 +130,7 @@ tell_member(const struct walk *w, struct lexer lx,
 	return on_member(w->ctx, NULL, 0);
 }
 
-/* A name stands before what lx, a copy, reads next: is it a table's key, or assigned to? */
+/* A name stands before what lx, a copy, reads next: is it a table's key, or is it assigned to? */
 static bool
 is_key(struct lexer lx)
 {
@@ -135,8 +141,9 @@ is_key(struct lexer lx)
 }
 
 /*
- * What a feed depends on. A declaration of the same name changes nothing: where it holds cannot be
- * told from the tokens, and to divide feeds too finely is safe. _ENV holds all of them by any name.
+ * Reports what a feed depends on. A declaration of the same name is ignored: tokens do not tell
+ * where it holds, and it is safe to divide feeds too finely. _ENV can reach all of them by any
+ * name.
  */
 static int
 tell_asker(const struct walk *w, const struct token *t, const struct lexer *lx)

@@ -2,24 +2,22 @@
 #define SLUICE_LOGIC_NAMES_H
 
 /*
- * names - which names a Lua text uses that it does not make itself: found by its tokens alone.
- *
- * Lua would look for a misspelt name at every message and find nil. And what a feed
- * depends on must be known before its first message: which parameters.
+ * names - which names a Lua text uses that it does not declare, found by its tokens alone. Lua
+ * would find nil for a misspelt name, at each message. And the parameters that a feed depends on
+ * must be known before its first message.
  * Source: Lua 5.4 Reference Manual, 3.1 "Lexical Conventions".
  */
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Borrowed pointers into the text. A function may stop the walk by returning non-zero. */
+/* The names are borrowed from the text. Each function may stop the walk by returning non-zero. */
 struct names_ops {
 	/* A name that is neither a local, a parameter of a function, a field, nor a table's key. */
 	int (*on_free)(void *ctx, const char *name, size_t len, unsigned line);
 	/*
-	 * This and the following two are told whether the text declares the name or not.
-	 *
-	 * params.NAME or params["NAME"]; name NULL: params is used in another way, so that it
-	 * cannot be told which.
+	 * This one and the following two are called whether the text declares the name or not. It
+	 * is called for params.NAME or params["NAME"]; name NULL: params is used in another way, so
+	 * the names are not known.
 	 */
 	int (*on_param)(void *ctx, const char *name, size_t len);
 	int (*on_claim)(void *ctx, const char *name, size_t len); /* as on_param(), of claims */
@@ -27,13 +25,13 @@ struct names_ops {
 };
 
 /*
- * names_walk - every use, in order. params and claims themselves are told to on_free(), too.
- * Returns 0, or what a function stopped with. Text that is not Lua gives some names or none.
+ * names_walk - calls the functions for every use, in order. params and claims themselves go to
+ * on_free(), too. Returns 0, or what a function returned to stop. Text that is not Lua gives some
+ * names or none.
  */
 int names_walk(const char *text, size_t len, const struct names_ops *ops, void *ctx);
 
-/* names_use - does the text read the name, and does it declare it, behind local, function or for?
- */
+/* names_use - does the text read the name, and does it declare it behind local, function or for? */
 struct names_use {
 	bool is_used, is_declared;
 };

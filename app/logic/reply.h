@@ -2,7 +2,7 @@
 #define SLUICE_LOGIC_REPLY_H
 
 /*
- * reply - what Redis answers to a command, as a message's bytes.
+ * reply - Redis's answer to a command, as the bytes of a message.
  */
 #include <stdbool.h>
 
@@ -11,26 +11,29 @@
 struct redisReply;
 
 /*
- * reply_put - append a string as it is, an integer or a list as JSON; of a list, what is a JSON
- * object or array stands there as it is, any other string as a string. is_map: the list is names
- * and values by turns, and becomes an object. Returns 0; -ENOENT for nil, or an empty map; -EINVAL
- * for an error or what is nested too deep; -EMSGSIZE, -ENOMEM.
+ * reply_put - appends a string as it is, an integer or a list as JSON. In a list, a string that is
+ * a JSON object or array stands as it is, any other as a string. is_map: the list alternates
+ * between names and values, and becomes an object. Returns 0; -ENOENT for nil, or an empty map;
+ * -EINVAL for an error or what is nested too deep; -EMSGSIZE, -ENOMEM.
  */
 int reply_put(struct buf *b, const struct redisReply *reply, bool is_map);
 
 /*
- * reply_put_json - as reply_put(), but always JSON: a string that is none becomes one, and what
- * does not exist is null. So what stands in an object is what the same reply is by itself.
+ * reply_put_json - as reply_put(), but the result is always JSON: other text becomes a JSON string,
+ * and nil becomes null. So a reply looks the same inside an object as by itself.
  */
 int reply_put_json(struct buf *b, const struct redisReply *reply, bool is_map);
 
-/* reply_is_map - does the command answer with names and values by turns? */
+/* reply_is_map - does the answer to this command alternate between names and values? */
 bool reply_is_map(const char *command);
 
-/* reply_is_collection - does the command read what one key holds, so that nothing means no key? */
+/*
+ * reply_is_collection - does the command read what one key holds, so that an empty answer means
+ * that there is no key?
+ */
 bool reply_is_collection(const char *command);
 
-/* reply_is_true - not for nil, 0, an empty answer, "no" and an error. */
+/* reply_is_true - false for nil, 0, an empty answer, "no" and an error. */
 bool reply_is_true(const struct redisReply *reply);
 
 #endif

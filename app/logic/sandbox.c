@@ -10,13 +10,17 @@
 
 enum {
 	HOOK_STEPS = 256,
-	GROWTH_MAX = 16 * 1024 * 1024, /* of one call, beyond what the state held before */
-	CHURN_MAX = 3 * GROWTH_MAX,    /* asked for by one call, freed since or not */
+	GROWTH_MAX = 16 * 1024 * 1024, /* memory of one call, beyond what the state held before */
+	CHURN_MAX =
+	    3 * GROWTH_MAX, /* memory that one call may ask for in all, even if it frees it */
 	TOTAL_MAX = 4 * GROWTH_MAX,
-	FULL_FROM = GROWTH_MAX / 4, /* who keeps so much and runs out of memory keeps too much */
-	CALL_US = 10000,            /* processor time of one call */
-	STOPPED_US = 20000,         /* may be lost to calls that were stopped, in one SECOND_US; */
-	PAUSE_TIMES = 4,            /* beyond, each costs a pause of so many times its own length */
+	FULL_FROM =
+	    GROWTH_MAX / 4, /* a state that keeps this much and runs out of memory keeps too much */
+	CALL_US = 10000,    /* processor time of one call */
+	STOPPED_US =
+	    20000, /* processor time that may be lost to stopped calls in each SECOND_US; */
+	PAUSE_TIMES =
+	    4, /* beyond that, each stopped call is followed by a pause, this many times as long */
 	SECOND_US = 1000000,
 };
 
@@ -25,12 +29,13 @@ struct sandbox {
 	size_t used, limit;
 	size_t churn;
 	uint64_t steps_left;
-	uint64_t began_us;              /* by the wall's clock, which costs less to read */
-	uint64_t cpu_from_us;           /* processor time, read when the call is found to be long */
-	bool is_stopped;                /* the running call went beyond a limit */
-	bool is_short;                  /* it was memory's */
-	bool is_full;                   /* and not for this call alone */
-	uint64_t second_us, stopped_us; /* the second that is counted, and what was lost in it */
+	uint64_t began_us;    /* wall clock time, which is cheaper to read */
+	uint64_t cpu_from_us; /* processor time, read only when the call turns out to be long */
+	bool is_stopped;      /* the running call went beyond a limit */
+	bool is_short;        /* it was memory's */
+	bool is_full; /* because of what is kept between calls, and not because of this call */
+	uint64_t second_us,
+	    stopped_us; /* the second that is counted, and the time that was lost in it */
 	uint64_t pause_until_us;
 	const struct template_scope *scope;
 	uint64_t turn;
@@ -45,7 +50,10 @@ clock_us(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-/* At NULL Lua collects its garbage and asks once more; then it raises "not enough memory". */
+/*
+ * If it returns NULL, Lua collects its garbage and asks once more; then it raises "not enough
+ * memory".
+ */
 static void *
 allocate(void *ctx, void *p, size_t old, size_t len)
 {
@@ -127,7 +135,7 @@ sandbox_turn(const struct sandbox *sb)
 	return sb->turn;
 }
 
-/* An error without a handler is one of ours, outside of a call; Lua would end the process. */
+/* An error outside of a call is a fault of ours; Lua would end the process. */
 static int
 on_panic(lua_State *L)
 {
@@ -200,7 +208,7 @@ begin(struct sandbox *sb, uint64_t max_steps)
 	sb->turn++;
 }
 
-/* Takes the error off the stack. */
+/* Copies the error into why, and takes it off the stack. */
 static void
 tell(lua_State *L, char *why, size_t why_len)
 {
@@ -247,8 +255,8 @@ sandbox_is_crowded(struct sandbox *sb)
 }
 
 /*
- * What a stopped call has cost. Of a long one the processor's time is known: on a machine under
- * load others run meanwhile, and that is not the route's fault.
+ * What a stopped call has cost. For a long call it is processor time: on a loaded machine others
+ * run meanwhile, and that is not the route's fault.
  */
 static uint64_t
 cost_us(const struct sandbox *sb, uint64_t now)
@@ -273,8 +281,8 @@ pay(struct sandbox *sb)
 }
 
 /*
- * What the call held is garbage now, and goes at once: the next may need the room. One that found
- * no room for what others keep is not at fault.
+ * What a stopped call held is garbage now. It is collected at once, because the next call may need
+ * the memory. A call that found no memory because of what others keep is not charged.
  */
 static void
 account(struct sandbox *sb)

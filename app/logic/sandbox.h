@@ -2,9 +2,9 @@
 #define SLUICE_LOGIC_SANDBOX_H
 
 /*
- * sandbox - a Lua state in which a text from the configuration can do no harm: few
- * names, bounded steps, memory and processor time. One for each route, so that what a
- * route's script keeps or breaks is its own.
+ * sandbox - a Lua state in which a text from the configuration can do no harm: it has few names,
+ * and limits on steps, memory and processor time. Each route has one, so that what its script keeps
+ * or breaks concerns that route alone.
  * Source: Lua 5.4 Reference Manual, 4 "The Application Program Interface".
  */
 #include <lua.h>
@@ -16,7 +16,7 @@
 struct sandbox;
 
 enum {
-	SANDBOX_EXPRESSION_STEPS = 100000, /* instructions of the virtual machine, for one call */
+	SANDBOX_EXPRESSION_STEPS = 100000, /* instructions of the virtual machine in one call */
 	SANDBOX_SCRIPT_STEPS = 1000000
 };
 
@@ -27,7 +27,9 @@ void sandbox_free(struct sandbox *sb); /* takes NULL */
 lua_State *sandbox_lua(struct sandbox *sb);
 struct sandbox *sandbox_of(lua_State *L);
 
-/* sandbox_push_names - push the table of the names that a text may use: the _ENV of what is loaded.
+/*
+ * sandbox_push_names - pushes the table of the names that texts may use, which is the _ENV of what
+ * is loaded.
  */
 void sandbox_push_names(struct sandbox *sb);
 
@@ -39,28 +41,35 @@ int sandbox_load(struct sandbox *sb, const char *text, size_t len, const char *n
 		 size_t why_len);
 
 /*
- * sandbox_call - call the function that stands below its n_args arguments, which looks at scope,
- * and take all of them off; results are dropped. A call that is stopped costs its route: once more
- * than 20 ms of one second went to such calls, each is followed by a pause of four times its
- * length, in which further ones are refused. Returns 0; or -EINVAL with why.
+ * sandbox_call - calls the function that stands below its n_args arguments; scope is what it looks
+ * at. Takes all of them off the stack, and drops results.
+ *
+ * A stopped call costs its route: if stopped calls took more than 20 ms within a second, each is
+ * followed by a pause of four times its length, in which calls are refused. Returns 0; or -EINVAL
+ * with why.
  */
 int sandbox_call(struct sandbox *sb, const struct template_scope *scope, int n_args,
 		 uint64_t max_steps, char *why, size_t why_len);
 
-/* sandbox_is_paused - would a call be refused now? What failed says nothing then. */
+/*
+ * sandbox_is_paused - would a call be refused now? A call that failed says nothing about its text
+ * then.
+ */
 bool sandbox_is_paused(const struct sandbox *sb);
 
 /*
- * sandbox_is_full - was the last call stopped for lack of memory, because of what is kept between
- * calls? It would be so for every other call, until a part of that is let go.
+ * sandbox_is_full - was the last call stopped because what is kept between calls takes the memory?
+ * Every other call would be stopped as well, until some of that is freed.
  */
 bool sandbox_is_full(const struct sandbox *sb);
 
-/* sandbox_is_crowded - is so much kept that no call has its full share of memory left? Collects the
- * garbage first. */
+/*
+ * sandbox_is_crowded - is so much kept that no call has its full share of memory? Collects the
+ * garbage first.
+ */
 bool sandbox_is_crowded(struct sandbox *sb);
 
-/* While a call runs: what it looks at; and which call it is, for what must not outlive it. */
+/* During a call: what it looks at; and the call's number, for what must not outlive it. */
 const struct template_scope *sandbox_scope(const struct sandbox *sb);
 uint64_t sandbox_turn(const struct sandbox *sb);
 

@@ -13,14 +13,17 @@
 #include "logic/asker.h"
 #include "logic/values.h"
 
-/* What each feed's run of the file gets, in the file's first line: names of its own, and event. */
+/*
+ * The first line of the file, before its text. Each feed runs the file with names of its own, and
+ * event.
+ */
 #define ARGUMENTS "local _ENV,event=... "
 
 struct script {
 	struct sandbox *sb;
 	char *text;
-	int main;  /* refs in the registry: the file's function */
-	int event; /* what callbacks are given as event */
+	int main;  /* refs in the registry. This one: the file's function */
+	int event; /* what callbacks get as event */
 	struct names_use text_use;
 };
 
@@ -32,7 +35,7 @@ struct run {
 	struct rendering *r;
 };
 
-/* While a callback runs, its struct run stands in the registry under this key. */
+/* The key in the registry under which the struct run of the current callback stands. */
 static const char running;
 
 /* run, or NULL */
@@ -210,7 +213,7 @@ push_text(lua_State *L, const struct run *run)
 		lua_pushnil(L);
 }
 
-/* The names that change with each message, for functions that are not given them. */
+/* Sets the names that change with each message, for functions that do not get them as arguments. */
 static void
 set_names(lua_State *L, const struct run *run, int channel, int message)
 {
@@ -242,7 +245,7 @@ open_callback(lua_State *L)
 	lua_pushnil(L);
 	set_names(L, run, 2, 3);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, run->sc->main);
-	lua_newtable(L); /* what the feed's run sets as global, and all names behind it */
+	lua_newtable(L); /* globals that the feed's run sets; behind them all other names */
 	lua_newtable(L);
 	sandbox_push_names(run->sc->sb);
 	lua_setfield(L, -2, "__index");
@@ -258,7 +261,7 @@ open_callback(lua_State *L)
 	return 0;
 }
 
-/* Under the sandbox's limits, with event at work. */
+/* Calls fn under the sandbox's limits; event can be used meanwhile. */
 static int
 call(struct run *run, lua_CFunction fn, char *why, size_t why_len)
 {
@@ -326,7 +329,7 @@ script_run(struct script *sc, int callback, const struct template_scope *scope, 
 
 	if (rc < 0) {
 		rendering_clear(r);
-		r->after_ms = after_ms; /* its locals may count on it */
+		r->after_ms = after_ms; /* the script may rely on it */
 	}
 	return rc;
 }

@@ -2,7 +2,7 @@
 #define SLUICE_LOGIC_SHAPE_H
 
 /*
- * shape - a message's object with fewer fields and others added, without an expression.
+ * shape - a message's object with some fields left out and others added, without an expression.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@ struct shape_add {
 };
 
 struct shape {
-	char **fields; /* to keep; ends with NULL; NULL: all */
+	char **fields; /* fields to keep; ends with NULL; NULL: all */
 	struct shape_add *adds;
 	size_t n_adds;
 };
@@ -25,10 +25,9 @@ void shape_fini(struct shape *sh);
 bool shape_is_empty(const struct shape *sh); /* nothing is taken away, nothing added */
 
 /*
- * shape_render - append the object to b, its fields in the message's order and then those that are
- * added, which take the place of the message's of the same name. Returns 0, -EINVAL if the message
- * is no object, -ENOENT for a template's field that is not there, -EMSGSIZE, -ENOMEM; b is as it
- * was then.
+ * shape_render - appends the object to b: its fields in the message's order, then those that are
+ * added, which replace the message's fields of the same name. Returns 0, -EINVAL if the message is
+ * no object, -ENOENT if a field of a template is missing, -EMSGSIZE, -ENOMEM; then b is as it was.
  */
 int shape_render(const struct shape *sh, const struct template_scope *scope, struct buf *b);
 

@@ -11,7 +11,7 @@
 
 enum { NAME_MAX_LEN = 64 };
 
-/* What is written elsewhere, and what Lua has in its place. */
+/* What is written in other languages, and what Lua has instead. */
 struct instead {
 	const char *written, *instead;
 };
@@ -22,8 +22,8 @@ static const struct instead operators[] = {
 };
 
 /*
- * Names of Lua's own library that are left out here, because they would reach out of the sandbox or
- * work for long.
+ * Functions of Lua's own library that are left out here, because they would reach outside of the
+ * sandbox or work for long.
  */
 static const struct instead members[] = {
     {"string.match", "string.find"},
@@ -110,7 +110,7 @@ check_member(const struct check *check, const struct token *table, const struct 
 	return refuse(check, member->line, "", whole, instead);
 }
 
-/* function t:match() or match = …: does the text make a member of that name? */
+/* function t:match() or match = …: does the text define a member of that name? */
 static bool
 makes_member(const char *text, const struct token *member)
 {
@@ -133,8 +133,8 @@ makes_member(const char *text, const struct token *member)
 }
 
 /*
- * "text:match(x)": a string's methods are the members of string. What a script calls may be its
- * own, or event's: of that only what Lua's strings have elsewhere is refused.
+ * "text:match(x)": strings have the functions of string as methods. A script may also call a method
+ * of its own table, or of event, so only names are refused that Lua's strings have elsewhere.
  */
 static int
 check_method(const struct check *check, const struct token *method)

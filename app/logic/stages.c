@@ -57,7 +57,7 @@ is_true(struct stages *st, const char *name, struct expression *ex,
 	return result;
 }
 
-/* What was made is the event's data, if there is memory for it. */
+/* The bytes that were made become the event's data, if there is memory. */
 static void
 put_made(struct stages *st, struct passage *p)
 {
@@ -101,8 +101,7 @@ has_script(const struct stages *st)
 	return st->script != NULL;
 }
 
-/* It has message among its parameters, whether it looks at it or not: what counts is whether it
- * names text. */
+/* message is always one of its parameters, so what counts is whether it names text. */
 static unsigned
 script_sees(const struct stages *st)
 {
@@ -123,7 +122,7 @@ run_script(struct stages *st, struct passage *p)
 		st->has_failed = true;
 		st->is_full = sandbox_is_full(st->sandbox);
 		stage_failed(st, "script", why);
-		/* A timer that fails once must not be the last: the script waits for it. */
+		/* If a call without a message fails, it is made again: the script waits for it. */
 		if (p->scope->msg == NULL && p->r->after_ms == 0)
 			p->r->after_ms = AGAIN_MS;
 	} else if (p->r->n > 0) {
@@ -228,8 +227,8 @@ static const struct stage stage_fields = {"fields", has_shape, shape_sees, run_s
 static const struct stage stage_until = {"until", has_until, until_sees, run_until};
 
 /*
- * In their order. What filter drops, no other is asked about; of script, transform and fields a
- * section has one; until is asked of the message, whatever was made of it.
+ * The stages in their order. If filter drops a message, no other stage runs. A section has one of
+ * script, transform and fields. until looks at the message, whatever the others made of it.
  */
 static const struct stage *const stages[] = {
     &stage_filter, &stage_script, &stage_transform, &stage_fields, &stage_until,
@@ -254,8 +253,7 @@ stages_is_empty(const struct stages *st)
 }
 
 /*
- * Is a message that is not JSON of no use to them? They take one if all that they look at of it is
- * its text.
+ * Do they have no use for a message that is not JSON? They take one if they only read its text.
  */
 static bool
 need_json(const struct stages *st)
@@ -269,8 +267,10 @@ need_json(const struct stages *st)
 	return all != SEES_TEXT && !stages_is_empty(st);
 }
 
-/* Which stages there are, and what they look at, is found at the first message: the configuration
- * is whole by then, and most routes have none. */
+/*
+ * Which stages there are, and what they read, is found at the first message: by then the
+ * configuration is complete. Most routes have none.
+ */
 static void
 settle(struct stages *st)
 {
@@ -287,7 +287,7 @@ stages_run(struct stages *st, int callback, const struct template_scope *scope, 
 
 	rendering_clear(r);
 	st->has_failed = st->is_full = false;
-	if (scope->msg == NULL) { /* the script alone is called without one */
+	if (scope->msg == NULL) { /* only the script is called without a message */
 		p.result = STAGES_NOTHING;
 		if (st->script != NULL)
 			(void)run_script(st, &p);

@@ -2,9 +2,8 @@
 #define SLUICE_LOGIC_STAGES_H
 
 /*
- * stages - what a route's section does to a message: filter, then script, transform or
- * fields, then until. Done once per feed. Rate and batch, which know the time, come after
- * (hub/pace).
+ * stages - what a route's section does to a message: filter, then script, transform or fields, then
+ * until. It is done once per feed. Rate and batch depend on time, and come after it (hub/pace).
  */
 #include <stdbool.h>
 
@@ -20,16 +19,20 @@ struct stages {
 	struct expression *filter, *transform, *until;
 	struct script *script;
 	struct shape shape;
-	const char *route; /* its name, borrowed, for what is logged */
+	const char *route; /* the route's name, borrowed, for the log */
 	unsigned counted;  /* the route's tally (base/counters) */
 	struct logger_pause pause;
-	unsigned set; /* a bit for each stage that there is, once is_settled */
+	unsigned set; /* a bit for each stage of the section, if is_settled */
 	bool is_settled, needs_json;
-	/* The last run came to no result: what a message that must not be lost waits for. That a
-	 * filter fails on a message is a result: it is not true. */
+	/*
+	 * The last run had no result, so a message that must not be lost waits. (A filter that
+	 * fails does have a result: it is not true.)
+	 */
 	bool has_failed;
-	/* In the last run the script was stopped, for what it keeps leaves it no room: to go on,
-	 * what its feeds keep must be let go (stages_close()). */
+	/*
+	 * In the last run the script was stopped because what it keeps leaves it no memory. Before
+	 * it can go on, what its feeds keep must be freed (stages_close()).
+	 */
 	bool is_full;
 };
 
@@ -37,28 +40,28 @@ void stages_fini(struct stages *st);
 
 bool stages_is_empty(const struct stages *st);
 
-/* stages_name - the n-th of those that the section has, in their order; NULL past the last. */
+/* stages_name - the n-th stage of the section, in their order; NULL past the last. */
 const char *stages_name(const struct stages *st, size_t n);
 
 enum stages_result {
-	STAGES_NOTHING,  /* send nothing; why is counted and, for a failure, logged */
+	STAGES_NOTHING,  /* send nothing; the reason is counted and, if it is a failure, logged */
 	STAGES_AS_IS,    /* send the message's bytes */
 	STAGES_RENDERED, /* send what r holds */
 };
 
 /*
- * stages_run - scope is the message's, or has a NULL msg to call the script without one. callback
- * is the feed's, of script_open(). r is cleared first; r->ends holds with each result.
+ * stages_run - runs the stages. scope is the message's; with a NULL msg only the script is called.
+ * callback is the feed's, of script_open(). r is cleared first; r->ends is set with every result.
  */
 enum stages_result stages_run(struct stages *st, int callback, const struct template_scope *scope,
 			      struct rendering *r);
 
-/* stages_ends_with - of a snapshot, which until alone is asked of: is it the last that there is? */
+/* stages_ends_with - is a snapshot the last event? Only until is asked. */
 bool stages_ends_with(struct stages *st, const struct template_scope *scope);
 
 /*
- * stages_open - the callback of a new feed; SCRIPT_NONE without a script, or if it fails (logged).
- * *after_ms: when it wants to be called without a message; 0: not.
+ * stages_open - the script's callback for a new feed; SCRIPT_NONE if there is no script, or if it
+ * fails (which is logged). after_ms: when it wants to be called without a message; 0: not at all.
  */
 int stages_open(struct stages *st, const struct template_scope *scope, uint64_t *after_ms);
 void stages_close(struct stages *st, int callback);

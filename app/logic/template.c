@@ -148,7 +148,7 @@ add_name(struct template *t, const char *p, size_t len, unsigned allow, char *wh
 	return add_part(t, PART_PARAM, p, len);
 }
 
-/* A brace at p: "{{" or "}}" is one, "{name}" a name. *next is where to go on. */
+/* Reads a brace at p: "{{" and "}}" are a brace, "{name}" is a name. *next is where to go on. */
 static int
 add_brace(struct template *t, const char *p, const char **next, unsigned allow, char *why,
 	  size_t why_len)
@@ -271,7 +271,7 @@ put_json(struct buf *b, struct json_object *value)
 	}
 }
 
-/* *out is NULL for JSON's null. Returns 0, -ENOENT. */
+/* Finds the field; *out is NULL for JSON's null. Returns 0, -ENOENT. */
 static int
 find_field(struct json_object **out, const struct part *part, struct message *msg)
 {
@@ -368,7 +368,7 @@ put_field_json(struct buf *b, const struct part *part, struct message *msg)
 	return text == NULL ? -ENOMEM : buf_put(b, text, len);
 }
 
-/* The text first, and then as a string in its place. */
+/* Appends the text, and then replaces it by the same as a JSON string. */
 static int
 put_as_string(const struct template *t, const struct template_scope *scope, struct buf *b)
 {
@@ -398,7 +398,9 @@ struct match {
 	const void *ctx;
 };
 
-/* Parts from i on against the text: a parameter takes as much as its rule lets it. */
+/*
+ * Compares the parts from i on with the text: a parameter takes as many bytes as its rule allows.
+ */
 static bool
 matches_from(const struct match *m, size_t i, const char *text)
 {

@@ -13,9 +13,9 @@ struct message;
 struct template;
 
 /*
- * Who asks is among the scope's params: for templates "user" and "claim.NAME", which keep a rule
- * as any parameter does; for Lua TEMPLATE_USER, which is empty for nobody, and TEMPLATE_CLAIMS with
- * all claims as JSON, or a dot and a name behind it for one.
+ * Who asks stands among the scope's params. In templates it is "user" and "claim.NAME", which keep
+ * a rule as any parameter does. In Lua it is TEMPLATE_USER, which is empty for nobody, and
+ * TEMPLATE_CLAIMS with all claims as JSON, or for one claim a dot and its name behind it.
  */
 #define TEMPLATE_USER   "?user"
 #define TEMPLATE_CLAIMS "?claims"
@@ -36,14 +36,16 @@ struct template_value {
 	const char *value;
 };
 
-/* template_is_reserved - does the name stand for something of its own in braces, so that no
- * parameter can be called so? */
+/*
+ * template_is_reserved - does the name in braces have a meaning of its own, so that no parameter
+ * can be called so?
+ */
 bool template_is_reserved(const char *name);
 
-/* template_find - the value of that name; NULL: there is none. */
+/* template_find - the value with that name; NULL: there is none. */
 const char *template_find(const struct template_value *params, const char *name);
 
-/* What the names stand for. Unused members are NULL. */
+/* The values of names. Unused members are NULL. */
 struct template_scope {
 	const struct template_value *params; /* ends with a NULL name */
 	struct message *msg;
@@ -63,28 +65,27 @@ int template_compile(struct template **out, const char *text, unsigned allow, ch
 void template_free(struct template *t); /* takes NULL */
 
 /*
- * template_param - the n-th parameter that the template names, each once; NULL past the last.
- * What a feed depends on.
+ * template_param - the n-th parameter that the template names, each once; NULL past the last. A
+ * feed depends on these.
  */
 const char *template_param(const struct template *t, size_t n);
 
 /*
- * template_expand - append the text to b. Returns 0, -ENOENT for a parameter or
- * field that is not there (or a field that is neither text, number nor boolean), -EMSGSIZE,
- * -ENOMEM; b is as it was then.
+ * template_expand - appends the text to b. Returns 0, -ENOENT if a parameter or field is missing
+ * (or a field is neither text, number nor boolean), -EMSGSIZE, -ENOMEM; then b is as it was.
  */
 int template_expand(const struct template *t, const struct template_scope *scope, struct buf *b);
 
 /*
- * template_expand_json - append as a JSON value: of a template that is one name alone the value
- * as it is ({now} a number, {.field} whatever it is), of any other a string. As template_expand().
+ * template_expand_json - appends a JSON value. If the template is a single name it is the value as
+ * it is ({now} a number, {.field} whatever it is), else a string. Returns as template_expand().
  */
 int
 template_expand_json(const struct template *t, const struct template_scope *scope, struct buf *b);
 
 /*
- * template_matches - could the template, of literal text and parameters alone, have become this
- * text? param_ok says whether a value may stand for a parameter.
+ * template_matches - could this text be a result of the template, which consists of literal text
+ * and parameters? param_ok says whether a value may stand for a parameter.
  */
 bool template_matches(const struct template *t, const char *text,
 		      bool (*param_ok)(const void *ctx, const char *name, const char *value),

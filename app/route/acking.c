@@ -31,7 +31,10 @@ on_acked(void *arg, const redisReply *reply)
 	free(later);
 }
 
-/* "ID,ID": each where it stands, the commas made NULs. Returns how many; 0 if one is none. */
+/*
+ * Splits "ID,ID" in place: commas become NULs. Returns how many there are; 0 if one of them is no
+ * ID.
+ */
 static int
 split(char *text, const char **ids)
 {
@@ -49,7 +52,10 @@ split(char *text, const char **ids)
 	return n;
 }
 
-/* The route's stream, its channel of acknowledgements and its group, each with its NUL. */
+/*
+ * Appends the names of the route's stream, of its channel of acknowledgements and of its group,
+ * each with its NUL.
+ */
 static int
 put_names(struct serving *sv, const struct template_value *key, struct buf *b, size_t at[3])
 {

@@ -26,20 +26,22 @@ allow_judge(const struct route *rt, const struct template_value *params)
 	return sandbox_is_paused(rt->stream.stages.sandbox) ? UNDECIDED : FORBIDDEN;
 }
 
-/* Chained: what was before is the key. */
+/* The digests form a chain: the digest so far is the key. */
 static void
 add_text(unsigned char digest[ALLOW_DIGEST], const char *text)
 {
 	unsigned char mac[BYTES_HMAC_MAX];
 
-	/* What is not there differs from an empty text. */
+	/* A missing text must differ from an empty one. */
 	if (bytes_hmac(mac, 256, digest, ALLOW_DIGEST, text != NULL ? text : "\0",
 		       text != NULL ? strlen(text) : 1) == ALLOW_DIGEST)
 		memcpy(digest, mac, ALLOW_DIGEST);
 }
 
-/* Of the user, and of each claim that the route names: in allow, a template, an expression, a
- * script. */
+/*
+ * The digest of the user, and of each claim that the route names in allow, in a template, an
+ * expression or a script.
+ */
 static void
 digest_of(unsigned char digest[ALLOW_DIGEST], const struct route *rt, const struct identity *id)
 {
@@ -53,14 +55,17 @@ digest_of(unsigned char digest[ALLOW_DIGEST], const struct route *rt, const stru
 	}
 }
 
-/* The user and the claims are not copied: they are asked for anew whenever it is judged again. */
+/*
+ * The user and the claims are not copied, because they are asked for anew whenever the request is
+ * judged again.
+ */
 static int
 copy_params(struct template_value *to, const struct template_value *from)
 {
 	size_t n;
 
 	for (n = 0; from[n].name != NULL; n++) {
-		to[n].name = from[n].name; /* the route's, or a constant */
+		to[n].name = from[n].name; /* it belongs to the route, or is a constant */
 		if (identity_is_name(from[n].name))
 			continue;
 		if ((to[n].value = strdup(from[n].value)) == NULL)

@@ -2,8 +2,8 @@
 #define SLUICE_ROUTE_ALLOW_H
 
 /*
- * allow - may who asks have the route: what its `allow` says of the user, the claims and the
- * parameters. And of what of who he is the route depends, to see later whether it is so still.
+ * allow - may this user have the route? That is what its `allow` says of the user, the claims and
+ * the parameters. It also keeps what the answer depends on, so that it can be asked again later.
  */
 #include "auth/identity.h"
 #include "route/request.h"
@@ -23,15 +23,15 @@ enum { ALLOW_DIGEST = 32 };
 struct allow_case {
 	const struct route *rt;
 	unsigned char digest[ALLOW_DIGEST];
-	struct template_value
-	    *params; /* owned, but who asks: that is put in anew; NULL: no allow */
+	struct template_value *params; /* owned, without the user and the claims, which are put in
+					  anew; NULL: there is no allow */
 };
 
-/* allow_keep - 0, -ENOMEM. allow_fini: takes one that was never kept. */
+/* allow_keep - returns 0, -ENOMEM. allow_fini takes one that was never kept. */
 int allow_keep(struct allow_case *kept, const struct request *req, const struct identity *id);
 void allow_fini(struct allow_case *kept);
 
-/* allow_again - is id, who asks now, who it was, and may he still? */
+/* allow_again - id asks now: is it the same user, and may he still have the route? */
 enum allowed allow_again(const struct allow_case *kept, const struct identity *id);
 
 #endif

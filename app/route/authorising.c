@@ -1,5 +1,5 @@
 /*
- * authorising.c - who asks, and may he?
+ * authorising.c - who asks, and may he do so?
  */
 #include <errno.h>
 #include <fnmatch.h>
@@ -27,10 +27,11 @@ enum {
 struct asking {
 	struct asked asked;
 	const struct request *req;
-	struct query *outer; /* room for that of the mux connection that it is a part of */
+	struct query
+	    *outer; /* memory for the query of the mux connection that the request is part of */
 };
 
-/* What was told of one reason in this second. */
+/* How often a reason was logged in this second. */
 struct told {
 	const char *why; /* a constant */
 	uint64_t second;
@@ -49,7 +50,7 @@ find_told(const char *why)
 	return &reasons[i];
 }
 
-/* One line of whoever is refused; a flood for one reason is told in few. */
+/* One line for each refused request. If one reason comes very often, few lines are written. */
 static void
 log_refusal(const struct serving *sv, int status, const char *what, const char *why)
 {
@@ -135,7 +136,7 @@ asked_named(const struct asked *a, size_t n)
 
 /* What cannot be decided now */
 
-/* The time up to which the request waits for its session. */
+/* Until when the request waits for its session. */
 static struct patience
 patience_of(const struct serving *sv)
 {
@@ -146,7 +147,7 @@ patience_of(const struct serving *sv)
 	return patience;
 }
 
-/* Has it been kept, and until then? */
+/* Has the request been kept, and is its time over? */
 static bool
 has_waited(const struct serving *sv, const struct patience *patience)
 {
@@ -154,8 +155,8 @@ has_waited(const struct serving *sv, const struct patience *patience)
 }
 
 /*
- * It is nobody's fault: an EventSource that is told 5xx would never come back, so a stream begins
- * and ends.
+ * It is not the client's fault. An EventSource that is answered 5xx would never come back, so it
+ * gets a stream that ends at once.
  */
 static void
 answer_away(struct serving *sv, const char *why)
@@ -170,7 +171,7 @@ answer_away(struct serving *sv, const char *why)
 	serving_end_stream(sv, END_AUTH, req->route->stream.retry_ms);
 }
 
-/* The request waits, for up to open_wait in all; then it is answered. */
+/* The request waits, for open_wait in all; then it is answered. */
 static void
 wait_or_answer(struct serving *sv, const char *why)
 {
@@ -184,7 +185,10 @@ wait_or_answer(struct serving *sv, const char *why)
 
 /* Who asks */
 
-/* The session that the credential names: as Redis has just said, or says now, or will say. */
+/*
+ * Looks up the session: Redis has just said it to this request, or it is known, or it is asked for
+ * now.
+ */
 static struct session_answer
 look_up(struct serving *sv, const char *cookie)
 {
@@ -193,7 +197,7 @@ look_up(struct serving *sv, const char *cookie)
 
 	if (kept->answer != NULL && kept->cookie != NULL && strcmp(kept->cookie, cookie) == 0)
 		return *kept->answer;
-	/* Redis may well answer, and refuse each time. */
+	/* It waits once only, because Redis may refuse each time. */
 	if (has_waited(sv, &patience))
 		return (struct session_answer){.state = SESSION_AWAY};
 	return pending_ask(sv->in->pending, sv->sub, sv->req->vars, sv->body, sv->body_len,
@@ -224,8 +228,8 @@ try(struct serving *sv, const struct credential *cr, struct asking *as, struct r
 }
 
 /*
- * The first kind of credential that the request has decides, and no other is tried: a wrong token
- * is not mended by a right cookie.
+ * The first kind of credential that the request has decides, and no other is tried: a valid cookie
+ * does not make up for an invalid token.
  */
 static bool
 find_identity(struct serving *sv, const struct auth_list *list)
@@ -279,7 +283,7 @@ refuse_user(struct serving *sv)
 	serving_refuse(sv, HTTP_FORBIDDEN, detail);
 }
 
-/* The parameters of allow_command must be there, and keep their rules. */
+/* The parameters of allow_command must be there and keep their rules. */
 static bool
 check_params_of_right(struct serving *sv)
 {
@@ -294,7 +298,10 @@ check_params_of_right(struct serving *sv)
 	return true;
 }
 
-/* What Redis has said of the same command while this request waited; else it waits now. */
+/*
+ * If Redis has answered the same command while this request waited, that counts; else the request
+ * waits now.
+ */
 static bool
 has_right(struct serving *sv, char *const *words)
 {
@@ -338,9 +345,9 @@ check_right(struct serving *sv)
 }
 
 /*
- * First who it is, then whether a page of another site makes his browser ask, then whether he may.
- * What costs a question to Redis (allow_command) comes last, so that nobody who is refused anyway
- * makes Redis work.
+ * First it asks who it is, then whether a page of another site made the browser ask, then whether
+ * this user may. What asks Redis (allow_command) comes last, so that a request that is refused
+ * anyway costs Redis no work.
  */
 bool
 authorising_check(struct serving *sv, const struct auth_list *list)

@@ -1,7 +1,7 @@
 /*
- * carrying.c - a request that is part of a mux connection: what the web server guards by its path,
- * and the browser by the answer's head, neither of them sees. So the mux's section says which
- * routes it carries, and each of these obeys its own origins.
+ * carrying.c - a request that is part of a mux connection. The web server guards paths and does not
+ * see this one's; the browser checks the head of an answer and does not see this one's. So the
+ * section of the mux says which routes it carries, and each of those obeys its own cors_origins.
  */
 #include <string.h>
 

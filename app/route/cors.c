@@ -9,8 +9,8 @@ static const char *const allowed_headers[] = {"Last-Event-ID", "Cache-Control", 
 					      "Authorization", "Idempotency-Key"};
 
 /*
- * Origins are compared as browsers serialise them, byte for byte. What is echoed is
- * then a string of the configuration, never one of the client's.
+ * Origins are compared byte for byte, as browsers write them. So the string that is sent back comes
+ * from the configuration, and never from the client.
  */
 static const char *
 allowed_origin(const struct request *req)

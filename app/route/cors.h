@@ -9,17 +9,19 @@
 #include "route/request.h"
 
 /*
- * cors_put_headers - append the header fields that belong to every answer of the route: who may
- * read it, and that this depends on the Origin. A foreign origin gets no leave, and its browser
- * keeps the answer from it. Returns 0, -ENOMEM, -EMSGSIZE.
+ * cors_put_headers - appends the header fields that belong to every answer of the route: who may
+ * read it, and that this depends on the Origin. An origin that is not allowed gets no such field,
+ * so its browser does not show the answer to the page. Returns 0, -ENOMEM, -EMSGSIZE.
  */
 int cors_put_headers(struct buf *b, const struct request *req);
 
-/* cors_lists - is it one of the route's cors_origins? */
+/* cors_lists - is the origin one of the route's cors_origins? */
 bool cors_lists(const struct request *req, const char *origin);
 
-/* cors_put_preflight - append what the answer to OPTIONS says: Allow, and to an allowed origin's
- * preflight what it may send. Errors as above. */
+/*
+ * cors_put_preflight - appends what the answer to OPTIONS says: Allow, and for an allowed origin
+ * what it may send. Errors as above.
+ */
 int cors_put_preflight(struct buf *b, const struct request *req);
 
 #endif

@@ -16,7 +16,7 @@ enum {
 	LIFETIME_MS = 600000,
 	OPEN_WAIT_MS = 2000,
 	ASK_AGAIN_MS = 50,
-	LEFT_S = 120, /* how long it can be read that a client has gone */
+	LEFT_S = 120, /* for how long it can be read when a client has gone */
 	NAME_MAX_LEN = 2048,
 	KEY_LEN = sizeof(DOCTORING_KEY DOCTORING_SUFFIX) + DOCTORING_DIGITS,
 };
@@ -25,13 +25,13 @@ struct doctoring {
 	struct route route; /* that nobody configured */
 	struct hub *hub;
 	uv_timer_t soon;
-	struct list dropped; /* those whose connection is closed without a word */
+	struct list dropped; /* requests whose connection is closed without an answer */
 	struct closing closing;
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };
 
-/* A request that is to look as if the program had died. */
+/* A request that must look as if the program had died. */
 struct dropped {
 	struct list of_doctoring;
 	struct subscriber_holder holder;
@@ -40,14 +40,14 @@ struct dropped {
 /* What was asked for. */
 struct plan {
 	char key[DOCTORING_DIGITS + 1];
-	unsigned events, every_ms; /* so many after the first, with that between */
+	unsigned events, every_ms; /* how many follow the first event, and the time between them */
 	bool is_drop;
 };
 
 struct run {
 	struct plan plan;
 	unsigned n;
-	struct json_object *greeting; /* the first event; NULL: it was sent */
+	struct json_object *greeting; /* the first event; NULL: it has been sent */
 };
 
 /* What is asked for */
@@ -65,7 +65,7 @@ find_key(const char *uri)
 	return strspn(uri, "0123456789abcdef") == DOCTORING_DIGITS ? uri : NULL;
 }
 
-/* Below what is allowed; 0 if it is not there. */
+/* The number, if it is at most max; 0 if it is not there. */
 static unsigned
 number(const char *query, const char *name, unsigned max)
 {
@@ -101,7 +101,7 @@ read_plan(struct plan *plan, const struct params *vars)
 	return true;
 }
 
-/* The stream: a feed of one client, for which the handler's timer counts. */
+/* The stream: a feed of one client. The handler's timer sends its events. */
 
 static void
 add_text(struct json_object *o, const char *name, const struct params *vars, const char *var)
@@ -112,7 +112,10 @@ add_text(struct json_object *o, const char *name, const struct params *vars, con
 		json_object_object_add(o, name, json_object_new_string(value));
 }
 
-/* What the web server has made of the request. Of an Authorization only whether it is there. */
+/*
+ * What the request looks like behind the web server. Of an Authorization it says only whether it is
+ * there.
+ */
 static struct json_object *
 make_greeting(const struct params *vars)
 {
@@ -173,7 +176,7 @@ on_told(struct feed *feed, struct message *reply)
 	(void)reply;
 }
 
-/* Its client has gone, or has had all. */
+/* The client has gone, or has been sent everything. */
 static void
 doctor_close(struct feed *feed)
 {
@@ -241,7 +244,7 @@ on_soon(uv_timer_t *timer)
 	}
 }
 
-/* It is not answered now, because the caller still looks at the request. */
+/* The connection is closed later, because the caller still looks at the request. */
 static void
 drop(struct doctoring *doctoring, struct serving *sv)
 {
@@ -258,8 +261,8 @@ drop(struct doctoring *doctoring, struct serving *sv)
 }
 
 /*
- * Redis is asked, or, as long as it cannot be, the request waits: right after the start the link is
- * not there yet. Returns false if it has waited long enough.
+ * Asks Redis for the key. While Redis cannot be asked, as right after the start, the request waits.
+ * Returns false if it has waited long enough.
  */
 static bool
 ask_for_key(struct serving *sv, const struct params *vars, char *const *words)

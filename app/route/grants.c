@@ -19,7 +19,8 @@ enum {
 	SPREAD = 5,
 	KICK_MAX = 512,
 	PROBE_LOOK_MS = 50,
-	PROBE_AGAIN_MS = 500 /* at the first write a proxy only learns that its client has gone */
+	PROBE_AGAIN_MS = 500 /* at the first write a proxy only learns that its client has gone; the
+				second one fails */
 };
 
 struct grant {
@@ -30,15 +31,15 @@ struct grant {
 	struct subscriber *sub;
 	const struct route *rt;  /* it outlives its streams */
 	struct identity id;      /* without its claims */
-	struct allow_case allow; /* of a session, which is looked at again */
+	struct allow_case allow; /* for a session, which is judged again from time to time */
 	uint64_t taken[KEYS_MAX];
 	unsigned n_taken;
-	uint64_t look_ms; /* when its session is looked at again; 0: never */
-	char **words;     /* of allow_command, owned; NULL: none */
+	uint64_t look_ms; /* when the session is looked at again; 0: never */
+	char **words;     /* the words of allow_command, owned; NULL: none */
 	struct right_question *question;
 	bool is_looking;
-	bool is_limited; /* open, and counted among those of a user or address */
-	bool is_probed;  /* once, and again at probe_ms */
+	bool is_limited; /* it is open, and counted for a user or an address */
+	bool is_probed;  /* it was probed once, and is probed again at probe_ms */
 	uint64_t probe_ms;
 };
 
@@ -96,7 +97,7 @@ take(struct grant *g, uint64_t max, const char *kind, const char *a, const char 
 	return true;
 }
 
-/* The places of all, and of the route. */
+/* Takes a place among all streams, and one among those of the route. */
 static int
 take_common(struct grant *g, const char **why)
 {
@@ -108,7 +109,7 @@ take_common(struct grant *g, const char **why)
 									   : HTTP_TOO_MANY_REQUESTS;
 }
 
-/* Maybe the clients of some have gone, and whoever is in between has not noticed. */
+/* The clients of some streams may have gone, without the proxy in between having noticed. */
 static int
 take_or_probe(struct grant *g, uint64_t max, const char *kind, const char *whose)
 {
@@ -133,7 +134,7 @@ take_all(struct grant *g, const char *address, const char **why)
 	return take_or_probe(g, g->rt->max_per_ip, "address", address);
 }
 
-/* A session's next look, spread: those of one moment need not be looked at in one. */
+/* Spreads the looks at sessions: those that began at one moment are not looked at all at once. */
 static void
 plan_look(struct grant *g)
 {
@@ -157,7 +158,7 @@ is_needed(const struct grants *grants, const struct route *rt, const struct iden
 static void on_tick(uv_timer_t *timer);
 static void on_look(uv_timer_t *timer);
 
-/* What of who asks is to be seen later. */
+/* Keeps what is needed to judge the user again later. */
 static int
 remember(struct grant *g, const struct request *req)
 {
@@ -209,7 +210,7 @@ start_timers(struct grant *g)
 	g->is_limited = g->rt->max_per_user > 0 || g->rt->max_per_ip > 0;
 	if (!g->is_limited || grants->n_limited++ > 0)
 		return;
-	/* What was probed before it came is none of its. */
+	/* Probes that were asked for before it began do not concern it. */
 	(void)quota_probed(grants->probed, &grants->probes_seen);
 	uv_timer_start(&grants->look, on_look, PROBE_LOOK_MS, PROBE_LOOK_MS);
 }
@@ -263,7 +264,7 @@ probe(struct grant *g, bool is_first, uint64_t now)
 	subscriber_probe(g->sub);
 }
 
-/* Somebody waits for a place, with this worker or another. */
+/* Somebody waits for a place, in this worker or another. */
 static void
 on_look(uv_timer_t *timer)
 {
@@ -298,7 +299,7 @@ on_right(void *arg, enum allowed allowed)
 		subscriber_end(g->sub, END_AUTH);
 }
 
-/* As long as Redis gives no answer, the stream stays open. */
+/* The stream stays open while Redis gives no answer. */
 static void
 look_at_right(struct grant *g)
 {
@@ -385,8 +386,9 @@ on_kick(void *arg, const char *data, size_t len)
 		return;
 	memcpy(kick, data, len);
 	kick[len] = '\0';
-	sessions_set(grants->sessions,
-		     grants->settings.auth); /* who comes back is looked at anew */
+	sessions_set(
+	    grants->sessions,
+	    grants->settings.auth); /* a client that comes back is asked for its session anew */
 	LIST_FOREACH (node, tmp, &grants->open) {
 		struct grant *g = LIST_ENTRY(node, struct grant, of_grants);
 

@@ -10,12 +10,12 @@
 const struct handler *handlers_find(const char *name);
 const struct handler *handlers_nth(size_t n);
 
-/* handlers_of_kind - the first of the kind: its keys are those of all of the kind. */
+/* handlers_of_kind - the first handler of the kind, whose keys all of the kind have. */
 const struct handler *handlers_of_kind(enum handler_kind kind);
 
 /*
- * handlers_load - add the handlers of a module. It stays for the process's life, and loading it
- * again changes nothing. Returns 0, -ENOMEM, or -EINVAL with why.
+ * handlers_load - adds the handlers of a module. The module stays loaded for the process's life,
+ * and loading it again changes nothing. Returns 0, -ENOMEM, or -EINVAL with why.
  */
 int handlers_load(const char *path, char *why, size_t why_len);
 

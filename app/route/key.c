@@ -1,11 +1,12 @@
 /*
- * key.c - all that a route asks of a request before it is served. The values on which the route's
- * feed depends are its key: two requests with the same key share a feed.
+ * key.c - checks all that a route needs of a request before it is served. The values on which the
+ * route's feed depends are its key: two requests with the same key share a feed.
  */
 #include "route/serving.h"
 
 /*
- * A parameter that the handler asks for by itself may be missing; if it is there it keeps its rule.
+ * A parameter that the handler itself asks for may be missing; if it is there it must keep its
+ * rule.
  */
 static int
 check_asked(struct serving *sv)
@@ -37,8 +38,8 @@ check_channels(struct serving *sv, const struct template_value *key)
 }
 
 /*
- * Every value is checked before a name in Redis is made of it. Only then can be asked whether the
- * token lists the channels that these values come to.
+ * Every value is checked before it becomes part of a name in Redis. Only then are the channels'
+ * names known, and it can be asked whether the token lists them.
  */
 int
 key_read(struct serving *sv, struct template_value key[KEY_PARAMS_MAX + 1])

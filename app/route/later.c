@@ -51,7 +51,7 @@ later_refuse(struct later *later, int status, const char *why)
 	later_send(later);
 }
 
-/* Whoever still waits for it has an answer, too. */
+/* A request that still waits for it gets an answer now. */
 void
 later_fini(struct later *later)
 {

@@ -1,6 +1,6 @@
 /*
- * param.c - each parameter of a request keeps its rule, for one that breaks it could name another's
- * channel.
+ * param.c - each parameter of a request must keep its rule, because a value that breaks it could
+ * name another user's channel.
  */
 #include <stdio.h>
 
@@ -14,7 +14,7 @@ param_check(struct serving *sv, const char *name, const char *value)
 	char detail[1024];
 
 	if (*name == '?')
-		return 0; /* for Lua, which makes no name of it */
+		return 0; /* for Lua, where it becomes no name */
 	if (value != NULL && route_param_ok(sv->req->route, name, value))
 		return 0;
 	if (value == NULL && is_who)

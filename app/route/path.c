@@ -13,7 +13,7 @@ struct segment {
 
 struct path {
 	char *text;  /* as configured */
-	char *parts; /* the same, cut into the segments */
+	char *parts; /* the text, cut into its segments */
 	size_t n;
 	struct segment segments[PATH_SEGMENTS_MAX];
 };
@@ -40,7 +40,7 @@ has_param(const struct path *p, const char *name)
 	return false;
 }
 
-/* What is wrong with the segment, or NULL. It is cut down to the name if it is a parameter. */
+/* Says what is wrong with the segment, or NULL. If it is a parameter, its braces are cut off. */
 static const char *
 add_segment(struct path *p, char *text, bool is_last)
 {

@@ -9,7 +9,7 @@
 
 enum { PATH_SEGMENTS_MAX = 64 };
 
-/* A request's path, split at its slashes and then decoded: a "%2F" is no slash. */
+/* A request's path, split at its slashes and then decoded, so a "%2F" does not count as a slash. */
 struct segments {
 	size_t n;
 	const char *at[PATH_SEGMENTS_MAX];
@@ -28,13 +28,15 @@ const char *
 path_param(const struct path *p, size_t n); /* the n-th parameter's name; NULL past the last */
 
 /*
- * path_match - does it match? Then values, room for PATH_SEGMENTS_MAX, get the parameters' values
- * in their order, borrowed from sg. An empty segment matches no parameter.
+ * path_match - does the path match? Then values, with room for PATH_SEGMENTS_MAX, gets the
+ * parameters' values in their order, borrowed from sg. An empty segment matches no parameter.
  */
 bool path_match(const struct path *p, const struct segments *sg, const char **values);
 
-/* path_overlaps - does every request that matches b match a too? Then a route of b behind one of a
- * is never reached. */
+/*
+ * path_overlaps - does a match every request that b matches? Then a route with b that stands behind
+ * one with a is never reached.
+ */
 bool path_overlaps(const struct path *a, const struct path *b);
 
 #endif

@@ -9,15 +9,18 @@
 
 enum {
 	TICK_MS = 25,
-	/* Of the bodies that are kept at a time, in bytes: while Redis is away, who floods a worker
-	 * with what is to be published costs no more, and is answered at once. */
+	/*
+	 * The most bytes of bodies that are kept at a time. While Redis is away, a flood of POSTs
+	 * costs a worker no more than this; what comes beyond is answered at once.
+	 */
 	BODIES_MAX = 16 << 20,
 };
 
 struct kept {
 	struct session_waiter waiter;
 	struct subscriber_holder holder;
-	struct list of_pending; /* waits for its session, or for the next tick */
+	struct list
+	    of_pending; /* in the list of those that wait for a session, or for the next tick */
 	struct pending *pending;
 	struct params params;
 	struct patience patience;
@@ -94,7 +97,7 @@ serve(struct kept *k, const struct session_answer *answer)
 	size_t body_len = k->body_len;
 
 	list_del(&k->of_pending);
-	/* It counts no more: it may be kept anew. */
+	/* It is counted no longer, because it may be kept anew. */
 	k->pending->n_body_bytes -= body_len;
 	k->body_len = 0;
 	if (sub != NULL) {
@@ -113,7 +116,7 @@ on_tick(uv_timer_t *timer)
 	struct pending *pending = timer->data;
 	struct list now;
 
-	/* Whoever still cannot be decided is kept anew, for a later tick. */
+	/* A request that still cannot be decided is kept anew, for a later tick. */
 	list_init(&now);
 	list_splice_tail(&now, &pending->retried);
 	while (!list_is_empty(&now)) {

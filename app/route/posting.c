@@ -14,7 +14,7 @@
 
 enum { LOG_PAUSE_MS = 60000 };
 
-/* A message that Redis has been told, and the client that waits to hear of it. */
+/* A message that was sent to Redis, and the client that waits for the result. */
 struct posting {
 	struct later later;
 	bool is_stream;
@@ -30,7 +30,7 @@ posting_free(struct posting *p)
 	free(p);
 }
 
-/* The operator's fault, and not the client's: it is told what to repair. */
+/* The operator must repair this, and not the client; so the log says what is wrong. */
 static void
 log_refusal(const struct posting *p, const struct redisReply *reply)
 {
@@ -104,7 +104,7 @@ tell_redis(struct serving *sv, struct posting *p, const struct publication *pub)
 	return rc;
 }
 
-/* How many messages of the channel are kept, by any route. */
+/* How many messages of the channel are kept: the most that any route says. */
 static unsigned
 records(const struct serving *sv, const char *channel)
 {
@@ -136,7 +136,9 @@ posting_new(struct serving *sv, const struct publication *pub)
 	return p;
 }
 
-/* The parameters of the path, and those that the template names. As site_check_param(). */
+/*
+ * Checks the parameters of the path, and those that the template names. Returns as param_check().
+ */
 static int
 check_publish_params(struct serving *sv)
 {

@@ -48,7 +48,7 @@ is_utf8(const char *charset)
 	return false;
 }
 
-/* All other parameters say nothing. */
+/* Is there no charset but UTF-8? Other parameters do not matter. */
 static bool
 has_fine_charset(const char *params)
 {
@@ -63,7 +63,7 @@ has_fine_charset(const char *params)
 	return true;
 }
 
-/* "application/json", whatever parameters follow it but another character set. */
+/* Is it "application/json", with any parameters but another charset? */
 static bool
 is_json_type(const char *type)
 {
@@ -74,7 +74,7 @@ is_json_type(const char *type)
 	       strchr("; \t", type[len]) != NULL && has_fine_charset(type + len);
 }
 
-/* "gzip" and the like: what is encoded is no JSON yet. */
+/* With "gzip" and the like the body is not JSON yet. */
 static bool
 is_encoded(const struct request *req)
 {
@@ -84,8 +84,8 @@ is_encoded(const struct request *req)
 }
 
 /*
- * The text becomes a part of a key in Redis. No part holds a ":", so two keys that differ in one of
- * their parts differ as a whole.
+ * The text becomes a part of a key in Redis. No part holds a ":", so keys that differ in one part
+ * are different keys.
  */
 static int
 put_escaped(struct buf *b, const char *p, size_t len)
@@ -102,8 +102,8 @@ put_escaped(struct buf *b, const char *p, size_t len)
 }
 
 /*
- * The header's value without its quotes: 1 to 255 visible characters, as a String of RFC 9651
- * (the draft's form) or bare. Returns the length; 0: it is none.
+ * The header's value without quotes: 1 to 255 visible characters, as a String of RFC 9651 (as the
+ * draft has it) or bare. Returns the length; 0: it is none.
  */
 static size_t
 unquote_key(char key[ONCE_LEN_MAX + 1], const char *text)
@@ -121,7 +121,7 @@ unquote_key(char key[ONCE_LEN_MAX + 1], const char *text)
 	return strcmp(text, is_quoted ? "\"" : "") == 0 ? n : 0;
 }
 
-/* "USER:KEY", or "KEY" of one whom nobody knows. Returns 0, 400, < 0. */
+/* The key is "USER:KEY", or "KEY" if the user is unknown. Returns 0, 400, < 0. */
 static int
 read_once_key(struct publication *pub, const struct request *req)
 {
@@ -140,7 +140,7 @@ read_once_key(struct publication *pub, const struct request *req)
 	return (rc = put_escaped(&pub->once, key, len)) < 0 ? rc : buf_putc(&pub->once, '\0');
 }
 
-/* Is there one more in the route's time, in all workers? Else 429. */
+/* Counts one more in publish_rate, over all workers. Returns 429 if there were enough. */
 static int
 check_rate(struct publication *pub, const struct route *rt)
 {
@@ -177,7 +177,7 @@ check(const struct request *req, const struct template_scope *scope, const char 
 	return is_valid ? 0 : HTTP_UNPROCESSABLE_CONTENT;
 }
 
-/* The very bytes, or what the transform makes of them. */
+/* Appends the body as it is, or what the transform makes of it. */
 static int
 put_data(struct publication *pub, const struct request *req, const struct template_scope *scope,
 	 const char **why)
@@ -194,7 +194,7 @@ put_data(struct publication *pub, const struct request *req, const struct templa
 	return is_some ? 0 : HTTP_UNPROCESSABLE_CONTENT;
 }
 
-/* What of the body is wrong; NULL: nothing. */
+/* What is wrong with the body; NULL: nothing. */
 static const char *
 find_flaw(struct message *msg)
 {

@@ -48,7 +48,10 @@ next_pair(struct pair *pair, const char **text)
 	return true;
 }
 
-/* A name that is longer, or malformed, is nobody's. "&&" and "=x" name nothing. */
+/*
+ * Decodes the name. One that is too long or malformed is no parameter's name; "&&" and "=x" have
+ * none.
+ */
 static bool
 decode_name(char name[QUERY_NAME_MAX + 1], const struct pair *pair)
 {
@@ -88,7 +91,7 @@ add_pair(struct query *q, const char *name, const struct pair *pair)
 	return 0;
 }
 
-/* Those that are named, or the others. */
+/* Adds the named parameters if wanted is true, else the others. */
 static int
 add_pairs(struct query *q, const char *text, query_name_fn is_named, const void *ctx, bool wanted)
 {
@@ -105,7 +108,7 @@ add_pairs(struct query *q, const char *text, query_name_fn is_named, const void 
 	return 0;
 }
 
-/* First those that count: what finds no room behind them is no loss. */
+/* The parameters that count come first, so only others can find no room. */
 int
 query_parse(struct query *q, const char *text, query_name_fn is_named, const void *ctx)
 {

@@ -27,7 +27,7 @@ method_of(const char *text)
 	return strcmp(text, "OPTIONS") == 0 ? METHOD_OPTIONS : METHOD_OTHER;
 }
 
-/* "http://host/path", which a proxy may send, begins its path behind the host. */
+/* A proxy may send "http://host/path"; the path begins behind the host. */
 static const char *
 skip_authority(const char *uri)
 {
@@ -39,8 +39,8 @@ skip_authority(const char *uri)
 }
 
 /*
- * One segment, decoded to its place. A "." or ".." that a web server has left there
- * must not become a parameter's value.
+ * Decodes one segment. A "." or ".." that the web server has left must not become a parameter's
+ * value.
  */
 static int
 add_segment(struct request *req, const char *p, size_t len, bool is_raw, char **to,
@@ -55,7 +55,7 @@ add_segment(struct request *req, const char *p, size_t len, bool is_raw, char **
 	} else {
 		memcpy(*to, p, len);
 		(*to)[len] = '\0';
-		/* The web server has decoded it; that must not happen twice. */
+		/* The web server has decoded it, and it must not be decoded twice. */
 		n = query_is_clean(p, len) ? (int)len : -1;
 	}
 	if (n < 0) {
@@ -93,8 +93,10 @@ split_path(struct request *req, const char *p, size_t len, bool is_raw, const ch
 	return 0;
 }
 
-/* The path as the client sent it, where the server tells: SCRIPT_NAME and PATH_INFO differ among
- * servers. */
+/*
+ * Reads the path as the client sent it, if the server tells, because SCRIPT_NAME and PATH_INFO
+ * differ among servers.
+ */
 static int
 read_path(struct request *req, const char *base, const char **why)
 {
@@ -141,7 +143,7 @@ is_last_id_name(const void *ctx, const char *name)
 }
 
 /*
- * An id that is longer than any of ours is cut at its beginning: its end may say that the stream is
+ * If an id is longer than any of ours, its beginning is cut off: its end may say that the stream is
  * over.
  */
 static void
@@ -154,7 +156,7 @@ keep_last_id(struct request *req, const char *id, size_t len)
 	req->last_event_id = req->id;
 }
 
-/* Two headers arrive joined by a comma and a space: the last that is not empty counts. */
+/* Servers join two headers by a comma and a space. The last one that is not empty counts. */
 static bool
 find_in_header(const char *header, const char **id, size_t *len)
 {
@@ -173,8 +175,7 @@ find_in_header(const char *header, const char **id, size_t *len)
 }
 
 /*
- * What a parameter says is taken as it stands if it cannot be decoded: whatever a client says, it
- * is an ID, though none that we know.
+ * If the parameter cannot be decoded it is taken as it is: then it is an ID that we do not know.
  */
 static void
 keep_param(struct request *req, const char *text, size_t len)
@@ -189,7 +190,9 @@ keep_param(struct request *req, const char *text, size_t len)
 	free(decoded);
 }
 
-/* The header, which EventSource sends by itself; else a parameter, for a client that cannot set it.
+/*
+ * Reads the header, which EventSource sends by itself; or else a parameter, for clients that cannot
+ * set headers.
  */
 static void
 read_last_event_id(struct request *req)
@@ -293,7 +296,7 @@ request_read(struct request *req, const struct params *vars, const char *base, c
 
 struct counting {
 	const struct route *route;
-	const char *token; /* what a token's parameter is called; NULL: nothing */
+	const char *token; /* the name of the parameter with the token; NULL: there is none */
 };
 
 static bool
@@ -306,7 +309,7 @@ is_in(const char *const *names, const char *name)
 	return false;
 }
 
-/* Does the parameter mean anything to the route? */
+/* Does the route use the parameter? */
 static bool
 counts(const void *ctx, const char *name)
 {
@@ -407,7 +410,7 @@ request_read_params(const struct request *req, struct template_value *values, si
 	values[n].name = NULL;
 }
 
-/* What handlers call (sluice/handler.h). */
+/* Functions for handlers (sluice/handler.h) */
 
 static bool
 is_of_key(const struct request *req, const char *name)
@@ -430,7 +433,7 @@ request_param(const struct request *req, const char *name)
 	if (req->is_opening && !req->route->handler->is_private && !is_of_key(req, name))
 		return NULL;
 	if (*name == '?')
-		return value; /* for Lua, which makes no name of it */
+		return value; /* for Lua, where it becomes no name */
 	return value != NULL && route_param_ok(req->route, name, value) ? value : NULL;
 }
 

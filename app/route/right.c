@@ -15,13 +15,16 @@
 
 enum { WORDS_MAX = 64, WORD_MAX = 64 * 1024 };
 
-/* Whoever forgets it leaves it to the answer, which always comes. */
+/*
+ * If nobody wants the answer any more, fn is NULL and the question is freed when the answer comes,
+ * as it always does.
+ */
 struct right_question {
 	right_fn fn; /* NULL: it is forgotten */
 	void *arg;
 };
 
-/* What Redis does not say, or refuses, is nobody's fault. */
+/* No answer, or an error, does not mean that the user may not. */
 static enum allowed
 judge(const struct redisReply *reply)
 {
@@ -30,7 +33,7 @@ judge(const struct redisReply *reply)
 	return reply_is_true(reply) ? ALLOWED : FORBIDDEN;
 }
 
-/* A NUL is put behind the text. */
+/* Appends the word with a NUL behind it. */
 static int
 put_word(struct buf *b, const struct template *t, const struct request *req)
 {
@@ -50,7 +53,7 @@ put_word(struct buf *b, const struct template *t, const struct request *req)
 	return rc == 0 ? buf_putc(b, '\0') : rc;
 }
 
-/* The keys are known once all words are. */
+/* Which words are keys is known only when all words are. */
 static int
 put_prefix(char **words, size_t n, const char *prefix)
 {

@@ -78,12 +78,12 @@ route_free(struct route *rt)
 #define PLAIN "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 
 /*
- * What holds without a rule of the route's own: nothing that could end a channel's name, or widen a
- * pattern. Who somebody is may be an e-mail address, or what providers of identities make up; a
- * session's name may hold what PHP does. The first whose name fits counts.
+ * The rules of parameters for which the route has no rule: no value may end a channel's name early,
+ * or widen a pattern. A user may be an e-mail address, or what identity providers make up; a
+ * session's name may hold what PHP allows. The first row whose name fits counts.
  */
 static const struct plain_rule {
-	const char *name; /* with a dot behind it: whatever begins so; NULL: every one */
+	const char *name; /* with a dot at its end: every name that begins so; NULL: every name */
 	const char *set, *text;
 } plain_rules[] = {
     {"user", PLAIN "@+|", "[A-Za-z0-9_.@+|-]{1,128}"},
@@ -181,7 +181,7 @@ nth_template(const struct route *rt, size_t n)
 	return n < fs->stages.shape.n_adds ? fs->stages.shape.adds[n].value : NULL;
 }
 
-/* The same as route_named_param(), but without the parameters of the path. */
+/* As route_named_param(), without the parameters of the path. */
 static const char *
 named_by_logic(const struct route *rt, size_t n)
 {
@@ -348,7 +348,7 @@ route_methods(const struct route *rt)
 	return route_can_follow(rt) ? "GET, HEAD, OPTIONS, POST" : "OPTIONS, POST";
 }
 
-/* Adds a name that is not there yet to a list that ends with NULL. */
+/* Adds a name to a list that ends with NULL, if it is not there yet. */
 static int
 add_name(const char ***list, const char *name)
 {
@@ -381,7 +381,10 @@ names_identity(struct template *const *list)
 	return false;
 }
 
-/* What a handler names by itself it can only know from the feed's key, or if it is private. */
+/*
+ * A handler that names subjects itself can only know the user by the feed's key, or if it is
+ * private.
+ */
 static bool
 is_of_user(const struct route *rt)
 {
@@ -465,7 +468,7 @@ route_records(const struct route *rt, const char *channel)
 	return 0;
 }
 
-/* A script's path says nothing of what it holds now. */
+/* The text of the script counts, because its path does not say if the file has changed. */
 static const char *
 script_of(const struct route *rt)
 {

@@ -2,8 +2,8 @@
 #define SLUICE_ROUTE_ROUTE_H
 
 /*
- * route - one [route NAME] section, compiled: a path, where its messages come
- * from, what is done with them. The configuration fills it in; site.h serves it.
+ * route - one [route NAME] section, compiled: its path, where its messages come from, and what is
+ * done with them. The configuration fills it in; site.h serves it.
  */
 #include <regex.h>
 #include <stdbool.h>
@@ -30,20 +30,20 @@ struct param_rule {
 
 enum { CREDENTIALS_MAX = 8 };
 
-/* Which credentials count, in the order in which they are tried. */
+/* The kinds of credentials that are accepted, in the order in which they are tried. */
 struct auth_list {
 	const struct credential *v[CREDENTIALS_MAX];
 	size_t n;
 };
 
-/* Who may write to the route's path by POST, and what becomes of it. */
+/* Who may POST to the route's path, and what becomes of the message. */
 struct publish {
-	struct template *channel, *stream; /* one of them, or neither: nobody may */
+	struct template *channel, *stream; /* one of them is set; neither: nobody may POST */
 	struct auth_list auth;
 	char *filter_text, *transform_text;
 	struct expression *filter, *transform; /* in stream.stages.sandbox */
 	size_t max;                            /* bytes of a body */
-	uint64_t maxlen;                       /* of the stream; 0: it grows */
+	uint64_t maxlen;                       /* how many entries the stream keeps; 0: all */
 	struct pace_limit rate;
 };
 
@@ -53,16 +53,16 @@ struct route {
 	const struct handler *handler;
 	bool is_of_subjects; /* the handler opens what the templates name, and nothing else */
 	struct template **subjects[N_SUBJECT_KINDS]; /* each ends with NULL, or is NULL */
-	struct param_rule *rules; /* for the parameters that have one of their own */
+	struct param_rule *rules;                    /* for parameters with a rule of their own */
 	size_t n_rules;
 	struct feed_settings stream; /* its templates and strings belong to the route */
 	struct {
 		char *filter, *transform, *until; /* as configured; NULL: none */
 		char *script;                     /* the file's path, as configured */
-		char **params; /* those that they name, ends with NULL; or NULL */
-		/* And those that allow and publish_… name, of which no feed depends. */
+		char **params; /* parameters that they name, ends with NULL; or NULL */
+		/* And parameters that allow and publish_… name. No feed depends on these. */
 		char **request_params;
-		bool uses_any_param; /* which they name cannot be told */
+		bool uses_any_param; /* what they name is not known, so it may be any parameter */
 	} logic;
 	struct publish publish;
 	struct auth_list auth;           /* of who follows */
@@ -72,9 +72,11 @@ struct route {
 	uint64_t max_subscribers, max_per_user, max_per_ip; /* 0: no limit */
 	char **cors_origins; /* NULL-terminated; "*" alone: any; NULL: none */
 	bool cors_credentials;
-	const char **key; /* of route_set_key(); the names are borrowed from the templates */
-	unsigned char auth_digest[AUTH_DIGEST]; /* of [auth]; zeros: it asks nobody who he is */
-	char *source; /* every key with its effective value, a line each: equal text, equal route */
+	const char **key; /* by route_set_key(); the names are borrowed from the templates */
+	unsigned char
+	    auth_digest[AUTH_DIGEST]; /* of [auth]; zeros: the route accepts no credentials */
+	char *source; /* each key with its effective value, one a line: routes with equal text are
+			 equal */
 	struct feed_class feeds;    /* the table initialises it */
 	bool is_serving;            /* feeds is initialised */
 	unsigned counted;           /* its tally (base/counters) */
@@ -82,24 +84,24 @@ struct route {
 	struct table *table;
 };
 
-/* route_auth - who may follow it; for a service. */
+/* route_auth - who may follow it; for the table of services. */
 const struct auth_list *route_auth(const struct route *rt);
 
-/* route_methods - what its path answers, for Allow. */
+/* route_methods - the methods that its path answers, for Allow. */
 const char *route_methods(const struct route *rt);
 bool route_can_publish(const struct route *rt);
 bool route_can_follow(const struct route *rt); /* has anything for a GET */
 bool route_can_resume(const struct route *rt); /* some of what it follows can be read again */
 
-/* route_can_be_carried - on a mux connection: it streams, is no mux itself, and a queue that does
- * not take what was written for had. */
+/*
+ * route_can_be_carried - may a mux connection carry it? It must stream and be no mux itself; and a
+ * queue must not count an entry as taken when it was only written.
+ */
 bool route_can_be_carried(const struct route *rt);
-/* route_carries - does this one of handler = mux name it? */
+/* route_carries - does this mux route name rt in its routes? */
 bool route_carries(const struct route *mux, const struct route *rt);
 
-/* route_records - is the channel one of those that the route records? Then how many messages; else
- * 0.
- */
+/* route_records - if the route records this channel: how many messages are kept; else 0. */
 unsigned route_records(const struct route *rt, const char *channel);
 
 /* route_free - takes NULL and half-built routes; feeds must not be in use any more. */
@@ -112,21 +114,21 @@ void route_free(struct route *rt);
 bool route_param_ok(const struct route *rt, const char *name, const char *value);
 
 /*
- * route_is_same - would the two do the same: the same name, settings, text of the script, and
- * [auth], if they ask who somebody is?
+ * route_is_same - would the two do the same? They must have the same name, settings and text of the
+ * script, and the same [auth], if they accept credentials.
  */
 bool route_is_same(const struct route *a, const struct route *b);
 
-/* route_add_param - to a list of names. Returns 0, -ENOMEM. */
+/* route_add_param - adds a name to the list. Returns 0, -ENOMEM. */
 int route_add_param(char ***list, const char *name, size_t len);
 
-/* route_takes - does it take the credential, of who follows or of who publishes? */
+/* route_takes - does it accept the credential, for following or for publishing? */
 bool route_takes(const struct route *rt, const struct credential *cr);
 
-/* route_knows_users - does any of its credentials prove who asks? */
+/* route_knows_users - does any of its credentials tell who asks? */
 bool route_knows_users(const struct route *rt);
 
-/* route_rule_text - and the rule that counts, as it would be written. */
+/* route_rule_text - the rule that holds for the parameter, as one would write it. */
 const char *route_rule_text(const struct route *rt, const char *name);
 
 /*
@@ -136,13 +138,14 @@ const char *route_rule_text(const struct route *rt, const char *name);
 const char *route_named_param(const struct route *rt, size_t n);
 
 /*
- * route_set_key - find out on which parameters the route's feeds depend, once all of its fields
- * are set: those that its templates and expressions name; and for a handler other than relay, or a
- * script of which it cannot be told, all of its path's. Returns 0, -ENOMEM.
+ * route_set_key - finds the parameters that the route's feeds depend on, when all its fields are
+ * set. These are the parameters that its templates and expressions name; if the handler is another
+ * than relay, or a script does not show which it uses, all parameters of its path. Returns 0,
+ * -ENOMEM.
  */
 int route_set_key(struct route *rt);
 
-/* route_key_param - the n-th of them, each once, NULL past the last. */
+/* route_key_param - the n-th parameter of the key, each once; NULL past the last. */
 const char *route_key_param(const struct route *rt, size_t n);
 
 #endif

@@ -2,15 +2,15 @@
 #define SLUICE_ROUTE_SECTION_H
 
 /*
- * section - a route's section while its handler's check() looks at it. Who reads the configuration
- * stands above the handlers, so they reach it by these two pointers.
+ * section - a route's section while its handler's check() looks at it. The configuration is read in
+ * a folder above the handlers, so they reach it through these two pointers.
  */
 #include <sluice/handler.h>
 
 struct handler_section {
-	/* What it says of a key, with [defaults]; NULL: nothing. */
+	/* The value of a key, with [defaults]; NULL: there is none. */
 	const char *(*text)(const struct handler_section *hs, const char *key);
-	/* key NULL: of the section as a whole. */
+	/* Reports a fault; key NULL: of the section as a whole. */
 	void (*fault)(const struct handler_section *hs, const char *key, const char *why);
 };
 

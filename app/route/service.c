@@ -1,8 +1,8 @@
 #include "route/serving.h"
 
 /*
- * The first that takes a request serves it, so what is special stands first: "POST ?ack=" to a
- * queue before any POST, a short answer and one message before a stream.
+ * The first service that takes a request serves it, so the special ones come first: "POST ?ack=" to
+ * a queue before any other POST, a short answer and a single message before a stream.
  */
 static const struct service *const services[] = {
     &service_mux_post, &service_acking,  &service_posting, &service_short,

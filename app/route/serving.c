@@ -80,8 +80,10 @@ serving_end_stream(struct serving *sv, enum end_reason reason, unsigned retry_ms
 	serving_send(sv);
 }
 
-/* A limit was reached, and those who have the places are probed: true: the request, a GET, waits;
- * false: it has waited long enough. */
+/*
+ * A limit is reached, and the open streams are probed. true: the request, a GET, waits; false: it
+ * has waited long enough.
+ */
 static bool
 wait_for_place(struct serving *sv)
 {
@@ -89,7 +91,10 @@ wait_for_place(struct serving *sv)
 
 	if (patience.place_ms == 0)
 		patience.place_ms = clock_ms() + GRANTS_PROBE_MS;
-	/* What was decided holds for it; should it be decided anew, that has its time again. */
+	/*
+	 * The decision about the user stands. If it must be made again, the request has the whole
+	 * time for it again.
+	 */
 	patience.decide_ms = 0;
 	return clock_ms() < patience.place_ms &&
 	       pending_retry(sv->in->pending, sv->sub, sv->req->vars, "", 0, PLACE_AGAIN_MS,

@@ -2,7 +2,7 @@
 #define SLUICE_ROUTE_SERVING_H
 
 /*
- * serving - one request while it is served, and what a service may do with it. Services get this,
+ * serving - one request while it is served, and what a service may do with it. Services see this,
  * and neither the site nor its table of routes.
  */
 #include <stdbool.h>
@@ -25,12 +25,15 @@ struct serving_context {
 	struct hub *hub;
 	struct grants *grants;
 	struct sessions *sessions;
-	struct pending *pending;          /* requests of which it cannot be decided yet who may */
+	struct pending
+	    *pending; /* requests of which it is not known yet who asks, or whether he may */
 	const struct auth_settings *auth; /* borrowed */
 	char *const *trusted_proxies;     /* borrowed; NULL: none */
-	struct answer *out;               /* for one that had to wait */
-	/* A request of our own, or one that had to wait, from the beginning. kept: NULL if it did
-	 * not wait. */
+	struct answer *out;               /* for a request that had to wait */
+	/*
+	 * Serves a request from the beginning: one that had to wait, or one that is part of a mux
+	 * connection. kept: NULL if it did not wait.
+	 */
 	void (*serve)(struct serving_context *in, struct subscriber *sub, const struct params *vars,
 		      const char *body, size_t len, const struct kept_answer *kept);
 	/* The n-th of all routes; NULL past the last. */
@@ -40,70 +43,80 @@ struct serving_context {
 struct serving {
 	struct subscriber *sub;
 	struct request *req;
-	struct identity *who; /* asks; nobody until it is known */
+	struct identity *who; /* who asks; empty until it is known */
 	struct answer *out;
 	const char *body;
 	size_t body_len;
 	const struct service *service; /* that it is for */
-	struct kept_answer kept;       /* of one that had to wait; zeros */
+	struct kept_answer kept;       /* what is known of a request that had to wait; else zeros */
 	bool was_kept;                 /* it is served again from the beginning */
 	bool has_bad_token;
 	struct serving_context *in;
 };
 
 /*
- * service - what a route does with a method: one constant table in one file each. The first that
- * takes a request serves it.
+ * service - what a route does for a method: a constant table in a file of its own. The first
+ * service that takes a request serves it.
  */
 struct service {
 	const char *name;
 	bool is_stream;
-	bool has_effect;  /* what a page of another site must not do with this site's cookies */
-	bool tells_redis; /* so while Redis is away the request waits, for up to open_wait */
+	bool has_effect;  /* a page of another site must not be able to do it with this site's
+			     cookies */
+	bool tells_redis; /* it writes to Redis, so while Redis is away the request waits, for up to
+			     open_wait */
 	bool (*takes)(const struct request *req);
 	const struct auth_list *(*auth)(const struct route *rt); /* who may */
 	void (*serve)(struct serving *sv);
 };
 
-extern const struct service service_mux_post; /* subscriptions of a connection are changed */
-extern const struct service service_acking;   /* "POST ?ack=" to a queue */
-extern const struct service service_posting;  /* a message is published */
-extern const struct service service_short;    /* a handler's short answer */
-extern const struct service service_waiting;  /* handler = wait: one event, or none in time */
-extern const struct service service_polling;  /* and "?mode=poll" of any stream */
-extern const struct service service_queue;    /* a stream whose entries nobody else is given */
+extern const struct service
+    service_mux_post; /* a POST that changes the subscriptions of a mux connection */
+extern const struct service service_acking;  /* "POST ?ack=" to a queue */
+extern const struct service service_posting; /* a message is published */
+extern const struct service service_short;   /* a handler's short answer */
+extern const struct service
+    service_waiting; /* handler = wait: answers one event, or that none came in time */
+extern const struct service service_polling; /* the same for "?mode=poll" of any stream */
+extern const struct service
+    service_queue; /* a stream whose entries are given to no other subscriber */
 extern const struct service service_streaming;
 
-/* service_find - the one that takes the request, whose route is known; NULL: none does. */
+/* service_find - the service that takes the request, whose route is known; NULL: none does. */
 const struct service *service_find(const struct request *req);
 
 /*
- * serving_begin - an answer of this status and media type (NULL: it has no body), with what the
- * route says of other origins. serving_begin_stream: one that goes on. serving_send: it is whole.
+ * serving_begin - begins an answer of this status and media type (NULL: it has no body), with the
+ * route's CORS fields. serving_begin_stream: one that does not end. serving_send: sends it.
  */
 void serving_begin(struct serving *sv, int status, const char *type);
 void serving_begin_stream(struct serving *sv);
 void serving_send(struct serving *sv);
 
-/* serving_refuse - detail names the rule, and nothing of ours. */
+/* serving_refuse - detail says which rule was broken, and nothing about the inside of the site. */
 void serving_refuse(struct serving *sv, int status, const char *detail);
-/* And it is worth asking again after so long; 0: as the status has it. */
+/*
+ * serving_refuse_until - also says after how long asking again makes sense; 0: what is usual for
+ * the status.
+ */
 void
 serving_refuse_until(struct serving *sv, int status, const char *detail, unsigned retry_after_s);
-/* serving_refuse_open - what feed_get() or feed_join() returned. */
+/* serving_refuse_open - refuses with what feed_get() or feed_join() returned. */
 void serving_refuse_open(struct serving *sv, int rc);
 
 /*
- * serving_await_redis - true: Redis cannot be told now, and the request is kept and served again.
- * false: it can, or the request has waited for open_wait.
+ * serving_await_redis - true: Redis cannot be reached now, and the request is kept and served
+ * again. false: it can be reached, or the request has waited for open_wait.
  */
 bool serving_await_redis(struct serving *sv);
 
-/* serving_end_stream - a stream that ends at once: its client comes back after retry_ms. */
+/* serving_end_stream - sends a stream that ends at once; its client comes back after retry_ms. */
 void serving_end_stream(struct serving *sv, enum end_reason reason, unsigned retry_ms);
 
-/* serving_take_grant - a place within the route's limits. Returns 0; else it was refused, or put
- * off. */
+/*
+ * serving_take_grant - takes a place within the route's limits. Returns 0; else the request was
+ * refused, or waits.
+ */
 int serving_take_grant(struct serving *sv, struct grant **grant);
 
 /*
