@@ -21,7 +21,7 @@ dashboard_open(struct feed *feed, const struct request *req)
 	return feed_channel(feed, "metrics:performance");
 }
 
-/* A member to be put elsewhere, with a count of its own; NULL stands for JSON's null. */
+/* The member, with a reference of its own, to put it elsewhere; NULL stands for JSON's null. */
 static struct json_object *
 member(struct json_object *obj, const char *name)
 {

@@ -1,8 +1,8 @@
 /*
  * health.c - is the program able to serve? For load balancers and monitors.
  *
- * 503 while no worker is connected to Redis or while the program ends, else 200; and what is wrong
- * in sentences. Subscribers are not turned away meanwhile: they wait.
+ * It answers 503 while no worker is connected to Redis or while the program ends, else 200; and
+ * says what is wrong in sentences. New subscribers are accepted even then: they wait.
  */
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /*
- * metrics.c - what all workers have counted, in Prometheus's text format, version 0.0.4: all
- * together, and by route.
+ * metrics.c - the counters of all workers in Prometheus's text format, version 0.0.4: all together,
+ * and by route.
  */
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +25,7 @@ put_head(struct reply *reply, const char *name, const char *type, const char *he
 	reply_printf(reply, "# HELP sluice_%s %s.\n# TYPE sluice_%s %s\n", name, help, name, type);
 }
 
-/* One line of a route's: NAME{route="x" and more of the labels. */
+/* Begins a line of a route: NAME{route="x", to which further labels may be added. */
 static void
 begin_line(struct reply *reply, const char *name, const struct worker_route *route)
 {
@@ -51,7 +51,7 @@ put_totals(struct reply *reply)
 	}
 }
 
-/* Those that say something of a route are never counted without one. */
+/* Some counters count for a route only, never for the whole program. */
 static void
 put_counts(struct reply *reply)
 {
@@ -109,7 +109,7 @@ put_lags(struct reply *reply)
 	}
 }
 
-/* One route's histogram: each bucket holds those below it, too. */
+/* One route's histogram. Each bucket includes the ones before it. */
 static void
 put_took(struct reply *reply, unsigned r, const struct worker_route *route)
 {
@@ -133,7 +133,7 @@ put_took(struct reply *reply, unsigned r, const struct worker_route *route)
 	reply_printf(reply, "\"} %llu\n", sum);
 }
 
-/* Of a cluster; what there is else says sluice_redis_up. */
+/* For a cluster; a single Redis is in sluice_redis_up. */
 static void
 put_nodes(struct reply *reply, const char *name, const char *help, bool is_slots)
 {

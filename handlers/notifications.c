@@ -1,8 +1,8 @@
 /*
- * notifications.c - what one user is to be told, with the server's time.
+ * notifications.c - notifications for one user, with the server's time.
  *
  * Reads the channel "user:ID:notifications", where ID is the route's parameter user_id. Each
- * message is an object, which goes on with "server_time" added.
+ * message is an object, to which "server_time" is added.
  */
 #include <time.h>
 
@@ -25,7 +25,7 @@ notifications_message(struct feed *feed, struct message *msg)
 
 	(void)feed;
 	if (note == NULL)
-		return DROP; /* no object: there is nothing to add to */
+		return DROP; /* it is no object, so nothing can be added */
 	json_object_object_add(note, "server_time", json_object_new_int64(time(NULL)));
 	return message_replace(msg, note);
 }

@@ -11,7 +11,7 @@
 
 #include <sluice/handler.h>
 
-/* Redis may be away when the feed begins: ask again soon, whatever the interval. */
+/* Redis may be away when the feed begins: then it asks again soon, whatever the interval is. */
 enum { FIRST_MS = 1, AGAIN_MS = 500 };
 
 struct poll {
@@ -20,7 +20,7 @@ struct poll {
 	bool is_asking;
 };
 
-/* Is the answer another than the last? From now on it is the last. */
+/* Does the answer differ from the last one? It becomes the last one. */
 static bool
 is_news(struct poll *poll, const char *bytes, size_t len)
 {
@@ -51,7 +51,8 @@ poll_answer(struct feed *feed, struct message *reply)
 		return;
 	}
 	if ((bytes = message_bytes(reply, &len)) == NULL) {
-		free(poll->answer); /* the key is gone; when it comes back, that is news */
+		free(poll->answer); /* the key is gone; when it comes back, its value counts as a
+				       change */
 		poll->answer = NULL;
 		feed_forget_last(feed);
 	} else if (is_news(poll, bytes, len) || feed_key_number(feed, "always") != 0) {

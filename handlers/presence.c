@@ -29,7 +29,7 @@ struct here {
 	char *name; /* as JSON; owned */
 	char *info; /* as JSON, or empty; owned */
 	bool is_watching, is_told, is_asking;
-	bool is_old; /* who came or went while the list was asked for may not be in it */
+	bool is_old; /* the list may lack somebody who came or went while it was asked for */
 };
 
 /*
@@ -219,11 +219,14 @@ struct here {
 static void
 on_put(struct feed *feed, struct message *reply)
 {
-	(void)feed; /* if it was not, the next renewal puts it */
+	(void)feed; /* if it failed, the next renewal does it */
 	(void)reply;
 }
 
-/* Before it is said, so that whatever becomes of us somebody looks after the room. */
+/*
+ * The room is put into the book before the answer, so that it is looked after even if this worker
+ * dies.
+ */
 static int
 put_room(struct feed *feed, unsigned long long ms)
 {
@@ -272,7 +275,7 @@ ask(struct feed *feed, const char *mode)
 			feed_publish_verb(feed), NULL);
 }
 
-/* Not before Redis has confirmed: who comes after the list was made must be heard of. */
+/* This waits for Redis's confirmation: whoever comes after the list was made must be announced. */
 static void
 presence_timer(struct feed *feed)
 {
@@ -292,7 +295,7 @@ presence_timer(struct feed *feed)
 		feed_timer(feed, AGAIN_MS);
 }
 
-/* As often as the shortest of what can be over asks for. */
+/* How often to look: as often as the shortest time that can run out. */
 static unsigned
 tend_ms(const struct feed *feed)
 {
@@ -315,7 +318,7 @@ on_tended(struct feed *feed, struct message *reply)
 	feed_timer(feed, next < ms ? (unsigned)next : ms);
 }
 
-/* Of a cluster: one room after the other, as long as any is due. */
+/* In a cluster rooms are looked after one by one, until none is due. */
 
 static void
 on_settled(struct feed *feed, struct message *reply)
@@ -354,7 +357,7 @@ on_due(struct feed *feed, struct message *reply)
 		feed_timer(feed, tend_ms(feed));
 }
 
-/* Whoever is left, or nobody: each worker sees to what is due in any room. */
+/* Each worker looks after all rooms where something is due, even if nobody is left there. */
 static void
 presence_tend(struct feed *feed)
 {
@@ -368,7 +371,7 @@ presence_tend(struct feed *feed)
 		feed_timer(feed, tend_ms(feed));
 }
 
-/* "join" and "leave" of others, without what is said to us. */
+/* Passes on "join" and "leave" of others, and not what is meant for this subscriber. */
 static enum verdict
 presence_message(struct feed *feed, struct message *msg)
 {

@@ -1,5 +1,6 @@
 /*
- * relay.c - the default handler: what the route's channels, patterns and streams bring, as it is.
+ * relay.c - the default handler: passes on what comes from the route's channels, patterns and
+ * streams.
  */
 #include <sluice/handler.h>
 

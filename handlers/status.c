@@ -1,6 +1,6 @@
 /*
- * status.c - how things stand: as a JSON object; as a page for people whose browser asks for one;
- * and as an event stream of such objects, by which the page keeps up to date.
+ * status.c - the state of the program: as a JSON object; as a page, if a browser asks for one; and
+ * as an event stream of such objects, which keeps the page up to date.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ put_refused(FILE *f, unsigned r)
 	fprintf(f, "}");
 }
 
-/* The bound of the bucket in which so great a part of all writes stand or before it; -1: none. */
+/* The upper end of the bucket that holds this quantile of all writes; -1: it has no end. */
 static double
 quantile_ms(unsigned r, double part)
 {
@@ -110,7 +110,7 @@ put_route(FILE *f, unsigned r, const struct worker_route *route)
 	fprintf(f, "}");
 }
 
-/* Of a cluster; one Redis is said above. */
+/* For a cluster; a single Redis was written above. */
 static void
 put_nodes(FILE *f)
 {
@@ -127,7 +127,7 @@ put_nodes(FILE *f)
 		fprintf(f, "]");
 }
 
-/* The caller's; NULL if there is no memory for it. */
+/* The text, which is the caller's; NULL if memory is short. */
 static char *
 make_json(void)
 {
@@ -160,7 +160,7 @@ make_json(void)
 	return text;
 }
 
-/* In the colours of the demo, but nothing of it is needed: the page is whole by itself. */
+/* In the colours of the demo. The page needs no other file. */
 static const char page_head[] =
     "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
@@ -255,7 +255,7 @@ static const char page_tail[] =
     "stream.onerror = () => { $('live').textContent = 'not connected'; };\n"
     "</script></body></html>\n";
 
-/* In a script's text "<" could end it. */
+/* "<" could end the script, so it is escaped. */
 static void
 put_page(struct reply *reply, const char *json)
 {

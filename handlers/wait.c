@@ -1,8 +1,8 @@
 /*
- * wait.c - the first message that comes is the answer, as JSON; or 504 when the time is over.
+ * wait.c - answers with the first message that comes, as JSON; or with 504 when the time is over.
  *
- * "?timeout=" says how many milliseconds, up to the section's timeout_max. On recorded channels and
- * streams "?after=ID" lets what came behind that ID count, too.
+ * "?timeout=" is in milliseconds, up to the section's timeout_max. On recorded channels and streams
+ * "?after=ID" includes messages behind that ID which have come already.
  */
 #include <sluice/handler.h>
 

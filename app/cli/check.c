@@ -9,7 +9,7 @@
 #include "cli/sharing.h"
 #include "config/config.h"
 
-/* Logic that looks at a parameter is done for each of its values: better known before. */
+/* Logic that uses a parameter runs once for each of its values, so it is better to know. */
 static void
 tell_logic(const struct route *rt)
 {

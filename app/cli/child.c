@@ -38,8 +38,8 @@ child_find(const char *program, char path[PATH_MAX])
 }
 
 /*
- * This runs in the child. The program that it executes shall not inherit our blocked signals, and
- * ends when we do.
+ * Runs in the child. The program that it executes must not inherit our blocked signals, and must
+ * end when we do.
  */
 static void
 become(const struct child *child, const char *const *argv, pid_t parent)
@@ -50,7 +50,7 @@ become(const struct child *child, const char *const *argv, pid_t parent)
 	setsid();
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
-		_exit(1); /* it died before the line above */
+		_exit(1); /* the parent died before the line above */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if ((fd = open("/dev/null", O_RDONLY)) >= 0)
@@ -114,7 +114,7 @@ look(struct child *children, size_t n)
 	return any;
 }
 
-/* SIGKILL goes to the whole session: a server that is killed cannot end its workers itself. */
+/* SIGKILL goes to the whole session, because a server that is killed cannot end its own workers. */
 static void
 tell(struct child *children, size_t n, int signum)
 {

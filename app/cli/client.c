@@ -210,8 +210,10 @@ is_stream(const char *type)
 	return false;
 }
 
-/* Once the head is whole: its status, and it is taken off client->text. Returns 0, -EPROTO;
- * -ENOTSUP for a stream that is not wanted. */
+/*
+ * The head is complete: reads its status, and removes it from client->text. Returns 0, -EPROTO;
+ * -ENOTSUP for a stream that is not wanted.
+ */
 static int
 take_head(struct client *client)
 {
@@ -233,7 +235,7 @@ take_head(struct client *client)
 	return 0;
 }
 
-/* Content of FCGI_STDOUT. Returns 0 or a negative errno. */
+/* Adds the content of an FCGI_STDOUT. Returns 0 or a negative errno. */
 static int
 take_content(struct client *client, const char *p, size_t len)
 {
@@ -301,7 +303,7 @@ client_authorise(struct client *client, const struct config *cfg, const struct o
 	return command_put_token(&client->authorization, cfg, opt);
 }
 
-/* An answer that is no problem document says by its body what is the matter, as health does. */
+/* If an answer is no problem document, its body says what is wrong, as that of health does. */
 static void
 print_body(const struct client *client)
 {
@@ -328,7 +330,7 @@ client_print_problem(struct client *client)
 	json_object_put(o);
 }
 
-/* The path as a browser would ask for it: the base is put before it, unless it is there. */
+/* The path as a browser asks for it: the base is put before it, unless it stands there already. */
 static char *
 full_path(const char *base, const char *path)
 {

@@ -2,7 +2,7 @@
 #define SLUICE_CLIENT_H
 
 /*
- * client - asks the running server by FastCGI, as a web server does: for the subcommands that are a
+ * client - asks the running server by FastCGI, as a web server does. Subcommands use it that are a
  * subscriber in the terminal.
  */
 #include <stdbool.h>
@@ -12,13 +12,15 @@
 struct config;
 
 struct client {
-	const char *name; /* of the subcommand, for what is told on stderr */
+	const char *name; /* the subcommand's name, for messages on stderr */
 	const char *accept;
-	const char *cookie, *last_event_id; /* headers' values; NULL: none */
-	struct buf authorization;           /* as those, with its NUL; empty: none */
-	bool refuses_streams;               /* that would go on for ever */
-	/* More of the body of a 200 stands in text; what is dealt with is for it to consume. A
-	 * negative errno ends it. NULL: none is dealt with before the end. */
+	const char *cookie, *last_event_id; /* the values of the headers; NULL: none */
+	struct buf authorization;           /* the same, with its NUL; empty: none */
+	bool refuses_streams;               /* an answer that would not end is an error */
+	/*
+	 * Called when more of the body of a 200 has come, which stands in text. It removes what it
+	 * has used. A negative errno ends the request. NULL: the body is read at the end.
+	 */
 	int (*on_body)(struct client *client);
 	void *arg;
 	/* The answer: */
@@ -28,23 +30,26 @@ struct client {
 	struct buf text;
 };
 
-/* client_init - all but its name is zero. */
+/* client_init - everything but its name becomes zero. */
 void client_init(struct client *client, const char *name);
 
 /*
- * client_ask - GET path (with its query) of the server at address, or where the configuration says
- * that it listens if address is NULL; until the answer ends. Returns 0 with the status and what is
- * left of the body; -ECANCELED or -ENODATA if on_body() ended it so; another negative errno
- * having told why there is no answer.
+ * client_ask - sends GET path (with its query) to the server at address; if that is NULL, to where
+ * the configuration says that it listens. Reads until the answer ends. Returns 0 with the status
+ * and the rest of the body; -ECANCELED or -ENODATA if on_body() ended it so; another negative
+ * errno, having printed why there is no answer.
  */
 int
 client_ask(struct client *client, const struct config *cfg, const char *address, const char *path);
 
-/* client_authorise - as the options say who asks. Returns 0; 1 having told why not. */
+/*
+ * client_authorise - sets the credential that the options name. Returns 0; 1 having printed why
+ * not.
+ */
 struct options;
 int client_authorise(struct client *client, const struct config *cfg, const struct options *opt);
 
-/* client_print_problem - what the problem document in text says, on stderr. */
+/* client_print_problem - prints on stderr what the problem document in text says. */
 void client_print_problem(struct client *client);
 void client_fini(struct client *client);
 

@@ -19,10 +19,10 @@
 
 enum { NAME_MAX_LEN = 2048, WORDS_MAX = 32, VERB_WORDS_MAX = 3, CLOCK_S = 2, WHY_MAX = 2048 };
 
-/* Less than this, and a burst to slow links ends them: Redis's own default is 32 MiB. */
+/* With a lower limit, a burst ends slow links; Redis's default is 32 MiB. */
 enum { PUBSUB_LIMIT_MIN = 8 * 1024 * 1024 };
 
-/* One server, or whom the sentinels name. */
+/* One server, or the one that the sentinels name. */
 struct target {
 	struct redis_settings settings;
 	const struct config *cfg;
@@ -41,7 +41,7 @@ say(const char *what, const char *fmt, ...)
 	putchar('\n');
 }
 
-/* The reply, which is the caller's; NULL, and it was told why. */
+/* Returns the reply, which is the caller's; NULL, having printed why. */
 static redisReply *
 ask(struct target *t, int argc, const char *const *argv)
 {
@@ -61,9 +61,9 @@ is_error(const redisReply *reply, const char *code)
 	return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
 }
 
-/* Facts about a server. Each may be refused by its ACL, and then is not known. */
+/* Facts about a server. The ACL may refuse each of them; then it is not known. */
 
-/* The value behind "NAME:" in what INFO says. Returns false if it is not there. */
+/* Finds the value behind "NAME:" in what INFO answers. Returns false if it is not there. */
 static bool
 info_value(const redisReply *reply, const char *name, char *out, size_t len)
 {
@@ -217,7 +217,7 @@ static const struct fact {
     {{"CLUSTER", "INFO"}, 2, judge_cluster, is_cluster},
 };
 
-/* Returns false if the server cannot be reached, or is none to be served from. */
+/* Returns false if the server cannot be reached, or cannot be used. */
 static bool
 ask_facts(struct target *t)
 {
@@ -242,7 +242,7 @@ ask_facts(struct target *t)
 
 /* What the routes need */
 
-/* A name as it might be: each parameter stands for itself. */
+/* An example of the name, in which each parameter stands for itself. */
 static int
 expand(const struct template *t, const char *prefix, struct buf *b)
 {
@@ -258,7 +258,7 @@ expand(const struct template *t, const char *prefix, struct buf *b)
 	return buf_putc(b, '\0');
 }
 
-/* A stream that is not there yet is no fault. */
+/* It is no fault if a stream does not exist yet. */
 static bool
 is_refusal(const redisReply *reply)
 {
@@ -307,7 +307,7 @@ try_names(struct target *t, const struct route *rt, struct template *const *name
 		try_name(t, rt, names[i], suffix, verb);
 }
 
-/* Keys are told of by plain channels in any case. */
+/* Notifications of keys always come on plain channels. */
 static const char *const *
 following(const struct target *t, enum subject_kind kind, enum subject_kind followed_as)
 {
@@ -369,7 +369,7 @@ check_target(struct target *t, const char *where)
 		try_routes(t);
 }
 
-/* The primary that each of the sentinels names. */
+/* Checks which primary each of the sentinels names. */
 static void
 check_sentinels(const struct config *cfg)
 {
@@ -396,7 +396,7 @@ check_sentinels(const struct config *cfg)
 	}
 }
 
-/* By it streams are followed in a cluster. */
+/* In a cluster streams are followed by client-side caching. */
 static void
 check_tracking(struct target *t)
 {
@@ -412,7 +412,7 @@ check_tracking(struct target *t)
 	freeReplyObject(reply);
 }
 
-/* Returns whether it is one to be served from. */
+/* Returns whether the node can be used. */
 static bool
 check_node(const struct config *cfg, const struct slot_node *node)
 {
@@ -425,7 +425,7 @@ check_node(const struct config *cfg, const struct slot_node *node)
 	url.port = node->port;
 	t.settings.urls = &url;
 	t.settings.n_urls = 1;
-	t.settings.is_cluster = false; /* of a cluster, but asked by itself */
+	t.settings.is_cluster = false; /* a node of a cluster, asked as a single server */
 	printf("node %s\n", redis_url_print(&url, where, sizeof(where)));
 	if (!ask_facts(&t))
 		return false;
@@ -433,7 +433,9 @@ check_node(const struct config *cfg, const struct slot_node *node)
 	return !t.is_at_fault;
 }
 
-/* Each node that has slots, whether all have one, and what the routes need, where it is. */
+/*
+ * Checks each node that has slots, whether every slot has a node, and what the routes need there.
+ */
 static int
 check_cluster(const struct config *cfg)
 {

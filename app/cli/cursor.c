@@ -1,5 +1,5 @@
 /*
- * cursor - where a page that is rendered now must begin to follow a route.
+ * cursor - prints where a page that is rendered now must begin to follow a route.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,12 +11,12 @@
 #include "sse/frame.h"
 
 /*
- * An id that is nobody's: what came before is not wanted, wherever the route lets a newcomer begin,
- * and the first frame says where the stream stands.
+ * An id that no stream has. With it the past is not sent, wherever the route lets new clients
+ * begin, and the first frame says where the stream stands.
  */
 #define NOBODYS_ID "now"
 
-/* The first frame has it, or the route has none. */
+/* The id stands in the first frame, or the route has none. */
 static int
 take_cursor(struct client *client)
 {

@@ -1,8 +1,8 @@
 /*
  * dev - one address in front of a site's own development server and Sluice, until Ctrl-C.
  *
- * It starts a private web server, Sluice and, if asked, a Redis, each as a child that ends with it;
- * reads the configuration again whenever a file of it changes; and leaves nothing behind.
+ * It starts a private web server, Sluice and, if asked, a Redis, as children that end with it. It
+ * reads the configuration again whenever one of its files changes, and leaves nothing behind.
  */
 #include <errno.h>
 #include <ftw.h>
@@ -28,14 +28,14 @@
 enum {
 	FIRST_PORT = 8080,
 	N_PORTS = 100,
-	TICK_MS = 50,        /* while something is to come up */
-	LOOK_MS = 1000,      /* whether the site's server is there */
+	TICK_MS = 50,        /* while it waits for something to start */
+	LOOK_MS = 1000,      /* to see if the site's server is there */
 	PATIENCE_MS = 20000, /* for one to come up */
 	N_SIGNALS = 4,
 	PATH_LEN = 128,
 };
 
-/* Who is started, in this order. */
+/* The children, in the order in which they are started. */
 enum { REDIS, SLUICE, FRONT, N_CHILDREN };
 
 /* What is waited for. */
@@ -53,7 +53,7 @@ struct dev {
 	uint64_t since_ms; /* in this stage */
 	const struct front *front;
 	struct reach here, upstream;
-	bool is_upstream_there, is_front_due; /* to be started anew once it has ended */
+	bool is_upstream_there, is_front_due; /* start it again once it has ended */
 	bool is_redis_missing;
 	int status; /* < 0: it goes on */
 	char *ours; /* the paths */
@@ -76,7 +76,7 @@ end(struct dev *dev, int status)
 	uv_stop(&dev->loop);
 }
 
-/* The children. Each returns 0, or -1 having told why not. */
+/* The children. Each function returns 0, or -1 having printed why not. */
 
 static int
 start_redis(struct dev *dev)
@@ -126,7 +126,7 @@ start_front(struct dev *dev)
 	return (rc = child_start(child, argv)) < 0 ? say_failed(strerror(-rc)) : 0;
 }
 
-/* It listens at the port until it has ended, so the next one begins then. */
+/* The old one listens at the port until it has ended, so the next one starts then. */
 static void
 restart_front(struct dev *dev)
 {
@@ -136,7 +136,7 @@ restart_front(struct dev *dev)
 	kill(dev->children[FRONT].pid, SIGTERM);
 }
 
-/* What is waited for, and what comes then */
+/* What it waits for, and what happens then */
 
 static void on_tick(uv_timer_t *timer);
 
@@ -261,7 +261,7 @@ take_config(struct dev *dev, struct config *cfg)
 
 	config_free(dev->cfg);
 	dev->cfg = cfg;
-	(void)watch_files(dev->watch, cfg->files); /* those that were watched still are */
+	(void)watch_files(dev->watch, cfg->files); /* the files that were watched still are */
 	kill(dev->children[SLUICE].pid, SIGHUP);
 	if (ours == NULL || strcmp(ours, dev->ours) == 0) {
 		free(ours);
@@ -272,7 +272,7 @@ take_config(struct dev *dev, struct config *cfg)
 	restart_front(dev);
 }
 
-/* What is wrong is told as check tells it, and nothing changes. */
+/* Faults are printed as check prints them, and nothing else happens. */
 static void
 on_change(void *arg)
 {
@@ -354,7 +354,7 @@ say_missing(const struct options *opt)
 	return -1;
 }
 
-/* Where we are: as -l says, or the first port that is free. */
+/* Our address: what -l says, or the first port that is free. */
 static int
 choose_address(struct dev *dev)
 {
@@ -403,7 +403,9 @@ choose(struct dev *dev)
 	return choose_address(dev);
 }
 
-/* Sockets stand in it, and their paths may have 107 bytes: too few for many a TMPDIR. */
+/*
+ * Sockets stand in the folder. Their paths may have 107 bytes, which is too few for many a TMPDIR.
+ */
 static int
 make_folder(struct dev *dev)
 {
@@ -424,7 +426,9 @@ make_folder(struct dev *dev)
 	return 0;
 }
 
-/* What a server of this machine is told, and a developer's own has no use for. */
+/*
+ * Clears the keys that are for a server's machine, and that a developer's machine has no use for.
+ */
 static void
 set_environment(const struct config *cfg)
 {

@@ -1,5 +1,5 @@
 /*
- * doctor - events at known times, sent through the real web server; and the line of its
+ * doctor - sends events at known times through the real web server, and names the line of its
  * configuration that stands in the way.
  */
 #include "cli/doctor.h"
@@ -58,7 +58,7 @@ run_checks(struct doctor *d)
 	doctor_stream_end(d, &d->first);
 }
 
-/* Longer than any heartbeat is what has to be borne. */
+/* The stream must be silent for longer than any heartbeat. */
 static unsigned
 longest_silence(const struct config *cfg)
 {

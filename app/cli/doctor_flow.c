@@ -1,6 +1,6 @@
 /*
- * doctor_flow.c - what becomes of a stream on its way: are its events kept back or compressed, is
- * it cut when it is silent, and is it noticed that its client has left?
+ * doctor_flow.c - what becomes of a stream on its way. Are its events kept back or compressed? Is
+ * it cut when it is silent? Is it noticed when its client leaves?
  */
 #include <math.h>
 #include <stdio.h>
@@ -14,8 +14,8 @@
 
 enum {
 	TRIES = 3,
-	LATE_MS = 120,     /* beyond it an event was kept back */
-	LEAVING_MS = 6000, /* so long it is waited until it is noticed that a client has gone */
+	LATE_MS = 120,     /* an event that is later was kept back */
+	LEAVING_MS = 6000, /* how long to wait until it is noticed that a client has gone */
 	LEAVING_AT_ONCE_MS = 3000,
 	TEXT_LEN = 256,
 };
@@ -30,7 +30,10 @@ compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* How late half of them came. If the clocks are two, the quickest is taken for punctual. */
+/*
+ * How late half of the events came. If the server has another clock, the quickest event counts as
+ * punctual.
+ */
 static double
 median_late(const struct doctor *d, const struct doctor_stream *s)
 {
@@ -61,7 +64,8 @@ tell_late(struct doctor *d, const struct doctor_stream *s, double late)
 	doctor_cure(d, CURE_BUFFER);
 }
 
-/* Once more: the machine may have had something else to do. Returns how late; negative: it failed.
+/*
+ * Tries once more, because the machine may have been busy. Returns how late; negative: it failed.
  */
 static double
 try_again(struct doctor *d)
@@ -119,7 +123,7 @@ doctor_check_gzip(struct doctor *d)
 
 /* Leaving */
 
-/* How many ms it took until it was noticed that this one had gone; negative: it was not. */
+/* How many ms it took until it was noticed that the client had gone; negative: it was not. */
 static double
 leave(struct doctor *d, const char *plan, unsigned patience_ms)
 {
@@ -142,7 +146,7 @@ leave(struct doctor *d, const char *plan, unsigned patience_ms)
 	return (double)at > gone ? (double)at - gone : 0;
 }
 
-/* A route that never writes of itself; NULL. */
+/* A route that sends no heartbeat; NULL: all do. */
 static const struct route *
 route_without_heartbeat(const struct config *cfg)
 {
@@ -153,7 +157,7 @@ route_without_heartbeat(const struct config *cfg)
 	return NULL;
 }
 
-/* Whoever has left is noticed at the next write. */
+/* A client that has left is noticed at the next write. */
 static void
 tell_late_notice(struct doctor *d, double busy)
 {
@@ -198,7 +202,7 @@ doctor_check_leaving(struct doctor *d)
 	}
 }
 
-/* A silent stream: begun early, looked at last. */
+/* The silent stream is begun early and looked at last, because it takes time. */
 
 void
 doctor_begin_silence(struct doctor *d)

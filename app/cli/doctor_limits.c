@@ -1,5 +1,5 @@
 /*
- * doctor_limits.c - how many streams the web server carries at a time, and what it says while no
+ * doctor_limits.c - how many streams the web server carries at a time, and what it answers while no
  * Sluice runs.
  */
 #include <dirent.h>
@@ -10,7 +10,7 @@
 #include "cli/doctor.h"
 
 enum {
-	OPENING_MS = 10000, /* so long it is waited until all streams are open */
+	OPENING_MS = 10000, /* how long to wait until all streams are open */
 	USUAL_STREAMS = 1000,
 	FEW_H2_STREAMS = 32,
 	TEXT_LEN = 256,
@@ -36,7 +36,7 @@ read_proc(const char *pid, const char *file, char *text, size_t len)
 	return true;
 }
 
-/* The descriptors that the process may open; 0: it is another's, or it cannot be told. */
+/* How many descriptors the process may open; 0: it is another program's, or not known. */
 static unsigned long
 descriptors_of(const char *pid, const char *process)
 {
@@ -53,7 +53,7 @@ descriptors_of(const char *pid, const char *process)
 	return strtoul(at + strlen(line), NULL, 10);
 }
 
-/* Of all of the web server's processes here, the fewest that one may open; 0: there are none. */
+/* The least that any process of the web server on this machine may open; 0: there is none. */
 static unsigned long
 fewest_descriptors(const char *process)
 {
@@ -108,7 +108,7 @@ are_all_open(void *arg)
 	return count_open(o) == o->n;
 }
 
-/* As many as it takes, up to n. */
+/* Opens as many as it takes, up to n. */
 static unsigned
 open_streams(struct doctor *d, struct opening *o, unsigned n)
 {
@@ -177,7 +177,7 @@ doctor_check_http2(struct doctor *d)
 	}
 }
 
-/* While no Sluice runs: one request ends as if it had died. */
+/* What is answered while no Sluice runs: one request ends as if it had died. */
 void
 doctor_check_come_back(struct doctor *d)
 {

@@ -19,7 +19,7 @@
 
 enum { GROUPS_MAX = 64, TEXT_LEN = 256 };
 
-/* Is Sluice there? Asked where it listens, without the web server. */
+/* Is Sluice there? It is asked at its own address, without the web server. */
 
 static const char *
 socket_path(const struct doctor *d)
@@ -104,7 +104,7 @@ doctor_check_program(struct doctor *d)
 	}
 }
 
-/* May the web server's user go where the socket is, and write to it? */
+/* May the web server's user enter the socket's folders, and write to the socket? */
 
 struct rights {
 	uid_t uid;
@@ -153,7 +153,7 @@ may_open(const struct web_server *ws, const char *path, char *at, size_t len)
 	return may(&r, path, S_IWOTH);
 }
 
-/* The web server passes the path on, and finds nobody. */
+/* The web server passes the path on, but nobody answers. */
 static void
 explain_unreached(struct doctor *d, const char *how)
 {
@@ -173,7 +173,7 @@ explain_unreached(struct doctor *d, const char *how)
 	}
 }
 
-/* What came instead of the events. */
+/* Is the answer, which came in place of events, of this type? */
 
 static bool
 has_type(const struct http_exchange *x, const char *type)
@@ -184,8 +184,10 @@ has_type(const struct http_exchange *x, const char *type)
 	       strncmp(value, type, strlen(type)) == 0;
 }
 
-/* What speaks FastCGI says so itself; what speaks HTTP may be another. No Server header is
- * HAProxy's way. */
+/*
+ * A server that speaks FastCGI says what it is. A server that speaks HTTP to the client may be
+ * another. If there is no Server header, it is HAProxy.
+ */
 static void
 recognise(struct doctor *d, const struct doctor_stream *s)
 {
@@ -234,7 +236,7 @@ tell_failure(struct doctor *d, const struct http_exchange *x)
 	}
 }
 
-/* May it be given to a shell? The web server has said it. */
+/* May it be shown as an argument of a shell command? The web server has chosen it. */
 static bool
 is_plain(const char *url)
 {
@@ -312,7 +314,7 @@ doctor_check_reached(struct doctor *d)
 
 	snprintf(longer, sizeof(longer), "%s%s", path, base);
 	d->is_reached = try_prefix(d, path);
-	/* The URL may be the site's. */
+	/* The URL may be that of the site, without Sluice's base. */
 	if (!d->is_reached && d->first.x.failure == HTTP_FAILURE_NONE && *base != '\0' &&
 	    strcmp(path, base) != 0 && !d->first.is_sent_away && d->first.x.status < 500)
 		d->is_reached = try_prefix(d, longer);

@@ -1,5 +1,5 @@
 /*
- * doctor_redis.c - the doctor's keys, and whether Redis keeps what is to be sent again.
+ * doctor_redis.c - the doctor's keys, and whether Redis keeps what must be sent again.
  */
 #include <hiredis.h>
 #include <stdio.h>
@@ -64,7 +64,7 @@ void
 doctor_key_drop(struct doctor *d, const char *key)
 {
 	char name[NAME_LEN], why[WHY_LEN];
-	const char *argv[] = {"SET", name, "1", "PX", "1"}; /* no right but SET is needed */
+	const char *argv[] = {"SET", name, "1", "PX", "1"}; /* so that no right but SET is needed */
 
 	full_name(d, key, "", name);
 	freeReplyObject(ask(d, 5, argv, why, sizeof(why)));
@@ -87,7 +87,7 @@ doctor_key_left(struct doctor *d, const char *key)
 	return at;
 }
 
-/* Does it keep what a client that comes back is to be sent? */
+/* Does any route send a client that comes back what it has missed? */
 
 static bool
 sends_again(const struct config *cfg)
@@ -99,7 +99,7 @@ sends_again(const struct config *cfg)
 	return false;
 }
 
-/* The value of NAME in what INFO or CONFIG GET says; false: it does not say. */
+/* Finds the value of NAME in the answer to INFO or CONFIG GET; false: it is not there. */
 static bool
 value_of(const redisReply *reply, const char *name, char *out, size_t len)
 {

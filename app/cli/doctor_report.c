@@ -1,5 +1,5 @@
 /*
- * doctor_report.c - what is said of each check.
+ * doctor_report.c - prints the result of each check.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,8 +10,8 @@
 enum { CURE_LEN = 8192, LINE_LEN = 8192 };
 
 /*
- * Much of it are a web server's own words, which must not move a terminal's cursor: C0, DEL, and in
- * UTF-8 C1 (ECMA-48).
+ * Much of it comes from the web server, and must not move a terminal's cursor: C0, DEL, and in
+ * UTF-8 C1 (ECMA-48) are replaced.
  */
 __attribute__((format(printf, 1, 0))) static void
 print_line(const char *fmt, va_list ap)

@@ -12,7 +12,7 @@
 
 enum { TEXT_LEN = 256 };
 
-/* What the lines are for from here on. */
+/* From here on the lines are for this base. */
 static void
 take_base(struct doctor *d, const char *base, size_t len)
 {
@@ -82,7 +82,7 @@ has_address_limit(const struct config *cfg)
 void
 doctor_check_request(struct doctor *d)
 {
-	/* "doctor:" and nothing behind it. */
+	/* "doctor:", a user without a password. */
 	static const char fields[] = "Accept-Encoding: identity\r\nAuthorization: Basic "
 				     "ZG9jdG9yOg==\r\nLast-Event-ID: 1-1\r\n";
 	struct doctor_stream s;

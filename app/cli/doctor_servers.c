@@ -1,5 +1,5 @@
 /*
- * doctor_servers.c - what stands in whose configuration.
+ * doctor_servers.c - the lines for the configuration of each web server.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -221,7 +221,7 @@ web_server_is_installed(const struct web_server *ws)
 static int
 expand(struct buf *b, const struct web_server *ws, const char *text, const struct config *cfg);
 
-/* Where the web server is to find Sluice. */
+/* Where the web server must look for Sluice. */
 static const char *
 address_of(const struct config *cfg)
 {
@@ -297,7 +297,7 @@ static const struct {
     {"port", put_port}, {"user", put_user},     {"group", put_user}, {"process", put_process},
 };
 
-/* A brace of the web server's own stays. */
+/* A brace that belongs to the web server's own language stays. */
 static int
 put_name(struct buf *b, const struct web_server *ws, const char *name, size_t len,
 	 const struct config *cfg)

@@ -17,7 +17,7 @@ effective_value(const struct route *rt, const char *key)
 	return NULL;
 }
 
-/* Has "routes" a column that says it? */
+/* Has the table of "routes" a column for this key? */
 static bool
 is_in_table(const char *key)
 {
@@ -28,7 +28,7 @@ is_in_table(const char *key)
 	return strcmp(key, "path") == 0 || strcmp(key, "handler") == 0;
 }
 
-/* Is this line of the source what would hold without it? */
+/* Is this line of the source the default? */
 static bool
 is_plain(const char *line, size_t len)
 {

@@ -2,16 +2,15 @@
 #define SLUICE_CLI_EFFECTIVE_H
 
 /*
- * effective - a route's settings as they hold, whether its section, [defaults] or nobody gives
+ * effective - a route's settings with all defaults, whether its section, [defaults] or neither sets
  * them.
  */
 #include "route/route.h"
 
-/* effective_value - of one key, for the caller to free; NULL: it has none. */
+/* effective_value - the value of one key, for the caller to free; NULL: it has none. */
 char *effective_value(const struct route *rt, const char *key);
 
-/* effective_print - "    key = value" lines of those that are not as they would be without the
- * configuration. */
+/* effective_print - prints a line "    key = value" for each key that does not have its default. */
 void effective_print(const struct route *rt);
 
 #endif

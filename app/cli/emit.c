@@ -16,7 +16,7 @@
 #include "redis/publish_argv.h"
 #include "sse/utf8.h"
 
-#define EMIT_MAX ((size_t)64 << 20) /* far above what Redis would forward to anybody */
+#define EMIT_MAX ((size_t)64 << 20) /* far more than Redis would forward to anybody */
 
 const char *
 command_refuse_json(const char *text, size_t len, size_t *at)
@@ -44,7 +44,7 @@ command_refuse_json(const char *text, size_t len, size_t *at)
 	return flaw == JSON_BROKEN && *at == len ? "it ends too early" : flaws[flaw];
 }
 
-/* All of standard input. Returns 0, -1 having told why. */
+/* Reads all of standard input. Returns 0, -1 having printed why not. */
 static int
 read_input(struct buf *b)
 {
@@ -68,7 +68,7 @@ read_input(struct buf *b)
 	}
 }
 
-/* What Redis said: how many got it, or the ID that it has. */
+/* Prints Redis's answer: how many got it, or its ID. */
 static int
 tell(const struct redisReply *reply)
 {
@@ -88,7 +88,9 @@ tell(const struct redisReply *reply)
 	return 0;
 }
 
-/* How many messages of the channel are kept, by any route; 0: it is not recorded. */
+/*
+ * How many messages of the channel are kept, the most that any route says; 0: it is not recorded.
+ */
 static unsigned
 records(const struct config *cfg, const char *channel)
 {

@@ -11,14 +11,16 @@
 
 enum { PARAMS_MAX = 64, TEXT_MAX = 8192 };
 
-/* A request that nobody makes. */
+/* A request that nobody has made. */
 struct explained {
 	char *vars[4];
 	struct params params;
 	struct request req;
 	struct route *rt;
-	/* What the templates are given: of who asks, and of what the request lacks, the name in
-	 * braces. */
+	/*
+	 * The values for the templates: for the user and for parameters that the request lacks, the
+	 * name in braces.
+	 */
 	struct template_value values[PARAMS_MAX + 1];
 	char braces[PARAMS_MAX][128];
 };
@@ -116,7 +118,7 @@ print(struct explained *ex, const char *path)
 	free(auth);
 }
 
-/* The route of the request; NULL having told why there is none. */
+/* The route that serves the request; NULL having printed why there is none. */
 static struct route *
 find(struct explained *ex, const struct config *cfg, const char *path)
 {

@@ -1,11 +1,13 @@
 #ifndef SLUICE_CLI_EXPLAIN_H
 #define SLUICE_CLI_EXPLAIN_H
 
-/* explain - what becomes of a request: which route serves it, and how. */
+/* explain - which route serves a request, and how. */
 #include "config/config.h"
 
-/* explain_path - path as a browser asks for it, with or without the base. Returns the exit status:
- * 1 if no route serves it. */
+/*
+ * explain_path - path is as a browser asks for it, with or without the base. Returns the exit
+ * status: 1 if no route serves it.
+ */
 int explain_path(const struct config *cfg, const char *path);
 
 #endif

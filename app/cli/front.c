@@ -19,7 +19,7 @@ struct front {
 	const char *options[5]; /* "FILE" and "FOLDER" stand for those */
 };
 
-/* An address with a colon stands in brackets. */
+/* An address with a colon is put in brackets. */
 static const char *
 before(const char *host)
 {
@@ -33,8 +33,8 @@ behind(const char *host)
 }
 
 /*
- * A path is passed on as it came: development servers have such as "/@id/a%2Fb". An upgrade is let
- * through, for those that tell a page of changes by a WebSocket.
+ * The path is passed on as it came, because development servers have paths such as "/@id/a%2Fb". An
+ * upgrade is let through, for servers that tell a page of changes by a WebSocket.
  */
 static void
 write_lighttpd(FILE *f, const struct front_settings *set)
@@ -171,7 +171,7 @@ front_argv(const struct front *front, const char *argv[6], const char *program, 
 
 /* Paths */
 
-/* Neither server reads a "\" as the other does, so a character that needs one is any. */
+/* The two servers read a "\" differently, so "." stands for a character that would need one. */
 static int
 put_literal(struct buf *b, char c)
 {

@@ -2,8 +2,8 @@
 #define SLUICE_CLI_FRONT_H
 
 /*
- * front - the private web server of "sluice dev": what Sluice serves goes to its socket, all else
- * to the site's own development server.
+ * front - the private web server of "sluice dev". It sends what Sluice serves to Sluice's socket,
+ * and all else to the site's own development server.
  */
 #include <limits.h>
 #include <stdbool.h>
@@ -14,17 +14,19 @@ struct config;
 struct front_settings {
 	const char *folder; /* for all that it writes */
 	const char *socket; /* Sluice's */
-	const char *host;   /* ours; an IPv6 address without brackets */
+	const char *host;   /* our address; an IPv6 address without brackets */
 	unsigned port;
 	const char *upstream_host; /* an address */
 	unsigned upstream_port;
-	const char *ours; /* a regular expression of the paths that are Sluice's */
+	const char *ours; /* a regular expression that matches the paths that Sluice serves */
 };
 
 struct front;
 
-/* front_find - one that is installed, of that name if it is not NULL, and its path. NULL: there is
- * none. */
+/*
+ * front_find - finds a server that is installed, with that name if it is not NULL, and its path.
+ * NULL: there is none.
+ */
 const struct front *front_find(const char *name, char path[PATH_MAX]);
 const char *front_names(void); /* of all, for people */
 const char *front_name(const struct front *front);
@@ -32,10 +34,10 @@ const char *front_name(const struct front *front);
 /* front_paths - the regular expression, the caller's. NULL: out of memory. */
 char *front_paths(const struct config *cfg);
 
-/* front_write - its configuration, to the file. Returns 0 or a negative errno. */
+/* front_write - writes the server's configuration to the file. Returns 0 or a negative errno. */
 int front_write(const struct front *front, const struct front_settings *set, const char *file);
 
-/* front_argv - how the program is started with it; ends with NULL. */
+/* front_argv - the command line that starts the program with it; ends with NULL. */
 void front_argv(const struct front *front, const char *argv[6], const char *program,
 		const char *file, const char *folder);
 

@@ -186,7 +186,7 @@ shake_hands(struct http_exchange *x)
 	return x->ssl == NULL || SSL_connect(x->ssl) == 1 ? 0 : fail_tls(x);
 }
 
-/* All of it. Returns 0 or -1. */
+/* Writes all of it. Returns 0 or -1. */
 static int
 write_all(struct http_exchange *x, const char *p, size_t len)
 {

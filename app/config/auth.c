@@ -12,7 +12,7 @@ enum { WHY_LEN = 512 };
 static const char *
 session_why(const struct auth_settings *auth, const char **at)
 {
-	/* NULL if the format itself is refused. */
+	/* NULL if the format itself was refused. */
 	const struct session_format *format = auth->session_format;
 	const char *why;
 
@@ -79,7 +79,7 @@ knows_users(const struct auth_list *list)
 	return list->n > 1 || (list->n == 1 && list->v[0] != &credential_none);
 }
 
-/* The first name of who asks among the template's; NULL. */
+/* The first name of the user or a claim in the template; NULL: there is none. */
 static const char *
 identity_name(const struct template *t)
 {

@@ -20,8 +20,8 @@
 enum { KEY_FILE_MAX = 64 * 1024, PATH_LEN_MAX = 1024, WHY_LEN = 512 };
 
 /*
- * What the expression gives, told apart: a text or an integer, which names somebody, has an "="
- * before it; anything else but nil and false its type.
+ * The result of the expression, by its type: a text or an integer names the user and gets a "="
+ * before it; nil and false give nothing; anything else gives the name of its type.
  */
 #define SESSION_USER \
 	"(function(v) if type(v) == 'string' then return '=' .. v end " \
@@ -30,7 +30,10 @@ enum { KEY_FILE_MAX = 64 * 1024, PATH_LEN_MAX = 1024, WHY_LEN = 512 };
 
 /* Keys */
 
-/* The whole file, the caller's, and its length. Returns 0, -ENOMEM, -EINVAL with why. */
+/*
+ * Reads the whole file, which is the caller's, and its length. Returns 0, -ENOMEM, -EINVAL with
+ * why.
+ */
 static int
 read_key_file(const char *path, char **text, size_t *len, char *why, size_t why_len)
 {
@@ -54,7 +57,10 @@ read_key_file(const char *path, char **text, size_t *len, char *why, size_t why_
 	return rc;
 }
 
-/* A list of files, or none of them: one key and one file would leave open which counts. */
+/*
+ * A list of files. It is refused if there is a key already: with one key and one file it would be
+ * open which of them counts.
+ */
 static int
 set_keys_of_files(struct auth_settings *auth, struct auth_keys *keys, const char *paths, char *why,
 		  size_t why_len)
@@ -82,8 +88,9 @@ set_keys_of_files(struct auth_settings *auth, struct auth_keys *keys, const char
 	return rc;
 }
 
-/* "/etc/sluice/jwt.key", be it there or not: its first folder is. A secret may begin with a slash,
- * too.
+/*
+ * Does the text look like "/etc/sluice/jwt.key"? It does if its first folder exists, even if the
+ * file does not, because a secret may begin with a slash, too.
  */
 static bool
 is_file_name(const char *text)
@@ -108,7 +115,7 @@ set_key(struct auth_keys *keys, const char *text, const char *file_key, char *wh
 	return keys_add(keys, text, strlen(text), KEYS_OF_VALUE, why, why_len);
 }
 
-/* Links are made by whoever has the key: it must be a secret. */
+/* Whoever has the key can make links, so it must be a secret. */
 static int
 check_secrets(const struct auth_keys *keys, int rc, char *why, size_t why_len)
 {
@@ -206,7 +213,9 @@ CONFIG_SETTER(config_set_session_user)
 		return 0;
 	if ((rc = sandbox_new(&auth->sandbox, library_open)) < 0)
 		return rc;
-	/* The expression is compiled by itself first, so that a fault is told in its own words. */
+	/*
+	 * The expression is compiled by itself first, so that the error message has its own words.
+	 */
 	if ((rc = expression_new(&auth->session_user, auth->sandbox, text, why, why_len)) < 0)
 		return rc;
 	expression_free(auth->session_user);

@@ -2,7 +2,7 @@
 #define SLUICE_CONFIG_AUTH_VALUES_H
 
 /*
- * auth_values - the text of a value of [auth], or of who may, into its field: as config_values.
+ * auth_values - setters for the values of [auth], and for lists of credentials; see config/values.
  */
 #include "auth/settings.h"
 #include "config/values.h"

@@ -12,7 +12,7 @@
 enum {
 	WHY_LEN = 512,
 	USUAL_TIMEOUT_MS = 60000,
-	NEAR_FROM = 3 /* a shorter name is near to too many */
+	NEAR_FROM = 3 /* a shorter name is similar to too many others */
 };
 
 static bool
@@ -21,7 +21,7 @@ is_set(const char *text)
 	return text != NULL && *text != '\0';
 }
 
-/* A key of the route's own that has no use, or stands against another. */
+/* Refuses a key that stands in the route's own section. */
 static void
 refuse(const struct config_source *src, size_t section, const char *key, const char *why)
 {
@@ -80,7 +80,7 @@ length(struct template *const *list)
 	return n;
 }
 
-/* Does the route follow anything of another kind? */
+/* Does the route follow anything of another kind as well? */
 static bool
 follows_beside(const struct route *rt, enum subject_kind kind)
 {
@@ -120,7 +120,9 @@ check_keyspace(const struct config_source *src, const struct route *rt, size_t s
 		       "routes");
 }
 
-/* A route that publishes must say who may. Nobody shall open it to all by forgetting a line. */
+/*
+ * A route that publishes must say who may. It must not be open to all because a line was forgotten.
+ */
 static void
 check_publish(const struct config_source *src, const struct route *rt, size_t section)
 {
@@ -145,7 +147,7 @@ check_publish(const struct config_source *src, const struct route *rt, size_t se
 	config_note(src, e, why);
 }
 
-/* A client of channels has no place to which it could come back. */
+/* A client of channels has no place from which it could go on. */
 static void
 check_resuming(const struct config_source *src, const struct route *rt, size_t section)
 {
@@ -175,7 +177,7 @@ check_heartbeat(const struct config_source *src, const struct route *rt, size_t 
 			    "60s; did you mean \"15s\"?");
 }
 
-/* Is there a place in all that the route follows? */
+/* Can all that the route follows be read again, so that each event has a place? */
 static bool
 has_places(const struct route *rt)
 {
@@ -186,7 +188,10 @@ has_places(const struct route *rt)
 	return route_can_resume(rt);
 }
 
-/* What names a place must be all that there is: of a channel's messages an id says nothing. */
+/*
+ * snapshot_from names a place, so all that the route follows must have places: an id says nothing
+ * about messages of a channel.
+ */
 static void
 check_snapshot(const struct config_source *src, const struct route *rt, size_t section)
 {
@@ -215,7 +220,7 @@ is_in_path(const struct route *rt, const char *param)
 	return false;
 }
 
-/* Each reader would write, and so would whoever reads once more. */
+/* A command that writes would write for each reader, and once more for each reload. */
 static void
 check_commands(const struct config_source *src, size_t section)
 {
@@ -239,7 +244,7 @@ check_commands(const struct config_source *src, size_t section)
 	}
 }
 
-/* Most names in braces are fields of a message, which have a dot. */
+/* Most names in braces are meant as fields of a message, which begin with a dot. */
 static void
 check_fields(const struct config_source *src, const struct route *rt, size_t section)
 {
@@ -266,7 +271,7 @@ check_fields(const struct config_source *src, const struct route *rt, size_t sec
 	}
 }
 
-/* A queue that is silent is not over: there is no work at the moment. */
+/* If a queue is silent there is no work at the moment; that does not mean the end. */
 static void
 check_abandoned(const struct config_source *src, const struct route *rt, size_t section)
 {
@@ -282,7 +287,7 @@ check_abandoned(const struct config_source *src, const struct route *rt, size_t 
 		       "there is no end before which it could be sent: abandoned = 30s");
 }
 
-/* The entry that names the parameter, in braces or behind "params."; NULL. */
+/* The entry of the section that names the parameter, in braces or behind "params."; NULL. */
 static const struct ini_entry *
 entry_naming(const struct config_source *src, size_t section, const char *param)
 {
@@ -300,7 +305,7 @@ entry_naming(const struct config_source *src, size_t section, const char *param)
 	return NULL;
 }
 
-/* {shp} under /d/{shop} is of the query, then, and hardly meant to be. */
+/* {shp} below the path /d/{shop} is a parameter of the query, which is probably a slip. */
 static void
 check_params(const struct config_source *src, const struct route *rt, size_t section)
 {

@@ -2,7 +2,7 @@
 #define SLUICE_CONFIG_CHECKS_H
 
 /*
- * config_checks - the keys of one route that do not go together, and what is allowed but hardly
+ * config_checks - keys of one route that do not go together, and what is allowed but probably not
  * meant.
  */
 #include "config/source.h"

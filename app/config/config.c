@@ -63,7 +63,7 @@ config_free(struct config *cfg)
 
 /* Sections */
 
-/* What stands behind "route" and blanks; NULL if the section is no route's. */
+/* What stands behind "route" and blanks; NULL if the section is none of a route. */
 static const char *
 route_name(const char *section)
 {
@@ -81,7 +81,7 @@ is_route_name_ok(const char *name)
 	return len > 0 && len <= ROUTE_NAME_MAX && name[len] == '\0';
 }
 
-/* A section whose name begins with "route" and a blank. */
+/* Reports a section whose name begins with "route" and a blank, and is wrong. */
 static void
 fault_route_name(struct loader *ld, const struct ini_section *s, const char *name)
 {
@@ -95,7 +95,10 @@ fault_route_name(struct loader *ld, const struct ini_section *s, const char *nam
 		    s->name, ROUTE_NAME_MAX);
 }
 
-/* What [rout x], [routex] and [routes/x] were meant to be, in text; NULL for another section. */
+/*
+ * What [rout x], [routex] and [routes/x] were probably meant to be, in text; NULL for another
+ * section.
+ */
 static const char *
 suggest_route(const char *section, char *text, size_t text_len)
 {
@@ -187,8 +190,10 @@ find_sections(struct loader *ld)
 
 /* Keys */
 
-/* Which keys stand in the section of this number: true and *out, or false if the section is a fault
- * itself. */
+/*
+ * Which keys may stand in the section with this number. Returns false if the section itself is a
+ * fault.
+ */
 static bool
 section_keys(const struct loader *ld, size_t section, enum config_section *out)
 {
@@ -230,8 +235,8 @@ fault_unknown_key(struct loader *ld, const struct ini_entry *e, enum config_sect
 }
 
 /*
- * An empty value would silently be as if nothing had been asked for. The entry goes, so that no
- * second fault follows from it.
+ * An empty value would have the same effect as no line at all, and nobody would notice. The entry
+ * is removed, so that no second fault follows from it.
  */
 #define EMPTY "the value is empty; leave the key out, or put a \"#\" before the line"
 
@@ -309,7 +314,7 @@ set_settings(struct loader *ld)
 	return rc;
 }
 
-/* What is wrong with a section as a whole is told at the key that shows it. */
+/* A fault of a section as a whole is reported at the key that shows it. */
 static void
 fault_at(struct loader *ld, enum config_section section, const char *key, const char *why)
 {
@@ -330,7 +335,7 @@ check_auth(struct loader *ld)
 		fault_at(ld, CONFIG_AUTH, key, why);
 }
 
-/* What the mode lets one do who is in no further group. */
+/* May this user, who is in no further group, write to it? */
 static bool
 may_write(const struct stat *st, const struct passwd *pw)
 {
@@ -341,7 +346,10 @@ may_write(const struct stat *st, const struct passwd *pw)
 	return pw->pw_uid == 0 || (st->st_mode & bit) != 0;
 }
 
-/* Root opens it, and whom it becomes must open it anew when it was moved away. */
+/*
+ * Root opens the log. The user that the program becomes must be able to open it anew after it was
+ * moved away.
+ */
 static void
 check_log(struct loader *ld)
 {
@@ -377,7 +385,10 @@ check_redis(struct loader *ld)
 		fault_at(ld, CONFIG_REDIS, key, why);
 }
 
-/* A notification's channel names its database: of another server's another would be followed. */
+/*
+ * The channel of keyspace notifications names a database. If the servers have different databases,
+ * another one would be followed after a fail-over.
+ */
 static void
 check_databases(struct loader *ld)
 {
@@ -420,9 +431,9 @@ set_routes(struct loader *ld)
 }
 
 /*
- * All text is read before anything is looked up, for an included file may hold any section. Modules
- * come before the keys, since their handlers have keys; [auth] comes before the routes, which refer
- * to it; and what concerns several routes comes when all are built.
+ * First all text is read, because an included file may hold any section. Modules come before the
+ * keys, because their handlers have keys. [auth] comes before the routes, which refer to it. What
+ * concerns several routes comes when all are built.
  */
 static int
 load(struct loader *ld, const char *path)
@@ -433,7 +444,7 @@ load(struct loader *ld, const char *path)
 	    (rc = files_read_includes(ld, path)) < 0 || (rc = files_read_environment(ld)) < 0)
 		return rc;
 	find_sections(ld);
-	/* Modules first: their handlers have keys. */
+	/* Modules first, because their handlers have keys. */
 	if ((rc = files_load_modules(ld)) < 0)
 		return rc;
 	check_keys(ld);
@@ -453,7 +464,7 @@ load(struct loader *ld, const char *path)
 	return ld->faults.n > ld->faults.n_notes ? -EINVAL : 0;
 }
 
-/* What is allowed is told to who asks for it: a server starts without a word. */
+/* Notes are printed only by the subcommands that ask for them: a server starts without them. */
 static int
 keep_notes(struct loader *ld)
 {

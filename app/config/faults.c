@@ -123,7 +123,9 @@ faults_add_behind(struct faults *fs, unsigned file, unsigned line, unsigned last
 	add(fs, (struct fault){.file = file, .line = line, .place = last}, raw);
 }
 
-/* The text is the last resort: equal faults stand side by side, and the order is always the same.
+/*
+ * The text is compared last, so that equal faults stand side by side and the order is always the
+ * same.
  */
 static int
 compare(const void *a, const void *b)

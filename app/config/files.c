@@ -23,10 +23,10 @@ const char *const files_env_prefixes[] = {
     [CONFIG_AUTH] = "SLUICE_AUTH_",
 };
 
-/* What is done with each file that a list names. Returns 0, -ENOMEM. */
+/* What is done with each file of a list. Returns 0, -ENOMEM. */
 typedef int (*use_file)(struct loader *ld, const char *path, const struct ini_entry *where);
 
-/* A file that includes itself, or is named twice: by whatever path. */
+/* Has the file been read already? It may include itself, or be named twice, by different paths. */
 static bool
 is_read(const struct loader *ld, const char *path)
 {
@@ -69,8 +69,9 @@ use_module(struct loader *ld, const char *path, const struct ini_entry *where)
 }
 
 /*
- * One member of a list of files. A relative one starts at the folder of file, which names it. With
- * a slash in any case: the dynamic linker would look elsewhere for a bare name.
+ * Uses one member of a list of files. A relative path starts at the folder of the file that names
+ * it. The result always has a slash, because the dynamic linker would look for a bare name
+ * elsewhere.
  */
 static int
 use_pattern(struct loader *ld, const char *file, const char *pattern, size_t len,
@@ -131,7 +132,7 @@ files_read_includes(struct loader *ld, const char *path)
 				list = e->value;
 		}
 	}
-	/* A copy, for what it is part of moves when more is read. */
+	/* A copy, because the entries move in memory when more files are read. */
 	if (list == NULL)
 		return 0;
 	if ((text = strdup(list)) == NULL)
@@ -151,7 +152,7 @@ files_read_includes(struct loader *ld, const char *path)
 	return rc;
 }
 
-/* SLUICE_SERVER_WORKERS=2 and the like: known keys become entries of ld->env. */
+/* For variables such as SLUICE_SERVER_WORKERS=2: known keys become entries of ld->env. */
 static int
 read_variable(struct loader *ld, enum config_section section, const char *name, unsigned file)
 {

@@ -2,8 +2,8 @@
 #define SLUICE_CONFIG_FILES_H
 
 /*
- * files - what a configuration is made of besides its first file: the files that it includes, the
- * modules that it loads, and the variables of the environment.
+ * files - what belongs to a configuration besides its first file: included files, modules, and
+ * variables of the environment.
  */
 #include "config/config.h"
 #include "config/faults.h"
@@ -15,7 +15,7 @@
 struct loader {
 	struct config *cfg;
 	struct ini ini;
-	struct ini env; /* one section for each of files_env_prefixes, named like it */
+	struct ini env; /* one section for each of files_env_prefixes, with the same name */
 	struct faults faults;
 	size_t
 	    sections[CONFIG_ROUTE]; /* [server], [redis] and [auth] in ini, or CONFIG_NO_SECTION */
@@ -23,15 +23,16 @@ struct loader {
 	struct config_built *built; /* cfg->routes, with their sections */
 };
 
-/* How the variables of a section begin, by enum config_section: "SLUICE_SERVER_". */
+/* How the names of a section's variables begin, by enum config_section: "SLUICE_SERVER_". */
 extern const char *const files_env_prefixes[];
 
 /*
- * Each adds what it finds to ld, and what is wrong to its faults. Return 0, -ENOMEM.
- * files_load_modules() comes before any key is looked up: handlers have keys.
+ * Each adds what it finds to ld, and what is wrong to its faults. They return 0, -ENOMEM.
+ * files_load_modules() must be called before any key is looked up, because handlers have keys.
  */
-int files_read_includes(struct loader *ld, const char *path); /* of the file that was read first */
-int files_read_environment(struct loader *ld);                /* known keys become ld->env */
+int files_read_includes(struct loader *ld,
+			const char *path); /* includes of the first file and of what it includes */
+int files_read_environment(struct loader *ld); /* known keys become ld->env */
 int files_load_modules(struct loader *ld);
 
 #endif

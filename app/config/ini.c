@@ -17,7 +17,7 @@
 #define LINE_LEN_MAX 1022
 #define FILE_LEN_MAX ((size_t)1 << 20)
 
-/* Keys that stand in no section, or in one that is a fault of its own. */
+/* For keys that stand in no section, or in a section that is a fault itself. */
 #define SECTION_NONE ((size_t)-1)
 #define SECTION_BAD  ((size_t)-2)
 
@@ -26,7 +26,7 @@ struct scan {
 	struct faults *faults;
 	unsigned file, line;
 	size_t section;
-	int rc; /* -ENOMEM, once it has been met */
+	int rc; /* 0, or -ENOMEM once memory was short */
 };
 
 void
@@ -131,7 +131,7 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Take the blanks off both ends: moves *p and *len. */
+/* Removes the blanks at both ends: moves *p and *len. */
 static void
 strip(const char **p, size_t *len)
 {
@@ -143,7 +143,7 @@ strip(const char **p, size_t *len)
 		(*len)--;
 }
 
-/* "line 4", or "other.ini:4" if that is another file than the one being read; in text. */
+/* Writes "line 4" into text, or "other.ini:4" if that is not the file that is being read. */
 static const char *
 place(const struct scan *sc, char *text, size_t text_len, unsigned file, unsigned line)
 {
@@ -210,8 +210,8 @@ scan_section(struct scan *sc, const char *p, size_t len)
 }
 
 /*
- * Where the value stands in the text behind "="; moves *p and *len. Returns NULL, or why
- * iniparser would read something else than it looks like.
+ * Finds the value in the text behind "="; moves *p and *len. Returns NULL, or why iniparser would
+ * read something else than what stands there.
  */
 static const char *
 scan_value(const char **p, size_t *len)
@@ -304,7 +304,10 @@ scan_key(struct scan *sc, const char *p, size_t len)
 	sc->rc = ini_add_entry(sc->ini, &where, key, key_len, value, value_len);
 }
 
-/* Returns NULL, or why the line cannot be read at all. A tab is the only control byte in it. */
+/*
+ * Returns NULL, or why the line cannot be read at all. The only control byte that it may hold is a
+ * tab.
+ */
 static const char *
 refuse_bytes(const char *p, size_t len)
 {
@@ -373,7 +376,7 @@ scan_text(struct scan *sc, const char *p, size_t len)
 	}
 }
 
-/* iniparser would write its own faults to stderr; ours say the same with more. */
+/* iniparser would write its own errors to stderr; ours say the same, and more. */
 static int
 be_quiet(const char *fmt, ...)
 {
@@ -381,7 +384,7 @@ be_quiet(const char *fmt, ...)
 	return 0;
 }
 
-/* The values of a file without faults must be what iniparser reads. */
+/* The values of a file without faults must be the same as those that iniparser reads. */
 static int
 compare_values(const struct scan *sc, const char *path, size_t first_entry)
 {
@@ -417,7 +420,7 @@ compare_values(const struct scan *sc, const char *path, size_t first_entry)
 	return rc;
 }
 
-/* The whole file, in b. On failure *why says what is wrong with it. */
+/* Reads the whole file into b. On failure *why says what is wrong with it. */
 static int
 read_file(struct buf *b, const char *path, const char **why)
 {
@@ -425,7 +428,7 @@ read_file(struct buf *b, const char *path, const char **why)
 	ssize_t n;
 	int fd, rc = 0;
 
-	/* Non-blocking, for a FIFO without a writer would hold us here for ever. */
+	/* Non-blocking, because a FIFO without a writer would stop us here for ever. */
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) < 0) {
 		*why = strerror(errno);
 		return -EINVAL;

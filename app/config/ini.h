@@ -36,14 +36,14 @@ void ini_init(struct ini *ini);
 void ini_fini(struct ini *ini);
 
 /*
- * ini_read - add what stands in the file. A line with a fault adds nothing. Sections and keys that
- * differ only in case are the same. Returns 0, also with faults; -ENOMEM.
+ * ini_read - adds the contents of the file. A line with a fault adds nothing. Upper and lower case
+ * are the same in sections and keys. Returns 0, even if there are faults; -ENOMEM.
  */
 int ini_read(struct ini *ini, const char *path, struct faults *faults);
 
 /*
- * ini_add_section, ini_add_entry - as if read: what is not NUL-terminated has a length. The number
- * of a new section is n_sections - 1. Return 0, -ENOMEM.
+ * ini_add_section, ini_add_entry - add as if it had been read. What does not end with a NUL has a
+ * length. The number of a new section is n_sections - 1. Return 0, -ENOMEM.
  */
 int ini_add_section(struct ini *ini, const char *name, size_t len, unsigned file, unsigned line);
 int ini_add_entry(struct ini *ini, const struct ini_entry *where, const char *key, size_t key_len,
@@ -52,10 +52,10 @@ int ini_add_entry(struct ini *ini, const struct ini_entry *where, const char *ke
 /* ini_last_line - the last line that can belong to the section. */
 unsigned ini_last_line(const struct ini *ini, size_t section);
 
-/* ini_remove - as if the entry of this number had not been read. */
+/* ini_remove - removes the entry with this number. */
 void ini_remove(struct ini *ini, size_t n);
 
-/* ini_find - the entry of a section, or NULL. */
+/* ini_find - the entry of a section with this key, or NULL. */
 const struct ini_entry *ini_find(const struct ini *ini, size_t section, const char *key);
 
 #endif

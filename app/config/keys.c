@@ -193,8 +193,7 @@ static const struct config_key keys[] = {
      .help = "expression: the first message for which it is true is the last"},
     {STREAM(event), .name = "event", .set = config_set_event, .allow = ANY,
      .help = "the name of each event"},
-    {STREAM(id), .name = "id", .set = config_set_id, .allow = ANY,
-     .help = "the id of each event"},
+    {STREAM(id), .name = "id", .set = config_set_id, .allow = ANY, .help = "the id of each event"},
     {STREAM(pace.rate), .name = "rate", .set = config_set_limit,
      .help = "at most so many events in so long"},
     {STREAM(pace.rate_mode), .name = "rate_mode", .set = config_set_word, .fallback = "drop",
@@ -271,7 +270,7 @@ static const struct config_key keys[] = {
 
 enum { N_KEYS = sizeof(keys) / sizeof(keys[0]) };
 
-/* The keys that handlers have for themselves; made anew when a module has brought more of them. */
+/* Keys that handlers add. The list grows when a module has brought handlers. */
 static struct config_key *of_handlers;
 static size_t n_of_handlers, n_handlers_known;
 
@@ -328,7 +327,7 @@ config_section_name(enum config_section section)
 	return names[section];
 }
 
-/* Keys of which the part behind the dot is the user's. */
+/* Keys whose part behind the dot is chosen by the user. */
 static const char *const families[] = {"param.NAME", "add.NAME"};
 
 enum { N_FAMILIES = sizeof(families) / sizeof(families[0]) };
@@ -364,7 +363,7 @@ config_key_find(enum config_section section, const char *name)
 	return NULL;
 }
 
-/* "parm.id": only the first part can be misspelt. */
+/* In "parm.id" only the first part can be misspelt. */
 static const char *
 suggest_family(const char *name, char *text, size_t text_len)
 {

@@ -34,7 +34,7 @@ on_param(void *ctx, const char *name, size_t len)
 	return 0;
 }
 
-/* A feed depends on who follows as far as its logic asks. */
+/* If the logic uses a claim, feeds depend on it. */
 static int
 add_claim(char ***list, const char *name, size_t len)
 {
@@ -69,7 +69,7 @@ find_params(struct route *rt, const char *text)
 	return names_walk(text, strlen(text), &ops, rt);
 }
 
-/* What is asked of a request does not divide its feeds. */
+/* Expressions about a request do not divide feeds. */
 static int
 on_request_param(void *ctx, const char *name, size_t len)
 {
@@ -78,7 +78,7 @@ on_request_param(void *ctx, const char *name, size_t len)
 	return name != NULL ? route_add_param(&rt->logic.request_params, name, len) : 0;
 }
 
-/* A stream ends when a claim changes by which its client was let in. */
+/* A stream must end when a claim changes that allow looked at. */
 static int
 on_allow_claim(void *ctx, const char *name, size_t len)
 {
@@ -96,7 +96,7 @@ find_request_params(struct route *rt, const char *text, bool is_allow)
 
 /* Expressions */
 
-/* What would most likely fail on each message. */
+/* Notes what would probably fail on each message. */
 static void
 note_slips(const struct config_source *src, const struct ini_entry *e, const char *text,
 	   bool is_file)
@@ -113,7 +113,7 @@ need_sandbox(struct stages *st)
 	return st->sandbox != NULL ? 0 : sandbox_new(&st->sandbox, library_open);
 }
 
-/* What only a message has, in an expression that is asked before there is one. */
+/* Refuses names of a message in an expression that is evaluated before there is one. */
 static int
 on_too_early(void *ctx, const char *name, size_t len, unsigned line)
 {
@@ -171,7 +171,7 @@ compile(const struct config_source *src, struct route *rt, size_t section, const
 
 /* Scripts */
 
-/* Relative to the folder of the file that names it. For the caller to free. */
+/* The path, relative to the folder of the file that names it. The caller frees it. */
 static char *
 script_path(const struct config_source *src, const struct ini_entry *e)
 {
@@ -183,7 +183,7 @@ script_path(const struct config_source *src, const struct ini_entry *e)
 	return asprintf(&path, "%.*s%s", (int)(slash + 1 - file), file, e->value) < 0 ? NULL : path;
 }
 
-/* The whole file, NUL-terminated, for the caller to free; NULL with errno. */
+/* The whole file with a NUL behind it, for the caller to free; NULL with errno. */
 static char *
 read_file(const char *path)
 {
@@ -234,7 +234,7 @@ compile_script(const struct config_source *src, struct route *rt, size_t section
 		return 0;
 	if ((path = script_path(src, e)) == NULL)
 		return -ENOMEM;
-	(void)faults_file(src->faults, path); /* it is one of those that were read */
+	(void)faults_file(src->faults, path); /* it counts as one of the files that were read */
 	if ((text = read_file(path)) != NULL) {
 		if ((rc = load_script(rt, path, text, why)) == 0) {
 			note_slips(src, e, text, true);
@@ -337,7 +337,8 @@ config_logic_build(const struct config_source *src, struct route *rt, size_t sec
 	}
 	if (rt->handler != NULL && rt->handler->kind == HANDLER_QUEUE &&
 	    config_entry(src, section, "start") == NULL)
-		rt->stream.start.is_beginning = true; /* a new group's work is all there is */
+		rt->stream.start.is_beginning =
+		    true; /* a new group begins with everything that the stream has */
 	if ((rc = compile(src, rt, section, "filter", rt->logic.filter, &st->filter)) < 0 ||
 	    (rc = compile(src, rt, section, "transform", rt->logic.transform, &st->transform)) <
 		0 ||

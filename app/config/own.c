@@ -14,7 +14,7 @@
 
 enum { WHY_LEN = 512 };
 
-/* The handler's n-th key: its own, then those of its kind. NULL past the last. */
+/* The n-th key of the handler: its own first, then those of its kind. NULL past the last. */
 static const struct handler_key *
 nth_key(const struct handler *h, size_t n)
 {
@@ -42,7 +42,7 @@ set_yes_no(const struct config_key *key, void *field, const char *text, char *wh
 	return rc;
 }
 
-/* text is own->text to be; the key's words are one text, for a handler has no table of them. */
+/* text becomes own->text. The key's words are one text, because a handler has no table of them. */
 static int
 set_word(const struct config_key *as, void *field, const char *text, char *why, size_t why_len)
 {
@@ -59,7 +59,7 @@ set_word(const struct config_key *as, void *field, const char *text, char *why, 
 	return -EINVAL;
 }
 
-/* Of each kind of value: how a text becomes one, and where it is. */
+/* For each kind of value: how it is read, and into which field. */
 static const struct {
 	int (*set)(const struct config_key *key, void *field, const char *text, char *why,
 		   size_t why_len);
@@ -178,7 +178,7 @@ has(const struct handler *h, const struct config_key *key)
 	return false;
 }
 
-/* "only handler = poll has one", or several that do. */
+/* Reports "only handler = poll has one", or that several handlers do. */
 static void
 fault_not_had(const struct config_source *src, const struct ini_entry *e,
 	      const struct config_key *key)
@@ -197,7 +197,7 @@ fault_not_had(const struct config_source *src, const struct ini_entry *e,
 	config_fault(src, e, why);
 }
 
-/* What a handler's check() may ask of a section, and say of it. */
+/* The section as a handler's check() sees it. */
 
 struct checked_section {
 	struct handler_section hs;
@@ -267,7 +267,10 @@ config_own_check(const struct config_source *src, const struct route *rt, size_t
 	}
 }
 
-/* Two handlers may have a key of the same name; what every route has may no handler have. */
+/*
+ * Two handlers may have keys with the same name, but no handler may have one with the name of a key
+ * of all routes.
+ */
 static bool
 may_be_called(const struct config_key *key)
 {

@@ -2,28 +2,35 @@
 #define SLUICE_CONFIG_OWN_H
 
 /*
- * config_own - the keys that a handler has for itself, and those that it refuses.
+ * config_own - the keys that a handler adds, and the keys that it refuses.
  */
 #include "config/keys.h"
 #include "config/source.h"
 #include "route/route.h"
 
-/* config_own_set - what the section says of the keys that its handler adds. 0, -ENOMEM. */
+/* config_own_set - sets the keys that the section's handler adds. Returns 0, -ENOMEM. */
 int config_own_set(const struct config_source *src, struct route *rt, size_t section);
 
-/* config_own_check - the keys of the section that its handler does not have, or refuses, and what
- * its check() says. */
+/*
+ * config_own_check - reports keys that the section's handler does not have, or refuses, and calls
+ * its check().
+ */
 void config_own_check(const struct config_source *src, const struct route *rt, size_t section);
 
-/* config_own_try - a value of [defaults], which may be of no route. 0, -ENOMEM. */
+/*
+ * config_own_try - checks a value of [defaults], which may be of use to no route. Returns 0,
+ * -ENOMEM.
+ */
 int config_own_try(const struct config_source *src, const struct ini_entry *e,
 		   const struct config_key *key);
 
-/* config_own_put - the lines of the route's source for them. As buf_put(). */
+/* config_own_put - appends the lines of these keys to the route's source. Returns as buf_put(). */
 int config_own_put(const struct route *rt, struct buf *b);
 
-/* config_own_refuse - why a handler's keys cannot be: one is called as a key of every route.
- * Returns 0; -EINVAL with why. */
+/*
+ * config_own_refuse - refuses a handler's key with the name of a key of all routes. Returns 0;
+ * -EINVAL with why.
+ */
 int config_own_refuse(char *why, size_t why_len);
 
 #endif

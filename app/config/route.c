@@ -20,7 +20,7 @@
 #define PARAM_PREFIX "param."
 #define WHY_LEN      512
 
-/* A line of the configuration, with its quotes; far below the source's cap of all keys. */
+/* The longest line of the configuration, with quotes; it is far less than the cap of a source. */
 #define SOURCE_CAP ((size_t)1 << 20)
 
 static int
@@ -48,7 +48,10 @@ announces(const struct config_source *src, size_t section)
 	return e == NULL || key->set(key, &answer, e->value, why, sizeof(why)) < 0 || answer;
 }
 
-/* What holds without the key. Who takes every event for a message is sent no heartbeat as one. */
+/*
+ * The default of a key. A route that announces nothing serves clients that take every event for a
+ * message, so its heartbeat is no event.
+ */
 static const char *
 fallback_of(const struct config_source *src, const struct config_key *key, size_t section)
 {
@@ -116,8 +119,8 @@ add_rule(struct route *rt, const char *name, const char *text, char *why)
 }
 
 /*
- * The rule of one entry, for each parameter of its name: keys are the same in upper and lower
- * case, parameters are not. Returns 0, -EINVAL with why, -ENOMEM.
+ * Adds the rule of one entry to each parameter of its name: upper and lower case are the same in
+ * keys, and differ in parameters. Returns 0, -EINVAL with why, -ENOMEM.
  */
 static int
 add_rules(struct route *rt, const struct ini_entry *e, char *why)
@@ -159,7 +162,7 @@ is_rule(const struct ini_entry *e)
 	return strncasecmp(e->key, PARAM_PREFIX, strlen(PARAM_PREFIX)) == 0;
 }
 
-/* The rules of a section; of the route's own every one must be of use. */
+/* Adds the rules of a section. Each rule in the route's own section must be of use. */
 static int
 set_rules(const struct config_source *src, struct route *rt, size_t section, bool is_own)
 {
@@ -188,10 +191,10 @@ struct subject_walk {
 	const struct route *rt;
 	const struct ini_entry *entry;
 	bool is_pattern;
-	const char *param; /* the one before, NULL at first */
+	const char *param; /* the parameter before, NULL at first */
 	size_t param_len;
 	struct rule_bytes param_bytes;
-	struct rule_bytes between; /* the literal bytes since then */
+	struct rule_bytes between; /* literal bytes since that parameter */
 	bool has_between;
 };
 
@@ -205,8 +208,8 @@ rule_bytes_of(const struct route *rt, const char *name, size_t len, struct rule_
 }
 
 /*
- * Can the text be taken apart again? Only if some byte between two parameters cannot stand in the
- * first of them: from "a:b:c" nobody could tell {x}:{y} with x = "a:b" from x = "a".
+ * Can a name be read in two ways? It cannot if a byte between two parameters may not stand in the
+ * first of them. Otherwise "a:b:c" from {x}:{y} may have x = "a:b" or x = "a".
  */
 static bool
 is_ambiguous(const struct subject_walk *w)
@@ -250,7 +253,7 @@ visit_param(struct subject_walk *w, const char *name, size_t len)
 	w->has_between = false;
 }
 
-/* One template of the list; it has been compiled, so its braces are in order. */
+/* Checks one template of the list. It has been compiled, so its braces are in order. */
 static void
 check_subject(struct subject_walk w, const char *p, size_t len)
 {
@@ -380,7 +383,10 @@ set_source(const struct config_source *src, struct route *rt, size_t section)
 	return 0;
 }
 
-/* One key: the handler's comes first in the table, so it is known whether a stream's keys apply. */
+/*
+ * Sets one key. The handler stands first in the table, so it is known by then whether the keys of a
+ * stream apply.
+ */
 static int
 set_key(const struct config_source *src, const struct config_key *key, struct route *rt,
 	size_t section)
@@ -417,7 +423,7 @@ config_route_build(struct route **out, const struct config_source *src, size_t s
 		    (rc = set_key(src, key, rt, section)) < 0)
 			goto fail;
 	}
-	/* Asked here alone: everywhere else it is a property of the route. */
+	/* Only here is the function compared; all other code uses this field. */
 	rt->is_of_subjects = rt->handler != NULL && rt->handler->open == feed_subjects;
 	if ((rc = config_own_set(src, rt, section)) < 0 ||
 	    (rc = config_logic_build(src, rt, section)) < 0 ||

@@ -72,7 +72,10 @@ CONFIG_SETTER(config_set_template)
 	return template_compile(field, text, key->allow, why, why_len);
 }
 
-/* Each of n texts as a template, for a list that is the route's, half-built too. */
+/*
+ * Compiles each of n texts as a template, into a list that belongs to the route even if it is
+ * incomplete.
+ */
 static int
 compile_list(const struct config_key *key, void *field, char *const *texts, size_t n, char *why,
 	     size_t why_len)
@@ -88,7 +91,7 @@ compile_list(const struct config_key *key, void *field, char *const *texts, size
 	return rc;
 }
 
-/* JSON as it stands: braces are braces in it. */
+/* JSON stands as it is, so its braces are no names. */
 static int
 compile_json(struct template **out, const char *json, char *why, size_t why_len)
 {
@@ -160,7 +163,7 @@ CONFIG_SETTER(config_set_start)
 	return 0;
 }
 
-/* The command's name is fixed: a request cannot choose which command it is. */
+/* The name of the command must be fixed: no request may choose which command it is. */
 static int
 check_command(char *const *words, char *why, size_t why_len)
 {
@@ -195,7 +198,7 @@ CONFIG_SETTER(config_set_command)
 	return rc;
 }
 
-/* Of a template without names: what would be said of each event. */
+/* Refuses a template without names if its result could never be sent. */
 static int
 refuse_fault(const struct event *ev, const char *text, char *why, size_t why_len)
 {
@@ -206,7 +209,7 @@ refuse_fault(const struct event *ev, const char *text, char *why, size_t why_len
 	return CONFIG_REFUSE("no event could be sent: %s", fault);
 }
 
-/* A name that cannot be sent as it is, or that is ours. */
+/* Refuses a name that cannot be sent as it is, or that only Sluice may use. */
 static int
 refuse_event(const char *text, char *why, size_t why_len)
 {
@@ -248,8 +251,8 @@ CONFIG_SETTER(config_set_event_name)
 }
 
 /*
- * What a browser says in Origin: scheme://host[:port], in lower case, no path, and no port that is
- * the scheme's own (RFC 6454, section 6.1). Anything else would never match.
+ * An Origin as browsers send it: scheme://host[:port], in lower case, without a path, and without
+ * the scheme's default port (RFC 6454, section 6.1). Anything else would never match.
  */
 static const char *
 refuse_origin(const char *text)

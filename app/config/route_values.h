@@ -1,8 +1,7 @@
 #ifndef SLUICE_CONFIG_ROUTE_VALUES_H
 #define SLUICE_CONFIG_ROUTE_VALUES_H
 
-/* config_route_values - the values of a route: `set` functions of the table of keys, as
- * config/values. */
+/* config_route_values - setters for the values of a route; see config/values. */
 #include "config/keys.h"
 #include "config/values.h"
 

@@ -9,8 +9,8 @@ extern "C" {
 struct handler;
 
 /*
- * A module: a shared object that "[server] modules" names, with handlers that are compiled apart
- * from Sluice. One of its files says SLUICE_MODULE(&orders, &chat);
+ * A module is a shared object that "[server] modules" names, with handlers that are compiled apart
+ * from Sluice. One of its files has the line SLUICE_MODULE(&orders, &chat);
  */
 #define SLUICE_HANDLER_ABI 2U
 

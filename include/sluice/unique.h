@@ -1,7 +1,7 @@
 #ifndef SLUICE_UNIQUE_H
 #define SLUICE_UNIQUE_H
 
-/* unique - texts that never come again. */
+/* unique - texts that no other call returns. */
 #ifdef __cplusplus
 extern "C" {
 #endif
