@@ -21,10 +21,10 @@ def manual(name):
 
 
 def part(text, section):
-    """A section of a manual page, from its heading to the next."""
-    found = re.search(rf"^\.S[hs] {section}\n(.*?)(?=^\.S[hs] |\Z)", text, re.M | re.S)
+    """A section of a manual page, from its heading to the next of its kind, or above it."""
+    found = re.search(rf"^\.(S[hs]) {section}\n(.*)", text, re.M | re.S)
     assert found, section
-    return found[1]
+    return re.split(r"^\.Sh " if found[1] == "Sh" else r"^\.S[hs] ", found[2], maxsplit=1, flags=re.M)[0]
 
 
 def item(text, name):
