@@ -75,7 +75,7 @@ parse_workers(const char *text, unsigned *out)
 	return 0;
 }
 
-/* Every open stream is a descriptor: take what the machine grants. */
+/* Each open stream needs a descriptor, so the limit is raised as far as the machine allows. */
 static void
 raise_descriptor_limit(void)
 {
@@ -88,7 +88,7 @@ raise_descriptor_limit(void)
 		logger_warn("cannot raise the number of open files: %s", strerror(errno));
 }
 
-/* Returns 0, or -1 having told why: a server that was to give up root must not run as root. */
+/* Returns 0, or -1 having logged why: a server that should give up root must not run as root. */
 static int
 drop_privileges(const struct config *cfg)
 {
@@ -170,7 +170,7 @@ cmd_serve(const struct options *opt, char **args)
 	(void)args;
 	if (opt->workers != NULL && parse_workers(opt->workers, &workers) < 0)
 		return command_refuse(opt, "-w takes a number from 1 to 256");
-	supervisor_block_signals(); /* one that comes too early waits, whatever it would do now */
+	supervisor_block_signals(); /* a signal that comes early waits */
 	if (config_load(&cfg, opt->config, stderr) < 0)
 		return 1;
 	if (open_log(cfg) < 0) {
@@ -186,7 +186,7 @@ cmd_serve(const struct options *opt, char **args)
 	return serve_fastcgi(cfg, opt->config, opt->address);
 }
 
-/* A socket that took the place of a closed descriptor 2 would be sent the log. */
+/* If descriptor 2 were closed, a socket could get its number and would be sent the log. */
 static void
 fill_standard_descriptors(void)
 {
@@ -198,7 +198,7 @@ fill_standard_descriptors(void)
 	}
 }
 
-/* The command that argv begins with; NULL having told that there is none. */
+/* The command that argv begins with; NULL having printed that there is none. */
 static const struct command *
 find_command(const char *name)
 {

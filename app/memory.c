@@ -9,10 +9,10 @@
 enum {
 	LOG_MS = 10000,
 	TIDY_MS = 10000,
-	TIDY_MAX = 16 * 1024 * 1024, /* beyond so many bytes it would take others' time */
+	TIDY_MAX = 16 * 1024 * 1024, /* above this size it would delay others */
 };
 
-/* What the process has in memory of its own; 0 if that cannot be told. */
+/* How much memory the process has of its own; 0 if that is not known. */
 static size_t
 own_memory(void)
 {
@@ -29,14 +29,14 @@ own_memory(void)
 					   : 0;
 }
 
-/* Beyond the limit those for whom most waits are ended, and nobody new is let in. */
+/* Above the limit the clients with the most unsent bytes are ended, and new streams are refused. */
 static void
 keep_below(struct memory *m, struct hub *hub, size_t max, uint64_t now_ms)
 {
 	size_t used = max > 0 ? own_memory() : 0, n;
 
 	if (used > max) {
-		malloc_trim(0); /* what is free already is no reason to end anybody */
+		malloc_trim(0); /* memory that is free already is no reason to end anybody */
 		used = own_memory();
 	}
 	hub_refuse_new(hub, used > max);
@@ -50,8 +50,9 @@ keep_below(struct memory *m, struct hub *hub, size_t max, uint64_t now_ms)
 }
 
 /*
- * Short lives leave holes in the heap, of which each is used again, but never all at once: page
- * after page it comes to be touched, and a worker seems to grow for hours.
+ * Objects that live shortly leave holes in the heap. Each hole is used again, but never all at the
+ * same time, so more and more pages are touched, and a worker seems to grow for hours. This gives
+ * free pages back.
  */
 static void
 tidy(struct memory *m, uint64_t now_ms)

@@ -2,8 +2,8 @@
 #define SLUICE_MEMORY_H
 
 /*
- * memory - what a worker has in memory of its own: kept below max_memory, at the cost of those for
- * whom most waits, and given back to the system where it has become free.
+ * memory - a worker's own memory. It is kept below max_memory, at the cost of the clients with the
+ * most unsent bytes; and memory that has become free is given back to the system.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +17,7 @@ struct memory {
 	uint64_t tidied_ms;
 };
 
-/* memory_look - each beat. max: bytes, 0: no limit; now_ms: of the loop. */
+/* memory_look - called at each beat. max is in bytes, 0: no limit; now_ms is the loop's time. */
 void memory_look(struct memory *m, struct hub *hub, size_t max, uint64_t now_ms);
 
 #endif

@@ -10,7 +10,7 @@
 
 enum { AGAIN_MS = 5000 };
 
-/* If it may not be asked, it is not known. */
+/* If CONFIG GET is not allowed, it counts as set. */
 static void
 on_notifications(void *arg, const redisReply *reply)
 {

@@ -2,8 +2,9 @@
 #define SLUICE_NOTIFICATIONS_H
 
 /*
- * notifications - is each server of Redis set to tell of keys (notify-keyspace-events)? Without it
- * a route with keyspace would be silent, and nobody would know why.
+ * notifications - is each server of Redis configured to send keyspace notifications
+ * (notify-keyspace-events)? Otherwise a route with keyspace would be silent, and nobody would know
+ * why.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,19 +14,20 @@ enum { NOTIFICATIONS_TEXT = 192 };
 struct command;
 
 struct notifications {
-	char lack[NOTIFICATIONS_TEXT];  /* what is not set, as a sentence; "": nothing */
-	char found[NOTIFICATIONS_TEXT]; /* by those servers that have answered */
-	unsigned n_asked;               /* servers, which have not answered yet */
+	char lack[NOTIFICATIONS_TEXT];  /* what is missing, as a sentence; "": nothing */
+	char found[NOTIFICATIONS_TEXT]; /* the same, from the servers that have answered so far */
+	unsigned n_asked;               /* how many servers have not answered yet */
 	uint64_t asked_ms;
 };
 
 /*
- * notifications_ask - ask all servers, if is_followed: a route follows keys; else nothing is
- * lacking. nt must outlive the command. What may not be asked is taken for set.
+ * notifications_ask - asks all servers if is_followed, that is if a route follows keys; otherwise
+ * nothing is missing. nt must live longer than the command. If a server does not allow the
+ * question, it counts as configured.
  */
 void notifications_ask(struct notifications *nt, struct command *command, bool is_followed);
 
-/* notifications_look - ask again, every few seconds, whether what was lacking is set by now. */
+/* notifications_look - asks again, every few seconds, while something is missing. */
 void notifications_look(struct notifications *nt, struct command *command, bool is_followed);
 
 #endif

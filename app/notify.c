@@ -12,7 +12,10 @@
 
 #include "base/logger.h"
 
-/* "/path", or "@name" for an abstract one. Returns its length as connect(2) wants it; 0: none. */
+/*
+ * The address: "/path", or "@name" for an abstract one. Returns its length for connect(2); 0: there
+ * is none.
+ */
 static socklen_t
 find_socket(struct sockaddr_un *out)
 {

@@ -96,7 +96,7 @@ add_text(struct words *w, const char *name, const char *value)
 }
 
 /*
- * The entry's own fields come first. Behind them stands where it comes from, as in a dead letter.
+ * The entry's own fields come first, then where it comes from, as in a dead letter.
  */
 static void
 add_origin(struct words *w, const struct poison *p)
@@ -119,7 +119,10 @@ add_fields(struct words *w, const redisReply *fields)
 		add_word(w, fields->element[i]->str, fields->element[i]->len);
 }
 
-/* fields: of the entry; NULL: it is none, or has gone, and what was kept of it is all. */
+/*
+ * fields: those of the entry; NULL: it is no entry, or does not exist any more, so what was kept of
+ * it is all there is.
+ */
 static void
 put(struct quarantine *q, const redisReply *fields)
 {
@@ -127,7 +130,7 @@ put(struct quarantine *q, const redisReply *fields)
 	struct words w = {calloc(max, sizeof(char *)), calloc(max, sizeof(size_t)), 0};
 	int rc = -ENOMEM;
 
-	/* A reload may have taken the quarantine away while the entry was read. */
+	/* A reload may have removed the quarantine while the entry was read. */
 	if (q->key != NULL && w.argv != NULL && w.lens != NULL) {
 		add_text(&w, "XADD", q->key);
 		add_word(&w, "*", 1);
@@ -170,11 +173,11 @@ on_entry(void *arg, const redisReply *reply)
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
 	    !stream_entry_parse(&entry, reply->element[0]) ||
 	    entry.fields->type != REDIS_REPLY_ARRAY || !are_strings(entry.fields))
-		entry.fields = NULL; /* it was trimmed meanwhile, or is not ours to read */
+		entry.fields = NULL; /* it was trimmed meanwhile, or may not be read */
 	put(q, entry.fields);
 }
 
-/* The entry as it is: what is kept of it is where it stands. */
+/* Reads the entry itself; of an entry only its place was kept. */
 static void
 ask_entry(struct quarantine *q)
 {

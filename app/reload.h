@@ -4,8 +4,8 @@
 #include "config/config.h"
 
 /*
- * reload_config - read the file again. NULL: it has faults, or memory is lacking; that is logged,
- * line by line, and the old configuration goes on. The caller frees it.
+ * reload_config - reads the file again. NULL: it has faults, or memory is short; that is logged,
+ * line by line, and the old configuration stays. The caller frees the result.
  */
 struct config *reload_config(const char *path);
 

@@ -16,8 +16,8 @@
 
 enum {
 	/*
-	 * So long is a refusal of Redis's told, from the last one on: of what is asked again each
-	 * second, and of a command that is asked when somebody needs it.
+	 * How long a refusal of Redis is reported after it happened: for what is asked again each
+	 * second, and for a command that is asked only when somebody needs it.
 	 */
 	REFUSAL_MS = 5000,
 	REPLY_REFUSED_MS = 60000,
@@ -38,7 +38,7 @@ worker_redis_is_up(void)
 	return hub_redis_is_up(this_worker->hub) && command_is_up(this_worker->command);
 }
 
-/* What is wrong, worst first. */
+/* What may be wrong, the worst first. */
 enum trouble {
 	TROUBLE_DRAINING,
 	TROUBLE_NO_REDIS,
@@ -53,7 +53,7 @@ enum trouble {
 	TROUBLES
 };
 
-/* All of the program, and this worker knows: no stream is opened from here on. */
+/* The whole program ends, and this worker knows it: no new streams are opened. */
 static bool
 is_draining(void)
 {
@@ -66,7 +66,7 @@ is_within(uint64_t at_ms, uint64_t ms)
 	return at_ms != 0 && clock_ms() - at_ms <= ms;
 }
 
-/* The names of the routes that Redis has refused something of late. */
+/* The names of the routes to which Redis has refused something lately. */
 static bool
 is_refused(char *text, size_t len)
 {
@@ -90,7 +90,7 @@ is_refused(char *text, size_t len)
 	return *sep != '\0';
 }
 
-/* Is it the case? Then the sentence, too. */
+/* Is this wrong at the moment? If it is, text gets a sentence. */
 static bool
 has_trouble(enum trouble t, const struct board_sum *board, char *text, size_t len)
 {
@@ -223,7 +223,7 @@ worker_node(unsigned n, struct worker_node *out)
 	if (n >= NODES_MAX || !cluster_node(this_worker->servers.cluster, n, &node))
 		return false;
 	snprintf(out->address, sizeof(out->address), "%s", node.address);
-	out->role = "primary"; /* for no link goes to a replica */
+	out->role = "primary"; /* because no link goes to a replica */
 	out->n_slots = node.n_slots;
 	out->is_up = node.is_up;
 	return true;

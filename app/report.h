@@ -2,15 +2,15 @@
 #define SLUICE_REPORT_H
 
 /*
- * report - what <sluice/handler.h> lets handlers ask of the program: is it well, what has it
- * counted, what are its routes. The functions are declared there; they tell of all workers, by what
- * the processes share, and of routes and nodes as this worker knows them.
+ * report - the functions of <sluice/handler.h> by which handlers ask about the program: is it well,
+ * what has it counted, what are its routes. They tell about all workers by the memory that the
+ * processes share; routes and nodes they know from this worker.
  */
 #include <stdbool.h>
 
 struct worker;
 
-/* report_of - handlers ask without naming a worker: it is this one from now on. Borrows w. */
+/* report_of - handlers do not name a worker: from now on they ask about this one. Borrows w. */
 void report_of(const struct worker *w);
 
 #endif

@@ -2,8 +2,8 @@
 #define SLUICE_SERVERS_H
 
 /*
- * servers - the servers of Redis as the configuration names them, and what finds them: to this end
- * it has links of its own to sentinels and to nodes of a cluster.
+ * servers - the servers of Redis that the configuration names, and the links to sentinels and to
+ * nodes of a cluster by which the current ones are found.
  */
 #include <uv.h>
 
@@ -12,18 +12,20 @@ struct redis_settings;
 struct servers {
 	struct redis_settings *settings;
 	struct topology *topology;
-	struct sentinel *sentinel; /* NULL: url names no sentinels */
-	struct cluster *cluster;   /* NULL: nor nodes of a cluster */
+	struct sentinel *sentinel; /* NULL: url does not name sentinels */
+	struct cluster *cluster;   /* NULL: url does not name nodes of a cluster */
 };
 
 /*
- * servers_open - take *settings over, of which nothing is left: links borrow them for longer than a
- * configuration may live. Returns 0, or a negative errno; then, too, servers_close() is due.
+ * servers_open - takes *settings over, because links borrow them for longer than a configuration
+ * may live. Returns 0, or a negative errno; even then servers_close() must be called.
  */
 int servers_open(struct servers *sv, uv_loop_t *loop, struct redis_settings *settings);
 
-/* servers_close - behind the links that use them. What it has open is closed in the loop's next
- * turns. */
+/*
+ * servers_close - must be called after the links that use them are closed. Its own links close in
+ * the next turns of the loop.
+ */
 void servers_close(struct servers *sv);
 
 #endif

@@ -12,15 +12,15 @@
 
 enum {
 	/*
-	 * A worker that dies so young, and its successor too, is replaced after a pause that
-	 * doubles, so that one which cannot live does not take the machine.
+	 * If a worker and its successor both die so young, the next one starts after a pause, which
+	 * doubles each time. So workers that cannot live do not take the whole machine.
 	 */
 	YOUNG_MS = 5000,
-	NEWBORN_MS = 1000, /* younger than this, there is a pause at once */
+	NEWBORN_MS = 1000, /* if it dies younger than this, there is a pause at once */
 	PAUSE_MS = 500,
 	PAUSE_MAX_MS = 8000,
-	CRASHES = 3,     /* so many in a row are told, in health too */
-	ABORT_MS = 1000, /* from SIGABRT, which leaves a core, to SIGKILL */
+	CRASHES = 3,     /* if this many die in a row, health reports it */
+	ABORT_MS = 1000, /* the time from SIGABRT, which leaves a core, to SIGKILL */
 };
 
 void
@@ -54,7 +54,10 @@ log_death(pid_t pid, int status)
 		logger_error("worker %d ended with status %d", (int)pid, WEXITSTATUS(status));
 }
 
-/* What it had in work: of a message at which another died before it nobody may have to learn. */
+/*
+ * Looks at the message that the worker was working on. If another worker has died of it before, it
+ * may be left out from now on.
+ */
 static void
 look_at_its_work(unsigned n, int status, bool has_hung)
 {

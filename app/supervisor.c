@@ -25,7 +25,7 @@
 #include "worker.h"
 
 enum {
-	PATIENCE_MS = 1500, /* beyond the drain, then SIGKILL */
+	PATIENCE_MS = 1500, /* time after the drain, until SIGKILL */
 	TICK_MS = 250,
 	START_TICK_MS = 20, /* until all workers serve */
 };
@@ -39,10 +39,10 @@ struct supervisor {
 	int signal_fd;
 	struct upgrade upgrade;
 	uint64_t looked_ms; /* at the workers' beats */
-	uint64_t told_ms;   /* the service manager, that all is well */
+	uint64_t told_ms;   /* when the service manager was last told that all is well */
 	bool is_ready;      /* all workers have served */
 	bool is_stopping;
-	bool is_worker; /* this is the child, and its work is done */
+	bool is_worker; /* this process is the child, and its work is done */
 	int status;
 	uint64_t kill_ms; /* when patience ends */
 };
@@ -53,12 +53,12 @@ be_worker(struct supervisor *s, unsigned n, pid_t parent)
 	struct config *cfg = s->cfg;
 
 	/*
-	 * Without its supervisor a worker must not go on: nobody would end it, and a web server
-	 * that looks whether it has to start us again would find the socket served.
+	 * A worker must not live longer than its supervisor: nobody would end it, and a web server
+	 * that looks whether it must start the program again would find somebody on the socket.
 	 */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
-		_exit(0); /* it died before the line above */
+		_exit(0); /* the supervisor died before the line above */
 	close(s->signal_fd);
 	upgrade_forget(&s->upgrade, false);
 	upgrade_drop();
@@ -71,7 +71,9 @@ be_worker(struct supervisor *s, unsigned n, pid_t parent)
 	s->status = worker_run(cfg, s->config_path, s->listener);
 }
 
-/* Returns in the supervisor; and in the child when that has served, is_worker. */
+/*
+ * Returns in the supervisor; and in the child when that has finished serving, with is_worker set.
+ */
 static void
 start_worker(struct supervisor *s, unsigned n)
 {
@@ -153,7 +155,7 @@ reap(struct supervisor *s)
 		on_death(s, pid, status);
 }
 
-/* Fork whoever is due. In a child it returns at once. */
+/* Starts the workers that are due. In a child it returns at once. */
 static void
 start_due(struct supervisor *s)
 {
@@ -183,7 +185,7 @@ same_text(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* What belongs to the process as it was started. */
+/* These keys belong to the process as it was started. */
 static void
 warn_of_restart(const struct supervisor *s, const struct config *cfg)
 {
@@ -207,11 +209,11 @@ take_over(struct supervisor *s, struct config *cfg)
 	config_free(s->cfg);
 	s->cfg = cfg;
 	for (n = 0; n < s->n_slots; n++)
-		s->slots[n].silent_ms = 0; /* reading it takes a worker a while */
+		s->slots[n].silent_ms = 0; /* a worker needs some time to read it */
 	tell_workers(s, SIGHUP);
 }
 
-/* Checked here once, so that a faulty file is refused once and reaches no worker. */
+/* The file is checked here first, so that a faulty one is refused once and reaches no worker. */
 static void
 reload(struct supervisor *s)
 {
@@ -251,7 +253,7 @@ give_way(struct supervisor *s)
 	logger_info("USR2: process %d serves; this one drains", (int)s->upgrade.pid);
 	notify_main_pid(s->upgrade.pid);
 	upgrade_forget(&s->upgrade, false);
-	listen_forget(s->listener); /* the path is the new one's to remove */
+	listen_forget(s->listener); /* the new program removes the path */
 	board_set(BOARD_SUCCEEDED, 1);
 	stop(s);
 }
@@ -298,13 +300,13 @@ on_signal(struct supervisor *s, uint32_t signum)
 		stop(s);
 		break;
 	default:
-		break; /* SIGCHLD: reap() follows each wake-up */
+		break; /* SIGCHLD: reap() is called after each wake-up */
 	}
 }
 
 /*
- * Time in which this process did not turn is nobody's fault: the machine slept, or all of it was
- * stopped. So a look adds no more than two ticks to what a worker is charged.
+ * If this process did not run for a while, the machine slept, or everything was stopped; that is
+ * not the workers' fault. So each look adds at most two ticks to the time that a worker was silent.
  */
 static void
 look_at_workers(struct supervisor *s)
@@ -371,7 +373,7 @@ look_at_upgrade(struct supervisor *s)
 	}
 }
 
-/* How long nothing is due, in ms. */
+/* For how many ms nothing is due. */
 static int
 next_due_ms(const struct supervisor *s)
 {
@@ -441,7 +443,7 @@ begin(struct supervisor *s)
 	return 0;
 }
 
-/* One look at everything. In a child it returns at once when that has served. */
+/* Looks at everything once. In a child it returns at once when that has finished serving. */
 static void
 turn(struct supervisor *s)
 {

@@ -36,7 +36,7 @@ upgrade_remember(char **argv)
 		ready_fd = -1;
 }
 
-/* This runs in the new process. It returns only if the program cannot be executed. */
+/* Runs in the new process. It returns only if the program cannot be executed. */
 static void
 become(const struct listener *listener, int pipe_fd)
 {
@@ -44,7 +44,7 @@ become(const struct listener *listener, int pipe_fd)
 	sigset_t none;
 	int fd;
 
-	/* The socket takes descriptor 3, so the pipe must stand elsewhere. */
+	/* The socket gets descriptor 3, so the pipe must have another. */
 	if ((fd = fcntl(pipe_fd, F_DUPFD, 4)) < 0 || listen_hand_over(listener) < 0)
 		return;
 	snprintf(text, sizeof(text), "%d", fd);

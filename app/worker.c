@@ -23,15 +23,16 @@
 
 enum {
 	COMMAND_TIMEOUT_MS = 5000,
-	CGI_LIFETIME_MS = 3600 * 1000, /* nobody tells a CGI program that its client has left */
+	CGI_LIFETIME_MS = 3600 * 1000, /* a CGI program does not learn that its client has left */
 	/*
-	 * After the drain, when nobody can connect any more: for short answers on their way, and
-	 * clients that do not read their end.
+	 * After the drain, when no new connection can come: the time for short answers on their
+	 * way, and for clients that have not read their end.
 	 */
 	FLUSH_MS = 1000,
 	FLUSH_TICK_MS = 20,
 	PRINTED_MAX = 1024 * 1024, /* an event on stdout */
-	BEAT_MS = 250,             /* how often the supervisor hears at least that the loop turns */
+	BEAT_MS = 250, /* the longest time between two beats, by which the supervisor sees that the
+			  loop turns */
 };
 
 static const int signals[WORKER_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
@@ -42,7 +43,7 @@ stop_loop(struct worker *w)
 	uv_stop(&w->loop);
 }
 
-/* What is subscribed stays so under its name, so another prefix needs another start. */
+/* Subscriptions keep their names, so another prefix takes effect only at the next start. */
 static void
 keep_prefix(struct worker *w, struct config *cfg)
 {
@@ -70,7 +71,10 @@ follows_keys(const struct worker *w)
 	return false;
 }
 
-/* So does a database whose keys are followed, for its number stands in their channels' names. */
+/*
+ * If keys are followed, another database takes effect only at the next start as well, because its
+ * number is part of their channels' names.
+ */
 static void
 keep_database(struct worker *w, struct config *cfg)
 {
@@ -92,7 +96,7 @@ on_command_up(void *arg)
 	notifications_ask(&w->notifications, w->command, follows_keys(w));
 }
 
-/* Both links anew. Subscribers stay; their feeds tell them of the interruption. */
+/* Makes both links anew. Subscribers stay; their feeds tell them of the interruption. */
 static void
 set_redis(struct worker *w, struct config *cfg)
 {
@@ -149,7 +153,7 @@ reload(struct worker *w)
 		logger_warn("cannot open the log %s: the old one goes on", cfg->server.log);
 	keep_prefix(w, cfg);
 	keep_database(w, cfg);
-	set_auth(w, cfg); /* first: requests that waited for the old link go on at once */
+	set_auth(w, cfg); /* first, so that requests which waited for the old link go on at once */
 	if (!redis_settings_equal(&cfg->redis, w->servers.settings))
 		set_redis(w, cfg);
 	notifications_ask(&w->notifications, w->command, follows_keys(w));
@@ -173,9 +177,9 @@ on_beat(uv_timer_t *timer)
 }
 
 /*
- * The last worker leaves no request in the queue of a socket that is about to vanish: a web server
- * that has sent one there is reset, and takes that for a fault which it must not repeat. A socket
- * that another holds, or another program or worker serves, needs no such care.
+ * The last worker must not leave a request in the queue of a socket that is about to go: the web
+ * server that sent it would be reset, and must not repeat the request. If the socket belongs to
+ * somebody else, or another program or worker serves it, that cannot happen.
  */
 static void
 begin_end(struct worker *w)
@@ -195,7 +199,7 @@ begin_end(struct worker *w)
 	}
 }
 
-/* Is nothing left to be done, or the time for it over? */
+/* Is everything done, or the time for it over? */
 static bool
 is_through(const struct worker *w)
 {
@@ -219,7 +223,7 @@ static void
 drain(struct worker *w)
 {
 	if (w->is_draining) {
-		stop_loop(w); /* the second signal: at once */
+		stop_loop(w); /* the second signal: it ends at once */
 		return;
 	}
 	w->is_draining = true;
@@ -227,7 +231,8 @@ drain(struct worker *w)
 		    w->cfg->server.drain_ms);
 	board_serve(false);
 	if (w->server != NULL && board_get(BOARD_SUCCEEDED) != 0)
-		server_stop_accepting(w->server); /* the other program has what comes */
+		server_stop_accepting(
+		    w->server); /* from now on the other program gets what comes */
 	else if (w->server != NULL)
 		server_leave(w->server);
 	hub_drain(w->hub, w->cfg->server.drain_ms, board_get(BOARD_SUCCEEDED) != 0);
@@ -269,15 +274,15 @@ watch_signals(struct worker *w)
 		sigaddset(&set, signals[i]);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGUSR2);
-	signal(SIGUSR2, SIG_IGN); /* what a group is told is the supervisor's to answer */
-	sigprocmask(SIG_UNBLOCK, &set, NULL); /* the supervisor had them blocked until now */
+	signal(SIGUSR2, SIG_IGN); /* a signal to the whole group is for the supervisor */
+	sigprocmask(SIG_UNBLOCK, &set, NULL); /* the supervisor has blocked them until now */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a full log file must not end the streams */
 }
 
 /*
- * For those who develop a site: each event is printed as a line of NDJSON, which no byte of the
- * event can break.
+ * For people who develop a site: prints each event as a line of NDJSON, which no byte of the event
+ * can break.
  */
 static void
 print_event(const char *route, const struct event *ev)
@@ -317,7 +322,7 @@ begin(struct worker *w)
 	set_auth(w, cfg);
 	set_quarantine(w, cfg);
 	rc = site_set_routes(w->site, cfg->routes, cfg->n_routes, cfg->server.base);
-	cfg->n_routes = 0; /* the site has them, in any case */
+	cfg->n_routes = 0; /* the site has taken them over, even if it failed */
 	if (rc < 0)
 		return rc;
 	if (w->listener != NULL)
@@ -346,7 +351,10 @@ close_site(void *arg)
 		on_site_closed(w);
 }
 
-/* All that was begun is ended, in reverse, and the loop runs until libuv has let go of it. */
+/*
+ * Ends everything that was begun, in reverse order, and runs the loop until libuv has closed all
+ * handles.
+ */
 static void
 end(struct worker *w)
 {

@@ -2,8 +2,8 @@
 #define SLUICE_WORKER_PARTS_H
 
 /*
- * worker_parts - what a worker consists of: for worker.c, which has it, and report.c, which tells
- * of it.
+ * worker_parts - the parts of a worker, for worker.c, which owns them, and report.c, which tells
+ * about them.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,7 +35,7 @@ struct worker {
 	struct memory memory;
 	struct notifications notifications;
 	bool is_draining;
-	bool is_ending; /* nobody can connect any more */
+	bool is_ending; /* no new connection can come */
 };
 
 #endif

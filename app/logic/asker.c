@@ -36,7 +36,7 @@ params_pairs(lua_State *L)
 	lua_newtable(L);
 	for (; v != NULL && v->name != NULL; v++) {
 		if (*v->name == '?')
-			continue; /* who asks is no parameter */
+			continue; /* the user and the claims are no parameters */
 		lua_pushstring(L, v->value);
 		lua_setfield(L, -2, v->name);
 	}
@@ -54,7 +54,7 @@ asker_push_user(lua_State *L, const struct template_scope *scope)
 		lua_pushnil(L);
 }
 
-/* A userdata frees the JSON whatever the copying raises. */
+/* A userdata, so that the JSON is freed even if the copying raises an error. */
 struct claims {
 	struct json_object *json;
 };
@@ -66,7 +66,7 @@ free_claims(lua_State *L)
 	return 0;
 }
 
-/* The claims as a table, or nothing, are pushed. */
+/* Pushes the claims as a table, or nil. */
 static void
 push_claims(lua_State *L, const char *text)
 {
@@ -137,7 +137,7 @@ static const luaL_Reg claims_functions[] = {
     {"__pairs", claims_pairs},
     {NULL, NULL},
 };
-/* An empty userdata that all is asked of. */
+/* An empty userdata whose metatable answers for everything. */
 static void
 push_view(lua_State *L, enum values_tag tag)
 {

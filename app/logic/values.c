@@ -8,7 +8,7 @@
 #include "logic/sandbox.h"
 #include "logic/wide.h"
 
-/* A key of the registry: its address counts. */
+/* A key of the registry; only its address is used. */
 const char values_array_metatable;
 
 static bool
@@ -44,7 +44,7 @@ push_double(lua_State *L, struct json_object *json)
 		lua_pushnumber(L, json_object_get_double(json));
 }
 
-/* What is no container; false if it is one. */
+/* Pushes a value that is no container; false if it is one. */
 static bool
 push_scalar(lua_State *L, struct json_object *json)
 {
@@ -70,7 +70,7 @@ push_scalar(lua_State *L, struct json_object *json)
 	}
 }
 
-/* null in an array is a value: with nil the array would end there. */
+/* null in an array becomes a value of its own, because nil would end the array. */
 static void
 nil_to_null(lua_State *L)
 {
@@ -203,7 +203,7 @@ view_tostring(lua_State *L)
 
 /*
  * A null of the message is absent in the copy, and remembered as a null. If the script assigns to
- * its name, nil included, the null is forgotten.
+ * its name, even nil, it is forgotten.
  */
 static int
 object_newindex(lua_State *L)
@@ -234,7 +234,7 @@ note_null(lua_State *L, int metatable, const char *name)
 	lua_pop(L, 1);
 }
 
-/* Its metatable remembers the order of the names, and which were null. */
+/* The copy's metatable remembers the order of the names, and which were null. */
 static void
 copy_object(lua_State *L, struct json_object *json)
 {
@@ -303,7 +303,7 @@ values_push_message(lua_State *L, struct message *msg,
 	nil_to_null(L);
 }
 
-/* Names of ours, and Lua's that know our values */
+/* Names of our own, and Lua's functions that must know our values */
 
 static int
 global_array(lua_State *L)
@@ -332,7 +332,7 @@ global_type(lua_State *L)
 	return 1;
 }
 
-/* A table's or function's address is nobody's business: it would tell where memory lies. */
+/* The address of a table or a function is not shown, because it would tell where memory lies. */
 static int
 global_tostring(lua_State *L)
 {

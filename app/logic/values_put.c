@@ -11,17 +11,17 @@
 #include "logic/sandbox.h"
 #include "logic/wide.h"
 
-/* Back to JSON, under lua_pcall(): what goes wrong is raised, and all memory is Lua's or the
- * buffer's.
+/*
+ * Back to JSON, under lua_pcall(): errors are raised, and all memory belongs to Lua or the buffer.
  */
 
-/* So much of a result is work of one step: a result of 1 MiB is within what an expression may. */
+/* This many bytes of a result cost one step, so an expression may have a result of 1 MiB. */
 enum { RESULT_BYTES_PER_STEP = 16 };
 
 struct out {
 	lua_State *L;
 	struct buf *b;
-	size_t charged; /* b's length up to which steps were taken */
+	size_t charged; /* b's length for which steps were charged already */
 	unsigned depth;
 };
 
@@ -38,7 +38,7 @@ check(struct out *out, int rc)
 	out->charged += steps * RESULT_BYTES_PER_STEP;
 }
 
-/* The shortest text that reads as the same number. */
+/* Writes the shortest text that reads as the same number. */
 static void
 put_float(struct out *out, double value)
 {
@@ -71,7 +71,7 @@ put_userdata(struct out *out, int index)
 	check(out, text == NULL ? -ENOMEM : buf_put(out->b, text, len));
 }
 
-/* A key of a table, for the order in which they go out: integers, then texts. */
+/* A key of a table, for the order in which members are written: integers, then texts. */
 struct key {
 	const char *text; /* the table's; NULL: an integer */
 	size_t len;
@@ -94,7 +94,7 @@ compare_keys(const void *a, const void *b)
 	return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
 }
 
-/* One member: its key is below its value, which is on the top of the stack and is taken off. */
+/* Writes one member. Its key is below its value, which is on the top of the stack and is popped. */
 static void
 put_member(struct out *out, const struct key *key, bool *is_first)
 {
@@ -115,8 +115,8 @@ put_member(struct out *out, const struct key *key, bool *is_first)
 }
 
 /*
- * The members that the copy of a message had, in their order. done is the index of a table that
- * learns their names, so that only the others are left.
+ * Writes the members that the copy of a message had, in their order. done is the index of a table
+ * that gets their names, so that only the others are left.
  */
 static void
 put_known(struct out *out, int table, int metatable, int done, bool *is_first)
@@ -165,7 +165,10 @@ is_done(lua_State *L, int done)
 	return known;
 }
 
-/* The members that are not done, in the order of their keys: Lua's own differs between workers. */
+/*
+ * Writes the members that are not done, in the order of their keys, because Lua's own order differs
+ * between workers.
+ */
 static void
 put_others(struct out *out, int table, int done, bool *is_first)
 {
@@ -202,7 +205,9 @@ put_others(struct out *out, int table, int done, bool *is_first)
 	lua_pop(L, 1);
 }
 
-/* The index of the metatable with the names of a message's object, pushed; 0, and nothing pushed.
+/*
+ * Pushes the metatable with the names of a message's object, and returns its index; 0 if there is
+ * none, and nothing is pushed.
  */
 static int
 object_metatable(lua_State *L, int table)

@@ -1,6 +1,6 @@
 #include "logic/values_tag.h"
 
-/* Keys of the registry: their addresses count. */
+/* Keys of the registry; only their addresses are used. */
 static const char metatables[N_TAGS];
 
 void

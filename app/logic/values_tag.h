@@ -2,9 +2,9 @@
 #define SLUICE_LOGIC_VALUES_TAG_H
 
 /*
- * values_tag - the userdata that stand for values of ours in Lua. Each begins with its tag, which
- * is looked at before anything else of it is: no other library of the state makes a userdata that a
- * text could get at.
+ * values_tag - the userdata that stand for our values in Lua. Each begins with its tag, which is
+ * checked before anything else of it is read. No other library of the state makes a userdata that a
+ * text can reach.
  */
 #include <lauxlib.h>
 #include <lua.h>
@@ -22,7 +22,7 @@ void values_tag_set(lua_State *L, enum values_tag tag);
 /* values_tagged - the userdata at index, if it has this tag; else NULL. */
 const void *values_tagged(lua_State *L, int index, enum values_tag tag);
 
-/* values_next - Lua's next() over a table: what a __pairs gives together with one of its own. */
+/* values_next - Lua's next() over a table; __pairs returns it together with a table of ours. */
 int values_next(lua_State *L);
 
 #endif

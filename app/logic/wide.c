@@ -26,7 +26,7 @@ number_at(lua_State *L, int index)
 }
 
 /*
- * Two wide numbers are compared by their digits: as floats they might be equal though they are not.
+ * Two wide numbers are compared by their digits, because different ones may be equal as floats.
  */
 static int
 compare(lua_State *L)
@@ -63,7 +63,7 @@ wide_eq(lua_State *L)
 	return 1;
 }
 
-/* Upvalue 1 is the operator of lua_arith(). */
+/* Upvalue 1 is the operator for lua_arith(). */
 static int
 wide_arith(lua_State *L)
 {

@@ -2,8 +2,8 @@
 #define SLUICE_LOGIC_WIDE_H
 
 /*
- * wide - an integer that Lua's 64 bits do not hold: its digits, which go out as they came. It
- * compares, calculates as a float, and prints.
+ * wide - an integer that does not fit into Lua's 64 bits. It keeps its digits, which are written as
+ * they came. It can be compared and printed, and calculates as a float.
  */
 #include <lua.h>
 
@@ -16,7 +16,7 @@ struct wide {
 	char text[];
 };
 
-/* wide_open - register it. wide_push - push one; text is copied. May raise a Lua error. */
+/* wide_open - registers the type. wide_push - pushes one; text is copied. May raise a Lua error. */
 void wide_open(lua_State *L);
 void wide_push(lua_State *L, const char *text, size_t len);
 

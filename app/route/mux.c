@@ -37,12 +37,13 @@ struct mux {
 	struct mux_legs legs;
 	struct serving_context *in;
 	char *user;    /* owned; NULL: nobody */
-	char *last_id; /* of its request; owned; NULL: none */
+	char *last_id; /* the last id of its request; owned; NULL: none */
 	char secret[MUX_SECRET_TEXT];
-	struct json_object *wanted; /* subscriptions of the request, until it is open; owned */
+	struct json_object
+	    *wanted; /* the subscriptions that the request asks for, until it is open; owned */
 };
 
-/* NULL: it is none, or holds a NUL, behind which nobody would look. */
+/* NULL: it is no text, or holds a NUL, behind which nothing would be read. */
 static const char *
 text_at(struct json_object *array, size_t i)
 {
@@ -55,7 +56,7 @@ text_at(struct json_object *array, size_t i)
 	return strlen(text) == (size_t)json_object_get_string_len(one) ? text : NULL;
 }
 
-/* ["key", "/path?query", "last id"]: as an event tells, if it is none. */
+/* Reads ["key", "/path?query", "last id"]; if it is something else, an event says so. */
 static void
 add(struct mux *mux, struct json_object *wanted, const char *position, struct mux_slot *slot)
 {
@@ -72,7 +73,7 @@ add(struct mux *mux, struct json_object *wanted, const char *position, struct mu
 		return;
 	}
 	if (position != NULL && *position != '\0')
-		last_id = position; /* newer than what the address says */
+		last_id = position; /* it is newer than the id in the address */
 	if (key == NULL || *key == '\0' || strlen(key) > KEY_MAX ||
 	    mux_leg_find(&mux->legs, key) != NULL || path == NULL || *path != '/' ||
 	    strlen(path) > PATH_MAX_LEN) {
@@ -119,7 +120,7 @@ position_of(const char *positions, size_t n)
 	return positions != NULL ? strndup(positions, strcspn(positions, ";")) : NULL;
 }
 
-/* Those of the address, which resume from one id. */
+/* Adds the subscriptions of the address, which resume from one id. */
 static void
 add_first(struct mux *mux, struct json_object *list, const char *positions)
 {
@@ -156,8 +157,8 @@ mux_message(struct feed *feed, struct message *msg)
 	size_t i;
 
 	if (control == NULL || mux->wanted != NULL)
-		return HOLD; /* none of ours; or it is not open yet, and its client cannot know it
-			      */
+		return HOLD; /* it is none of ours; or the connection is not open yet, and its
+				client cannot know its name */
 	user = json_text(control, "user");
 	if ((user == NULL) != (mux->user == NULL) || (user != NULL && strcmp(user, mux->user) != 0))
 		return HOLD; /* another's */
@@ -172,8 +173,8 @@ mux_message(struct feed *feed, struct message *msg)
 }
 
 /*
- * Redis has confirmed, so the client hears its channel: now it is told the channel's secret name,
- * and its subscriptions begin.
+ * Redis has confirmed, so the channel of the connection is heard. Now the client is told its secret
+ * name, and its subscriptions begin.
  */
 static void
 mux_timer(struct feed *feed)
@@ -223,7 +224,7 @@ make_secret(char secret[MUX_SECRET_TEXT])
 	return 0;
 }
 
-/* The connection's client has read all. */
+/* The client of the connection has read everything. */
 static void
 on_flushed(struct feed *feed)
 {

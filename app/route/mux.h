@@ -3,10 +3,12 @@
 
 #include <sluice/handler.h>
 
-/* handler = mux. It stands here and not among the handlers, for its subscriptions are requests. */
+/*
+ * handler = mux. It stands here and not among the handlers, because its subscriptions are requests.
+ */
 extern const struct handler mux_handler;
 
-/* What mux.c and mux_post.c agree upon: a connection follows the channel of its secret. */
+/* Shared by mux.c and mux_post.c: a connection follows the channel that is named by its secret. */
 #define MUX_CHANNEL "sluice:mux:"
 enum { MUX_SECRET_BYTES = 16, MUX_SECRET_TEXT = 2 * MUX_SECRET_BYTES + 1 };
 

@@ -29,8 +29,8 @@ leg_free(struct mux_leg *leg)
 }
 
 /*
- * Where the client of the subscription stands, and where its feed could go on: of a route that
- * cannot resume an id is whatever a message says, and no place.
+ * Keeps where the client of the subscription stands, and from where its feed could go on. If the
+ * route cannot resume, an id is only what a message says, and no place.
  */
 static void
 take_id(struct mux_leg *leg, const struct frame *said)
@@ -38,7 +38,7 @@ take_id(struct mux_leg *leg, const struct frame *said)
 	struct feed *feed = feed_of_stream(&leg->sub);
 
 	if (feed != NULL && !feed_can_resume(feed))
-		leg->place[0] = '\0'; /* what its client said is none either */
+		leg->place[0] = '\0'; /* then what its client said is no place either */
 	if (said->id == NULL || said->id_len > EVENT_ID_MAX)
 		return;
 	snprintf(leg->last_id, sizeof(leg->last_id), "%.*s", (int)said->id_len, said->id);
@@ -46,7 +46,7 @@ take_id(struct mux_leg *leg, const struct frame *said)
 		memcpy(leg->place, leg->last_id, sizeof(leg->place));
 }
 
-/* What a message may not say: a client could not tell it from ours. */
+/* A message may not have such a name, because a client could not tell it from ours. */
 static bool
 is_own_name(const char *type, size_t len)
 {
@@ -57,7 +57,7 @@ is_own_name(const char *type, size_t len)
 	return true;
 }
 
-/* One frame without its blank line: as event.c writes them. */
+/* Passes on one frame without its blank line, in the form that sse/event_stream writes. */
 static void
 take_frame(struct mux_leg *leg, const char *p, const char *end)
 {
@@ -93,7 +93,10 @@ take_head(struct mux_leg *leg)
 	return true;
 }
 
-/* All whole frames. What follows them is looked at once, however slowly its end comes. */
+/*
+ * Passes on all whole frames. Bytes that have been searched for the end of a frame are not searched
+ * again.
+ */
 static void
 take(struct mux_leg *leg)
 {
@@ -108,14 +111,14 @@ take(struct mux_leg *leg)
 	while ((blank = memmem(from, (size_t)(end - from), "\n\n", 2)) != NULL) {
 		take_frame(leg, begin, blank + 1);
 		if (leg->is_too_long)
-			break; /* it stays: its id is told */
+			break; /* it waits here; its id is told */
 		begin = from = blank + 2;
 	}
 	leg->n_scanned = end > begin ? (size_t)(end - begin) - 1 : 0;
 	buf_consume(&leg->in, (size_t)(begin - leg->in.p));
 }
 
-/* What it was answered instead of a stream, or that its stream is over. */
+/* Tells the client how it was answered, if it got no stream, or that its stream is over. */
 static void
 tell_end(struct mux_leg *leg)
 {
@@ -136,7 +139,9 @@ tell_end(struct mux_leg *leg)
 	}
 }
 
-/* An event that no connection can carry. Its client is told, with the id behind which it goes on.
+/*
+ * An event is too long for the connection. Its client is told so, with the id behind which it goes
+ * on.
  */
 static void
 tell_too_long(struct mux_leg *leg)
@@ -153,7 +158,7 @@ tell_too_long(struct mux_leg *leg)
 	mux_say(&leg->legs->say, leg->key, "mux-end", leg->last_id, data, sizeof(data) - 1);
 }
 
-/* One piece of what waits. False: there is nothing. */
+/* Takes one piece of what waits. false: there is nothing. */
 static bool
 take_piece(struct mux_leg *leg, size_t max)
 {
@@ -176,8 +181,10 @@ is_lagging(const struct mux_legs *legs)
 	return feed_n_unsent(legs->say.feed) > legs->lag_max;
 }
 
-/* While the connection lags, its subscriptions do, too, each as its own route allows; then the one
- * that was written last is the last to go on. */
+/*
+ * While the client of the connection is slow, its subscriptions wait, as if their own clients were
+ * slow. The one that was written last goes on last, so that each has its turn.
+ */
 static enum send_result
 leg_pause(struct mux_leg *leg)
 {
@@ -223,7 +230,7 @@ leg_abort(struct subscriber *sub)
 	mux_leg_end(LIST_ENTRY(sub, struct mux_leg, sub));
 }
 
-/* A comment to the subscription alone would reach nobody. */
+/* A comment that goes to the subscription alone would reach nobody, so the connection is probed. */
 static void
 leg_probe(struct subscriber *sub)
 {
@@ -241,7 +248,9 @@ query_of(const struct mux_legs *legs)
 	return query != NULL ? query : "";
 }
 
-/* The connection's variables with the subscription's in place of its own. 0, -ENOMEM. */
+/*
+ * The connection's variables, with those of the subscription in place of some. Returns 0, -ENOMEM.
+ */
 static int
 make_vars(struct mux_leg *leg, const char *path, const char *last_id)
 {
@@ -290,7 +299,7 @@ mux_leg_find(const struct mux_legs *legs, const char *key)
 	return NULL;
 }
 
-/* What a client says, and what we once said: it is among others, with a ";" between. */
+/* May it be a place? It comes from a client, and stands among others with a ";" between them. */
 static bool
 is_place(const char *text)
 {

@@ -2,8 +2,8 @@
 #define SLUICE_ROUTE_MUX_LEG_H
 
 /*
- * mux_leg - one subscription of a mux connection: a subscriber whose bytes go to the connection
- * instead of a web server.
+ * mux_leg - one subscription of a mux connection: a subscriber whose bytes go to the connection and
+ * not to a web server.
  */
 #include "base/list.h"
 #include "fcgi/params.h"
@@ -11,14 +11,16 @@
 #include "route/mux_say.h"
 #include "sse/event.h"
 
-/* The subscriptions of one connection, and what they have of it. */
+/* The subscriptions of one connection, and what they need of it. */
 struct mux_legs {
 	struct mux_say say;
-	struct params vars; /* of its request, for those of its subscriptions; owned */
+	struct params vars; /* variables of the connection's request, for the requests of its
+			       subscriptions; owned */
 	const char *route;  /* its name; borrowed */
 	struct list all;
 	size_t n;
-	size_t lag_max;  /* bytes that may wait for its client before its subscriptions wait */
+	size_t
+	    lag_max; /* how many bytes may wait for the client before its subscriptions wait, too */
 	bool has_paused; /* some of them do */
 };
 
@@ -28,31 +30,34 @@ struct mux_leg {
 	struct mux_legs *legs;
 	struct mux_slot *slot; /* NULL: it came by POST */
 	char *key;
-	char *envp[8]; /* those that differ from the connection's; owned */
+	char *envp[8]; /* variables that differ from the connection's; owned */
 	struct params vars;
 	struct buf in;    /* what is not dealt with */
-	size_t n_scanned; /* of it: no frame ends there */
+	size_t n_scanned; /* how many bytes of it were searched, and hold no end of a frame */
 	bool has_head, is_stream, is_problem, is_too_long;
 	int status;
 	char last_id[EVENT_ID_MAX + 1]; /* as its client is told */
-	char place[EVENT_ID_MAX + 1];   /* from which its feed can go on; empty: it cannot */
+	char place[EVENT_ID_MAX + 1];   /* the id from which its feed can go on; empty: it cannot */
 };
 
 /*
- * mux_leg_new - one that no request was made for yet: that is vars, for sub. It frees itself when
- * its stream is over, and tells its client so. slot: NULL if it came by POST; last_id: "" is none.
- * NULL for lack of memory.
+ * mux_leg_new - makes a subscription without a request; the caller then serves one for sub, with
+ * vars. When its stream is over, it tells its client so and frees itself. slot: NULL if it came by
+ * POST; last_id: "" is none. Returns NULL if memory is short.
  */
 struct mux_leg *mux_leg_new(struct mux_legs *legs, struct mux_slot *slot, const char *key,
 			    const char *path, const char *last_id);
 
-/* mux_leg_end - without a word to its client. */
+/* mux_leg_end - ends it, and does not tell its client. */
 void mux_leg_end(struct mux_leg *leg);
 
 struct mux_leg *
 mux_leg_find(const struct mux_legs *legs, const char *key); /* NULL: there is none */
 
-/* mux_legs_go_on - the connection's client has read all: those that waited for it are sent. */
+/*
+ * mux_legs_go_on - the connection's client has read everything, so subscriptions that waited are
+ * sent.
+ */
 void mux_legs_go_on(struct mux_legs *legs);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * mux_post.c - a POST that adds subscriptions to a mux connection, and removes some. It may come to
- * any worker: the one with the connection hears of it by the channel that the secret names.
+ * mux_post.c - a POST that adds subscriptions to a mux connection, or removes some. It may come to
+ * any worker. The worker with the connection hears of it by the channel that the secret names.
  */
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -19,10 +19,10 @@ enum { CONTROL_MAX = 64 * 1024 };
 
 #define NO_CHANGE "The body must be a JSON object with add, remove, or both: lists."
 
-/* A change that the holder of the connection is told of. */
+/* A change that the worker with the connection must be told. */
 struct change {
 	struct later later;
-	bool is_fault; /* there is nothing to change in what was said */
+	bool is_fault; /* the body asks for no change */
 };
 
 static void
@@ -46,7 +46,7 @@ on_told(void *arg, const redisReply *reply)
 	free(change);
 }
 
-/* The body as it is, whatever bytes it has; NULL: it is no JSON object. */
+/* Reads the body, which may hold any bytes; NULL: it is no JSON object. */
 static struct json_object *
 read_control(const char *body, size_t len)
 {
@@ -64,7 +64,7 @@ read_control(const char *body, size_t len)
 	return control;
 }
 
-/* Lists, and at least one of them. */
+/* Are the members lists, and is there at least one? */
 static bool
 changes(struct json_object *control)
 {
@@ -76,7 +76,7 @@ changes(struct json_object *control)
 	       (!has_remove || json_object_is_type(remove, json_type_array));
 }
 
-/* The body with who asks; NULL: it is none. */
+/* The body, with the user added; NULL: it is none. */
 static char *
 make_control(const struct request *req, const char *body, size_t len, bool *is_fault)
 {
@@ -87,7 +87,8 @@ make_control(const struct request *req, const char *body, size_t len, bool *is_f
 		return NULL;
 	if ((*is_fault = !changes(control))) {
 		json_object_put(control);
-		return strdup("{}"); /* that there is no such connection is told first */
+		return strdup(
+		    "{}"); /* the client must first learn that there is no such connection */
 	}
 	json_object_object_del(control, "user");
 	if (req->identity->user != NULL)

@@ -45,10 +45,10 @@ mux_slot_leave(struct mux_slot *slot, const char *place)
 }
 
 /*
- * Where each subscription of the address stands, in its order: the one id that resumes them all.
- * Empty: none can be resumed. Those that came by POST are not of it: who connects anew does not ask
- * for them. If it is longer than any id may be, it says that all have missed something, lest a
- * shorter one from before be taken for the last.
+ * Writes where each subscription of the address stands, in their order: this one id resumes them
+ * all. Empty: none can be resumed. Subscriptions that came by POST are not part of it, because a
+ * client that connects anew does not ask for them. If it is longer than an id may be, it says that
+ * all have missed something; otherwise the client would resume from a shorter id of before.
  */
 static int
 put_position(struct mux_say *say)
@@ -90,7 +90,7 @@ put_header(struct buf *b, const char *key, const char *type, size_t type_len, co
 	return buf_puts(b, "]\n");
 }
 
-/* What stands in text, as an event of the connection. */
+/* Sends the text as an event of the connection. */
 static int
 send_text(struct mux_say *say)
 {

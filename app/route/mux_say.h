@@ -2,9 +2,10 @@
 #define SLUICE_ROUTE_MUX_SAY_H
 
 /*
- * mux_say - what a mux connection says to its client: events named "mux". The first line of the
- * data is a JSON array of the subscription's key, the event's name and its id; the rest is the
- * event's data. Each has the connection's one id, a list of where its subscriptions stand.
+ * mux_say - the events that a mux connection sends to its client. They are named "mux". The first
+ * line of the data is a JSON array of the subscription's key, the event's name and its id; the rest
+ * is the event's data. Each event has the one id of the connection, which lists where its
+ * subscriptions stand.
  */
 #include <stddef.h>
 
@@ -13,20 +14,20 @@
 #include "base/buf.h"
 #include "sse/frame.h"
 
-#define MUX_OVER     "-"                   /* in an id: not to be subscribed again */
+#define MUX_OVER     "-" /* in an id: the subscription is over, and must not be asked for again */
 #define MUX_FOR_GOOD "{\"for_good\":true}" /* the data of a "mux-end" */
-#define MUX_UNKNOWN  "~"                   /* an id that none can resume from */
+#define MUX_UNKNOWN  "~"                   /* an id from which nobody can resume */
 
 enum { MUX_TEXT_MAX = 16 * 1024 * 1024 }; /* of an event */
 
 /* One subscription of the address. */
 struct mux_slot {
-	const char *place; /* where it stands; borrowed of it; NULL: it is not there */
-	char *left;        /* where it stood when it went; owned; or NULL */
+	const char *place; /* where it stands; borrowed from the subscription; NULL: that is gone */
+	char *left;        /* where it stood when it ended; owned; or NULL */
 };
 
 struct mux_say {
-	struct feed *feed;      /* the connection's, into whose log it goes; borrowed */
+	struct feed *feed;      /* the connection's feed, into whose log it writes; borrowed */
 	struct mux_slot *slots; /* one for each subscription of the address; owned */
 	size_t n_slots;
 	struct buf text, id; /* of an event */
@@ -36,22 +37,31 @@ void mux_say_init(struct mux_say *say, struct feed *feed);
 void mux_say_fini(struct mux_say *say);
 
 /*
- * mux_say - one event. It is lost, and logged, if memory is. id: of the subscription; "": none.
- * mux_say_text: without one. mux_say_refused: a problem document.
+ * mux_say - sends one event; if memory is short it is lost, and that is logged. id: of the
+ * subscription; "": none. mux_say_text: without an id. mux_say_refused: a problem document.
  */
 void mux_say(struct mux_say *say, const char *key, const char *type, const char *id,
 	     const char *data, size_t len);
 void mux_say_text(struct mux_say *say, const char *key, const char *type, const char *data);
 void mux_say_refused(struct mux_say *say, const char *key, int status, const char *detail);
 
-/* mux_say_frame - what a subscription's stream says, up to end. Returns 0, -EMSGSIZE, -ENOMEM. */
+/*
+ * mux_say_frame - sends what a frame of a subscription's stream says, up to end. Returns 0,
+ * -EMSGSIZE, -ENOMEM.
+ */
 int mux_say_frame(struct mux_say *say, const char *key, const struct frame *said, const char *end,
 		  const char *id);
 
-/* mux_place - of an id, as it stands among others: MUX_OVER if it says that all is over. */
+/*
+ * mux_place - the form of an id inside the connection's id; MUX_OVER if it says that the stream is
+ * over.
+ */
 const char *mux_place(const char *id);
 
-/* mux_slot_leave - its subscription goes, which stood there. For lack of memory it is forgotten. */
+/*
+ * mux_slot_leave - the subscription, which stood at this place, has ended. If memory is short the
+ * place is lost.
+ */
 void mux_slot_leave(struct mux_slot *slot, const char *place);
 
 #endif

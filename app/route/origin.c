@@ -23,8 +23,8 @@ is_secure(const struct request *req)
 }
 
 /*
- * "https://host:8443", as a browser writes the origin of the site that it asks (RFC 6454, 6.2). A
- * web server may pass the host on without its port, which it tells apart.
+ * Is it the site's own origin, "https://host:8443" as browsers write it (RFC 6454, 6.2)? A web
+ * server may pass the host on without its port, and the port in another variable.
  */
 static bool
 is_own(const struct request *req, const char *origin, size_t len)
@@ -72,7 +72,10 @@ origin_may_read(const struct request *req, bool by_cookie)
 
 /* Addresses */
 
-/* One of either family: 4 or 16 bytes; 0 if it is none. An IPv4 address in IPv6's form is IPv4. */
+/*
+ * Reads an address of either family: returns 4 or 16 bytes; 0 if it is none. An IPv4 address in
+ * IPv6's form counts as IPv4.
+ */
 static size_t
 parse_address(unsigned char bytes[16], const char *text)
 {
@@ -86,7 +89,7 @@ parse_address(unsigned char bytes[16], const char *text)
 	return sizeof(six) - skip;
 }
 
-/* "192.0.2.0/24": *bits is all of them without a slash. */
+/* Reads "192.0.2.0/24"; if there is no slash, *bits is all bits of the address. */
 static size_t
 parse_network(unsigned char bytes[16], unsigned *bits, const char *text)
 {
@@ -143,8 +146,10 @@ is_proxy(const char *address, char *const *proxies)
 	return false;
 }
 
-/* The last member of a list up to len, without a port and brackets, into address. Returns where the
- * list before it ends. */
+/*
+ * Copies the last member of a list up to len, without a port and brackets, into address. Returns
+ * where the list before it ends.
+ */
 static size_t
 last_of(char address[ORIGIN_ADDRESS_MAX], const char *list, size_t len)
 {
@@ -179,10 +184,14 @@ origin_address(char address[ORIGIN_ADDRESS_MAX], const struct request *req, char
 	while (len > 0 && is_proxy(address, proxies)) {
 		len = last_of(hop, list, len);
 		if (parse_address(bytes, hop) == 0)
-			break; /* what a client made up names nobody: the proxy that passed it on */
+			break; /* the client may have made this up, so the proxy that passed it on
+				  counts */
 		memcpy(address, hop, sizeof(hop));
 	}
-	/* Who has one address of IPv6 has the other 2^64 of its network, too (RFC 4291, 2.5.1). */
+	/*
+	 * A client with one address of IPv6 has the other 2^64 of its network, too (RFC 4291,
+	 * 2.5.1).
+	 */
 	if (parse_address(bytes, address) == sizeof(bytes)) {
 		memset(bytes + 8, 0, 8);
 		(void)inet_ntop(AF_INET6, bytes, address, ORIGIN_ADDRESS_MAX);

@@ -2,7 +2,7 @@
 #define SLUICE_ROUTE_ORIGIN_H
 
 /*
- * origin - where a request comes from: which site's page, and which address. Pure.
+ * origin - where a request comes from: the page of which site, and which address. Pure.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,24 +10,26 @@
 #include "route/request.h"
 
 /*
- * origin_is_ours - did a page of the site itself, or of one of the route's cors_origins, make the
- * browser ask? A browser sends cookies whoever's page asks; without a word about the page: no.
+ * origin_is_ours - was the request made by a page of the site itself, or of one of the route's
+ * cors_origins? A browser sends cookies for every page. If nothing is known about the page: no.
  * Source: RFC 6454, 7; Fetch Metadata, 2.2 "Sec-Fetch-Site".
  */
 bool origin_is_ours(const struct request *req);
 
 /*
- * origin_may_read - would a browser let the page that asks read the route's answer? For what is
- * handed out inside another route's answer, of which the browser knows nothing. by_cookie: the
- * credential is one that a browser sends by itself. Source: Fetch, 3.2.
+ * origin_may_read - would a browser let the page that asks read the route's answer? This is for an
+ * answer inside another route's answer, which the browser does not know. by_cookie: browsers send
+ * the credential by themselves.
+ * Source: Fetch, 3.2.
  */
 bool origin_may_read(const struct request *req, bool by_cookie);
 
 enum { ORIGIN_ADDRESS_MAX = 64 };
 
 /*
- * origin_address - the client's address: the web server's peer or, if that is one of the proxies
- * (addresses or networks, end with NULL; may be NULL), the last in X-Forwarded-For that is not.
+ * origin_address - the client's address. It is the web server's peer; or, if that is one of the
+ * proxies (addresses or networks, ends with NULL; may be NULL), the last one in X-Forwarded-For
+ * that is none of them.
  */
 void
 origin_address(char address[ORIGIN_ADDRESS_MAX], const struct request *req, char *const *proxies);

@@ -15,7 +15,7 @@
 
 enum { KNOWN_MS = 1000, TEXT_MAX = 1024 * 1024, KEY_MAX = 2048, WHY_LEN = 256 };
 
-/* One cookie's session: asked for, or known until it is forgotten. */
+/* The session of one cookie: it is being asked for, or is known until it is forgotten. */
 struct entry {
 	struct map_node by_cookie;
 	struct fifo_node forget;
@@ -23,7 +23,7 @@ struct entry {
 	struct list of_stale; /* while these are told */
 	struct sessions *sessions;
 	bool is_asked;
-	bool is_stale; /* by settings that hold no longer; it is in no map */
+	bool is_stale; /* it was asked for with settings that hold no longer; it is in no map */
 	struct session_answer answer;
 	struct identity id;
 	char cookie[];
@@ -60,7 +60,10 @@ on_forget(struct fifo *fifo, struct fifo_node *node)
 static void
 tell_all(struct entry *e)
 {
-	/* The one who is told may end others in this list, so its next member is looked up anew. */
+	/*
+	 * A waiter that is told may remove others from this list, so the next one is looked up
+	 * anew.
+	 */
 	while (!list_is_empty(&e->waiters)) {
 		struct session_waiter *waiter =
 		    LIST_ENTRY(e->waiters.next, struct session_waiter, of_entry);
@@ -72,7 +75,7 @@ tell_all(struct entry *e)
 
 /* What Redis has of it */
 
-/* A hash as an object of texts; a string as the format has it. NULL: neither. */
+/* A hash becomes an object of texts; a string is read by the format. NULL: it is neither. */
 static struct json_object *
 read_session(const struct session_format *format, const redisReply *reply)
 {
@@ -99,7 +102,10 @@ refuse(struct entry *e, int status, const char *why)
 	e->answer = (struct session_answer){.state = SESSION_NONE, .no = {status, why}};
 }
 
-/* What the expression makes of the session, into text: empty if that is nobody, or it fails. */
+/*
+ * Writes the result of the expression into text; it is empty if the session names nobody, or the
+ * expression fails.
+ */
 static void
 evaluate_user(const struct auth_settings *settings, struct json_object *session, struct buf *text)
 {
@@ -119,7 +125,10 @@ evaluate_user(const struct auth_settings *settings, struct json_object *session,
 	message_fini(&msg);
 }
 
-/* The user's name, marked as the configuration's wrapper of the expression does. */
+/*
+ * Reads the user's name, with the mark that the configuration's wrapper of the expression puts
+ * before it.
+ */
 static void
 name_user(struct entry *e)
 {
@@ -139,7 +148,7 @@ name_user(struct entry *e)
 	buf_fini(&text);
 }
 
-/* The session, taken: who is it? */
+/* Takes the session over, and finds who it is. */
 static void
 accept_session(struct entry *e, struct json_object *session)
 {
@@ -172,7 +181,7 @@ understand(struct entry *e, const redisReply *reply)
 			   : format->unread);
 }
 
-/* The cookie is the session: Redis has nothing to say. */
+/* The cookie is the whole session, so Redis is not asked. */
 static void
 understand_cookie(struct entry *e)
 {
@@ -218,7 +227,7 @@ static bool ask(struct entry *e, const char *command, command_fn fn);
 
 static void free_if_closed(struct sessions *sessions);
 
-/* Redis does not say, or what it says is not asked for any more. */
+/* Redis gave no answer, or nobody asks any more. */
 static bool
 is_no_answer(const struct entry *e, const redisReply *reply)
 {
@@ -289,7 +298,7 @@ ask(struct entry *e, const char *command, command_fn fn)
 	bool is_sent = false;
 
 	buf_init(&key, KEY_MAX);
-	/* A stream that is ending may still ask after a reload has taken sessions away. */
+	/* A stream that is about to end may still ask after a reload has removed session_key. */
 	if (sessions->settings->session_key != NULL && hub_command(sessions->hub) != NULL &&
 	    buf_puts(&key, hub_prefix(sessions->hub)) == 0 &&
 	    template_expand(sessions->settings->session_key, &scope, &key) == 0 &&
@@ -303,7 +312,7 @@ ask(struct entry *e, const char *command, command_fn fn)
 	return is_sent;
 }
 
-/* false: it cannot be known now. */
+/* Asks Redis; false: it cannot be asked now. */
 static bool
 begin(struct entry *e)
 {
@@ -392,8 +401,8 @@ forget_known(struct sessions *sessions)
 }
 
 /*
- * The stale ones are collected first and told afterwards: one who waits may ask again at once, and
- * that adds to the map that is walked here.
+ * Stale entries are collected first and told afterwards. A waiter may ask again at once, and that
+ * adds to the map that is walked here.
  */
 static void
 forget_asked(struct sessions *sessions)

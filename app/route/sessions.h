@@ -2,8 +2,8 @@
 #define SLUICE_ROUTE_SESSIONS_H
 
 /*
- * sessions - what Redis says of a cookie: whose session is it? Many who ask at the same time, or
- * within a second, share one answer.
+ * sessions - asks Redis for the session of a cookie. Requests that ask at the same time, or within
+ * a second, share one answer.
  */
 #include <uv.h>
 
@@ -13,7 +13,7 @@
 
 struct sessions;
 
-/* Somebody who waits for an answer. The fields belong to sessions.c. */
+/* Waits for an answer. The fields belong to sessions.c. */
 struct session_waiter {
 	struct list of_entry;
 	/* Called once, later, never with SESSION_ASKED. The answer is borrowed. The waiter may be
@@ -25,20 +25,20 @@ struct session_waiter {
 int sessions_new(struct sessions **out, struct hub *hub, uv_loop_t *loop);
 
 /*
- * sessions_set - the settings from now on, borrowed; what is known is forgotten. Who waits is told
- * SESSION_AWAY before this returns: what was asked by other settings is no answer.
+ * sessions_set - sets the settings from now on, borrowed; what is known is forgotten. Waiters are
+ * told SESSION_AWAY before this returns, because an answer to other settings does not count.
  */
 void sessions_set(struct sessions *sessions, const struct auth_settings *settings);
 
 /*
- * sessions_ask - what is known at once, borrowed until control returns to the loop; or
- * SESSION_ASKED. sessions_forget_waiter: it is not to be told any more.
+ * sessions_ask - returns what is known, borrowed until control returns to the loop; or
+ * SESSION_ASKED. sessions_forget_waiter: it is told nothing any more.
  */
 struct session_answer
 sessions_ask(struct sessions *sessions, const char *cookie, struct session_waiter *waiter);
 void sessions_forget_waiter(struct session_waiter *waiter);
 
-/* sessions_close - nobody may wait any more; on_closed when it is freed. */
+/* sessions_close - there must be no waiters; on_closed is called when it is freed. */
 void sessions_close(struct sessions *sessions, void (*on_closed)(void *arg), void *arg);
 
 #endif

@@ -25,7 +25,7 @@ reply_printf(struct reply *reply, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* A handler that has a stream, too, gives it where it is asked for. */
+/* If the handler can also stream, it takes only requests that do not ask for the stream. */
 static bool
 takes(const struct request *req)
 {
@@ -39,7 +39,7 @@ takes(const struct request *req)
 static void
 serve(struct serving *sv)
 {
-	struct answer made; /* its status is known last */
+	struct answer made; /* it gets its status at the end */
 	struct reply reply = {.type = "text/plain; charset=utf-8", .out = &made};
 	int status;
 

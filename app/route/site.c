@@ -19,7 +19,8 @@ struct site {
 	struct identity who;
 	struct answer out;
 	struct doctoring *doctoring;
-	unsigned n_parts; /* sessions, grants, pending and doctoring, that are not closed */
+	unsigned
+	    n_parts; /* of sessions, grants, pending and doctoring: how many are not closed yet */
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };
@@ -86,7 +87,7 @@ dispatch(struct serving *sv)
 		return;
 	}
 	if (sv->req->method != METHOD_POST)
-		sv->body_len = 0; /* a body of a GET means nothing (RFC 9110, 9.3.1) */
+		sv->body_len = 0; /* a body of a GET has no meaning (RFC 9110, 9.3.1) */
 	if (!authorising_check(sv, sv->service->auth(rt)) || !carrying_may_read(sv) ||
 	    (sv->service->tells_redis && serving_await_redis(sv)))
 		return;
@@ -192,7 +193,7 @@ site_new(struct site **out, struct hub *hub, uv_loop_t *loop)
 	    pending_new(&site->in.pending, loop, &site->in, serve) < 0 ||
 	    doctoring_new(&site->doctoring, hub, loop) < 0) {
 		free(site->base);
-		free(site); /* out of memory at the start: the process ends */
+		free(site); /* memory is short at the start, so the process ends */
 		return -ENOMEM;
 	}
 	site->n_parts = 4;

@@ -16,7 +16,10 @@ takes_queue(const struct request *req)
 	return takes_stream(req) && req->route->handler->kind == HANDLER_QUEUE;
 }
 
-/* A client whose stream was ended for good: at 204 an EventSource gives up (HTML 9.2.2). */
+/*
+ * The client's stream was ended for good. An EventSource that is answered 204 gives up (HTML
+ * 9.2.2).
+ */
 static bool
 is_ended(const struct request *req)
 {
@@ -45,7 +48,7 @@ join(struct serving *sv, const struct template_value *key, struct grant *grant)
 		grants_give_back(grant);
 		serving_refuse_open(sv, rc);
 	} else if (grant != NULL && grants_keep(grant, sv->sub) < 0) {
-		subscriber_end(sv->sub, END_SLOW); /* out of memory: it comes back */
+		subscriber_end(sv->sub, END_SLOW); /* memory is short: the client comes back */
 	}
 }
 

@@ -1,6 +1,6 @@
 /*
- * subjects.c - what the default handler opens: all that the route's templates name. It stands here,
- * for the hub knows no templates of a route (sluice/handler.h).
+ * subjects.c - what the default handler opens: everything that the route's templates name. It
+ * stands here because the hub knows no templates of a route (sluice/handler.h).
  */
 #include <errno.h>
 #include <string.h>
@@ -31,8 +31,8 @@ open_all(struct feed *feed, enum subject_kind kind, struct template *const *list
 }
 
 /*
- * This template makes no name in Redis. So the user and the claims are taken as the credential says
- * them, and need not keep a rule.
+ * This template makes no name in Redis, so the user and the claims are taken as the credential says
+ * them, even if they break their rules.
  */
 static int
 read_values(const struct request *req, const struct template *t,

@@ -29,7 +29,7 @@ close_route(struct table *table, struct route *rt, enum end_reason reason)
 	feed_class_close(&rt->feeds, reason, on_feeds_closed);
 }
 
-/* The old route that the new one is the same as, taken out of the old table; or NULL. */
+/* Takes the old route that is the same as the new one out of the old table; or NULL. */
 static struct route *
 take_same(struct table *table, const struct route *rt)
 {
@@ -77,8 +77,8 @@ table_close(struct table *table, enum end_reason reason)
 }
 
 /*
- * Nothing of the old table is touched before all memory for the new one is there: a reload that
- * fails changes nothing. Routes that stay keep their feeds and subscribers.
+ * The old table is not changed before all memory for the new one has been allocated, so a reload
+ * that fails changes nothing. Routes that stay keep their feeds and subscribers.
  */
 int
 table_set(struct table *table, struct route **routes, size_t n)

@@ -1,7 +1,10 @@
 #ifndef SLUICE_ROUTE_TABLE_H
 #define SLUICE_ROUTE_TABLE_H
 
-/* table - the routes that are served, and those that a reload has removed, until they are gone. */
+/*
+ * table - the routes that are served; and the routes that a reload has removed, until they are
+ * gone.
+ */
 #include <stddef.h>
 
 #include "route/route.h"
@@ -18,13 +21,17 @@ struct table {
 };
 
 /*
- * table_set - serve these from now on. Takes them over, also on failure. One that is there already
- * with the same name and source goes on as it is, with its subscribers; the subscribers of one that
- * is not there any more are ended with "reload". Returns 0, -ENOMEM (then the old ones go on).
+ * table_set - serves these routes from now on. Takes them over, also on failure. If a route exists
+ * already with the same name and source, the old one goes on with its subscribers. The subscribers
+ * of a route that exists no longer are ended with "reload". Returns 0, -ENOMEM (then the old ones
+ * go on).
  */
 int table_set(struct table *table, struct route **routes, size_t n);
 
-/* table_close - all end with the reason; on_gone is called for each that has to be waited for. */
+/*
+ * table_close - ends all with the reason; on_gone is called for each route that does not end at
+ * once.
+ */
 void table_close(struct table *table, enum end_reason reason);
 
 #endif

@@ -7,17 +7,17 @@
 #include "base/json_text.h"
 #include "route/serving.h"
 
-/* How long "?mode=poll" waits, unless it says so itself, and at most. */
+/* How long "?mode=poll" waits by default, and how long at most. */
 enum { POLL_TIMEOUT_MS = 10000, POLL_TIMEOUT_MAX_MS = 60000 };
 
 /* A client that waits for one event. */
 struct waiting {
 	struct waiter waiter;
 	struct later later;
-	struct grant *grant; /* NULL: nothing is counted */
+	struct grant *grant; /* NULL: it takes no place */
 };
 
-/* Its place is another's as soon as its client has gone. */
+/* The client has gone, so its place is given back. */
 static void
 on_left(struct subscriber_holder *holder)
 {
@@ -38,7 +38,7 @@ on_wait_closed(struct waiter *w)
 	free(wg);
 }
 
-/* What is not JSON is given as a JSON string; the id is for the next "?after=". */
+/* What is not JSON becomes a JSON string. The id is meant for the next "?after=". */
 static void
 answer_event(struct later *later, const struct event *ev)
 {
@@ -163,9 +163,9 @@ takes_wait(const struct request *req)
 }
 
 /*
- * A client that cannot read a stream asks for one message at a time. What it accepts says nothing:
- * some that stand in for EventSource accept JSON. A feed that works by timers, or for subscribers
- * alone, has no message for it.
+ * A client that cannot read a stream asks for one message at a time. Its Accept does not matter:
+ * some programs that stand in for EventSource accept JSON. A feed that works by timers, or for each
+ * subscriber alone, has no message for it.
  */
 static bool
 takes_poll(const struct request *req)
