@@ -7,10 +7,11 @@
 #include <string.h>
 
 /*
- * The first chunk is small, because most feeds send one short frame a turn. If many come, each
- * chunk is twice as long as the one before.
+ * The first chunk is small, because most feeds send one short frame a turn. Each of the next has a
+ * quarter of what the log holds. Memory is given back by whole chunks, so a log that always holds
+ * something does not come to need several times as much; in a flood there are still few of them.
  */
-enum { CHUNK_MIN = 1024, CHUNK_MAX = 65536 };
+enum { CHUNK_MIN = 1024, CHUNK_MAX = 65536, CHUNK_PART = 4 };
 
 /* A frame never spans two chunks, so that log_boundary() finds its end within one. */
 struct chunk {
@@ -60,9 +61,11 @@ chunk_at(const struct log *lg, uint64_t at)
 static struct chunk *
 chunk_new(struct log *lg, size_t len)
 {
-	size_t cap = list_is_empty(&lg->chunks) ? CHUNK_MIN : last_chunk(lg)->cap * 2;
+	size_t cap = lg->n_bytes / CHUNK_PART;
 	struct chunk *ck;
 
+	if (cap < CHUNK_MIN)
+		cap = CHUNK_MIN;
 	if (cap > CHUNK_MAX)
 		cap = CHUNK_MAX;
 	if (cap < len)
@@ -227,6 +230,17 @@ log_boundary(const struct log *lg, uint64_t at)
 	return ck->base + (uint64_t)(lg->wire->boundary(ck->bytes, ck->bytes + (at - ck->base),
 							ck->bytes + ck->len) -
 				     ck->bytes);
+}
+
+uint64_t
+log_next_chunk(const struct log *lg, uint64_t at)
+{
+	const struct chunk *ck;
+
+	if (at >= lg->end)
+		return lg->end;
+	ck = chunk_at(lg, at);
+	return ck->base + ck->len;
 }
 
 void

@@ -57,6 +57,10 @@ size_t log_gather(const struct log *lg, uint64_t from, uint64_t to, struct iovec
  */
 uint64_t log_boundary(const struct log *lg, uint64_t at);
 
+/* log_next_chunk - where the next chunk begins, and so a frame, or the end: a cursor that is moved
+ * there lets go of memory. A cursor must stand at at or before it. */
+uint64_t log_next_chunk(const struct log *lg, uint64_t at);
+
 /*
  * A piece of one frame, which its reader keeps when it leaves the log. The bytes are not copied,
  * and the log can free what stands before them. A piece of no bytes holds nothing.

@@ -11,6 +11,18 @@
 
 enum { HELD_MAX = 16 * 1024, PIECES_MAX = 64 };
 
+/* Not frame by frame, but by what the log gives back: a quarter of it. */
+static void
+forget_oldest(struct live *live, struct log *lg)
+{
+	while (lg->end - live->recent_from > HELD_MAX) {
+		uint64_t next = log_next_chunk(lg, live->recent_from);
+
+		log_move(lg, live->recent_from, next);
+		live->recent_from = next;
+	}
+}
+
 void
 recent_hold(struct feed *fd)
 {
@@ -23,13 +35,7 @@ recent_hold(struct feed *fd)
 		live->has_recent = true;
 		live->recent_from = log_enter(lg);
 	}
-	/* Not frame by frame: half of it goes when it is full. */
-	if (lg->end - live->recent_from > HELD_MAX) {
-		uint64_t to = log_boundary(lg, lg->end - HELD_MAX / 2);
-
-		log_move(lg, live->recent_from, to);
-		live->recent_from = to;
-	}
+	forget_oldest(live, lg);
 }
 
 void

@@ -121,6 +121,35 @@ boundaries_are_found(void **state)
 	log_fini(&lg);
 }
 
+/* One that stays behind, and moves by what gives memory back: it has no more than that to spare. */
+static void
+a_log_that_is_never_empty_stays_small(void **state)
+{
+	enum { HELD = 16 * 1024, FRAME = 200, MOST = HELD + HELD / 4 + FRAME };
+	struct log lg;
+	uint64_t at;
+	int i;
+
+	(void)state;
+	log_init(&lg, &wire_event_stream);
+	at = log_enter(&lg);
+	for (i = 0; i < 2000; i++) {
+		put_frame(&lg, FRAME, 'a');
+		while (lg.end - at > HELD) {
+			uint64_t next = log_next_chunk(&lg, at);
+
+			assert_int_equal(next, log_boundary(&lg, next));
+			log_move(&lg, at, next);
+			at = next;
+			assert_true(lg.end - at > HELD / 2);
+		}
+		assert_true(lg.n_bytes <= MOST);
+	}
+	assert_int_equal(log_next_chunk(&lg, lg.end), lg.end);
+	log_leave(&lg, at);
+	log_fini(&lg);
+}
+
 /* Whatever cursors do, each reads every byte once and in order, and nothing is left. */
 static void
 random_cursors_read_all(void **state)
@@ -172,6 +201,7 @@ main(void)
 	    cmocka_unit_test(bytes_are_freed_when_all_have_passed),
 	    cmocka_unit_test(a_cursor_reads_what_was_appended),
 	    cmocka_unit_test(boundaries_are_found),
+	    cmocka_unit_test(a_log_that_is_never_empty_stays_small),
 	    cmocka_unit_test(random_cursors_read_all),
 	};
 
