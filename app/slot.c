@@ -72,7 +72,7 @@ look_at_its_work(unsigned n, int status, bool has_hung)
 			 strsignal(WTERMSIG(status)));
 	else
 		snprintf(reason, sizeof(reason), "exit status %d", WEXITSTATUS(status));
-	if ((p = poison_died(n, reason, &n_deaths)) == NULL)
+	if ((p = poison_died(n, reason, clock_ms(), &n_deaths)) == NULL)
 		return;
 	logger_error("[route %s] it died at %s%s%s%s", p->route, p->id_len > 0 ? "the entry " : "",
 		     p->id, p->id_len > 0 ? " of " : "a message on ", p->subject);

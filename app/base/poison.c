@@ -31,12 +31,12 @@ struct page {
 /* A message that has killed one worker: only the supervisor knows of these. */
 struct suspect {
 	unsigned n_deaths; /* 0: this place is free */
+	uint64_t died_ms;  /* the last of them */
 	struct poison what;
 };
 
 static struct page *page;
 static struct suspect *suspects; /* POISON_MAX of them; a new one takes the place of the oldest */
-static unsigned next_suspect;
 static unsigned own;
 static bool is_watching;
 
@@ -65,7 +65,6 @@ poison_open(unsigned n)
 {
 	page = map_pages(sizeof(*page) + n * sizeof(page->marks[0]), MAP_SHARED);
 	suspects = map_pages(POISON_MAX * sizeof(*suspects), MAP_PRIVATE);
-	next_suspect = 0;
 	return page != NULL && suspects != NULL ? 0 : -ENOMEM;
 }
 
@@ -241,6 +240,32 @@ work_of(const struct poison *p)
 				    .data_len = p->data_len};
 }
 
+/* Whoever has killed nobody else for so long was in work by chance. */
+static void
+forget_old(uint64_t now_ms)
+{
+	unsigned i;
+
+	for (i = 0; i < POISON_MAX; i++) {
+		if (now_ms - suspects[i].died_ms >= POISON_FORGET_MS)
+			suspects[i].n_deaths = 0;
+	}
+}
+
+/* One that is free, or else the oldest. */
+static struct suspect *
+make_room(void)
+{
+	struct suspect *room = &suspects[0];
+	unsigned i;
+
+	for (i = 1; i < POISON_MAX && room->n_deaths > 0; i++) {
+		if (suspects[i].n_deaths == 0 || suspects[i].died_ms < room->died_ms)
+			room = &suspects[i];
+	}
+	return room;
+}
+
 static struct suspect *
 find_suspect(const struct poison *what)
 {
@@ -252,7 +277,7 @@ find_suspect(const struct poison *what)
 		if (suspects[i].n_deaths > 0 && is_same(&suspects[i].what, &work))
 			return &suspects[i];
 	}
-	s = &suspects[next_suspect++ % POISON_MAX];
+	s = make_room();
 	s->what = *what;
 	s->n_deaths = 0;
 	return s;
@@ -298,7 +323,7 @@ make_whole(struct poison *p)
 }
 
 const struct poison *
-poison_died(unsigned row, const char *reason, unsigned *n_deaths)
+poison_died(unsigned row, const char *reason, uint64_t now_ms, unsigned *n_deaths)
 {
 	struct mark *mark = &page->marks[row];
 	struct poison_work work;
@@ -309,8 +334,10 @@ poison_died(unsigned row, const char *reason, unsigned *n_deaths)
 		return NULL;
 	set(&mark->is_set, 0);
 	make_whole(&mark->what);
+	forget_old(now_ms);
 	s = find_suspect(&mark->what);
 	snprintf(s->what.reason, sizeof(s->what.reason), "%s", reason);
+	s->died_ms = now_ms;
 	*n_deaths = ++s->n_deaths;
 	work = work_of(&s->what);
 	if (s->n_deaths >= POISON_DEATHS && judge(&work) == POISON_NONE)

@@ -22,6 +22,7 @@ enum {
 	    1024, /* bytes that are kept of a message that cannot be read again from anywhere */
 	POISON_DEATHS = 2, /* so many workers */
 	POISON_MAX = 32,   /* messages that are known; if there are more, the oldest is forgotten */
+	POISON_FORGET_MS = 3600 * 1000, /* so is one that has killed one worker and none since */
 };
 
 /* A message on one route. What it points to is borrowed. */
@@ -76,8 +77,10 @@ void poison_put(const struct poison *p, bool is_told);
 
 /*
  * The supervisor calls this when a worker has died; reason says of what. Returns what the worker
- * was working on, or NULL; n_deaths is how many workers have died of that.
+ * was working on, or NULL; n_deaths is how many workers have died of that, each of them less than
+ * POISON_FORGET_MS after the one before.
  */
-const struct poison *poison_died(unsigned row, const char *reason, unsigned *n_deaths);
+const struct poison *
+poison_died(unsigned row, const char *reason, uint64_t now_ms, unsigned *n_deaths);
 
 #endif

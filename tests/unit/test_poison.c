@@ -44,6 +44,8 @@ begin(void)
 	poison_watch(true);
 }
 
+static uint64_t now_ms; /* the clock */
+
 /* A worker dies at it. Returns how many have by now. */
 static unsigned
 die_at(unsigned row, const struct poison_work *work)
@@ -52,7 +54,7 @@ die_at(unsigned row, const struct poison_work *work)
 
 	poison_use(row);
 	assert_int_equal(poison_begin(work), POISON_NONE);
-	assert_non_null(poison_died(row, "signal 6", &n));
+	assert_non_null(poison_died(row, "signal 6", now_ms, &n));
 	return n;
 }
 
@@ -93,7 +95,7 @@ a_broken_mark(void **state)
 		mark->subject_len = mark->id_len = mark->kept_len = UINT32_MAX;
 		memset(mark->route, 'r', sizeof(mark->route));
 		memset(mark->id, 'i', sizeof(mark->id));
-		died = poison_died(row, "signal 11", &n);
+		died = poison_died(row, "signal 11", now_ms, &n);
 		assert_non_null(died);
 		assert_int_equal(strlen(died->route), POISON_ROUTE - 1);
 		assert_int_equal(strlen(died->id), POISON_ID - 1);
@@ -123,12 +125,12 @@ what_is_done_was_not_in_work(void **state)
 
 	(void)state;
 	begin();
-	assert_null(poison_died(0, "x", &n));
+	assert_null(poison_died(0, "x", now_ms, &n));
 	assert_int_equal(poison_begin(&work), POISON_NONE);
 	poison_end();
-	assert_null(poison_died(0, "x", &n));
+	assert_null(poison_died(0, "x", now_ms, &n));
 	assert_int_equal(die_at(0, &work), 1);
-	assert_null(poison_died(0, "x", &n)); /* its successor has begun nothing */
+	assert_null(poison_died(0, "x", now_ms, &n)); /* its successor has begun nothing */
 }
 
 static void
@@ -182,7 +184,7 @@ three_at_once(void **state)
 		assert_int_equal(poison_begin(&work), POISON_NONE);
 	}
 	for (row = 0; row < N; row++) {
-		assert_non_null(poison_died(row, "x", &n));
+		assert_non_null(poison_died(row, "x", now_ms, &n));
 		assert_int_equal(n, row + 1);
 	}
 	assert_non_null(p = poison_take());
@@ -235,9 +237,9 @@ who_dies_while_it_tells_gives_it_back(void **state)
 	die_at(0, &work);
 	poison_use(1);
 	assert_non_null(p = poison_take());
-	assert_null(poison_died(0, "x", &n));
+	assert_null(poison_died(0, "x", now_ms, &n));
 	assert_null(poison_take()); /* it was another that died */
-	assert_null(poison_died(1, "x", &n));
+	assert_null(poison_died(1, "x", now_ms, &n));
 	assert_ptr_equal(poison_take(), p);
 	poison_put(p, false); /* Redis did not take it */
 	assert_ptr_equal(poison_take(), p);
@@ -305,6 +307,50 @@ no_room_for_what_is_untold(void **state)
 }
 
 static void
+a_suspect_is_forgotten_after_a_while(void **state)
+{
+	struct poison_work first = entry("r", "s", "1-1"), other = entry("r", "s", "2-1");
+
+	(void)state;
+	begin();
+	assert_int_equal(die_at(0, &first), 1);
+	now_ms += POISON_FORGET_MS - 1;
+	assert_int_equal(die_at(0, &other), 1);
+	now_ms++;
+	assert_int_equal(die_at(1, &first), 1); /* by chance again, and a year from now once more */
+	now_ms += POISON_FORGET_MS - 2;
+	assert_int_equal(die_at(0, &other), 2);
+	assert_int_equal(poison_begin(&other), POISON_UNTOLD);
+	now_ms += 2 * (uint64_t)POISON_FORGET_MS; /* what is known is not forgotten */
+	assert_int_equal(die_at(0, &first), 1);
+	assert_int_equal(poison_begin(&other), POISON_UNTOLD);
+}
+
+/* Of many suspects the one whose death is longest ago makes room. */
+static void
+many_suspects(void **state)
+{
+	struct poison_work work[POISON_MAX + 1];
+	char ids[POISON_MAX + 1][16];
+	unsigned i;
+
+	(void)state;
+	begin();
+	for (i = 0; i <= POISON_MAX; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "%u-0", i + 1);
+		work[i] = entry("r", "s", ids[i]);
+	}
+	for (i = 0; i < POISON_MAX; i++, now_ms++)
+		assert_int_equal(die_at(0, &work[i]), 1);
+	assert_int_equal(die_at(0, &work[0]), 2);
+	now_ms++;
+	assert_int_equal(die_at(0, &work[POISON_MAX]), 1); /* in the place of the second */
+	now_ms++;
+	assert_int_equal(die_at(0, &work[2]), 2);
+	assert_int_equal(die_at(0, &work[1]), 1);
+}
+
+static void
 what_is_too_long_is_not_marked(void **state)
 {
 	static char subject[POISON_SUBJECT + 1];
@@ -316,7 +362,7 @@ what_is_too_long_is_not_marked(void **state)
 	memset(subject, 's', POISON_SUBJECT);
 	work = entry("r", subject, "1-1");
 	assert_int_equal(poison_begin(&work), POISON_NONE);
-	assert_null(poison_died(0, "x", &n));
+	assert_null(poison_died(0, "x", now_ms, &n));
 }
 
 static void
@@ -329,7 +375,7 @@ unwatched_nothing_is_marked(void **state)
 	begin();
 	poison_watch(false);
 	assert_int_equal(poison_begin(&work), POISON_NONE);
-	assert_null(poison_died(0, "x", &n));
+	assert_null(poison_died(0, "x", now_ms, &n));
 }
 
 int
@@ -344,6 +390,8 @@ main(void)
 	    cmocka_unit_test(who_dies_while_it_tells_gives_it_back),
 	    cmocka_unit_test(many),
 	    cmocka_unit_test(no_room_for_what_is_untold),
+	    cmocka_unit_test(a_suspect_is_forgotten_after_a_while),
+	    cmocka_unit_test(many_suspects),
 	    cmocka_unit_test(what_is_too_long_is_not_marked),
 	    cmocka_unit_test(unwatched_nothing_is_marked),
 	    cmocka_unit_test(a_broken_mark),

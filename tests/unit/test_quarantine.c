@@ -61,7 +61,7 @@ kill_two(const char *id)
 	poison_watch(true);
 	for (int i = 0; i < POISON_DEATHS; i++) {
 		assert_int_equal(poison_begin(&work), POISON_NONE);
-		assert_non_null(poison_died(0, "signal 6", &n));
+		assert_non_null(poison_died(0, "signal 6", 0, &n));
 	}
 }
 
