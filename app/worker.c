@@ -35,7 +35,7 @@ enum {
 			  loop turns */
 };
 
-static const int signals[WORKER_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+static const int signals[WORKER_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
 
 static void
 stop_loop(struct worker *w)
@@ -253,6 +253,9 @@ on_signal(uv_signal_t *handle, int signum)
 		if (logger_reopen() < 0)
 			logger_error("cannot reopen the log %s", w->cfg->server.log);
 		break;
+	case SIGUSR2: /* maybe the whole group was told: then the supervisor answers it */
+		logger_info("USR2: a worker does not follow it; it is for the oldest process");
+		break;
 	default:
 		drain(w);
 	}
@@ -273,8 +276,6 @@ watch_signals(struct worker *w)
 	for (i = 0; i < WORKER_SIGNALS; i++)
 		sigaddset(&set, signals[i]);
 	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGUSR2);
-	signal(SIGUSR2, SIG_IGN); /* a signal to the whole group is for the supervisor */
 	sigprocmask(SIG_UNBLOCK, &set, NULL); /* the supervisor has blocked them until now */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a full log file must not end the streams */

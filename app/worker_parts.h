@@ -14,7 +14,7 @@
 #include "quarantine.h"
 #include "servers.h"
 
-enum { WORKER_SIGNALS = 4 };
+enum { WORKER_SIGNALS = 5 };
 
 struct worker {
 	uv_loop_t loop;

@@ -165,6 +165,15 @@ def test_usr2_starts_the_program_anew(launch, redis, successors, kind):
     sluice.reports.check()
 
 
+def test_usr2_to_a_worker_is_answered_in_the_log(launch, redis):
+    sluice = launch(ROUTES)
+    worker = sluice.worker()
+    os.kill(worker, signal.SIGUSR2)
+    sluice.wait_log("USR2: a worker does not follow it", 20)
+    assert_delivers(sluice, redis)
+    assert sluice.workers() == [worker] and "is to take over" not in sluice.log()
+
+
 @pytest.mark.skipif(IS_VALGRIND, reason="it would execute valgrind alone")
 def test_usr2_again_and_again(launch, redis, successors):
     """A successor has successors."""
