@@ -139,7 +139,7 @@ soak: all
 crowd: all
 	SLUICE=$(B)/sluice /usr/bin/python3 tests/chaos/crowd.py --clients $(or $(CLIENTS),2000)
 
-# Strikes on Redis, workers, the program and web servers, by a seed: make chaos TIME=3m SEED=7 REDIS=sentinel
+# Strikes on Redis, workers, the program and web servers, by a seed or several: make chaos TIME=3m SEED=1..10 REDIS=sentinel
 .PHONY: chaos
 chaos: all
 	SLUICE=$(B)/sluice /usr/bin/python3 tests/chaos/chaos.py --seconds $(or $(TIME),60s) --seed $(or $(SEED),1) --redis $(or $(REDIS),single)
@@ -233,7 +233,7 @@ help:
 	@echo 'make check      the quick one, for every change: unit tests, one route through lighttpd'
 	@echo 'make bench      the benchmarks, with a table at the end; PART=servers: what each web server costs'
 	@echo 'make lint       the house'"'"'s rules, format, cppcheck, clang-tidy; SINCE=REV: of what has changed'
-	@echo 'make chaos      strikes on everything, and each promise judged: TIME=60s SEED=1 REDIS=single|sentinel'
+	@echo 'make chaos      strikes on everything, and each promise judged: TIME=60s SEED=1, or SEED=1..10; REDIS=single|sentinel'
 	@echo 'make crowd      restarts under a crowd behind web servers, and how it comes back: CLIENTS=2000'
 	@echo 'make soak       short lives, and what is left of them: TIME=30m'
 	@echo 'make stress     everything at once, by a seed: SECONDS=60 SEED=1'

@@ -3,6 +3,7 @@
 lighttpd, nginx and Apache, and one strike after another; then each promise is judged from what clients were sent.
 
     make chaos TIME=3m SEED=7       a longer run; what is struck when is the seed's alone
+    make chaos TIME=3m SEED=1..10   one after the other, with a table
     make chaos REDIS=sentinel       fail-overs: of three servers that three sentinels watch
     tests/chaos/chaos.py --defects  the checker checked: each planted defect must be found
 
@@ -14,6 +15,7 @@ import json
 import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -249,7 +251,7 @@ class Run:
             "delivered": sum(kind == "message" for c in self.clients for kind, _ in c.log), "told": dict(told),
             "answers 5xx of crashes": len(statuses) - sum(errors.values()),
             "recovered s": {"median": round(took[len(took) // 2], 2), "last": round(took[-1], 2)} if took else None,
-            "worker MB": [m >> 20 for m in self.memory], "findings": dict(findings)}
+            "worker MB": [m >> 20 for m in self.memory]}
 
     def end(self):
         """All of it, whatever went wrong before or on the way. Returns what the program has left behind."""
@@ -321,6 +323,45 @@ def publish_unheard(published, client):
         published.acked.add(n)
 
 
+# What a finding begins with, by the table's column; of a channel alone a gap may be told.
+COLUMNS = {"lost": ("lost: ", "missing at the end: "), "doubled": ("doubled: ",), "disorder": ("out of order: ",), "untold": (),
+           "late": ("late after ",), "5xx": ("answered ",), "left behind": ("left behind: ",)}
+
+
+def sums(findings):
+    """By column; what belongs to none is under "other"."""
+    out = dict.fromkeys([*COLUMNS, "other"], 0)
+    for finding, n in findings.items():
+        column = next((c for c, begins in COLUMNS.items() if finding.startswith(begins)), "other")
+        if column == "lost" and finding.partition(": ")[2].startswith("channel "):
+            column = "untold"
+        out[column] += n
+    return out
+
+
+def table(seeds, seconds, side):
+    """A run for each, by a process of its own. Returns whether all went well."""
+    rows, is_well = [], True
+    for seed in seeds:
+        argv = [sys.executable, __file__, "--seed", str(seed), "--seconds", str(seconds), "--redis", side]
+        done = subprocess.run(argv, stdout=subprocess.PIPE, text=True)
+        print(done.stdout, flush=True)
+        is_well = is_well and done.returncode == 0
+        try:
+            figures = json.loads(done.stdout.splitlines()[-1])
+            rows.append([seed, seconds, figures["strikes"], *figures["sums"].values(), (figures["recovered s"] or {}).get("last")])
+        except (IndexError, ValueError):
+            rows.append([seed, seconds, "it failed"])
+    for row in [["seed", "seconds", "strikes", *COLUMNS, "other", "slowest s"], *rows]:
+        print(" ".join(f"{cell!s:>11}" for cell in row))
+    return is_well
+
+
+def seeds_of(text):
+    first, _, last = text.partition("..")
+    return range(int(first), int(last or first) + 1)
+
+
 def seconds_of(text):
     units = {"s": 1, "m": 60, "h": 3600}
     return int(text[:-1]) * units[text[-1]] if text[-1] in units else int(text)
@@ -329,19 +370,23 @@ def seconds_of(text):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=seconds_of, default=60)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=seeds_of, default=range(1, 2), help="a number, or FIRST..LAST")
     parser.add_argument("--redis", choices=list(sides.SIDES), default="single")
     parser.add_argument("--defects", action="store_true")
     args = parser.parse_args()
+    if len(args.seed) > 1:
+        sys.exit(0 if table(args.seed, args.seconds, args.redis) else 1)
+    seed = args.seed[0]
     folder = Path(tempfile.mkdtemp(prefix="sluice-", dir="/tmp"))
     folder.chmod(0o777)
     try:
-        findings, figures = planted(folder, args.seed) if args.defects else chaos(folder, args.seed, args.seconds, args.redis)
+        findings, figures = planted(folder, seed) if args.defects else chaos(folder, seed, args.seconds, args.redis)
     finally:
         shutil.rmtree(folder)
     for finding, n in sorted(findings.items()):
         print(f"{n} {finding}")
-    print(json.dumps({"seed": args.seed, "program": os.environ.get("SLUICE", "build/sluice"), **figures}))
+    print(json.dumps({"seed": seed, "program": os.environ.get("SLUICE", "build/sluice"), **figures, "sums": sums(findings),
+                      "findings": dict(findings)}))
     sys.exit(1 if findings else 0)
 
 
