@@ -202,9 +202,10 @@ def soak(folder, n, rate, seconds):
         wait_for(lambda: sluice.status()["redis_links"] >= 4, "all links are up", 20)
         before = place.settled()
         crowd = Crowd(sluice, redis, n, rate)
-        for passed in crowd.run(seconds, max(1.0, seconds / 180)):
+        # Often: a worker gives back what it can every ten seconds, and must not be met at the same moment of these each time.
+        for passed in crowd.run(seconds, max(1.0, seconds / 900)):
             samples.append((passed, place.memory()))
-            if len(samples) % 6 == 1:
+            if len(samples) % 30 == 1:
                 print(f"{passed:6.0f} s: {place.memory() / 2**20:7.2f} MiB, {place.now()}, {dict(crowd.counts)}", flush=True)
         try:
             wait_for(lambda: place.now() == before, "", 60, every=1)
