@@ -9,15 +9,11 @@ import sys
 import tempfile
 import time
 
+from processes import free_port
+
 TREE = pathlib.Path(__file__).resolve().parents[2]
 DEMO = TREE / "conf" / "demo"
 PATIENCE_S = 30
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Site:

@@ -1,6 +1,7 @@
 """Child processes: started in the foreground, ended by their pid, and never left behind."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,11 +11,25 @@ from program import IS_INSTRUMENTED
 from waiting import Timeout, patient, wait_for
 
 
+# A node of a Redis Cluster listens 10,000 higher, too. Both are below those that the kernel gives to whoever asks for any.
+PORTS = range(10_000, 20_000)
+_held = []  # a socket with the name of each port, for as long as this process lives
+
+
 def free_port():
-    """A loopback port that nobody uses at the moment."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A loopback port that nobody uses, and that no other test is given meanwhile: it may be used later, again, or never."""
+    while True:
+        port, name = random.choice(PORTS), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            name.bind(f"\0sluice-tests-{port}")
+            for number in port, port + 10_000:
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", number))
+        except OSError:
+            name.close()
+            continue
+        _held.append(name)
+        return port
 
 
 def family_of(address):

@@ -1,13 +1,11 @@
 """A private cluster of Redis: primaries, each with a replica, on loopback ports."""
 
-import random
 import signal
-import socket
 import subprocess
 
 import redis as redis_py
 
-from processes import Child
+from processes import Child, free_port
 from waiting import wait_for
 
 SLOTS = 16384
@@ -28,28 +26,11 @@ def slot_of(key):
     return crc % SLOTS
 
 
-def is_free(port):
-    with socket.socket() as s:
-        try:
-            s.bind(("127.0.0.1", port))
-            return True
-        except OSError:
-            return False
-
-
-def free_node_port():
-    """The nodes speak to each other at a port that is 10,000 higher; both lie below those that the kernel gives away."""
-    while True:
-        port = random.randrange(11000, 22700)
-        if is_free(port) and is_free(port + 10000):
-            return port
-
-
 class Node:
     """One server; `id` is the cluster's name of it."""
 
     def __init__(self, folder, n, options):
-        self.name, self.port = f"node{n}", free_node_port()
+        self.name, self.port = f"node{n}", free_port()
         self.folder = folder / self.name
         self.folder.mkdir()
         self.options = options

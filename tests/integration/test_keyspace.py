@@ -146,7 +146,7 @@ def test_wait(keyed):
     waiting.start()
     wait_for(lambda: redis.n_patterns() == 1, "it is followed")
     client.set("p[1]:w:1", "x")
-    waiting.join(20)
+    waiting.join(60)
     assert done == [(200, {"key": "w:1"})]
 
 

@@ -195,7 +195,7 @@ def test_descriptor_zero_outlives_us(launch, redis, inherited):
     thread = threading.Thread(target=lambda: result.append(sluice.get("/x/1", timeout=20).status))
     thread.start()
     sluice.start(stdin=given)
-    thread.join(20)
+    thread.join(60)
     assert result == [200]
 
 

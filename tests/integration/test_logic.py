@@ -137,8 +137,11 @@ def data(stream, n=1):
 
 
 def publish(redis, channel, *messages):
+    """All at once: what belongs into one window is there when it begins."""
+    pipe = redis.client().pipeline(transaction=False)
     for message in messages:
-        redis.publish(channel, message if isinstance(message, (str, bytes)) else json.dumps(message))
+        pipe.publish(channel, message if isinstance(message, (str, bytes)) else json.dumps(message))
+    pipe.execute()
 
 
 def test_filter(sluice, redis):

@@ -111,7 +111,7 @@ def test_a_crash_is_forgotten_within_the_lease(sluice, redis):
     """All that a killed worker's subscribers were is gone; those that are there stay."""
     with sluice.open("/here/crash?mode=watch") as watcher:
         assert told(watcher)[0] == "presence"
-        redis.client().hset("who:crash", "dead", f"{int(time.time() * 1000) + 750} \"Ghost\"")  # as it would stand after a crash
+        redis.client().hset("who:crash", "dead", f"{int(time.time() * 1000) + 2500} \"Ghost\"")  # as it would stand after a crash
         stream, list = enter(sluice, "/here/crash?name=Ada")
         with stream:
             assert list["users"] == ["Ada", "Ghost"]
@@ -119,7 +119,7 @@ def test_a_crash_is_forgotten_within_the_lease(sluice, redis):
             events = []
             while ("leave", {"user": "Ghost"}) not in events:
                 events.append(told(watcher))
-            assert soon(began, 1.3)
+            assert soon(began, 3)
             assert who(sluice, "/here/crash") == {"count": 1, "users": ["Ada"]}
 
 
@@ -127,7 +127,7 @@ def test_it_is_renewed(sluice):
     stream, _ = enter(sluice, "/here/renew?name=Ada")
     with stream:
         time.sleep(2.5)
-        assert who(sluice, "/here/renew")["users"] == ["Ada"]
+        wait_for(lambda: who(sluice, "/here/renew")["users"] == ["Ada"], "she is still here")
 
 
 def test_nothing_is_left(sluice, redis):

@@ -196,7 +196,7 @@ def test_poison(sluice, redis):
         (_, fields), = redis.client().xrange("q:dead")
         assert fields == {b"data": b'"bad"', b"dead-id": id.encode(), b"dead-group": b"workers",
                           b"dead-deliveries": b"2"}
-        assert pending(redis, "q:poison") == 0
+        wait_for(lambda: pending(redis, "q:poison") == 0, "it is nobody's any more")
         assert s.quiet_for(0.4)
         assert sluice.status()["dead_lettered"] >= 1
 

@@ -24,7 +24,7 @@ def open_stream(web, spy, path="/events/x", **kw):
     thread.start()
     request = spy.next_request()
     request.send(HEAD)
-    thread.join(10)
+    thread.join(60)
     assert made, "the response's head never came through"
     return made[0], request
 
@@ -158,7 +158,7 @@ def test_body_of_a_post_comes_through(web, spy):
     assert request.value("CONTENT_TYPE") == "application/json"
     request.send(b"Status: 202 Accepted\r\nContent-Type: application/json\r\n\r\n{}")
     request.finish()
-    thread.join(5)
+    thread.join(60)
     assert made[0].status == 202
     made[0].close()
 

@@ -38,6 +38,19 @@ def ask(sluice, path):
     return connection
 
 
+def counted(sluice):
+    """came(n) waits until n more requests have come, beside those that ask whether they have."""
+    before, asked = sluice.status()["requests"], 0
+
+    def came(n):
+        def are_there():
+            nonlocal asked
+            asked += 1
+            return sluice.status()["requests"] - before >= n + asked
+        wait_for(are_there, f"{n} requests have come")
+    return came
+
+
 def answer(connection, timeout=5.0):
     with fcgi.Response(connection, timeout=patient(timeout)) as response:
         response.rest(timeout)
@@ -53,10 +66,10 @@ def test_during(sluice, redis):
 
 
 def test_only_the_first(sluice, redis):
+    came = counted(sluice)
     connections = [ask(sluice, "/wait/job/2") for _ in range(20)]
     redis.wait_subscribed("w:job:2")
-    wait_for(lambda: sluice.status()["connections"] >= 21, lambda: "all to be there")
-    time.sleep(0.05)
+    came(20)
     redis.publish("w:job:2", "1")
     redis.publish("w:job:2", "2")
     assert [answer(c)[:2] for c in connections] == [(200, 1)] * 20
@@ -193,9 +206,11 @@ def test_what_nobody_recorded_counts_too(sluice, redis):
 def test_clients_that_go_away(sluice, redis):
     for _ in range(50):
         ask(sluice, "/wait/gone/1").close()
+    wait_for(lambda: sluice.status()["connections"] == 1, "they have gone")
+    came = counted(sluice)
     connection = ask(sluice, "/wait/gone/1?timeout=2000")
+    came(1)
     redis.wait_subscribed("w:gone:1")
-    time.sleep(0.05)
     redis.publish("w:gone:1", "1")
     assert answer(connection)[:2] == (200, 1)
 
