@@ -32,10 +32,13 @@ report_of(const struct worker *w)
 	this_worker = w;
 }
 
+/* Of a cluster each node serves what it has: while one goes, another may be reached. */
 bool
 worker_redis_is_up(void)
 {
-	return hub_redis_is_up(this_worker->hub) && command_is_up(this_worker->command);
+	bool hears = hub_redis_is_up(this_worker->hub), asks = command_is_up(this_worker->command);
+
+	return this_worker->servers.cluster != NULL ? hears || asks : hears && asks;
 }
 
 /* What may be wrong, the worst first. */

@@ -5,14 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/counters.h"
 #include "redis/topology.h"
+
+/* Nodes tell each other within half of cluster-node-timeout, 7.5 s as Redis ships it. */
+enum { SURE_MS = 8000 };
 
 struct nodes {
 	const struct redis_settings *rs;
 	struct list nodes;
 	struct list watchers;
-	struct node *of[SLOTS]; /* NULL: nobody is known to have it */
+	struct node *of[SLOTS];     /* NULL: nobody is known to have it */
+	uint64_t sure_until[SLOTS]; /* of clock_ms(): who was sent there knows better than a map */
 	void (*doubt)(void *arg, bool is_sent_elsewhere);
 	void (*change)(void *arg);
 	void *arg;
@@ -180,19 +185,28 @@ tell_change(struct nodes *ns)
 		ns->change(ns->arg);
 }
 
+/* The map may be of a node that has not heard yet, and would send us back to who sent us on. One
+ * that is not reached is believed no longer: it may have died since. */
+static bool
+is_sure(const struct nodes *ns, unsigned slot, uint64_t now)
+{
+	return now < ns->sure_until[slot] && node_is_up(ns->of[slot]);
+}
+
 /* A slot that nobody has by this map stays with who had it: where else could it be asked for? */
 unsigned
 nodes_set_map(struct nodes *ns, const struct slot_map *map)
 {
 	struct node *now[SLOT_NODES_MAX + 1] = {NULL};
 	unsigned n_moved = 0, n_new = 0;
+	uint64_t now_ms = clock_ms();
 
 	for (unsigned i = 0; i < map->n_nodes; i++)
 		now[i + 1] = nodes_at(ns, &map->nodes[i]);
 	for (unsigned slot = 0; slot < SLOTS; slot++) {
 		struct node *to = now[map->of[slot]];
 
-		if (to == NULL || ns->of[slot] == to)
+		if (to == NULL || ns->of[slot] == to || is_sure(ns, slot, now_ms))
 			continue;
 		n_moved += ns->of[slot] != NULL;
 		n_new += ns->of[slot] == NULL;
@@ -214,6 +228,7 @@ nodes_move(struct nodes *ns, unsigned slot, const struct slot_node *to)
 		give(ns, slot, node);
 		tell_change(ns);
 	}
+	ns->sure_until[slot] = clock_ms() + SURE_MS;
 	nodes_doubt(ns, true);
 }
 

@@ -56,7 +56,8 @@ void node_print(char *text, size_t len, const struct node *node);
 /* nodes_at - the one at this address, which it may not have known yet. NULL: out of memory. */
 struct node *nodes_at(struct nodes *ns, const struct slot_node *at);
 
-/* nodes_set_map - this is how it is. Returns how many slots are elsewhere than before. */
+/* nodes_set_map - this is how it is, but for slots that nodes_move() has told of lately. Returns
+ * how many slots are elsewhere than before. */
 unsigned nodes_set_map(struct nodes *ns, const struct slot_map *map);
 /* nodes_move - a node says so of one slot. The map is stale. */
 void nodes_move(struct nodes *ns, unsigned slot, const struct slot_node *to);

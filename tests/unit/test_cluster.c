@@ -155,6 +155,26 @@ test_a_slot_that_moved_stays_there(void **state)
 	assert_string_equal(nodes_of_slot(nodes, 2)->at.host, "127.0.0.1");
 }
 
+/* The map of a node that has not heard yet comes again and again. */
+static void
+test_who_was_sent_on_knows_better_than_a_map(void **state)
+{
+	struct nodes *nodes = topology_nodes(servers());
+
+	(void)state;
+	begin_commands();
+	add_reply("GET x", 1, "-MOVED 16287 localhost:PORT\r\n");
+	say("x");
+	RUN_UNTIL(has_seen("x=OK|"));
+	buf_truncate(&heard_commands, 0);
+	RUN_UNTIL(count(heard(), "CLUSTER SLOTS|") == 2 && count(heard(), "CLUSTER INFO|") >= 1);
+	assert_string_equal(nodes_of_slot(nodes, 16287)->at.host, "localhost");
+	add_reply("GET x", 1, "-MOVED 16287 127.0.0.1:PORT\r\n");
+	say("x");
+	RUN_UNTIL(count(seen(), "x=OK|") == 2);
+	assert_string_equal(nodes_of_slot(nodes, 16287)->at.host, "127.0.0.1");
+}
+
 /* How it is */
 
 static void
@@ -295,6 +315,23 @@ test_sharded_is_taken_away(void **state)
 	}
 }
 
+/* One move is one gap, whatever a stale map says meanwhile. */
+static void
+test_sharded_is_not_moved_back_by_a_stale_map(void **state)
+{
+	(void)state;
+	begin_channel();
+	add_reply("SSUBSCRIBE a", 1, "-MOVED 15495 localhost:PORT\r\n");
+	push_text(subscribed_peer(), "*3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:0\r\n");
+	RUN_UNTIL(count(seen(), "confirmed a|") == 2);
+	buf_truncate(&heard_commands, 0);
+	buf_truncate(&seen_events, 0);
+	RUN_UNTIL(count(heard(), "CLUSTER SLOTS|") == 2 && count(heard(), "CLUSTER INFO|") >= 1);
+	assert_int_equal(count(heard(), "SUBSCRIBE a|"), 0);
+	assert_string_equal(seen(), "");
+	end_channel();
+}
+
 int
 main(void)
 {
@@ -304,10 +341,12 @@ main(void)
 	    TEST(test_redirects),
 	    TEST(test_answers),
 	    TEST(test_a_slot_that_moved_stays_there),
+	    TEST(test_who_was_sent_on_knows_better_than_a_map),
 	    TEST(test_its_nodes_and_its_state),
 	    cmocka_unit_test(test_addresses_need_no_quoting),
 	    TEST(test_sharded),
 	    TEST(test_sharded_is_taken_away),
+	    TEST(test_sharded_is_not_moved_back_by_a_stale_map),
 	};
 
 	return cmocka_run_group_tests_name("cluster", tests, fake_prepare, fake_clean);
