@@ -113,7 +113,8 @@ class RedisCluster:
         return all(node.say("ROLE")[0] == b"master" or node.say("ROLE")[3] == b"connected" for node in self.nodes)
 
     @staticmethod
-    def _has(node, slot):
+    def owner_has(node, slot):
+        """Does it say that the slot is its own?"""
         return any(first <= slot <= last and at[1] == node.port for first, last, at, *_ in node.say("CLUSTER SLOTS"))
 
     def give_up_after(self, ms):
@@ -124,7 +125,7 @@ class RedisCluster:
 
     def primary_of(self, slot):
         """Who says so of itself, for others may not have heard yet."""
-        return wait_for(lambda: next((n for n in self.primaries() if self._has(n, slot)), None),
+        return wait_for(lambda: next((n for n in self.primaries() if self.owner_has(n, slot)), None),
                         f"somebody has slot {slot}", 40)
 
     def node_of(self, key):
@@ -162,7 +163,7 @@ class RedisCluster:
             source.say("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
         for node in (to, source, *[n for n in self.primaries() if n not in (to, source)]):
             node.say("CLUSTER SETSLOT", slot, "NODE", to.id)
-        assert self._has(to, slot), f"the cluster itself has lost slot {slot}"
+        assert self.owner_has(to, slot), f"the cluster itself has lost slot {slot}"
 
     def end(self):
         """At once: each would first wait for its replica."""
