@@ -156,8 +156,9 @@ serve_fastcgi(struct config *cfg, const char *path, const char *address)
 		config_free(cfg);
 		return 1;
 	}
-	logger_info("sluice " SLUICE_VERSION " serves %zu routes with %u workers", cfg->n_routes,
-		    cfg->server.workers);
+	logger_info("sluice " SLUICE_VERSION " serves %zu route%s with %u worker%s", cfg->n_routes,
+		    cfg->n_routes == 1 ? "" : "s", cfg->server.workers,
+		    cfg->server.workers == 1 ? "" : "s");
 	return supervisor_run(cfg, path, &listener);
 }
 

@@ -74,14 +74,16 @@ look_at_its_work(unsigned n, int status, bool has_hung)
 		snprintf(reason, sizeof(reason), "exit status %d", WEXITSTATUS(status));
 	if ((p = poison_died(n, reason, clock_ms(), &n_deaths)) == NULL)
 		return;
-	logger_error("[route %s] it died at %s%s%s%s", p->route, p->id_len > 0 ? "the entry " : "",
-		     p->id, p->id_len > 0 ? " of " : "a message on ", p->subject);
+	logger_error("[route %s] a worker died at %s%s%s%s", p->route,
+		     p->id_len > 0 ? "the entry " : "", p->id,
+		     p->id_len > 0 ? " of " : "a message on ", p->subject);
 	if (n_deaths != POISON_DEATHS)
 		return;
 	board_set(BOARD_POISONS, board_get(BOARD_POISONS) + 1);
-	logger_error("[route %s] two workers have died at that: it is left out from now on, and "
-		     "goes to the quarantine",
-		     p->route);
+	logger_error(
+	    "[route %s] two workers have died at this message: it is left out from now on, "
+	    "and goes to the quarantine",
+	    p->route);
 }
 
 static void

@@ -202,10 +202,12 @@ static void
 take_over(struct supervisor *s, struct config *cfg)
 {
 	unsigned n;
+	int rc;
 
 	warn_of_restart(s, cfg);
-	if (logger_open(cfg->server.log, cfg->server.log_level, cfg->server.log_format) < 0)
-		logger_warn("cannot open the log %s: the old one goes on", cfg->server.log);
+	if ((rc = logger_open(cfg->server.log, cfg->server.log_level, cfg->server.log_format)) < 0)
+		logger_warn("[server] log: cannot open %s, so the old one stays: %s",
+			    cfg->server.log, strerror(-rc));
 	config_free(s->cfg);
 	s->cfg = cfg;
 	for (n = 0; n < s->n_slots; n++)
@@ -283,13 +285,16 @@ begin_upgrade(struct supervisor *s)
 static void
 on_signal(struct supervisor *s, uint32_t signum)
 {
+	int rc;
+
 	switch (signum) {
 	case SIGHUP:
 		reload(s);
 		break;
 	case SIGUSR1:
-		if (logger_reopen() < 0)
-			logger_error("cannot reopen the log %s", s->cfg->server.log);
+		if ((rc = logger_reopen()) < 0)
+			logger_error("USR1: cannot open the log %s anew: %s", s->cfg->server.log,
+				     strerror(-rc));
 		tell_workers(s, SIGUSR1);
 		break;
 	case SIGUSR2:

@@ -139,6 +139,7 @@ reload(struct worker *w)
 {
 	struct config *cfg = reload_config(w->config_path);
 	struct config *old = w->cfg;
+	int rc;
 
 	if (cfg == NULL)
 		return;
@@ -149,8 +150,9 @@ reload(struct worker *w)
 		return;
 	}
 	cfg->n_routes = 0;
-	if (logger_open(cfg->server.log, cfg->server.log_level, cfg->server.log_format) < 0)
-		logger_warn("cannot open the log %s: the old one goes on", cfg->server.log);
+	if ((rc = logger_open(cfg->server.log, cfg->server.log_level, cfg->server.log_format)) < 0)
+		logger_warn("[server] log: cannot open %s, so the old one stays: %s",
+			    cfg->server.log, strerror(-rc));
 	keep_prefix(w, cfg);
 	keep_database(w, cfg);
 	set_auth(w, cfg); /* first, so that requests which waited for the old link go on at once */
@@ -244,14 +246,16 @@ static void
 on_signal(uv_signal_t *handle, int signum)
 {
 	struct worker *w = handle->data;
+	int rc;
 
 	switch (signum) {
 	case SIGHUP:
 		reload(w);
 		break;
 	case SIGUSR1:
-		if (logger_reopen() < 0)
-			logger_error("cannot reopen the log %s", w->cfg->server.log);
+		if ((rc = logger_reopen()) < 0)
+			logger_error("USR1: cannot open the log %s anew: %s", w->cfg->server.log,
+				     strerror(-rc));
 		break;
 	case SIGUSR2: /* maybe the whole group was told: then the supervisor answers it */
 		logger_info("USR2: a worker does not follow it; it is for the oldest process");

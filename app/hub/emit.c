@@ -54,7 +54,9 @@ keep(struct feed *fd, const struct buf *frame)
 		return;
 	buf_truncate(&logic->last, 0);
 	if (buf_put(&logic->last, frame->p, frame->len) < 0)
-		logger_error("out of memory: new subscribers are not told the newest event");
+		logger_error(
+		    "[route %s] out of memory: new subscribers are not sent the newest event",
+		    fd->class->settings->stages.route);
 }
 
 int

@@ -59,7 +59,9 @@ on_ending(struct outlet *o, struct subscriber *sub, enum end_reason reason)
 		feed_flush(fd);
 	else if (subscriber_own_all(sub) < 0 ||
 		 (n = pace_put_held(&fd->logic->pace, o->log.wire, &sub->own)) < 0)
-		logger_error("out of memory: a stream ends without what was held for it");
+		logger_error("[route %s] out of memory: a stream ends without what was held back "
+			     "for it",
+			     fd->class->settings->stages.route);
 	else
 		feed_count(fd, COUNTER_DELIVERIES, n);
 }
@@ -218,8 +220,9 @@ feed_begin_tended(struct feed_class *fc)
 	if (put_serial(key) == 0)
 		fd = feed_alloc(fc, &wire_event_stream, none, 0, key);
 	if (fd == NULL) {
-		logger_error("[route %s] out of memory: it is not tended",
-			     fc->settings->stages.route);
+		logger_error(
+		    "[route %s] out of memory: its handler does no work while nobody follows",
+		    fc->settings->stages.route);
 		return;
 	}
 	fd->is_tended = true;

@@ -105,7 +105,8 @@ finish(struct subscriber *sub)
 		retry_ms = drain_return_ms(&all_of(sub)->drain, retry_ms);
 	stop_reading(sub);
 	if (subscriber_put_end(&sub->own, wire_of(sub), fs, sub->reason, retry_ms) < 0)
-		logger_error("out of memory: a stream ends without saying why");
+		logger_error("[route %s] out of memory: a stream ends without saying why",
+			     fs->stages.route);
 }
 
 static void
@@ -324,7 +325,8 @@ open_at(struct subscriber *sub, uint64_t at, unsigned n_events, bool is_resumed,
 	subscriber_begin_times(sub);
 	begin_reading(sub);
 	if (subscriber_put_open(sub, is_resumed, cursor) < 0)
-		logger_error("out of memory: a stream opens without stream-open");
+		logger_error("[route %s] out of memory: a stream opens without stream-open",
+			     settings_of(sub)->stages.route);
 }
 
 void
@@ -333,7 +335,8 @@ subscriber_open(struct subscriber *sub, const char *cursor, const struct buf *st
 	open_at(sub, log_enter(&sub->outlet->log), 0, false, cursor);
 	sub->own.cap += state->len;
 	if (buf_put(&sub->own, state->p, state->len) < 0)
-		logger_error("out of memory: a subscriber is not told the newest event");
+		logger_error("[route %s] out of memory: a subscriber is not sent the newest event",
+			     settings_of(sub)->stages.route);
 	make_ready(sub);
 }
 
@@ -349,7 +352,8 @@ subscriber_release(struct subscriber *sub)
 {
 	sub->is_held = false;
 	if (wire_of(sub)->lines(&sub->own, subscriber_take_retry(sub), NULL, 0) < 0)
-		logger_error("out of memory: a client is not told when to come back");
+		logger_error("[route %s] out of memory: a client is not told when to come back",
+			     settings_of(sub)->stages.route);
 	make_ready(sub);
 }
 

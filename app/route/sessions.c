@@ -257,7 +257,7 @@ log_error(const redisReply *reply)
 	static struct logger_pause pause;
 
 	if (reply != NULL && logger_may(&pause, clock_ms(), 60000))
-		logger_warn("Redis does not give a session: %s", reply->str);
+		logger_warn("[auth] session_key: Redis refuses it: %s", reply->str);
 }
 
 static bool

@@ -197,9 +197,10 @@ on_claimed(void *arg, const redisReply *reply)
 	feed_count(q->feed, COUNTER_DEAD_LETTERED, (int64_t)n_dead);
 	feed_count(q->feed, COUNTER_CLAIMED, (int64_t)entries->elements);
 	if (n_dead > 0)
-		logger_warn("queue %s, group %s: %zu entries were delivered too often, and stand "
-			    "in %s now",
-			    q->key, q->group, n_dead, q->dead_key);
+		logger_warn(
+		    "[route %s] %zu entries of %s were delivered too often to group %s, and "
+		    "stand in %s now",
+		    q->feed->class->settings->stages.route, n_dead, q->key, q->group, q->dead_key);
 	if (n_dead + entries->elements > 0)
 		q->claim_at_ms = 0; /* there may be more */
 	take(q, entries);

@@ -152,7 +152,7 @@ def test_an_entry_of_a_stream(start, redis, folder, follow, workers):
         assert got[2].last_event_id == last.decode()
     assert sluice.dropped("poison") >= 2
     assert f"the entry {poison} of {key}" in sluice.log() and "goes to the quarantine" in sluice.log()
-    assert sluice.log().count("it died at") >= 2
+    assert sluice.log().count("a worker died at") >= 2
 
 
 def test_a_message_of_a_recorded_channel(start, redis, folder, follow):
@@ -199,7 +199,7 @@ def test_a_message_of_a_channel(start, redis, folder, follow):
     payload = json.dumps({"POISON": "x" * 100_000})
     for n in range(1, 3):
         wait_for(lambda: redis.publish(name, "1") >= 1, "it is subscribed", 20)
-        wait_for(lambda: redis.publish(name, payload) and sluice.log().count("it died at") == n, "it has died", 20, every=0.3)
+        wait_for(lambda: redis.publish(name, payload) and sluice.log().count("a worker died at") == n, "it has died", 20, every=0.3)
     (entry,) = quarantined(redis, quarantine)
     assert entry["data"] == payload[:65536] and entry["poison-channel"] == name and "poison-id" not in entry
     wait_for(lambda: redis.publish(name, payload) and POISON in follower.got, "it is left out", 20)
