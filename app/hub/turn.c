@@ -50,7 +50,7 @@ write_ready(struct turn *turn)
 }
 
 static void
-on_more(uv_idle_t *idle)
+on_awake(uv_idle_t *idle)
 {
 	(void)idle; /* it need do nothing: while it is active, the loop polls without waiting */
 }
@@ -64,9 +64,9 @@ on_end(uv_prepare_t *prepare)
 	write_ready(turn);
 	turn->on_end(turn);
 	if (list_is_empty(&turn->ready))
-		uv_idle_stop(&turn->more);
+		uv_idle_stop(&turn->keep_awake);
 	else
-		uv_idle_start(&turn->more, on_more);
+		uv_idle_start(&turn->keep_awake, on_awake);
 }
 
 void
@@ -76,7 +76,7 @@ turn_init(struct turn *turn, uv_loop_t *loop, void (*fn)(struct turn *turn))
 	turn->arrived_us = turn->wrote_us = 0;
 	turn->on_end = fn;
 	uv_prepare_init(loop, &turn->end);
-	uv_idle_init(loop, &turn->more);
+	uv_idle_init(loop, &turn->keep_awake);
 	uv_prepare_start(&turn->end, on_end);
 }
 
@@ -84,5 +84,5 @@ void
 turn_close(struct turn *turn, struct closing *closing)
 {
 	closing_add(closing, (uv_handle_t *)&turn->end);
-	closing_add(closing, (uv_handle_t *)&turn->more);
+	closing_add(closing, (uv_handle_t *)&turn->keep_awake);
 }

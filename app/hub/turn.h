@@ -17,7 +17,7 @@ struct turn {
 	uint64_t wrote_us;   /* when subscribers were written last, roughly */
 	void (*on_end)(struct turn *turn); /* all are written for this time */
 	uv_prepare_t end;
-	uv_idle_t more; /* keeps the loop from sleeping while subscribers are ready */
+	uv_idle_t keep_awake; /* keeps the loop from sleeping while subscribers are ready */
 };
 
 void turn_init(struct turn *turn, uv_loop_t *loop, void (*on_end)(struct turn *turn));

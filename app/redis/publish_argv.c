@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "redis/beside.h"
-#include "redis/once.h"
+#include "redis/idempotency.h"
 #include "redis/recorded.h"
 
 /* A publisher that knows no answer says it again within the day. */
-#define ONCE_KEPT_MS "86400000"
+#define IDEMPOTENCY_KEPT_MS "86400000"
 
 static void
 add_bytes(struct publish_argv *w, const char *p, size_t len)
@@ -63,11 +63,11 @@ add_count(struct publish_argv *w, const struct publish_what *what)
 }
 
 static char *
-once_key(const struct publish_what *what)
+kept_answer_key(const struct publish_what *what)
 {
 	char *suffix, *key;
 
-	if (asprintf(&suffix, ONCE_INFIX "%s", what->once) < 0)
+	if (asprintf(&suffix, IDEMPOTENCY_INFIX "%s", what->idempotency_key) < 0)
 		return NULL;
 	key = redis_beside(what->redis, what->name, suffix);
 	free(suffix);
@@ -76,7 +76,7 @@ once_key(const struct publish_what *what)
 
 /* In one script, so that saying it again finds either all of it or nothing. */
 static void
-say_once(struct publish_argv *w, const struct publish_what *what)
+add_idempotent(struct publish_argv *w, const struct publish_what *what)
 {
 	static const char *const kinds[] = {
 	    [PUBLISH_CHANNEL] = "channel",
@@ -86,13 +86,13 @@ say_once(struct publish_argv *w, const struct publish_what *what)
 	const char *log = what->kind == PUBLISH_RECORDED ? RECORDED_SUFFIX : "";
 
 	add(w, "EVAL");
-	add(w, ONCE_SCRIPT);
+	add(w, IDEMPOTENCY_SCRIPT);
 	add(w, "3");
 	add_made(w, "%s%s", what->redis->prefix, what->name);
-	add_owned(w, once_key(what));
+	add_owned(w, kept_answer_key(what));
 	add_made(w, "%s%s%s", what->redis->prefix, what->name, log);
 	add_bytes(w, what->data, what->len);
-	add(w, ONCE_KEPT_MS);
+	add(w, IDEMPOTENCY_KEPT_MS);
 	add(w, kinds[what->kind]);
 	add_count(w, what);
 	add_bytes(w, what->body, what->body_len);
@@ -146,8 +146,8 @@ publish_argv(struct publish_argv *out, const struct publish_what *what)
 	};
 
 	*out = (struct publish_argv){.argc = 0};
-	if (what->once != NULL)
-		say_once(out, what);
+	if (what->idempotency_key != NULL)
+		add_idempotent(out, what);
 	else
 		say[what->kind](out, what);
 	for (int i = 0; i < out->n_made; i++) {

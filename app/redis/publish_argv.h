@@ -24,10 +24,10 @@ struct publish_what {
 	const char *name; /* of the channel or stream, without the prefix */
 	const char *data; /* NULL if len is 0 */
 	size_t len;
-	uint64_t n_kept; /* about how many entries the stream or log keeps; 0: all */
-	const char
-	    *once; /* the publisher's key for this message (redis/once.h); NULL: it has none */
-	const char *body; /* and what it sent, by which it is known again */
+	uint64_t n_kept;             /* about how many entries the stream or log keeps; 0: all */
+	const char *idempotency_key; /* the publisher's key for this message (redis/idempotency.h);
+					NULL: it has none */
+	const char *body;            /* and what it sent, by which it is known again */
 	size_t body_len;
 };
 

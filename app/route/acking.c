@@ -15,20 +15,20 @@ enum { IDS_MAX = 1000, NAMES_LEN_MAX = 8192 };
 static void
 on_acked(void *arg, const redisReply *reply)
 {
-	struct later *later = arg;
+	struct deferred *deferred = arg;
 
 	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER) {
-		later_begin(later, HTTP_OK, "application/json");
-		answer_printf(later->out, "{\"acked\":%lld}\n", reply->integer);
-		later_send(later);
+		deferred_begin(deferred, HTTP_OK, "application/json");
+		answer_printf(deferred->out, "{\"acked\":%lld}\n", reply->integer);
+		deferred_send(deferred);
 	} else {
-		later_refuse(later, HTTP_UNAVAILABLE,
-			     reply == NULL
-				 ? "Redis does not answer: they may be acknowledged or not."
-				 : "Redis refuses to acknowledge them.");
+		deferred_refuse(deferred, HTTP_UNAVAILABLE,
+				reply == NULL
+				    ? "Redis does not answer: they may be acknowledged or not."
+				    : "Redis refuses to acknowledge them.");
 	}
-	later_fini(later);
-	free(later);
+	deferred_fini(deferred);
+	free(deferred);
 }
 
 /*
@@ -82,7 +82,7 @@ put_names(struct serving *sv, const struct template_value *key, struct buf *b, s
 
 static bool
 tell_redis(struct serving *sv, const struct template_value *key, const char **ids, int n,
-	   struct later *later)
+	   struct deferred *deferred)
 {
 	const char *argv[7 + IDS_MAX] = {"EVAL", GROUP_ACK_SCRIPT, "1"};
 	struct buf names;
@@ -97,8 +97,8 @@ tell_redis(struct serving *sv, const struct template_value *key, const char **id
 		memcpy(argv + 5, ids, (size_t)n * sizeof(*ids));
 		argv[5 + n] = names.p + at[1];
 		argv[6 + n] = redis_publish_verb(hub_redis(sv->in->hub));
-		is_sent =
-		    command_send(hub_command(sv->in->hub), on_acked, later, 7 + n, argv, NULL) == 0;
+		is_sent = command_send(hub_command(sv->in->hub), on_acked, deferred, 7 + n, argv,
+				       NULL) == 0;
 	}
 	buf_fini(&names);
 	return is_sent;
@@ -120,7 +120,7 @@ serve(struct serving *sv)
 {
 	struct template_value key[KEY_PARAMS_MAX + 1];
 	const char *ids[IDS_MAX];
-	struct later *later;
+	struct deferred *deferred;
 	const char *param;
 	char *text;
 	int n;
@@ -130,23 +130,23 @@ serve(struct serving *sv)
 	param = request_raw_param(sv->req, "ack");
 	text = strdup(param != NULL ? param : "");
 	n = text != NULL ? split(text, ids) : 0;
-	later = calloc(1, sizeof(*later));
-	if (text == NULL || later == NULL || later_init(later, sv) < 0) {
-		free(later);
+	deferred = calloc(1, sizeof(*deferred));
+	if (text == NULL || deferred == NULL || deferred_init(deferred, sv) < 0) {
+		free(deferred);
 		serving_refuse(sv, HTTP_UNAVAILABLE, "This server has no room for it.");
 	} else if (n == 0) {
-		later_fini(later);
-		free(later);
+		deferred_fini(deferred);
+		free(deferred);
 		serving_refuse(
 		    sv, HTTP_BAD_REQUEST,
 		    "The parameter ack must be IDs of entries, at most 1000, with commas "
 		    "between.");
-	} else if (!tell_redis(sv, key, ids, n, later)) {
-		later_fini(later);
-		free(later);
+	} else if (!tell_redis(sv, key, ids, n, deferred)) {
+		deferred_fini(deferred);
+		free(deferred);
 		serving_refuse(sv, HTTP_UNAVAILABLE, "Redis is away: nothing was acknowledged.");
 	} else {
-		later_expect(later, sv->sub);
+		deferred_expect(deferred, sv->sub);
 	}
 	free(text);
 }

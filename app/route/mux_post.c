@@ -21,7 +21,7 @@ enum { CONTROL_MAX = 64 * 1024 };
 
 /* A change that the worker with the connection must be told. */
 struct change {
-	struct later later;
+	struct deferred deferred;
 	bool is_fault; /* the body asks for no change */
 };
 
@@ -29,20 +29,20 @@ static void
 on_told(void *arg, const redisReply *reply)
 {
 	struct change *change = arg;
-	struct later *later = &change->later;
+	struct deferred *deferred = &change->deferred;
 
 	if (reply == NULL || reply->type != REDIS_REPLY_INTEGER) {
-		later_refuse(later, HTTP_UNAVAILABLE, "Redis does not answer.");
+		deferred_refuse(deferred, HTTP_UNAVAILABLE, "Redis does not answer.");
 	} else if (reply->integer == 0) {
-		later_refuse(later, HTTP_NOT_FOUND, "There is no such connection.");
+		deferred_refuse(deferred, HTTP_NOT_FOUND, "There is no such connection.");
 	} else if (change->is_fault) {
-		later_refuse(later, HTTP_BAD_REQUEST, NO_CHANGE);
+		deferred_refuse(deferred, HTTP_BAD_REQUEST, NO_CHANGE);
 	} else {
-		later_begin(later, HTTP_ACCEPTED, "application/json");
-		answer_printf(later->out, "{}\n");
-		later_send(later);
+		deferred_begin(deferred, HTTP_ACCEPTED, "application/json");
+		answer_printf(deferred->out, "{}\n");
+		deferred_send(deferred);
 	}
-	later_fini(later);
+	deferred_fini(deferred);
 	free(change);
 }
 
@@ -140,15 +140,15 @@ serve(struct serving *sv)
 	} else if (secret == NULL || !is_secret(secret)) {
 		serving_refuse(sv, HTTP_BAD_REQUEST,
 			       "The parameter connection must be what mux-open has told.");
-	} else if (change == NULL || later_init(&change->later, sv) < 0) {
+	} else if (change == NULL || deferred_init(&change->deferred, sv) < 0) {
 		serving_refuse(sv, HTTP_UNAVAILABLE, "This server has no room for it.");
 	} else {
 		change->is_fault = is_fault;
 		if (tell_holder(sv, change, secret, control)) {
-			later_expect(&change->later, sv->sub);
+			deferred_expect(&change->deferred, sv->sub);
 			change = NULL;
 		} else {
-			later_fini(&change->later);
+			deferred_fini(&change->deferred);
 			serving_refuse(sv, HTTP_UNAVAILABLE, "Redis is away: nothing was changed.");
 		}
 	}

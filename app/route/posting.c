@@ -16,7 +16,7 @@ enum { LOG_PAUSE_MS = 60000 };
 
 /* A message that was sent to Redis, and the client that waits for the result. */
 struct posting {
-	struct later later;
+	struct deferred deferred;
 	bool is_stream;
 	size_t len;
 	char route[65];
@@ -26,7 +26,7 @@ struct posting {
 static void
 posting_free(struct posting *p)
 {
-	later_fini(&p->later);
+	deferred_fini(&p->deferred);
 	free(p);
 }
 
@@ -45,14 +45,14 @@ log_refusal(const struct posting *p, const struct redisReply *reply)
 static void
 answer_published(struct posting *p, const struct publish_result *result)
 {
-	struct answer *out = p->later.out;
+	struct answer *out = p->deferred.out;
 
-	later_begin(&p->later, HTTP_ACCEPTED, "application/json");
+	deferred_begin(&p->deferred, HTTP_ACCEPTED, "application/json");
 	if (result->id != NULL)
 		answer_printf(out, "{\"id\":\"%s\"}\n", result->id);
 	else
 		answer_printf(out, "{\"receivers\":%lld}\n", result->n_receivers);
-	later_send(&p->later);
+	deferred_send(&p->deferred);
 }
 
 static void
@@ -66,12 +66,12 @@ on_posted(void *arg, const struct redisReply *reply)
 		    p->is_stream ? "stream" : "channel", p->name, p->len,
 		    status == HTTP_ACCEPTED ? "published" : result.why);
 	if (status == HTTP_ACCEPTED) {
-		counters_add_of(p->later.counted, COUNTER_PUBLISHED, 1);
+		counters_add_of(p->deferred.counted, COUNTER_PUBLISHED, 1);
 		answer_published(p, &result);
 	} else {
 		if (status == HTTP_UNAVAILABLE)
 			log_refusal(p, reply);
-		later_refuse(&p->later, status, result.why);
+		deferred_refuse(&p->deferred, status, result.why);
 	}
 	posting_free(p);
 }
@@ -89,7 +89,7 @@ tell_redis(struct serving *sv, struct posting *p, const struct publication *pub)
 	    .data = pub->data.p,
 	    .len = pub->data.len,
 	    .n_kept = pub->record > 0 ? pub->record : pub->maxlen,
-	    .once = pub->once.len > 0 ? pub->once.p : NULL,
+	    .idempotency_key = pub->idempotency_key.len > 0 ? pub->idempotency_key.p : NULL,
 	    .body = pub->body,
 	    .body_len = pub->body_len,
 	};
@@ -129,7 +129,7 @@ posting_new(struct serving *sv, const struct publication *pub)
 	p->len = pub->data.len;
 	memcpy(p->name, pub->name.p, pub->name.len);
 	snprintf(p->route, sizeof(p->route), "%s", sv->req->route->name);
-	if (later_init(&p->later, sv) < 0) {
+	if (deferred_init(&p->deferred, sv) < 0) {
 		free(p);
 		return NULL;
 	}
@@ -195,7 +195,7 @@ serve(struct serving *sv)
 		posting_free(p);
 		serving_refuse(sv, HTTP_UNAVAILABLE, "Redis is away: nothing was published.");
 	} else {
-		later_expect(&p->later, sv->sub);
+		deferred_expect(&p->deferred, sv->sub);
 	}
 	publication_fini(&pub);
 }

@@ -11,12 +11,12 @@
 #include "logic/expression.h"
 #include "base/json_text.h"
 #include "logic/message.h"
-#include "redis/once.h"
+#include "redis/idempotency.h"
 #include "sse/utf8.h"
 
 enum {
-	ONCE_LEN_MAX = 255,
-	ONCE_TEXT_MAX = 8192,
+	IDEMPOTENCY_KEY_MAX = 255,
+	IDEMPOTENCY_TEXT_MAX = 8192,
 	NAME_LEN_MAX = 1024,
 	DATA_MAX = 16 * 1024 * 1024,
 	PARAMS_MAX = 64,
@@ -28,7 +28,7 @@ publication_fini(struct publication *pub)
 {
 	buf_fini(&pub->name);
 	buf_fini(&pub->data);
-	buf_fini(&pub->once);
+	buf_fini(&pub->idempotency_key);
 }
 
 /* JSON is UTF-8 (RFC 8259, 8.1), and ASCII is a part of it. */
@@ -106,7 +106,7 @@ put_escaped(struct buf *b, const char *p, size_t len)
  * draft has it) or bare. Returns the length; 0: it is none.
  */
 static size_t
-unquote_key(char key[ONCE_LEN_MAX + 1], const char *text)
+unquote_key(char key[IDEMPOTENCY_KEY_MAX + 1], const char *text)
 {
 	bool is_quoted = *text == '"';
 	size_t n = 0;
@@ -114,7 +114,7 @@ unquote_key(char key[ONCE_LEN_MAX + 1], const char *text)
 	for (text += is_quoted; *text != '\0' && !(is_quoted && *text == '"'); text++) {
 		if (is_quoted && *text == '\\' && *++text != '"' && *text != '\\')
 			return 0;
-		if (*text < 0x21 || *text > 0x7e || n == ONCE_LEN_MAX)
+		if (*text < 0x21 || *text > 0x7e || n == IDEMPOTENCY_KEY_MAX)
 			return 0;
 		key[n++] = *text;
 	}
@@ -123,10 +123,10 @@ unquote_key(char key[ONCE_LEN_MAX + 1], const char *text)
 
 /* The key is "USER:KEY", or "KEY" if the user is unknown. Returns 0, 400, < 0. */
 static int
-read_once_key(struct publication *pub, const struct request *req)
+read_idempotency_key(struct publication *pub, const struct request *req)
 {
 	const char *text = request_header(req, "Idempotency-Key"), *user = req->identity->user;
-	char key[ONCE_LEN_MAX + 1];
+	char key[IDEMPOTENCY_KEY_MAX + 1];
 	size_t len;
 	int rc;
 
@@ -134,10 +134,12 @@ read_once_key(struct publication *pub, const struct request *req)
 		return 0;
 	if ((len = unquote_key(key, text)) == 0)
 		return HTTP_BAD_REQUEST;
-	if (user != NULL && ((rc = put_escaped(&pub->once, user, strlen(user))) < 0 ||
-			     (rc = buf_putc(&pub->once, ':')) < 0))
+	if (user != NULL && ((rc = put_escaped(&pub->idempotency_key, user, strlen(user))) < 0 ||
+			     (rc = buf_putc(&pub->idempotency_key, ':')) < 0))
 		return rc;
-	return (rc = put_escaped(&pub->once, key, len)) < 0 ? rc : buf_putc(&pub->once, '\0');
+	return (rc = put_escaped(&pub->idempotency_key, key, len)) < 0
+		   ? rc
+		   : buf_putc(&pub->idempotency_key, '\0');
 }
 
 /* Counts one more in publish_rate, over all workers. Returns 429 if there were enough. */
@@ -257,7 +259,7 @@ publish_read(struct publication *pub, const struct request *req, const char *bod
 	*pub = (struct publication){.body = body, .body_len = len};
 	buf_init(&pub->name, NAME_LEN_MAX);
 	buf_init(&pub->data, DATA_MAX);
-	buf_init(&pub->once, ONCE_TEXT_MAX);
+	buf_init(&pub->idempotency_key, IDEMPOTENCY_TEXT_MAX);
 	*why = "The body must be application/json, in UTF-8.";
 	if (!is_json_type(request_content_type(req)))
 		return HTTP_UNSUPPORTED_MEDIA_TYPE;
@@ -268,7 +270,7 @@ publish_read(struct publication *pub, const struct request *req, const char *bod
 	if (len > settings->max)
 		return HTTP_CONTENT_TOO_LARGE;
 	*why = "The header Idempotency-Key must be 1 to 255 visible characters, quoted or not.";
-	if ((rc = read_once_key(pub, req)) > 0)
+	if ((rc = read_idempotency_key(pub, req)) > 0)
 		return rc;
 	*why = "There are more messages than this route takes in the time.";
 	if (rc == 0 && (rc = check_rate(pub, req->route)) > 0)
@@ -308,7 +310,7 @@ publish_result(struct publish_result *out, const struct redisReply *reply)
 	}
 	out->why = "Another message was published with this Idempotency-Key.";
 	if (reply->type == REDIS_REPLY_ERROR &&
-	    strncmp(reply->str, ONCE_ANOTHER, strlen(ONCE_ANOTHER)) == 0)
+	    strncmp(reply->str, IDEMPOTENCY_OTHER, strlen(IDEMPOTENCY_OTHER)) == 0)
 		return HTTP_UNPROCESSABLE_CONTENT;
 	out->why = "Redis refuses the message.";
 	return HTTP_UNAVAILABLE;

@@ -15,9 +15,9 @@ struct publication {
 	struct buf data;
 	bool is_stream;
 	uint64_t maxlen;
-	struct buf once;  /* the client's Idempotency-Key, as a part of a key in Redis, with a NUL;
-			     empty: there was none */
-	const char *body; /* what it sent, borrowed */
+	struct buf idempotency_key; /* the client's Idempotency-Key, as a part of a key in Redis,
+			    with a NUL; empty: there was none */
+	const char *body;           /* what it sent, borrowed */
 	size_t body_len;
 	unsigned retry_after_s; /* with 429: when there is room again */
 	unsigned record; /* set by the caller: how many messages of the channel are kept; 0: none */

@@ -150,22 +150,22 @@ bool carrying_may(struct serving *sv);
 bool carrying_may_read(struct serving *sv);
 
 /*
- * later.c: an answer that comes when Redis has spoken. The request is gone by then, and maybe the
- * client, the route, too.
+ * deferred.c: an answer that is given when Redis has answered. By then the request is gone, and
+ * maybe the client and the route as well.
  */
-struct later {
+struct deferred {
 	struct answer *out;
 	unsigned counted; /* the route's tally */
 	struct subscriber_holder holder;
 	struct buf cors; /* the answer's header fields */
 };
 
-int later_init(struct later *later, struct serving *sv); /* 0, -ENOMEM, -EMSGSIZE */
-void later_expect(struct later *later, struct subscriber *sub);
-/* later_begin - an answer of this media type in later->out; later_send: it is whole. */
-void later_begin(struct later *later, int status, const char *type);
-void later_send(struct later *later);
-void later_refuse(struct later *later, int status, const char *why);
-void later_fini(struct later *later);
+int deferred_init(struct deferred *deferred, struct serving *sv); /* 0, -ENOMEM, -EMSGSIZE */
+void deferred_expect(struct deferred *deferred, struct subscriber *sub);
+/* deferred_begin - begins an answer of this media type in deferred->out; deferred_send sends it. */
+void deferred_begin(struct deferred *deferred, int status, const char *type);
+void deferred_send(struct deferred *deferred);
+void deferred_refuse(struct deferred *deferred, int status, const char *why);
+void deferred_fini(struct deferred *deferred);
 
 #endif

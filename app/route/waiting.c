@@ -13,7 +13,7 @@ enum { POLL_TIMEOUT_MS = 10000, POLL_TIMEOUT_MAX_MS = 60000 };
 /* A client that waits for one event. */
 struct waiting {
 	struct waiter waiter;
-	struct later later;
+	struct deferred deferred;
 	struct grant *grant; /* NULL: it takes no place */
 };
 
@@ -21,7 +21,7 @@ struct waiting {
 static void
 on_left(struct subscriber_holder *holder)
 {
-	struct waiting *wg = LIST_ENTRY(holder, struct waiting, later.holder);
+	struct waiting *wg = LIST_ENTRY(holder, struct waiting, deferred.holder);
 
 	grants_give_back(wg->grant);
 	wg->grant = NULL;
@@ -34,18 +34,18 @@ on_wait_closed(struct waiter *w)
 	struct waiting *wg = LIST_ENTRY(w, struct waiting, waiter);
 
 	grants_give_back(wg->grant);
-	later_fini(&wg->later);
+	deferred_fini(&wg->deferred);
 	free(wg);
 }
 
 /* What is not JSON becomes a JSON string. The id is meant for the next "?after=". */
 static void
-answer_event(struct later *later, const struct event *ev)
+answer_event(struct deferred *deferred, const struct event *ev)
 {
 	const char *data = ev->data != NULL ? ev->data : "";
-	struct answer *out = later->out;
+	struct answer *out = deferred->out;
 
-	later_begin(later, HTTP_OK, "application/json");
+	deferred_begin(deferred, HTTP_OK, "application/json");
 	if (ev->id != NULL && ev->id_len <= EVENT_ID_MAX)
 		answer_field_printf(out, "Last-Event-ID", "%.*s", (int)ev->id_len, ev->id);
 	if (json_text_check(data, ev->data_len, NULL))
@@ -53,9 +53,9 @@ answer_event(struct later *later, const struct event *ev)
 	else
 		answer_check(out, json_put_string(&out->body, data, ev->data_len));
 	if (out->is_broken)
-		later_refuse(later, HTTP_UNAVAILABLE, "This server has no room for it.");
+		deferred_refuse(deferred, HTTP_UNAVAILABLE, "This server has no room for it.");
 	else
-		later_send(later);
+		deferred_send(deferred);
 }
 
 static void
@@ -64,9 +64,9 @@ on_waited(struct waiter *w, const struct event *ev)
 	struct waiting *wg = LIST_ENTRY(w, struct waiting, waiter);
 
 	if (ev == NULL)
-		later_refuse(&wg->later, HTTP_GATEWAY_TIMEOUT, "No message came in time.");
+		deferred_refuse(&wg->deferred, HTTP_GATEWAY_TIMEOUT, "No message came in time.");
 	else
-		answer_event(&wg->later, ev);
+		answer_event(&wg->deferred, ev);
 }
 
 /* "?timeout=" in milliseconds. Returns 0, or the status having refused. */
@@ -108,14 +108,14 @@ wait_for(struct serving *sv, struct feed *fd, uint64_t ms, struct grant *grant)
 		return -ENOMEM;
 	}
 	wg->grant = grant;
-	if ((rc = later_init(&wg->later, sv)) < 0 ||
+	if ((rc = deferred_init(&wg->deferred, sv)) < 0 ||
 	    (rc = wait_begin(&wg->waiter, fd, ms, request_raw_param(sv->req, "after"), on_waited,
 			     on_wait_closed)) != 0) {
 		on_wait_closed(&wg->waiter);
 		return rc;
 	}
-	later_expect(&wg->later, sv->sub);
-	wg->later.holder.left = on_left;
+	deferred_expect(&wg->deferred, sv->sub);
+	wg->deferred.holder.left = on_left;
 	return 0;
 }
 

@@ -11,7 +11,7 @@ live_end(struct feed *fd)
 {
 	if (fd->kept == NULL)
 		return;
-	recent_release(fd);
+	replay_buffer_release(fd);
 	keyspace_forget(fd);
 	free(fd->kept);
 	fd->kept = NULL;
@@ -29,8 +29,8 @@ static const struct feed_kind live = {
 	},
     .end = live_end,
     .join = replay_plan,
-    .hold = recent_hold,
-    .release = recent_release,
+    .hold = replay_buffer_hold,
+    .release = replay_buffer_release,
 };
 
 /* What these missed is read from their logs. */
@@ -40,8 +40,8 @@ static const struct feed_kind recorded = {
     .follows = {[SUBJECT_CHANNEL] = &source_recorded},
     .end = live_end,
     .join = replay_plan,
-    .hold = recent_hold,
-    .release = recent_release,
+    .hold = replay_buffer_hold,
+    .release = replay_buffer_release,
 };
 
 /* Each entry goes to one who follows; the group keeps its own. That nothing comes is no end: there

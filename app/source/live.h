@@ -3,8 +3,8 @@
 
 /*
  * live - what a feed keeps that is sent to all who follow it, and of which some are sent what came
- * before: who is being sent it (replay), the newest part of the log (recent), keys whose values are
- * being read (keyspace).
+ * before: who is being sent it (replay), the newest part of the log (replay_buffer), keys whose
+ * values are being read (keyspace).
  */
 #include "hub/source.h"
 
@@ -12,9 +12,9 @@ struct live {
 	struct list replays; /* of subscribers that are sent what came before them */
 	/* Replays for which the snapshot was asked, and those that came since: for the next. */
 	struct list snapshot_asked, snapshot_wanted;
-	bool has_recent;
-	uint64_t recent_from;   /* from here on the log is held */
-	struct list operations; /* of keys, whose values are being read */
+	bool holds_log;
+	uint64_t replay_buffer_from; /* from here on the log is held */
+	struct list operations;      /* of keys, whose values are being read */
 	bool has_lost_operations;
 };
 
@@ -41,11 +41,12 @@ void replay_go_on(struct feed *fd); /* the feed's cursor has moved */
 /* replay_open_script - a run of the route's script that sees the past alone. */
 int replay_open_script(struct feed *fd);
 
-/* recent.c */
-void recent_hold(struct feed *fd); /* an event will be appended: hold it for a while */
-void recent_release(struct feed *fd);
-/* recent_find - does the log still hold the event with these ids? Then where the next frame begins,
- * and how many events there are from there on. */
-bool recent_find(struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned *n_behind);
+/* replay_buffer.c */
+void replay_buffer_hold(struct feed *fd); /* an event will be appended: hold it for a while */
+void replay_buffer_release(struct feed *fd);
+/* replay_buffer_find - does the log still hold the event with these ids? Then where the next frame
+ * begins, and how many events there are from there on. */
+bool
+replay_buffer_find(struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned *n_behind);
 
 #endif

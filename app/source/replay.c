@@ -401,7 +401,7 @@ go_on(struct replay *rp)
 
 /* Is all that it missed in the log? Then it is sent that, and this replay is over. */
 static bool
-is_recent(struct replay *rp)
+is_in_replay_buffer(struct replay *rp)
 {
 	struct feed *fd = rp->feed;
 	struct subscriber *sub = rp->sub;
@@ -412,7 +412,7 @@ is_recent(struct replay *rp)
 
 	for (i = 0; i < rp->n; i++)
 		said[i] = rp->parts[i].said;
-	if (!replay_is_known(rp) || !recent_find(fd, said, &at, &n_events) ||
+	if (!replay_is_known(rp) || !replay_buffer_find(fd, said, &at, &n_events) ||
 	    (max > 0 && n_events >= max))
 		return false;
 	cursor_print(text, replay_whose(rp), said, rp->n);
@@ -428,7 +428,7 @@ on_begin(struct backlog *backlog)
 	struct replay *rp = replay_of(backlog);
 
 	assert(rp->state == REPLAY_PLANNED);
-	if (is_recent(rp))
+	if (is_in_replay_buffer(rp))
 		return;
 	subscriber_begin_replay(rp->sub);
 	if (replay_is_known(rp) && can_end(rp->feed))

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "redis/once.h"
+#include "redis/idempotency.h"
 #include "redis/publish_argv.h"
 #include "redis/recorded.h"
 
@@ -34,20 +34,22 @@ words(void **state)
 	     {"XADD", "s", "MAXLEN", "~", "5", "*", "data", "x"}},
 	    {{PUBLISH_RECORDED, &plain, "c", "x", 1, .n_kept = 7},
 	     {"EVAL", RECORDED_SCRIPT, "2", "p:c", "p:c:log", "x", "7"}},
-	    {{PUBLISH_CHANNEL, &plain, "c", "x", 1, .once = "k", .body = "b", .body_len = 1},
-	     {"EVAL", ONCE_SCRIPT, "3", "p:c", "p:c:once:k", "p:c", "x", "86400000", "channel", "0",
-	      "b"}},
+	    {{PUBLISH_CHANNEL, &plain, "c", "x", 1, .idempotency_key = "k", .body = "b",
+	      .body_len = 1},
+	     {"EVAL", IDEMPOTENCY_SCRIPT, "3", "p:c", "p:c:once:k", "p:c", "x", "86400000",
+	      "channel", "0", "b"}},
 	    {{PUBLISH_STREAM, &bare, "s", "x", 1, 5, "k", "b", 1},
-	     {"EVAL", ONCE_SCRIPT, "3", "s", "s:once:k", "s", "x", "86400000", "stream", "5", "b"}},
-	    {{PUBLISH_RECORDED, &bare, "c", "x", 1, 7, "k", "b", 1},
-	     {"EVAL", ONCE_SCRIPT, "3", "c", "c:once:k", "c:log", "x", "86400000", "recorded", "7",
+	     {"EVAL", IDEMPOTENCY_SCRIPT, "3", "s", "s:once:k", "s", "x", "86400000", "stream", "5",
 	      "b"}},
+	    {{PUBLISH_RECORDED, &bare, "c", "x", 1, 7, "k", "b", 1},
+	     {"EVAL", IDEMPOTENCY_SCRIPT, "3", "c", "c:once:k", "c:log", "x", "86400000",
+	      "recorded", "7", "b"}},
 	    {{PUBLISH_STREAM, &cluster, "s", "x", 1, 5, "k", "b", 1},
-	     {"EVAL", ONCE_SCRIPT, "3", "p:s", "{p:s}:once:k", "p:s", "x", "86400000", "stream",
-	      "5", "b"}},
+	     {"EVAL", IDEMPOTENCY_SCRIPT, "3", "p:s", "{p:s}:once:k", "p:s", "x", "86400000",
+	      "stream", "5", "b"}},
 	    {{PUBLISH_RECORDED, &shards, "c:{1}", "x", 1, 7, "k", "b", 1},
-	     {"EVAL", ONCE_SCRIPT, "3", "c:{1}", "c:{1}:once:k", "c:{1}:log", "x", "86400000",
-	      "recorded", "7", "b", "SPUBLISH"}},
+	     {"EVAL", IDEMPOTENCY_SCRIPT, "3", "c:{1}", "c:{1}:once:k", "c:{1}:log", "x",
+	      "86400000", "recorded", "7", "b", "SPUBLISH"}},
 	    {{PUBLISH_RECORDED, &shards, "c:{1}", "x", 1, .n_kept = 7},
 	     {"EVAL", RECORDED_SCRIPT, "2", "c:{1}", "c:{1}:log", "x", "7", "SPUBLISH"}},
 	    {{PUBLISH_CHANNEL, &shards, "c", "x", 1, .n_kept = 0}, {"SPUBLISH", "c", "x"}},

@@ -1,7 +1,7 @@
 /*
- * recent.c - the newest frames of a feed that can resume stay in its log for a while, so that a
- * client that was away for a moment is sent what it missed without asking Redis: when a web server
- * is restarted, all come back at once.
+ * replay_buffer.c - the newest frames of a feed that can resume stay in its log for a while, so
+ * that a client that was away for a moment is sent what it missed without asking Redis: when a web
+ * server is restarted, all come back at once.
  *
  * There is no index: an event's id stands in its frame, and what is held is short.
  */
@@ -11,42 +11,42 @@
 
 enum { HELD_MAX = 16 * 1024, PIECES_MAX = 64 };
 
-/* Not frame by frame, but by what the log gives back: a quarter of it. */
+/* Moves on by whole chunks, because the log frees nothing smaller: a quarter of the buffer. */
 static void
 forget_oldest(struct live *live, struct log *lg)
 {
-	while (lg->end - live->recent_from > HELD_MAX) {
-		uint64_t next = log_next_chunk(lg, live->recent_from);
+	while (lg->end - live->replay_buffer_from > HELD_MAX) {
+		uint64_t next = log_next_chunk(lg, live->replay_buffer_from);
 
-		log_move(lg, live->recent_from, next);
-		live->recent_from = next;
+		log_move(lg, live->replay_buffer_from, next);
+		live->replay_buffer_from = next;
 	}
 }
 
 void
-recent_hold(struct feed *fd)
+replay_buffer_hold(struct feed *fd)
 {
 	struct log *lg = &fd->out.log;
 	struct live *live = live_need(fd);
 
 	if (live == NULL)
 		return; /* out of memory: who comes back asks Redis */
-	if (!live->has_recent) {
-		live->has_recent = true;
-		live->recent_from = log_enter(lg);
+	if (!live->holds_log) {
+		live->holds_log = true;
+		live->replay_buffer_from = log_enter(lg);
 	}
 	forget_oldest(live, lg);
 }
 
 void
-recent_release(struct feed *fd)
+replay_buffer_release(struct feed *fd)
 {
 	struct live *live = live_of(fd);
 
-	if (live == NULL || !live->has_recent)
+	if (live == NULL || !live->holds_log)
 		return;
-	live->has_recent = false;
-	log_leave(&fd->out.log, live->recent_from);
+	live->holds_log = false;
+	log_leave(&fd->out.log, live->replay_buffer_from);
 }
 
 /* What is looked for among frames, and what was found. */
@@ -80,7 +80,7 @@ search_piece(struct search *s, const char *begin, size_t len, uint64_t base)
 }
 
 bool
-recent_find(struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned *n_behind)
+replay_buffer_find(struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned *n_behind)
 {
 	const struct cursor *c = feed_cursor(fd);
 	const struct live *live = live_of(fd);
@@ -89,9 +89,9 @@ recent_find(struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned
 	int n = PIECES_MAX, i;
 	uint64_t base;
 
-	if (live == NULL || !live->has_recent)
+	if (live == NULL || !live->holds_log)
 		return false;
-	base = live->recent_from;
+	base = live->replay_buffer_from;
 	s.len = cursor_print(s.id, c->whose, ids, c->n);
 	if (log_gather(&fd->out.log, base, fd->out.log.end, pieces, &n) != fd->out.log.end - base)
 		return false; /* in more pieces than one looks through */

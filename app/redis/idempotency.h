@@ -1,14 +1,15 @@
-#ifndef SLUICE_REDIS_ONCE_H
-#define SLUICE_REDIS_ONCE_H
+#ifndef SLUICE_REDIS_IDEMPOTENCY_H
+#define SLUICE_REDIS_IDEMPOTENCY_H
 
 /*
- * once - publishing that may be said again: what it came to stands beside the channel or stream for
- * some time, under the publisher's key, and is the answer to whoever says the same again.
+ * idempotency - publishing that a client may repeat (its Idempotency-Key). The result is kept
+ * beside the channel or stream for some time, under that key, and answers whoever sends the same
+ * again.
  */
-#define ONCE_INFIX ":once:"
+#define IDEMPOTENCY_INFIX ":once:"
 
 /* For EVAL. The error that begins with this: the key is that of another message. */
-#define ONCE_ANOTHER "ANOTHER"
+#define IDEMPOTENCY_OTHER "ANOTHER"
 
 /*
  * KEYS are the channel or stream, where the answer is kept, and the channel's log; ARGV the
@@ -16,12 +17,12 @@
  * what the publisher sent, of which the message was made: by that it is known again; and, if it is
  * not PUBLISH, by what it is published. Gives the number of receivers, or the entry's ID.
  */
-#define ONCE_SCRIPT \
+#define IDEMPOTENCY_SCRIPT \
 	"local kind, hash = ARGV[3], redis.sha1hex(ARGV[5])\n" \
 	"local was = redis.call('GET', KEYS[2])\n" \
 	"if was then\n" \
 	"  if string.sub(was, 1, 40) ~= hash then\n" \
-	"    return redis.error_reply('" ONCE_ANOTHER " message has this key')\n" \
+	"    return redis.error_reply('" IDEMPOTENCY_OTHER " message has this key')\n" \
 	"  end\n" \
 	"  was = string.sub(was, 41)\n" \
 	"  return kind == 'channel' and tonumber(was) or was\n" \
