@@ -20,30 +20,30 @@ enum {
 	DATA_MAX = 512 * 1024 * 1024, /* Redis's longest key, or what it holds */
 	KEY_MAX = 64 * 1024,
 	AGAIN_MS = 300,
-	WAITING_MAX = 100000, /* operations, of all feeds */
+	WAITING_MAX = 100000, /* operations that wait, over all feeds */
 };
 
-/* For all feeds of the worker. */
+/* What all feeds of the worker share. */
 struct keyspace {
 	struct hub_part part;
 	struct hub *hub;
 	struct map readings;
-	struct list due;    /* readings to be asked at the turn's end */
-	struct list failed; /* and those that are asked again, soon */
+	struct list due;    /* readings that are asked at the turn's end */
+	struct list failed; /* readings that failed and are asked again soon */
 	size_t n_waiting;   /* operations */
 	uv_timer_t soon, again;
 };
 
-/* What a key held, as JSON: for all that wait for it. */
+/* The value of a key, as JSON, shared by all that wait for it. */
 struct value {
 	unsigned n_refs;
 	struct buf json;
 };
 
-/* One that a feed was told of, and that waits for the key's value. */
+/* An operation that a feed was told of, and that waits for the key's value. */
 struct operation {
 	struct list of_reading;
-	struct list of_feed; /* in the order in which it was told */
+	struct list of_feed; /* in the order in which they came */
 	struct feed *feed;
 	struct keyspace *keyspace;
 	bool is_read;
@@ -53,13 +53,13 @@ struct operation {
 	char key[];
 };
 
-/* A key that is to be read, or is being read. */
+/* A key whose value will be read, or is being read. */
 struct reading {
 	struct map_node by_key;
-	struct list of_keyspace;   /* keyspace->due or ->failed */
+	struct list of_keyspace;   /* in keyspace->due or ->failed */
 	struct keyspace *keyspace; /* NULL: it has gone */
-	struct list asked;         /* operations that were told before it was asked */
-	struct list wanted;        /* those since: for the next time */
+	struct list asked;         /* operations that came before the key was asked */
+	struct list wanted;        /* operations that came since then, for the next reading */
 	bool is_asked;
 	char key[]; /* without the prefix */
 };
@@ -79,7 +79,7 @@ put_data(struct buf *b, const char *key, size_t key_len, const struct value *val
 	return buf_putc(b, '\0');
 }
 
-/* The operation names the event, and is its text. */
+/* The operation becomes the event's name, and the message's text. */
 static void
 tell(struct feed *fd, const char *key, size_t key_len, const char *name, const struct value *value)
 {
@@ -112,7 +112,7 @@ value_unref(struct value *value)
 	free(value);
 }
 
-/* The caller's, with one reference. NULL: out of memory, or too large. */
+/* The result has one reference, the caller's. NULL: out of memory, or too large. */
 static struct value *
 read_value(const redisReply *reply)
 {
@@ -166,7 +166,7 @@ operation_new(struct keyspace *ks, struct feed *fd, const struct message *msg)
 	return op;
 }
 
-/* All up to the first that still waits. */
+/* Sends all operations up to the first that still waits. */
 static void
 tell_ready(struct feed *fd)
 {
@@ -211,7 +211,7 @@ reading_new(struct keyspace *ks, const struct message *msg)
 	return rd;
 }
 
-/* Everybody who was told before it was asked. value NULL: it could not be read. */
+/* Gives the value to all operations that came before it was asked. NULL: it could not be read. */
 static void
 give(struct reading *rd, struct value *value)
 {
@@ -314,7 +314,7 @@ ask(struct reading *rd)
 	list_del(&rd->of_keyspace);
 	list_splice_tail(&rd->asked, &rd->wanted);
 	if (list_is_empty(&rd->asked))
-		reading_free(rd); /* whoever wanted it has gone */
+		reading_free(rd); /* nobody waits for it any more */
 	else if (send_question(rd) < 0)
 		fail(rd);
 	else
@@ -327,7 +327,7 @@ ask_all(struct list *readings)
 	struct list some;
 
 	list_init(&some);
-	list_splice_tail(&some, readings); /* what fails again comes into the list */
+	list_splice_tail(&some, readings); /* a reading that fails again is added to the list */
 	while (!list_is_empty(&some))
 		ask(LIST_ENTRY(some.next, struct reading, of_keyspace));
 }
@@ -345,8 +345,8 @@ on_again(uv_timer_t *timer)
 }
 
 /*
- * Not at once: all who are told of this change, by other patterns too, share the reading, and so do
- * the changes that came with it.
+ * The key is read at the turn's end: so all feeds that are told of this change, by other patterns
+ * too, share the reading, and so do the changes that came with it.
  */
 static int
 want(struct operation *op, const struct message *msg)
@@ -367,7 +367,10 @@ want(struct operation *op, const struct message *msg)
 	return 0;
 }
 
-/* Redis tells faster than it answers, or there is no memory: they are told so, once. */
+/*
+ * Redis tells of changes faster than it answers, or memory is short. The subscribers are told once
+ * that something is missing.
+ */
 static void
 lose(struct feed *fd)
 {
@@ -406,7 +409,7 @@ keyspace_forget(struct feed *fd)
 
 /* Of the worker */
 
-/* One that was asked is freed by its answer, which always comes. */
+/* A reading that was asked is freed by its answer, which always comes. */
 static void
 close_part(struct hub_part *part, struct closing *closing)
 {
@@ -435,7 +438,7 @@ free_part(struct hub_part *part)
 
 static const struct hub_part_ops part_ops = {.close = close_part, .free = free_part};
 
-/* Made when it is needed first. NULL: out of memory. */
+/* Is made when it is first needed. NULL: out of memory. */
 static struct keyspace *
 keyspace_of(struct hub *hub)
 {
@@ -457,7 +460,7 @@ keyspace_of(struct hub *hub)
 	return ks;
 }
 
-/* Its channel is the key, its data the operation. */
+/* The message's channel is the key, its data the operation. */
 static void
 on_message(struct source *so, struct message *msg, const struct stream_id *id)
 {

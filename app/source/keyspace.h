@@ -12,6 +12,7 @@
  */
 struct feed;
 
-void keyspace_forget(struct feed *fd); /* it ends: what it was told is wanted by nobody */
+void
+keyspace_forget(struct feed *fd); /* the feed ends, so nobody waits for its operations any more */
 
 #endif

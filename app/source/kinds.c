@@ -17,7 +17,7 @@ live_end(struct feed *fd)
 	fd->kept = NULL;
 }
 
-/* All who follow are sent what comes, and who was away what came meanwhile. */
+/* All subscribers are sent what comes, and a client that was away also what came meanwhile. */
 static const struct feed_kind live = {
     .name = "live",
     .follows =
@@ -33,7 +33,7 @@ static const struct feed_kind live = {
     .release = replay_buffer_release,
 };
 
-/* What these missed is read from their logs. */
+/* What was missed is read from the channels' logs. */
 static const struct feed_kind recorded = {
     .name = "recorded",
     .is_gapless = true,
@@ -44,8 +44,10 @@ static const struct feed_kind recorded = {
     .release = replay_buffer_release,
 };
 
-/* Each entry goes to one who follows; the group keeps its own. That nothing comes is no end: there
- * is no work at the moment. */
+/*
+ * Each entry goes to one subscriber, and the group remembers the place. That no message comes does
+ * not mean the end: there is no work at the moment.
+ */
 static const struct feed_kind queue = {
     .name = "queue",
     .is_gapless = true,

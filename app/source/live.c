@@ -17,7 +17,7 @@ live_need(struct feed *fd)
 	return live;
 }
 
-/* What was lost nobody can give: they are told, and go on where the stream does. */
+/* Nobody can give what was lost. The subscribers are told, and go on where the stream does. */
 void
 live_tell_change(struct feed *fd, enum stream_change change)
 {

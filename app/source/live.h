@@ -9,16 +9,19 @@
 #include "hub/source.h"
 
 struct live {
-	struct list replays; /* of subscribers that are sent what came before them */
-	/* Replays for which the snapshot was asked, and those that came since: for the next. */
+	struct list replays; /* of subscribers that are sent the past */
+	/*
+	 * Replays for whose snapshot Redis was asked; and replays that came since then, for the
+	 * next question.
+	 */
 	struct list snapshot_asked, snapshot_wanted;
 	bool holds_log;
-	uint64_t replay_buffer_from; /* from here on the log is held */
-	struct list operations;      /* of keys, whose values are being read */
+	uint64_t replay_buffer_from; /* the log is held from here on */
+	struct list operations;      /* operations of keys whose values are being read */
 	bool has_lost_operations;
 };
 
-/* live_of - of a feed that is no queue; NULL: it keeps nothing yet. */
+/* live_of - of a feed that is no queue; NULL: it has none yet. */
 static inline struct live *
 live_of(const struct feed *fd)
 {
@@ -27,25 +30,28 @@ live_of(const struct feed *fd)
 
 struct live *live_need(struct feed *fd); /* NULL: out of memory */
 
-/* live_tell_change - tell those who are there, by stream-reset. */
+/* live_tell_change - tells the subscribers by stream-reset. */
 void live_tell_change(struct feed *fd, enum stream_change change);
 
 /* replay.c */
 /*
- * replay_plan - sub, which joins fd, is to be sent what came before: from is the client's
- * Last-Event-ID, or NULL to begin where the route's section says. Returns 0, also if there is
- * nothing to be sent; -ENOMEM.
+ * replay_plan - sub, which joins fd, will be sent the past. from is the client's Last-Event-ID, or
+ * NULL: then the past begins where the route's section says. Returns 0, even if there is nothing to
+ * send; -ENOMEM.
  */
 int replay_plan(struct feed *fd, struct subscriber *sub, const char *from);
 void replay_go_on(struct feed *fd); /* the feed's cursor has moved */
-/* replay_open_script - a run of the route's script that sees the past alone. */
+/* replay_open_script - opens the route's script once more, for messages of the past alone. */
 int replay_open_script(struct feed *fd);
 
 /* replay_buffer.c */
-void replay_buffer_hold(struct feed *fd); /* an event will be appended: hold it for a while */
+void replay_buffer_hold(
+    struct feed *fd); /* an event is about to be appended, and must be held for a while */
 void replay_buffer_release(struct feed *fd);
-/* replay_buffer_find - does the log still hold the event with these ids? Then where the next frame
- * begins, and how many events there are from there on. */
+/*
+ * replay_buffer_find - does the log still hold the event with these ids? Sets where the next frame
+ * begins, and how many events there are from there on.
+ */
 bool
 replay_buffer_find(struct feed *fd, const struct stream_id *ids, uint64_t *at, unsigned *n_behind);
 

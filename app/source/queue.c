@@ -17,12 +17,12 @@ grew(struct feed *fd)
 	struct queue *q = queue_of(fd);
 
 	if (q == NULL)
-		return; /* it begins, and will ask for all that there is */
+		return; /* it begins, and will ask for everything that there is */
 	q->has_grown = true;
 	queue_go_on_soon(q);
 }
 
-/* Its stream, of which it counts only that it has grown: the group gives the entries. */
+/* The stream has grown. Its entries are not used here, because the group gives them out. */
 
 static void
 on_growth(struct source *so, struct message *msg, const struct stream_id *id)
@@ -32,7 +32,7 @@ on_growth(struct source *so, struct message *msg, const struct stream_id *id)
 	grew(so->feed);
 }
 
-/* Or it began anew: the group knows what it has given. */
+/* Also if the stream began anew: the group knows what it has given out. */
 static void
 on_changed(struct source *so, enum stream_change change)
 {
@@ -43,7 +43,7 @@ on_changed(struct source *so, enum stream_change change)
 const struct source_kind source_queue = {
     .name = "queue", .message = on_growth, .changed = on_changed};
 
-/* The channel of what was acknowledged. */
+/* A message of the channel that tells what was acknowledged. */
 
 static void
 on_acked(struct source *so, struct message *msg, const struct stream_id *id)
@@ -107,7 +107,7 @@ queue_joined(struct feed *fd, struct subscriber *sub)
 	list_add_tail(&q->shares, &share->of_queue);
 }
 
-/* What was written is, with ack = auto, what was had. */
+/* With ack = auto an entry is done when it has been written. */
 static void
 on_flushed(struct outlet *o, struct subscriber *sub)
 {
@@ -124,7 +124,7 @@ on_flushed(struct outlet *o, struct subscriber *sub)
 	queue_go_on_soon(q);
 }
 
-/* What it holds is still the group's, until claim_after has passed. */
+/* What the subscriber holds stays pending in the group, until claim_after has passed. */
 void
 queue_left(struct feed *fd, struct subscriber *sub)
 {
@@ -137,7 +137,7 @@ queue_left(struct feed *fd, struct subscriber *sub)
 		struct held *h = LIST_ENTRY(share->held.next, struct held, node);
 
 		if (q->is_auto && sub->own.len == 0)
-			queue_finish(q, h); /* it was the last that it was sent */
+			queue_finish(q, h); /* it was the last entry that the subscriber was sent */
 		else
 			queue_forget(q, h);
 	}
@@ -148,7 +148,10 @@ queue_left(struct feed *fd, struct subscriber *sub)
 
 /* The feed */
 
-/* The key of the stream for dead letters, with the prefix. Without the key there is none. */
+/*
+ * Makes the key of the stream for dead letters, with the prefix; none if the section has no
+ * dead_letter.
+ */
 static int
 make_dead_key(struct queue *q, struct feed *fd)
 {
@@ -199,7 +202,7 @@ queue_is_auto(const struct own_keys *keys)
 	return ack == NULL || strcmp(ack, "client") != 0;
 }
 
-/* What the section says holds for as long as the feed lives: a reload makes a new one. */
+/* The section's values hold for the feed's life, because a reload makes a new feed. */
 static void
 read_keys(struct queue *q, const struct own_keys *keys)
 {
@@ -240,7 +243,7 @@ queue_begin(struct feed *fd)
 	uv_timer_start(&q->tick, on_tick, tick, tick);
 	fd->kept = q;
 	fd->out.flushed = on_flushed;
-	feed_await(fd); /* nobody is let in before the group is there */
+	feed_await(fd); /* nobody is let in before the group exists */
 	q->is_awaited = true;
 	queue_go_on(q);
 	return 0;

@@ -17,12 +17,16 @@
 struct feed;
 struct message;
 
-/* queue_begin - fd follows its one stream by now. Returns 0; HTTP_INTERNAL_ERROR, -ENOMEM, what
- * libuv said. */
+/*
+ * queue_begin - fd follows its one stream already. Returns 0; HTTP_INTERNAL_ERROR, -ENOMEM, or what
+ * libuv returned.
+ */
 int queue_begin(struct feed *fd);
 void queue_end(struct feed *fd); /* the feed ends */
 
-/* queue_is_auto - of its handler's keys: does what was written count as had? Else a client says so.
+/*
+ * queue_is_auto - by the handler's keys: is an entry done when it has been written? Otherwise a
+ * client says so.
  */
 bool queue_is_auto(const struct own_keys *keys);
 

@@ -12,10 +12,11 @@
 #include "redis/stream_entry.h"
 
 enum {
-	ASK_MAX = 256,       /* entries that are asked for at once */
-	ACK_MAX = 256,       /* and acknowledged */
-	CLAIM_MAX = 64,      /* and claimed */
-	SWEEP_MIN_MS = 5000, /* a consumer has asked for nothing for so long at least */
+	ASK_MAX = 256,  /* how many entries are asked for at a time */
+	ACK_MAX = 256,  /* and acknowledged */
+	CLAIM_MAX = 64, /* and claimed */
+	SWEEP_MIN_MS =
+	    5000, /* a consumer is swept only if it has asked for nothing for this long */
 };
 
 static uint64_t
@@ -24,7 +25,7 @@ now_ms(const struct queue *q)
 	return uv_now(q->tick.loop);
 }
 
-/* One answer fewer to wait for. Returns whether anybody still wants it. */
+/* One of the expected answers has come. Returns whether anybody still needs it. */
 static bool
 is_answered(struct queue *q, enum queue_command which)
 {
@@ -74,7 +75,10 @@ see_refusal(struct queue *q, const redisReply *reply)
 		class_tell_refusal(q->feed->class, q->key, reply->str);
 }
 
-/* Of what the queue cannot do without: nothing is asked for a while of who refuses. */
+/*
+ * The queue cannot work without this command. If Redis refuses it, it is not asked again for a
+ * while.
+ */
 static void
 see_vital_refusal(struct queue *q, const redisReply *reply)
 {
@@ -89,7 +93,7 @@ on_soon(uv_timer_t *timer)
 	queue_go_on(timer->data);
 }
 
-/* Once this turn is over: by then all who can be written were. */
+/* Runs when this turn is over, because by then all who could be written have been. */
 void
 queue_go_on_soon(struct queue *q)
 {
@@ -99,7 +103,7 @@ queue_go_on_soon(struct queue *q)
 
 /* Acknowledging */
 
-/* Those that were named are the first: later ones stand behind them. */
+/* The entries that were named stand first in the list; later ones stand behind them. */
 static void
 on_done_acked(void *arg, const redisReply *reply)
 {
@@ -136,7 +140,7 @@ queue_acknowledge(struct queue *q)
 
 /* Asking */
 
-/* What came, if anything did. */
+/* Gives out what came, if anything did. */
 static void
 take(struct queue *q, const redisReply *entries)
 {
@@ -155,7 +159,7 @@ on_entries(void *arg, const redisReply *reply)
 		return;
 	q->n_coming -= q->n_asked;
 	if (begins_with(reply, "NOGROUP"))
-		q->is_known = false; /* somebody has deleted it, or the stream */
+		q->is_known = false; /* somebody has deleted the group, or the stream */
 	else
 		see_vital_refusal(q, reply);
 	take(q, group_entries(reply));
@@ -172,7 +176,7 @@ ask(struct queue *q)
 			      count,        "STREAMS", q->key,   ">"};
 
 	if (n == 0)
-		return; /* who is free again will ask */
+		return; /* a subscriber that is free again will ask */
 	q->has_grown = false;
 	q->n_asked = n < ASK_MAX ? n : ASK_MAX;
 	snprintf(count, sizeof(count), "%u", q->n_asked);
@@ -191,7 +195,7 @@ on_claimed(void *arg, const redisReply *reply)
 		return;
 	q->n_coming -= q->n_claimed;
 	see_refusal(q, reply);
-	queue_go_on_soon(q); /* what was kept free for these may be asked for */
+	queue_go_on_soon(q); /* the subscribers that were kept free for these may be given others */
 	if ((entries = group_claimed(reply, &n_dead)) == NULL)
 		return;
 	feed_count(q->feed, COUNTER_DEAD_LETTERED, (int64_t)n_dead);
@@ -266,7 +270,7 @@ create(struct queue *q)
 
 /* Consumers */
 
-/* By then what a killed worker had was claimed long ago. */
+/* By then the entries of a killed worker were claimed long ago. */
 static uint64_t
 forgotten_ms(const struct queue *q)
 {
@@ -294,7 +298,7 @@ on_swept(void *arg, const redisReply *reply)
 		see_refusal(q, reply);
 }
 
-/* Of those who were killed nobody else takes leave. */
+/* A killed worker has not removed its consumer from the group, so others do that. */
 static void
 sweep(struct queue *q)
 {
@@ -330,7 +334,7 @@ on_left(void *arg, const redisReply *reply)
 	queue_free_if_done(q);
 }
 
-/* What is had and not being told already, however much it is. */
+/* Acknowledges everything that is done and not being told to Redis already. */
 static void
 acknowledge_rest(struct queue *q)
 {

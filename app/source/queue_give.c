@@ -27,7 +27,7 @@ find_held(const struct queue *q, const char *id, size_t len)
 	return node != NULL ? MAP_ENTRY(node, struct held, by_id) : NULL;
 }
 
-/* Nobody is to have it any more. */
+/* The entry is done: it is not given to anybody any more. */
 void
 queue_finish(struct queue *q, struct held *h)
 {
@@ -37,7 +37,7 @@ queue_finish(struct queue *q, struct held *h)
 	list_move_tail(&q->done, &h->node);
 }
 
-/* "GROUP ID ID…": it may have been another worker's client that told us. */
+/* Reads "GROUP ID ID…". It may come from the client of another worker. */
 bool
 queue_acked(struct queue *q, const struct message *notice)
 {
@@ -58,8 +58,8 @@ queue_acked(struct queue *q, const struct message *notice)
 }
 
 /*
- * What stood unacknowledged for twice claim_after has become another's, or a dead letter; or its
- * acknowledgement was told while we did not hear. It takes no room of its holder's any more.
+ * An entry that has been unacknowledged for twice claim_after was claimed by another subscriber or
+ * is a dead letter; or we did not hear of its acknowledgement. It no longer counts for prefetch.
  */
 void
 queue_expire(struct queue *q)
@@ -89,7 +89,7 @@ is_free(const struct queue *q, const struct share *share)
 	       share->n_held < q->prefetch;
 }
 
-/* How many could be given an entry beyond those that will come. */
+/* How many entries could be given out, beyond those that are expected. */
 unsigned
 queue_count_free(const struct queue *q)
 {
@@ -102,8 +102,9 @@ queue_count_free(const struct queue *q)
 }
 
 /*
- * Whose turn it is: not the one who has had it and did not acknowledge, if there is another. Who
- * was free when we asked may have left since: then it is anybody's.
+ * Chooses who gets the entry: another one than the subscriber that has had it and did not
+ * acknowledge it, if there is another. If those that were free when we asked have left, it may be
+ * anybody.
  */
 static struct share *
 choose(const struct queue *q, const struct share *had)
@@ -124,7 +125,7 @@ choose(const struct queue *q, const struct share *had)
 	return second != NULL ? second : third;
 }
 
-/* It is this one's from now on. Returns NULL if out of memory. */
+/* The subscriber holds the entry from now on. Returns NULL if memory is short. */
 static struct held *
 hold(struct queue *q, const struct stream_id *id, struct held *h)
 {
@@ -144,7 +145,7 @@ hold(struct queue *q, const struct stream_id *id, struct held *h)
 	return h;
 }
 
-/* What the route makes of one entry, into the hub's frame. */
+/* The sink for what the route makes of one entry; it goes into the hub's frame. */
 struct giving {
 	struct sink sink;
 	const struct feed *feed;
@@ -192,7 +193,7 @@ give_to(struct queue *q, struct share *share, struct held *h, const struct givin
 		subscriber_end(sub, END_MAX_EVENTS);
 }
 
-/* It stands in the quarantine, and is nobody's any more. */
+/* The entry stands in the quarantine, and is given to nobody. */
 static void
 tell_poison(struct share *share)
 {
@@ -212,9 +213,9 @@ tell_poison(struct share *share)
 }
 
 /*
- * The entry is share's, if anything comes of it. What came to no result, or not to all of it, stays
- * pending: claim_after brings it again, or makes a dead letter of it. What the route leaves out is
- * acknowledged.
+ * The subscriber holds the entry, if the route makes an event of it. If the route fails on it, even
+ * in part, it stays pending: claim_after brings it again, or makes it a dead letter. If the route
+ * drops it, it is acknowledged.
  */
 static void
 give_entry(struct queue *q, struct share *share, struct held *h, const struct stream_id *id,
@@ -238,10 +239,13 @@ give_entry(struct queue *q, struct share *share, struct held *h, const struct st
 	else
 		queue_finish(q, h);
 	if (g.n_events == 0 && out.ends && !out.has_failed)
-		subscriber_end(share->sub, END_UNTIL); /* a script that says so, and nothing else */
+		subscriber_end(share->sub, END_UNTIL); /* only a script can say so */
 }
 
-/* One entry of a reply. Returns false if nobody can take it: claim_after will bring it again. */
+/*
+ * Gives out one entry of a reply. Returns false if nobody can take it: then claim_after will bring
+ * it again.
+ */
 static bool
 give(struct queue *q, const redisReply *one)
 {
@@ -252,10 +256,10 @@ give(struct queue *q, const redisReply *one)
 	int rc;
 
 	if (!stream_entry_parse(&entry, one))
-		return true; /* it was deleted meanwhile */
+		return true; /* the entry was deleted meanwhile */
 	h = find_held(q, one->element[0]->str, one->element[0]->len);
 	if (h != NULL && h->share == NULL)
-		return true; /* it was had, and Redis is being told */
+		return true; /* it is done, and Redis is being told */
 	if ((share = choose(q, h != NULL ? h->share : NULL)) == NULL ||
 	    (h = hold(q, &entry.id, h)) == NULL)
 		return false;

@@ -9,7 +9,7 @@
 
 #include "hub/source.h"
 
-/* What one subscriber has of the queue. */
+/* What one subscriber holds of the queue. */
 struct share {
 	struct list of_queue;
 	struct map_node by_subscriber;
@@ -22,9 +22,9 @@ struct share {
 
 /* An entry that was given to a subscriber and is not acknowledged. */
 struct held {
-	struct list node; /* share->held, or queue->done */
+	struct list node; /* in share->held or queue->done */
 	struct map_node by_id;
-	struct share *share; /* NULL: its subscriber has had it, and Redis is to be told */
+	struct share *share; /* NULL: it is done, and Redis must be told */
 	uint64_t since_ms;   /* of the loop: when it was given */
 	char id[STREAM_ID_TEXT];
 };
@@ -48,19 +48,20 @@ struct queue {
 	unsigned in_flight; /* bits of enum queue_command: sent, and not answered */
 	bool has_grown;     /* while we asked */
 	bool has_timers;    /* they are not closed */
-	uint64_t ask_at_ms; /* not before: Redis has refused something */
+	uint64_t ask_at_ms; /* not before this time, because Redis has refused something */
 	uint64_t claim_at_ms, sweep_at_ms;
-	bool is_awaited;                       /* by the feed, to be confirmed */
-	unsigned n_asked, n_claimed, n_coming; /* entries that will come at most, and their sum */
-	unsigned n_acking;                     /* of done, that Redis is being told */
-	unsigned n_pending;                    /* commands whose answers will come */
+	bool is_awaited; /* the feed waits for its confirmation */
+	unsigned n_asked, n_claimed,
+	    n_coming;       /* the most entries that may still come, by each command and in all */
+	unsigned n_acking;  /* how many of done Redis is being told about */
+	unsigned n_pending; /* commands whose answers have not come */
 	uv_timer_t tick, soon;
 	struct closing closing;                                 /* of them */
 	char consumer[UNIQUE_LEN + 8], *key, *group, *dead_key; /* dead_key NULL: there is none */
-	bool is_refused; /* by Redis, what it was asked last */
-	bool is_auto;    /* what was written was had */
+	bool is_refused; /* Redis has refused what it was asked last */
+	bool is_auto;    /* an entry is done when it has been written */
 	uint64_t claim_after_ms;
-	unsigned prefetch; /* the most entries that one holds unacknowledged */
+	unsigned prefetch; /* the most unacknowledged entries of one subscriber */
 	unsigned max_deliveries;
 };
 
@@ -76,7 +77,7 @@ queue_settings(const struct queue *q)
 	return q->feed->class->settings;
 }
 
-/* Once its feed has ended, and nothing will come any more. */
+/* Frees it if its feed has ended and no answer is expected. */
 static inline void
 queue_free_if_done(struct queue *q)
 {
@@ -90,18 +91,20 @@ queue_free_if_done(struct queue *q)
 
 /* queue_give.c */
 struct redisReply;
-unsigned queue_count_free(const struct queue *q); /* who could be given one beyond those to come */
+unsigned queue_count_free(
+    const struct queue *q); /* how many entries could be given out beyond those that are expected */
 void queue_give_all(struct queue *q, const struct redisReply *entries); /* NULL: none */
-/* Somebody acknowledged: was it of our group? */
+/* Somebody has acknowledged entries. Returns whether they belong to our group. */
 bool queue_acked(struct queue *q, const struct message *notice);
 void queue_forget(struct queue *q, struct held *h); /* it concerns us no more */
-void queue_expire(struct queue *q);                 /* what was held for longer than claim_after */
-void queue_finish(struct queue *q, struct held *h); /* it was had: Redis is to be told */
+void queue_expire(struct queue *q); /* entries that were held for longer than claim_after */
+void queue_finish(struct queue *q, struct held *h); /* it is done, and Redis must be told */
 
 /* queue_ask.c */
-void queue_go_on(struct queue *q);      /* ask for all that is to be asked for now */
+void queue_go_on(struct queue *q);      /* asks for everything that can be asked for now */
 void queue_go_on_soon(struct queue *q); /* once this turn is over */
 void queue_acknowledge(struct queue *q);
-void queue_leave(struct queue *q); /* the group, as a consumer; the last that is asked */
+void
+queue_leave(struct queue *q); /* removes our consumer from the group; nothing is asked after it */
 
 #endif

@@ -24,24 +24,26 @@
 enum { AGAIN_MS = 300 };
 
 enum recorded_state {
-	RECORDED_UNSURE,  /* Redis has not confirmed it */
-	RECORDED_READING, /* its log: messages are not taken, for they stand in it */
-	RECORDED_DIRTY,   /* and some came meanwhile: it is looked at again */
+	RECORDED_UNSURE,  /* Redis has not confirmed the subscription */
+	RECORDED_READING, /* its log is being read: messages are dropped, because they stand in the
+			     log */
+	RECORDED_DIRTY,   /* some came meanwhile, so the log is read again */
 	RECORDED_SURE,
-	RECORDED_FAILED, /* its log is looked at again, soon */
+	RECORDED_FAILED, /* its log will be read again, soon */
 };
 
 struct recorded {
 	struct source source;
 	struct past_reading reading;
 	enum recorded_state state;
-	bool is_known;              /* place holds */
-	bool was_away;              /* Redis, since its log was looked at */
-	bool is_refused;            /* its log, by Redis */
-	struct stream_place place;  /* all up to here was handed on, or came before */
-	struct stream_id to;        /* it is read up to here */
-	struct stream_id read_from; /* where the newest reading began */
-	size_t entry_size;          /* bytes, as far as is known */
+	bool is_known;   /* place holds */
+	bool was_away;   /* Redis was away since the log was read */
+	bool is_refused; /* its log, by Redis */
+	struct stream_place
+	    place;           /* everything up to here was passed on, or came before the feed */
+	struct stream_id to; /* it is read up to here */
+	struct stream_id read_from; /* where the newest reading of the log began */
+	size_t entry_size;          /* of one entry in bytes, as far as is known */
 	uv_timer_t again;           /* to look at it again */
 };
 
@@ -62,7 +64,7 @@ on_again(uv_timer_t *timer)
 		look(rec);
 }
 
-/* An answer that is of no use: none, or that Redis cannot or will not. */
+/* The answer is of no use: there is none, or Redis cannot or will not answer. */
 static void
 fail(struct recorded *rec, const redisReply *reply)
 {
@@ -77,7 +79,7 @@ fail(struct recorded *rec, const redisReply *reply)
 		       rec->is_refused ? class_retry_ms(fd->class) : AGAIN_MS, 0);
 }
 
-/* All that had been missed is there. */
+/* Everything that had been missed has been read. */
 static void
 settle(struct recorded *rec)
 {
@@ -96,7 +98,7 @@ set_place(struct recorded *rec, const struct stream_place *place)
 	c->at[i] = c->settled[i] = place->last;
 }
 
-/* In what is read there is each message once. */
+/* What is read holds each message once. */
 static void
 take_entry(struct recorded *rec, const redisReply *reply)
 {
@@ -208,7 +210,10 @@ on_info(struct past_reading *reading, const struct past_answer *answer)
 	go_on(rec);
 }
 
-/* At first: where does it stand? Later: what came behind our place, and is it the same log? */
+/*
+ * At first it asks where the log ends. Later it asks what came behind our place, and if it is still
+ * the same log.
+ */
 static void
 look(struct recorded *rec)
 {
@@ -222,12 +227,12 @@ on_confirmed(struct source *so)
 	struct recorded *rec = recorded_of(so);
 
 	if (rec->state == RECORDED_READING)
-		rec->state = RECORDED_DIRTY; /* what it reads now is from before */
+		rec->state = RECORDED_DIRTY; /* the current reading lacks this message */
 	else if (rec->state != RECORDED_DIRTY)
 		look(rec);
 }
 
-/* Nobody is let in before it is known where its log stands. */
+/* Nobody is let in before the place in the log is known. */
 static void
 on_begin(struct source *so)
 {
@@ -241,8 +246,8 @@ on_begin(struct source *so)
 }
 
 /*
- * Messages come in the order of their ids. One that is not newer was read from the log just now, or
- * the log was deleted and begun anew, with lower ids: then it is looked at.
+ * Messages come in the order of their ids. If one is not newer than our place, it was read from the
+ * log just now; or the log was deleted and begun anew with lower ids. So the log is looked at.
  */
 static void
 take_message(struct recorded *rec, const struct stream_id *id, struct message *msg)
@@ -268,7 +273,8 @@ on_message(struct source *so, struct message *msg, const struct stream_id *id)
 	struct message own;
 
 	if (id == NULL) {
-		feed_message(so->feed, msg); /* somebody said PUBLISH alone: it is in no log */
+		feed_message(so->feed,
+			     msg); /* it was published by a plain PUBLISH, so it is in no log */
 		return;
 	}
 	if (rec->state != RECORDED_SURE) {
@@ -284,7 +290,7 @@ on_message(struct source *so, struct message *msg, const struct stream_id *id)
 	message_fini(&own);
 }
 
-/* What is asked concerns it no more. */
+/* Answers that are still expected do not count any more. */
 static void
 on_lost(struct source *so)
 {

@@ -31,7 +31,7 @@ on_timer_closed(uv_handle_t *timer)
 	free(timer->data);
 }
 
-/* Its subscriber needs it no more. */
+/* The subscriber does not need it any more. */
 static void
 let_go(struct replay *rp)
 {
@@ -121,7 +121,7 @@ replay_open_script(struct feed *fd)
 	return stages_open(&fd->class->settings->stages, &scope, &after_ms);
 }
 
-/* Has it sources whose messages stand nowhere but in the log? */
+/* Does the feed also follow channels, whose messages stand nowhere but in the log? */
 static bool
 has_channels(const struct feed *fd)
 {
@@ -143,7 +143,7 @@ end(struct replay *rp, enum end_reason reason)
 	subscriber_end(sub, reason);
 }
 
-/* As many entries as there is room for. Returns false if the stream has ended by it. */
+/* Sends as many entries as there is room for. Returns false if the stream has ended. */
 static bool
 send_entries(struct replay *rp)
 {
@@ -160,7 +160,7 @@ send_entries(struct replay *rp)
 	return false;
 }
 
-/* The first frames. Returns false if the stream has ended by them. */
+/* Sends the first frames. Returns false if the stream has ended. */
 static bool
 begin(struct replay *rp)
 {
@@ -178,7 +178,7 @@ begin(struct replay *rp)
 	return true;
 }
 
-/* A stream whose end is before our place in it was begun anew. 0, or < 0. */
+/* If the end of a stream is before our place in it, it was begun anew. Returns 0, or < 0. */
 static int
 tell_begun_anew(struct replay *rp)
 {
@@ -197,7 +197,10 @@ tell_begun_anew(struct replay *rp)
 	return is_some ? replay_put_reset(rp, REPLAY_UNKNOWN_ID) : 0;
 }
 
-/* What stands nowhere but in the log has passed while there was no place in it. */
+/*
+ * Messages that stand only in the log may have passed while there was no place in it. Then the
+ * client is told.
+ */
 static int
 tell_missed(struct replay *rp, uint32_t n_feed_events)
 {
@@ -234,7 +237,7 @@ on_again(uv_timer_t *timer)
 		look(rp);
 }
 
-/* Is there a message with which the route ends? */
+/* Can a message end the route's streams? */
 static bool
 can_end(const struct feed *fd)
 {
@@ -244,7 +247,7 @@ can_end(const struct feed *fd)
 	       fd->class->handler->message != NULL;
 }
 
-/* Each run of the script begins with what it is given, and knows of nothing else. */
+/* Each replay runs the script from its beginning, so it depends only on what this replay sends. */
 static void
 forget_script(struct replay *rp)
 {
@@ -263,7 +266,7 @@ recall(struct replay *rp)
 	replay_answered(rp);
 }
 
-/* Of one that does not say where it stands the snapshot may. */
+/* If the client does not say where it stands, the snapshot may. */
 static bool
 is_to_be_asked(const struct replay *rp)
 {
@@ -297,8 +300,10 @@ look(struct replay *rp)
 	replay_answered(rp);
 }
 
-/* Of a longer gap, or without an id, it may have the newest entries only: how many? Returns whether
- * anything is to be waited for. */
+/*
+ * If the gap is long, or there is no id, the client gets only the newest entries: asks where they
+ * begin. Returns whether there is anything to wait for.
+ */
 static bool
 count(struct replay *rp)
 {
@@ -322,7 +327,7 @@ is_all_sent(const struct replay *rp)
 	return true;
 }
 
-/* All came: from its place on it reads the log. */
+/* Everything has been sent: from its place on the subscriber reads the log. */
 static void
 finish(struct replay *rp)
 {
@@ -334,12 +339,12 @@ finish(struct replay *rp)
 		end(rp, END_SLOW);
 		return;
 	}
-	rp->has_place = false; /* it is the subscriber's now */
+	rp->has_place = false; /* the place belongs to the subscriber now */
 	let_go(rp);
 	subscriber_go_on(sub, place, n_feed_events, n_events);
 }
 
-/* Whatever was asked for is here, and what the subscriber had was taken: what comes next? */
+/* All answers have come, and the client has taken what it was sent: decides what to do next. */
 static void
 read_on(struct replay *rp)
 {
@@ -399,7 +404,10 @@ go_on(struct replay *rp)
 	}
 }
 
-/* Is all that it missed in the log? Then it is sent that, and this replay is over. */
+/*
+ * If the log holds everything that the client missed, it is sent from there, and this replay is
+ * over.
+ */
 static bool
 is_in_replay_buffer(struct replay *rp)
 {

@@ -2,7 +2,7 @@
  * replay_ask.c - what Redis is asked for a replay: what became of the streams, where the newest
  * entries begin that a client may have, and the entries, page by page.
  *
- * Each page but the first begins with the entry at which the one before ended. If it is not there,
+ * Each page but the first begins with the entry at which the page before ended. If that is missing,
  * the stream was trimmed meanwhile, and the client is told.
  */
 #include "source/replay_parts.h"
@@ -12,7 +12,10 @@
 
 enum { AGAIN_MS = 300 }; /* Redis did not answer */
 
-/* What is published meanwhile is not kept for it: there is no end to how long this takes. */
+/*
+ * Asks again later. The place in the log is given up, because nobody knows how long this takes, and
+ * what is published meanwhile would have to be kept.
+ */
 static void
 try_again(struct replay *rp)
 {
@@ -49,7 +52,7 @@ replay_waits(struct replay *rp)
 	return rp->has_failed;
 }
 
-/* An answer that is of no use: none, or that Redis cannot or will not. */
+/* The answer is of no use: there is none, or Redis cannot or will not answer. */
 static void
 fail(struct replay_part *part, const redisReply *reply)
 {
@@ -57,7 +60,8 @@ fail(struct replay_part *part, const redisReply *reply)
 
 	rp->has_failed = true;
 	if (part->entry_size < SIZE_MAX / 8)
-		part->entry_size *= 4; /* it may have been too much, for which a link is lost */
+		part->entry_size *=
+		    4; /* the answer may have been too large, which breaks the link */
 	if (reply == NULL || reply->type != REDIS_REPLY_ERROR || stream_reply_is_passing(reply))
 		return;
 	rp->is_refused = true;
@@ -83,7 +87,10 @@ ask(struct replay_part *part, const struct past_range *range,
 		rp->n_pending++;
 }
 
-/* What the client had last: it may have been cut before it was told that this was the end. */
+/*
+ * Reads the last entries that the client had: its connection may have been cut before it was told
+ * that these were the end.
+ */
 
 static void
 on_said(struct past_reading *reading, const struct past_answer *answer)
@@ -112,7 +119,7 @@ replay_ask_said(struct replay *rp)
 	}
 }
 
-/* What became of the streams? */
+/* Reads what became of the streams. */
 
 static void
 on_info(struct past_reading *reading, const struct past_answer *answer)
@@ -180,7 +187,7 @@ replay_ask_pages(struct replay *rp)
 	return replay_waits(rp);
 }
 
-/* Of a longer gap, or without an id, it may have the newest entries only: how many? */
+/* If the gap is long, or there is no id, the client gets only the newest entries: how many? */
 
 static bool
 is_last(const struct replay *rp)
@@ -198,7 +205,7 @@ limit_of(const struct replay *rp)
 	return is_last(rp) ? fs->start.last : fs->history;
 }
 
-/* There is one more than it may have: that is where it stands. */
+/* There is one entry more than the client may have: the replay begins behind it. */
 static void
 begin_behind(struct replay_part *part, const struct stream_id *id)
 {
@@ -218,7 +225,8 @@ count_page(struct replay_part *part, const struct past_answer *answer)
 	size_t i;
 
 	if (part->n_counted == 0 && answer->is_whole && reply->elements <= limit) {
-		replay_keep_page(part, reply, PAST_NEWEST_FIRST); /* so it is not read once more */
+		replay_keep_page(part, reply,
+				 PAST_NEWEST_FIRST); /* so that it need not be read again */
 		part->has_reached = true;
 		return;
 	}

@@ -30,7 +30,7 @@ replay_buffer_hold(struct feed *fd)
 	struct live *live = live_need(fd);
 
 	if (live == NULL)
-		return; /* out of memory: who comes back asks Redis */
+		return; /* out of memory: a client that comes back is served from Redis */
 	if (!live->holds_log) {
 		live->holds_log = true;
 		live->replay_buffer_from = log_enter(lg);
@@ -49,7 +49,7 @@ replay_buffer_release(struct feed *fd)
 	log_leave(&fd->out.log, live->replay_buffer_from);
 }
 
-/* What is looked for among frames, and what was found. */
+/* The event that is searched for among frames, and what was found. */
 struct search {
 	const struct wire *wire;
 	char id[CURSOR_TEXT];
@@ -59,7 +59,7 @@ struct search {
 	unsigned n_behind; /* events behind it */
 };
 
-/* Frames of one piece, which holds whole ones and begins at an offset. */
+/* Searches a piece of the log that holds whole frames and begins at the offset base. */
 static void
 search_piece(struct search *s, const char *begin, size_t len, uint64_t base)
 {
@@ -94,7 +94,7 @@ replay_buffer_find(struct feed *fd, const struct stream_id *ids, uint64_t *at, u
 	base = live->replay_buffer_from;
 	s.len = cursor_print(s.id, c->whose, ids, c->n);
 	if (log_gather(&fd->out.log, base, fd->out.log.end, pieces, &n) != fd->out.log.end - base)
-		return false; /* in more pieces than one looks through */
+		return false; /* it is in more pieces than are searched */
 	for (i = 0; i < n; i++) {
 		search_piece(&s, pieces[i].iov_base, pieces[i].iov_len, base);
 		base += pieces[i].iov_len;

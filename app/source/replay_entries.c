@@ -1,5 +1,6 @@
 /*
- * replay_entries.c - entries that were read of each stream, as copies; and which of them is next.
+ * replay_entries.c - copies of the entries that were read of each stream, and which of them comes
+ * next.
  */
 #include "source/replay_parts.h"
 
@@ -22,7 +23,7 @@ replay_forget_entries(struct replay_part *part)
 	part->n_v = part->at = 0;
 }
 
-/* Of one entry, which is not ours to keep. Returns 0, -ENOMEM. */
+/* Copies one entry, because the reply is not ours to keep. Returns 0, -ENOMEM. */
 static int
 keep_entry(struct replay_part *part, const redisReply *reply)
 {

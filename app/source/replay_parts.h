@@ -17,11 +17,11 @@
 
 enum replay_state {
 	REPLAY_PLANNED,   /* the feed is not confirmed yet */
-	REPLAY_RECALLING, /* was the client's last event the one that ends it? */
-	REPLAY_ASKING,    /* the snapshot, which names where the stream begins */
-	REPLAY_LOOKING,   /* what became of the streams since the client's id? */
-	REPLAY_LAGGING,   /* the client is ahead of the feed, which will get there */
-	REPLAY_COUNTING,  /* where do the newest entries begin that it may have? */
+	REPLAY_RECALLING, /* asks if the client's last event was the one that ended the stream */
+	REPLAY_ASKING,    /* asks for the snapshot, which says where the stream begins */
+	REPLAY_LOOKING,   /* asks what became of the streams since the client's id */
+	REPLAY_LAGGING,   /* the client is ahead of the feed, which will catch up */
+	REPLAY_COUNTING,  /* asks where the newest entries begin that the client may have */
 	REPLAY_READING,   /* page by page */
 };
 
@@ -38,43 +38,48 @@ struct replay_part {
 	struct stream_id said; /* by the client */
 	struct stream_id from; /* where the client stands */
 	struct stream_id to;   /* where this round ends */
-	bool has_reached;      /* all up to there was read */
+	bool has_reached;      /* everything up to there was read */
 	bool is_entry;         /* from is an entry that Redis gave us */
 	uint64_t length;       /* of the stream */
-	size_t entry_size;     /* bytes, as far as is known */
+	size_t entry_size;     /* of one entry in bytes, as far as is known */
 	unsigned n_counted;
 	struct stream_id counted; /* the oldest of them */
-	struct replayed *v;       /* read, and not sent yet: from at on */
+	struct replayed *v;       /* entries that were read; those from at on are not sent yet */
 	size_t n_v, at;
 };
 
 struct replay {
 	struct backlog backlog; /* its subscriber's */
 	struct list of_feed;
-	struct list of_snapshot; /* live->snapshot_asked or _wanted; or none */
+	struct list of_snapshot; /* in live->snapshot_asked or _wanted; or in neither */
 	struct feed *feed;
 	struct subscriber *sub;
 	enum replay_state state;
-	bool is_resumed;     /* the client says where it stood */
-	bool is_from;        /* the snapshot says it in its place */
-	bool is_past_wanted; /* by one that does not say it: "start" */
-	const char *unknown; /* why what the client says is no place of ours; NULL: it is one */
+	bool is_resumed;     /* the client says where it stands */
+	bool is_from;        /* the snapshot says it in the client's place */
+	bool is_past_wanted; /* nobody says it, so the past begins where "start" says */
+	const char *unknown; /* why the client's id is none of ours; NULL: it is one */
 	bool is_trimmed;     /* and it is to be told so */
-	bool has_begun;      /* the client was told where it stands */
+	bool has_begun;      /* the client has been told where it stands */
 	bool has_place;
-	bool has_failed, is_refused; /* some answer of this time */
+	bool has_failed, is_refused; /* one of the current answers */
 	bool has_snapshot, is_snapshot_refused, is_snapshot_missing;
-	bool ends;              /* for good: with the snapshot, or with what the client had last */
-	uint64_t place;         /* in the feed's log */
-	uint32_t n_feed_events; /* of the feed, when the place was taken, or given up */
-	uint64_t n_events;      /* sent */
-	unsigned n_pending;     /* answers */
-	/* All that was asked is answered; and the time has come to ask once more. */
+	bool ends; /* the stream ends for good: with the snapshot, or with what the client had last
+		    */
+	uint64_t place; /* in the feed's log */
+	uint32_t
+	    n_feed_events;  /* the feed's number of events when the place was taken, or given up */
+	uint64_t n_events;  /* sent */
+	unsigned n_pending; /* answers */
+	/*
+	 * Called when everything that was asked has been answered; and when it is time to ask
+	 * again.
+	 */
 	void (*on_answered)(struct replay *rp);
 	uv_timer_cb on_again;
-	int callback; /* of the route's script: one that sees the past alone */
+	int callback; /* of the route's script, opened for this replay alone */
 	struct batch batch;
-	char *snapshot; /* owned; NULL: there is no such key */
+	char *snapshot; /* owned; NULL: the key does not exist */
 	size_t snapshot_len;
 	uv_timer_t again;
 	unsigned n;
@@ -83,22 +88,24 @@ struct replay {
 
 /* replay_entries.c */
 void replay_forget_entries(struct replay_part *part);
-/* replay_keep_page - those that the client has not had, oldest first. */
+/* replay_keep_page - copies the entries that the client has not had, the oldest first. */
 void replay_keep_page(struct replay_part *part, const redisReply *reply, enum past_order order);
 /*
- * replay_next_part - whose entry is next: they come out in the order of their ids, those of equal
- * id in that of the streams. NULL: some stream must be read first, or there is no more.
+ * replay_next_part - the stream whose entry comes next: by their ids, and if those are equal, in
+ * the order of the streams. NULL: a stream must be read first, or there is nothing left.
  */
 struct replay_part *replay_next_part(struct replay *rp);
 
 /* replay_place.c */
-/* replay_parse_client - NULL: the id is one of ours; else the reason of the reset. */
+/* replay_parse_client - NULL: the id is one of ours; else the reason for the reset. */
 const char *replay_parse_client(struct replay *rp, const char *text);
 const char *replay_whose(const struct replay *rp); /* are the ids */
 void replay_make_cursor(struct stream_id cursor[STREAM_CURSOR_MAX], const struct replay *rp);
 size_t replay_print_cursor(char text[CURSOR_TEXT], const struct replay *rp);
 void replay_print_beginning(char text[CURSOR_TEXT], const struct replay *rp);
-/* replay_take_place - in the log, and with it the feed's cursor, up to which the streams are read.
+/*
+ * replay_take_place - takes a place in the log. That fixes the feed's cursor, up to which the
+ * streams are read.
  */
 void replay_take_place(struct replay *rp);
 void replay_leave_place(struct replay *rp);
@@ -122,27 +129,33 @@ replay_source_of(const struct replay_part *part)
 /* replay_put.c: each returns 0, -EMSGSIZE, -ENOMEM */
 int replay_put_reset(struct replay *rp, const char *data);
 int replay_put_beginning(struct replay *rp);
-/* replay_put_entries - as many as there is room for. Sets *ends: the end has come, for good. */
+/*
+ * replay_put_entries - puts as many entries as there is room for. Sets *ends if the stream ends for
+ * good.
+ */
 int replay_put_entries(struct replay *rp, bool *ends);
-int replay_put_rest(struct replay *rp); /* of a batch, once there is no more of the past */
-/* replay_ends_with - does the route end with the one entry that was read? It is sent to nobody. */
+int replay_put_rest(
+    struct replay *rp); /* the rest of a batch, when there is nothing left of the past */
+/* replay_ends_with - does the route end with the one entry that was read? It is not sent. */
 bool replay_ends_with(struct replay_part *part);
-bool replay_has_had_all(const struct replay *rp); /* that the route gives one */
+bool replay_has_had_all(const struct replay *rp); /* all that the route gives to one client */
 
 /*
- * replay_ask.c. Each function that asks says replay_expect() first and replay_waits() last. One
- * pending answer of our own keeps what fails at once from ending it in the middle.
+ * replay_ask.c. Each function that asks calls replay_expect() first and replay_waits() last.
+ * Meanwhile one extra answer is expected, so that a question which fails at once does not end the
+ * replay in the middle.
  */
 void replay_expect(struct replay *rp);
-bool replay_waits(struct replay *rp); /* is anything to be waited for? */
+bool replay_waits(struct replay *rp); /* is any answer expected? */
 void replay_answered(struct replay *rp);
-void replay_ask_said(struct replay *rp);   /* the entries that the client had last */
-void replay_ask_info(struct replay *rp);   /* what became of the streams? */
-void replay_ask_counts(struct replay *rp); /* where do the newest begin that it may have? */
-bool replay_ask_pages(struct replay *rp);  /* is anything to be waited for? */
+void replay_ask_said(struct replay *rp); /* the last entries that the client had */
+void replay_ask_info(struct replay *rp); /* what became of the streams? */
+void
+replay_ask_counts(struct replay *rp); /* where the newest entries begin that the client may have */
+bool replay_ask_pages(struct replay *rp); /* is any answer expected? */
 
 /* replay_snapshot.c */
-void replay_want_snapshot(struct replay *rp); /* if it is still to be asked for */
+void replay_want_snapshot(struct replay *rp); /* asks for it, if that was not done yet */
 void replay_begin_where_it_says(struct replay *rp);
 
 #endif

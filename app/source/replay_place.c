@@ -44,8 +44,8 @@ replay_print_cursor(char text[CURSOR_TEXT], const struct replay *rp)
 }
 
 /*
- * Where the client stands, as it is told: where it says; or before the first entry that it will be
- * sent; or, if there is none, where the round ends.
+ * Writes where the client stands, as it is told: where it says; or before the first entry that it
+ * will be sent; or, if there is none, where the round ends.
  */
 void
 replay_print_beginning(char text[CURSOR_TEXT], const struct replay *rp)
@@ -77,7 +77,9 @@ replay_take_place(struct replay *rp)
 		return;
 	for (i = 0; i < rp->n; i++)
 		from[i] = rp->has_begun ? rp->parts[i].from : rp->parts[i].said;
-	/* Before the place is taken: what was held may go to the log by it. */
+	/*
+	 * This comes before the place is taken, because it may send to the log what was held back.
+	 */
 	to = feed_place(rp->feed, rp->has_begun || replay_is_known(rp) ? from : NULL);
 	for (i = 0; i < rp->n; i++)
 		rp->parts[i].to = to[i];
@@ -108,7 +110,7 @@ replay_set_round(struct replay *rp)
 	}
 }
 
-/* The first: from where the client stands, or the route's section says. */
+/* The first round begins where the client stands, or where the route's section says. */
 void
 replay_set_first_round(struct replay *rp)
 {
@@ -138,7 +140,10 @@ replay_is_ahead(const struct replay *rp)
 	return false;
 }
 
-/* The snapshot is newer than the place that was taken before it: what is between it has had. */
+/*
+ * The snapshot is newer than the place that was taken before it, so the client has had what lies
+ * between: takes a place anew.
+ */
 void
 replay_take_later_place(struct replay *rp)
 {

@@ -1,5 +1,5 @@
 /*
- * replay_put.c - what a subscriber is sent of what came before it, behind its own bytes.
+ * replay_put.c - puts what a subscriber is sent of the past behind its own bytes.
  */
 #include "source/replay_parts.h"
 
@@ -10,7 +10,7 @@
 #include "hub/announce.h"
 #include "sse/wire.h"
 
-enum { ROOM = 128 * 1024 }; /* bytes for one client, then it must take them */
+enum { ROOM = 128 * 1024 }; /* so many bytes are put for one client; then it must take them */
 
 static int
 put_own(struct replay *rp, const struct event *ev)
@@ -97,7 +97,7 @@ replay_put_beginning(struct replay *rp)
 	return put_snapshot(rp);
 }
 
-/* Entries as the route shows them, for one subscriber. */
+/* The sink for entries as the route shows them to one subscriber. */
 struct sending {
 	struct sink sink;
 	struct replay *rp;
@@ -153,7 +153,7 @@ put_past(struct sink *to, const struct event *ev, const struct template_scope *o
 		put_batch(s, ev);
 }
 
-/* What is left of a batch, once there is no more of the past. */
+/* The rest of a batch, when there is nothing left of the past. */
 int
 replay_put_rest(struct replay *rp)
 {
@@ -167,7 +167,7 @@ replay_put_rest(struct replay *rp)
 	return s.rc;
 }
 
-/* An entry on its way through the route, to a sink. */
+/* Renders an entry as the route shows it, into a sink. */
 static struct outcome
 render_entry(struct replay_part *part, const struct replayed *one, int callback, struct sink *to)
 {
@@ -209,7 +209,7 @@ replay_ends_with(struct replay_part *part)
 	return part->n_v > 0 && render_entry(part, &part->v[0], part->rp->callback, &nobody).ends;
 }
 
-/* Returns whether the end has come, for good. */
+/* Returns whether the stream has ended for good. */
 static bool
 send_entry(struct sending *s, struct replay_part *part, const struct replayed *one)
 {

@@ -1,6 +1,6 @@
 /*
- * replay_snapshot.c - the snapshot of a route: what a client is given in place of all that came
- * before, and, if the route says so, where the stream begins behind it.
+ * replay_snapshot.c - the snapshot of a route: a client is sent it in place of everything before.
+ * If the route says so, it also tells where the stream begins behind it.
  */
 #include "source/replay_parts.h"
 
@@ -36,7 +36,7 @@ keep_missing(struct replay *rp)
 	return rc;
 }
 
-/* Redis has no empty list, set or stream but one that is not there. */
+/* In Redis an empty list, set or stream does not exist. */
 static bool
 is_of_no_key(const struct feed *fd, const char *bytes, size_t len)
 {
@@ -74,8 +74,10 @@ keep_snapshot(struct replay *rp, struct message *reply)
 
 static void ask_snapshot(struct feed *fd);
 
-/* The stream goes on without a snapshot that Redis refuses; one that it does not answer is asked
- * again. */
+/*
+ * If Redis refuses the snapshot, the stream goes on without; if it does not answer, it is asked
+ * again.
+ */
 static void
 on_snapshot(struct feed *fd, struct message *reply)
 {
@@ -96,8 +98,8 @@ on_snapshot(struct feed *fd, struct message *reply)
 }
 
 /*
- * One read serves all who had taken their place before it was asked. Who comes while it is on its
- * way needs another: what is published in between may be in neither.
+ * One reading serves all subscribers who had taken their place before it was asked. A subscriber
+ * that comes while it is on its way needs another: what is published in between may be in neither.
  */
 static void
 ask_snapshot(struct feed *fd)
@@ -121,7 +123,10 @@ replay_want_snapshot(struct replay *rp)
 	ask_snapshot(rp->feed);
 }
 
-/* 0, and whether it names a place of ours; -ENOENT: it names none. */
+/*
+ * Reads the place that the snapshot names, and whether it is one of ours. Returns 0; -ENOENT: it
+ * names none.
+ */
 static int
 read_where(struct replay *rp, bool *is_ours)
 {
@@ -141,7 +146,9 @@ read_where(struct replay *rp, bool *is_ours)
 	return rc;
 }
 
-/* As if the client had come with it. Of a key that is not there nothing need be said. */
+/*
+ * Begins as if the client had come with this id. If the key does not exist, nothing need be said.
+ */
 void
 replay_begin_where_it_says(struct replay *rp)
 {

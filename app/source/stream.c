@@ -1,6 +1,6 @@
 /*
- * stream.c - streams: each entry has an id, and can be read again. What their reader finds to be
- * lost is told.
+ * stream.c - streams: each entry has an id, and can be read again. If their reader finds that
+ * something is lost, the subscribers are told.
  */
 #include "source/kinds.h"
 #include "source/live.h"

@@ -19,7 +19,7 @@ on_timer_closed(uv_handle_t *timer)
 	w->on_closed(w);
 }
 
-/* It wants nothing any more. */
+/* It does not need anything any more. */
 static void
 leave(struct waiter *w)
 {
@@ -44,7 +44,10 @@ wait_cancel(struct waiter *w)
 		leave(w);
 }
 
-/* The client of another worker may be ahead of this one's reader: it has had this one. */
+/*
+ * Its client may have had this event already, from another worker that is ahead of this one's
+ * reader.
+ */
 static bool
 is_had(const struct waiter *w)
 {
@@ -74,7 +77,7 @@ on_listened(struct listener *l, const struct event *ev, bool is_entry)
 
 /* The past */
 
-/* The first event of the past. */
+/* The sink for the first event of the past. */
 struct first {
 	struct sink sink;
 	struct waiter *w;
@@ -118,7 +121,7 @@ source_of(const struct waiter_part *part)
 	return feed_source_at(part->w->listener.feed, (unsigned)(part - part->w->parts));
 }
 
-/* An answer that is of no use: it is asked again, until the time is over. */
+/* The answer is of no use: it is asked again, until the time is over. */
 static void
 fail(struct waiter_part *part, const redisReply *reply)
 {
@@ -140,14 +143,14 @@ answered(struct waiter *w)
 		go_on(w);
 }
 
-/* One entry after the other, until one comes to an event. */
+/* Renders one entry after the other, until one becomes an event. */
 static void
 look_through(struct waiter *w, struct waiter_part *part, const redisReply *reply)
 {
 	unsigned stream = (unsigned)(part - w->parts);
 	struct feed *fd = w->listener.feed;
 	struct stages *stages =
-	    &fd->class->settings->stages; /* the feed stays till the turn's end */
+	    &fd->class->settings->stages; /* the feed lives until the turn's end */
 	struct first first = {{put_first}, w};
 	struct stream_id cursor[STREAM_CURSOR_MAX];
 	const struct place at = {cursor, feed_cursor(fd)->n, feed_cursor(fd)->whose,
@@ -190,7 +193,7 @@ on_page(struct past_reading *reading, const struct past_answer *answer)
 	answered(w);
 }
 
-/* What the client says it has had is newer than what we have: is there such an entry? */
+/* The client's id is newer than what we have: is there such an entry? */
 static void
 on_look(struct past_reading *reading, const struct past_answer *answer)
 {
@@ -200,13 +203,14 @@ on_look(struct past_reading *reading, const struct past_answer *answer)
 	if (answer->reply == NULL || stream_info_read(&info, answer->reply) < 0)
 		fail(part, answer->reply);
 	else if (stream_id_compare(&part->after, &info.newest) > 0)
-		part->after = part->to; /* none of ours: what comes from now on counts */
+		part->after =
+		    part->to; /* it is none of ours, so only what comes from now on counts */
 	else
-		part->to = part->after; /* it will come, and was had */
+		part->to = part->after; /* it will come, and the client has had it */
 	answered(part->w);
 }
 
-/* Returns whether there is anything to be asked for. */
+/* Returns whether there is anything to ask for. */
 static bool
 ask(struct waiter_part *part)
 {
@@ -240,8 +244,8 @@ ask(struct waiter_part *part)
 }
 
 /*
- * Up to the feed's cursor, which moves on meanwhile: so again, until nothing has come between. What
- * comes after that is live.
+ * Reads up to the feed's cursor. That moves on meanwhile, so it is repeated until nothing came in
+ * between. What comes after that is live.
  */
 static void
 go_on(struct waiter *w)
@@ -264,7 +268,7 @@ go_on(struct waiter *w)
 		w->state = WAITER_LIVE;
 }
 
-/* What is published from now on arrives, so the past is what was before. */
+/* What is published from now on arrives, so the past is what came before. */
 static void
 on_confirmed(struct listener *l)
 {
@@ -289,7 +293,8 @@ read_after(struct waiter *w, struct feed *fd, const char *after)
 	case CURSOR_UNKNOWN:
 		return -EINVAL;
 	case CURSOR_OTHER:
-		return 0; /* another's past is none of this one's: what comes now */
+		return 0; /* the id belongs to another user's streams, so only what comes now counts
+			   */
 	case CURSOR_OURS:
 		break;
 	}

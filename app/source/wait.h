@@ -2,7 +2,7 @@
 #define SLUICE_SOURCE_WAIT_H
 
 /*
- * wait - a client that wants one event of a feed, for so long.
+ * wait - a client that waits for one event of a feed, for a limited time.
  */
 #include <uv.h>
 
@@ -13,44 +13,44 @@
 
 struct waiter;
 
-/* Of one stream: what is between the client's place and the feed's. */
+/* For one stream: what lies between the client's place and the feed's. */
 struct waiter_part {
 	struct past_reading reading;
 	struct waiter *w;
-	struct stream_id after, to; /* what lies between is not looked through yet */
+	struct stream_id after, to; /* what lies between them has not been looked through yet */
 	size_t entry_size;
 };
 
 enum waiter_state {
-	WAITER_OPENING, /* its feed is not confirmed, so its past is not known yet */
-	WAITER_PAST,    /* looks through what came before; what comes meanwhile will be of it */
+	WAITER_OPENING, /* its feed is not confirmed, so it is not known where the past ends */
+	WAITER_PAST,    /* it looks through the past; what comes meanwhile will be part of that */
 	WAITER_LIVE     /* what comes next counts */
 };
 
-/* A part of whatever answers the client. The fields are wait's. */
+/* Embedded by whatever answers the client. The fields belong to wait.c. */
 struct waiter {
-	struct listener listener; /* of its feed; no more once it has been told */
+	struct listener listener; /* of its feed, until it has been told */
 	uv_timer_t timer;
 	uint64_t until_ms;
 	enum waiter_state state;
 	unsigned n_pending; /* answers about the past */
-	bool has_failed;    /* one of them said nothing */
+	bool has_failed;    /* one of the answers was of no use */
 	struct waiter_part parts[STREAM_CURSOR_MAX];
 	void (*on_event)(struct waiter *w, const struct event *ev);
 	void (*on_closed)(struct waiter *w);
 };
 
 /*
- * wait_begin - on_event is called once, never before this returns: with the first event, which is
- * borrowed, or NULL after ms, or if the feed's route goes. Later on_closed: w may be freed. after:
- * what came behind this id counts, on a feed that can resume; NULL: only what comes from now on.
- * Returns 0; -EINVAL for an id that is none, -ENOMEM: then nothing has begun.
+ * wait_begin - on_event is called once, and not before this returns: with the first event, which is
+ * borrowed; or with NULL after ms, or if the feed's route goes. Later on_closed is called: then w
+ * may be freed. after: what came behind this id counts, on a feed that can resume; NULL: only what
+ * comes from now on. Returns 0; -EINVAL if it is no id, -ENOMEM: then nothing has begun.
  */
 int wait_begin(struct waiter *w, struct feed *fd, uint64_t ms, const char *after,
 	       void (*on_event)(struct waiter *w, const struct event *ev),
 	       void (*on_closed)(struct waiter *w));
 
-/* wait_cancel - nobody wants it any more: on_event is not called; on_closed is, later. */
+/* wait_cancel - nobody needs the event any more: on_event is not called; on_closed is, later. */
 void wait_cancel(struct waiter *w);
 
 #endif

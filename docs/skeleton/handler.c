@@ -20,7 +20,7 @@
 
 #include <sluice/handler.h>
 
-/* One for each feed: what the subscribers of one path with the same parameters share. */
+/* One for each feed. Subscribers of one path with the same parameters share a feed. */
 struct counting {
 	unsigned long long n;
 };
@@ -34,7 +34,7 @@ start_timer(struct feed *feed)
 		feed_timer(feed, ms);
 }
 
-/* A client is there, and no feed serves the like of it yet. Subscribe last. */
+/* Called when a client comes and there is no feed for the same parameters. Subscribe last. */
 static int
 counting_open(struct feed *feed, const struct request *req)
 {
@@ -44,10 +44,11 @@ counting_open(struct feed *feed, const struct request *req)
 		return HTTP_INTERNAL_ERROR;
 	feed_set_data(feed, counting); /* from here on counting_close() frees it */
 	start_timer(feed);
-	return feed_subjects(feed, req); /* what "channels" and the like of the section name */
+	return feed_subjects(feed,
+			     req); /* follows what "channels" and the like of the section name */
 }
 
-/* Each message; those of the past, of a queue and of a poll, too. */
+/* Called with each message; with those of the past, of a queue and of a poll, too. */
 static enum verdict
 counting_message(struct feed *feed, struct message *msg)
 {
@@ -77,14 +78,14 @@ counting_close(struct feed *feed)
 	free(feed_data(feed));
 }
 
-/* In the manual page, by sluice check and in the suggestions these are as every other key. */
+/* The manual page, sluice check and suggestions treat these as every other key. */
 static const struct handler_key keys[] = {
     {"summary", .kind = HANDLER_DURATION, .fallback = "0", .min = 0, .max = 3600000,
      .help = "how often the sum is sent; 0: never"},
     {0},
 };
 
-/* Keys of the section that would have no use. */
+/* Keys of a section that have no use with this handler. */
 static const char *const refuses[] = {"batch", NULL};
 
 static const struct handler counting = {

@@ -18,10 +18,10 @@
 
 enum { QUIET_MS = 100 };
 
-/* What it keeps of each thing that a feed follows; its first member is the source itself. */
+/* What it keeps for each thing that a feed follows. Its first member must be the source itself. */
 struct calm {
 	struct source so;
-	uint64_t from_ms; /* of the loop: what comes from then on counts */
+	uint64_t from_ms; /* the loop's time from which on messages count */
 };
 
 static struct calm *
@@ -36,25 +36,27 @@ now_ms(const struct source *so)
 	return uv_now(so->feed->class->hub->loop);
 }
 
-/* Redis follows it from now on, at the beginning and after each lost link. If another feed had it
- * confirmed before, nobody tells: for that there is begin(). */
+/*
+ * Redis has confirmed: at the beginning, and again after each lost link. If another feed's
+ * subscription had confirmed it before, this is not called; begin() is for that.
+ */
 static void
 calm_confirmed(struct source *so)
 {
 	calm_of(so)->from_ms = now_ms(so) + QUIET_MS;
-	source_ready(so); /* now, or later: only then are its subscribers let in */
+	source_ready(so); /* may be called later: subscribers are let in only then */
 }
 
-/* feed_message() asks the handler and the stages, and sends what they let through. */
+/* feed_message() calls the handler and the stages, and sends what they let through. */
 static void
 calm_message(struct source *so, struct message *msg, const struct stream_id *id)
 {
-	(void)id; /* of a stream's entry, or of what is recorded beside a channel */
+	(void)id; /* the id of a stream's entry, or of a recorded channel's message */
 	if (now_ms(so) >= calm_of(so)->from_ms)
 		feed_message(so->feed, msg);
 }
 
-/* The feed follows it no more: free it, now or later. */
+/* The feed does not follow it any more: free it, now or later. */
 static void
 calm_end(struct source *so)
 {

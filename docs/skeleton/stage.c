@@ -38,11 +38,13 @@ static unsigned
 longest_sees(const struct stages *st)
 {
 	(void)st;
-	return SEES_TEXT; /* a message that is not JSON is welcome */
+	return SEES_TEXT; /* it also takes messages that are not JSON */
 }
 
-/* false: nothing is sent, and no later stage is asked. One that comes to no result says why by
- * stage_failed(), which counts it and logs it once a minute. */
+/*
+ * Returns false if nothing is sent; then no later stage runs. A stage that has no result says why
+ * by stage_failed(), which counts it and logs it once a minute.
+ */
 static bool
 run_longest(struct stages *st, struct passage *p)
 {
