@@ -1,8 +1,8 @@
 #include "base/board.h"
 
-#include <errno.h>
 #include <stddef.h>
-#include <sys/mman.h>
+
+#include "base/shared.h"
 
 enum {
 	/*
@@ -34,26 +34,16 @@ static struct row *rows = &alone.row;
 static struct row *own = &alone.row;
 static unsigned n_rows = 1;
 
-static uint64_t
-get(const uint64_t *p)
-{
-	return __atomic_load_n(p, __ATOMIC_RELAXED);
-}
-
-static void
-set(uint64_t *p, uint64_t value)
-{
-	__atomic_store_n(p, value, __ATOMIC_RELAXED);
-}
-
 int
 board_open(unsigned n)
 {
-	struct board *b = mmap(NULL, sizeof(*b) + n * sizeof(b->rows[0]), PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *p;
+	struct board *b;
+	int rc = shared_map(&p, "sluice board", sizeof(*b), n, sizeof(b->rows[0]));
 
-	if (b == MAP_FAILED)
-		return -errno;
+	if (rc < 0)
+		return rc;
+	b = p;
 	facts = b->facts;
 	rows = own = b->rows;
 	n_rows = n;
@@ -69,25 +59,25 @@ board_use(unsigned row)
 void
 board_beat(void)
 {
-	set(&own->beats, get(&own->beats) + 1);
+	shared_set(&own->beats, shared_get(&own->beats) + 1);
 }
 
 void
 board_serve(bool is_serving)
 {
-	set(&own->is_serving, is_serving);
+	shared_set(&own->is_serving, is_serving);
 }
 
 void
 board_accepted(void)
 {
-	set(&own->accepted, get(&own->accepted) + 1);
+	shared_set(&own->accepted, shared_get(&own->accepted) + 1);
 }
 
 void
 board_redis(bool is_up)
 {
-	set(&own->has_redis, is_up);
+	shared_set(&own->has_redis, is_up);
 }
 
 /*
@@ -110,7 +100,7 @@ board_finish(void)
 static uint64_t
 taken(const struct row *row)
 {
-	return get(&row->accepted) - get(&row->level);
+	return shared_get(&row->accepted) - shared_get(&row->level);
 }
 
 uint64_t
@@ -121,7 +111,7 @@ board_others_mark(void)
 
 	for (r = 0; r < n_rows; r++) {
 		if (&rows[r] != own)
-			sum += get(&rows[r].accepted);
+			sum += shared_get(&rows[r].accepted);
 	}
 	return sum;
 }
@@ -133,7 +123,7 @@ board_is_ahead(void)
 	unsigned r;
 
 	for (r = 0; r < n_rows; r++) {
-		if (&rows[r] != own && get(&rows[r].is_serving) && taken(&rows[r]) < least)
+		if (&rows[r] != own && shared_get(&rows[r].is_serving) && taken(&rows[r]) < least)
 			least = taken(&rows[r]);
 	}
 	return least != UINT64_MAX && mine >= least + LEAD + least / LEAD_PART;
@@ -142,13 +132,13 @@ board_is_ahead(void)
 uint64_t
 board_beats(unsigned row)
 {
-	return get(&rows[row].beats);
+	return shared_get(&rows[row].beats);
 }
 
 bool
 board_serves(unsigned row)
 {
-	return get(&rows[row].is_serving) != 0;
+	return shared_get(&rows[row].is_serving) != 0;
 }
 
 void
@@ -157,29 +147,29 @@ board_begins(unsigned row)
 	unsigned r;
 
 	board_left(row);
-	set(&rows[row].has_finished, 0);
+	shared_set(&rows[row].has_finished, 0);
 	for (r = 0; r < n_rows; r++)
-		set(&rows[r].level, get(&rows[r].accepted));
+		shared_set(&rows[r].level, shared_get(&rows[r].accepted));
 }
 
 void
 board_left(unsigned row)
 {
-	set(&rows[row].is_serving, 0);
-	set(&rows[row].has_redis, 0);
-	set(&rows[row].has_finished, 1);
+	shared_set(&rows[row].is_serving, 0);
+	shared_set(&rows[row].has_redis, 0);
+	shared_set(&rows[row].has_finished, 1);
 }
 
 void
 board_set(enum board_fact fact, uint64_t value)
 {
-	set(&facts[fact], value);
+	shared_set(&facts[fact], value);
 }
 
 uint64_t
 board_get(enum board_fact fact)
 {
-	return get(&facts[fact]);
+	return shared_get(&facts[fact]);
 }
 
 void
@@ -189,7 +179,7 @@ board_sum(struct board_sum *out)
 
 	*out = (struct board_sum){.n_workers = n_rows};
 	for (r = 0; r < n_rows; r++) {
-		out->n_serving += get(&rows[r].is_serving) != 0;
-		out->n_with_redis += get(&rows[r].has_redis) != 0;
+		out->n_serving += shared_get(&rows[r].is_serving) != 0;
+		out->n_with_redis += shared_get(&rows[r].has_redis) != 0;
 	}
 }

@@ -1,8 +1,8 @@
 #include "base/counters.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "base/shared.h"
 
 enum { ROUTES = 256 };
 
@@ -85,27 +85,16 @@ static struct row *rows = &alone.row;
 static struct row *own = &alone.row;
 static unsigned n_rows = 1;
 
-static uint64_t
-get(const uint64_t *p)
-{
-	return __atomic_load_n(p, __ATOMIC_RELAXED);
-}
-
-static void
-set(uint64_t *p, uint64_t value)
-{
-	__atomic_store_n(p, value, __ATOMIC_RELAXED);
-}
-
 int
 counters_open(unsigned n)
 {
-	/* Most of the page is never touched, so it takes no memory. */
-	struct page *p = mmap(NULL, sizeof(*p) + n * sizeof(p->rows[0]), PROT_READ | PROT_WRITE,
-			      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *map;
+	struct page *p;
+	int rc = shared_map(&map, "sluice counters", sizeof(*p), n, sizeof(p->rows[0]));
 
-	if (p == MAP_FAILED)
-		return -errno;
+	if (rc < 0)
+		return rc;
+	p = map;
 	routes = p->routes;
 	rows = own = p->rows;
 	n_rows = n;
@@ -120,11 +109,11 @@ counters_use(unsigned row)
 
 	own = &rows[row];
 	for (r = 0; r < ROUTES; r++) {
-		if (r > 0 && get(&routes[r]) == 0)
+		if (r > 0 && shared_get(&routes[r]) == 0)
 			continue;
 		for (c = 0; c < COUNTER_GAUGES; c++)
-			set(&own->of[r].n[c], 0);
-		set(&own->of[r].lag, 0);
+			shared_set(&own->of[r].n[c], 0);
+		shared_set(&own->of[r].lag, 0);
 	}
 }
 
@@ -161,7 +150,7 @@ counters_of(const char *route)
 static void
 add(uint64_t *p, int64_t n)
 {
-	set(p, get(p) + (uint64_t)n);
+	shared_set(p, shared_get(p) + (uint64_t)n);
 }
 
 void
@@ -220,13 +209,13 @@ counters_took(unsigned route, uint64_t us)
 void
 counters_set_lag(unsigned route, uint64_t bytes)
 {
-	set(&own->of[route].lag, bytes);
+	shared_set(&own->of[route].lag, bytes);
 }
 
 void
 counters_set_refusal(unsigned route, uint64_t now_ms)
 {
-	set(&own->of[route].refusal_ms, now_ms);
+	shared_set(&own->of[route].refusal_ms, now_ms);
 }
 
 void
@@ -234,7 +223,7 @@ counters_set_reply(unsigned route, bool is_refused, uint64_t now_ms)
 {
 	struct tally *t = &own->of[route];
 
-	set(is_refused ? &t->reply_refused_ms : &t->reply_given_ms, now_ms);
+	shared_set(is_refused ? &t->reply_refused_ms : &t->reply_given_ms, now_ms);
 }
 
 void
@@ -249,8 +238,8 @@ counters_sum(uint64_t sum[COUNTER_MAX])
 static void
 take_later(uint64_t *latest, const uint64_t *ms)
 {
-	if (get(ms) > *latest)
-		*latest = get(ms);
+	if (shared_get(ms) > *latest)
+		*latest = shared_get(ms);
 }
 
 void
@@ -264,16 +253,16 @@ counters_tally(unsigned route, struct tally *sum)
 		const struct tally *t = &rows[r].of[route];
 
 		for (i = 0; i < COUNTER_MAX; i++)
-			sum->n[i] += get(&t->n[i]);
+			sum->n[i] += shared_get(&t->n[i]);
 		for (i = 0; i < COUNTER_STATUSES; i++)
-			sum->refused[i] += get(&t->refused[i]);
+			sum->refused[i] += shared_get(&t->refused[i]);
 		for (i = 0; i < COUNTER_BUCKETS; i++)
-			sum->took[i] += get(&t->took[i]);
-		sum->took_us += get(&t->took_us);
+			sum->took[i] += shared_get(&t->took[i]);
+		sum->took_us += shared_get(&t->took_us);
 		take_later(&sum->refusal_ms, &t->refusal_ms);
 		take_later(&sum->reply_refused_ms, &t->reply_refused_ms);
 		take_later(&sum->reply_given_ms, &t->reply_given_ms);
-		if (get(&t->lag) > sum->lag)
-			sum->lag = get(&t->lag);
+		if (shared_get(&t->lag) > sum->lag)
+			sum->lag = shared_get(&t->lag);
 	}
 }

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "base/shared.h"
 
 /* The message that a worker is working on. */
 struct mark {
@@ -52,20 +54,18 @@ set(uint32_t *p, uint32_t value)
 	__atomic_store_n(p, value, __ATOMIC_RELEASE);
 }
 
-static void *
-map_pages(size_t len, int sharing)
-{
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
 int
 poison_open(unsigned n)
 {
-	page = map_pages(sizeof(*page) + n * sizeof(page->marks[0]), MAP_SHARED);
-	suspects = map_pages(POISON_MAX * sizeof(*suspects), MAP_PRIVATE);
-	return page != NULL && suspects != NULL ? 0 : -ENOMEM;
+	void *p;
+	int rc = shared_map(&p, "sluice poison", sizeof(*page), n, sizeof(page->marks[0]));
+
+	if (rc < 0)
+		return rc;
+	page = p;
+	free(suspects);
+	suspects = calloc(POISON_MAX, sizeof(*suspects));
+	return suspects != NULL ? 0 : -ENOMEM;
 }
 
 void

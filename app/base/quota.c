@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
+
+#include "base/shared.h"
 
 enum { SLOTS = 65536, PROBES = 64, ROWS_MAX = 256 };
 
@@ -65,12 +66,11 @@ init_lock(pthread_mutex_t *lock)
 int
 quota_open(unsigned n)
 {
-	size_t size = sizeof(struct table) + SLOTS * slot_size(n);
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int rc;
+	void *p;
+	int rc = shared_map(&p, "sluice quota", sizeof(struct table), SLOTS, slot_size(n));
 
-	if (p == MAP_FAILED)
-		return -errno;
+	if (rc < 0)
+		return rc;
 	table = p;
 	table->n_rows = n;
 	if ((rc = init_lock(&table->lock)) < 0)

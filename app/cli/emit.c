@@ -88,41 +88,26 @@ tell(const struct redisReply *reply)
 	return 0;
 }
 
-/*
- * How many messages of the channel are kept, the most that any route says; 0: it is not recorded.
- */
-static unsigned
-records(const struct config *cfg, const char *channel)
-{
-	unsigned n, most = 0;
-
-	for (size_t i = 0; i < cfg->n_routes; i++) {
-		if ((n = route_records(cfg->routes[i], channel)) > most)
-			most = n;
-	}
-	return most;
-}
-
 static int
 publish(const struct config *cfg, const char *name, bool is_stream, const char *text, size_t len)
 {
 	const struct redis_settings *rs = &cfg->redis;
-	const unsigned n_kept = is_stream ? 0 : records(cfg, name);
-	const struct publish_what what = {
-	    .kind = is_stream    ? PUBLISH_STREAM
-		    : n_kept > 0 ? PUBLISH_RECORDED
-				 : PUBLISH_CHANNEL,
+	struct publish_what what = {
 	    .redis = rs,
 	    .name = name,
 	    .data = text,
 	    .len = len,
-	    .n_kept = n_kept,
 	};
 	struct publish_argv words;
 	struct redisReply *reply = NULL;
 	char why[512] = "";
+	unsigned n_kept = 0;
 	int status = 1;
 
+	for (size_t i = 0; !is_stream && i < cfg->n_routes; i++)
+		n_kept = route_records(cfg->routes[i], name, n_kept);
+	what.kind = publish_kind(is_stream, n_kept);
+	what.n_kept = n_kept;
 	if (publish_argv(&words, &what) < 0)
 		fputs("sluice emit: out of memory\n", stderr);
 	else if (redis_direct(rs, words.argc, words.argv, words.lens, &reply, why, sizeof(why)) < 0)

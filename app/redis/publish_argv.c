@@ -136,6 +136,14 @@ say_to_channel(struct publish_argv *w, const struct publish_what *what)
 	add_bytes(w, what->data, what->len);
 }
 
+enum publish_kind
+publish_kind(bool is_stream, unsigned n_recorded)
+{
+	if (is_stream)
+		return PUBLISH_STREAM;
+	return n_recorded > 0 ? PUBLISH_RECORDED : PUBLISH_CHANNEL;
+}
+
 int
 publish_argv(struct publish_argv *out, const struct publish_what *what)
 {

@@ -39,6 +39,9 @@ struct publish_argv {
 	int n_made;
 };
 
+/* publish_kind - n_recorded: how many messages of a channel are kept; 0: it is not recorded. */
+enum publish_kind publish_kind(bool is_stream, unsigned n_recorded);
+
 int publish_argv(struct publish_argv *out, const struct publish_what *what); /* 0, -ENOMEM */
 void publish_argv_fini(struct publish_argv *words);
 

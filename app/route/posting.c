@@ -81,9 +81,7 @@ tell_redis(struct serving *sv, struct posting *p, const struct publication *pub)
 {
 	struct command *command = hub_command(sv->in->hub);
 	const struct publish_what what = {
-	    .kind = pub->is_stream    ? PUBLISH_STREAM
-		    : pub->record > 0 ? PUBLISH_RECORDED
-				      : PUBLISH_CHANNEL,
+	    .kind = publish_kind(pub->is_stream, pub->record),
 	    .redis = hub_redis(sv->in->hub),
 	    .name = pub->name.p,
 	    .data = pub->data.p,
@@ -102,20 +100,6 @@ tell_redis(struct serving *sv, struct posting *p, const struct publication *pub)
 		rc = command_send(command, on_posted, p, words.argc, words.argv, words.lens);
 	publish_argv_fini(&words);
 	return rc;
-}
-
-/* How many messages of the channel are kept: the most that any route says. */
-static unsigned
-records(const struct serving *sv, const char *channel)
-{
-	const struct route *rt;
-	unsigned n, most = 0;
-
-	for (size_t i = 0; (rt = sv->in->nth_route(sv->in, i)) != NULL; i++) {
-		if ((n = route_records(rt, channel)) > most)
-			most = n;
-	}
-	return most;
 }
 
 static struct posting *
@@ -177,6 +161,7 @@ auth_of_publishing(const struct route *rt)
 static void
 serve(struct serving *sv)
 {
+	const struct route *rt;
 	struct publication pub;
 	struct posting *p;
 	const char *why;
@@ -185,8 +170,10 @@ serve(struct serving *sv)
 	if (check_publish_params(sv) != 0)
 		return;
 	status = publish_read(&pub, sv->req, sv->body, sv->body_len, &why);
-	if (status == 0 && !pub.is_stream)
-		pub.record = records(sv, pub.name.p);
+	if (status == 0 && !pub.is_stream) {
+		for (size_t i = 0; (rt = sv->in->nth_route(sv->in, i)) != NULL; i++)
+			pub.record = route_records(rt, pub.name.p, pub.record);
+	}
 	if (status != 0) {
 		serving_refuse_until(sv, status, why, pub.retry_after_s);
 	} else if ((p = posting_new(sv, &pub)) == NULL) {

@@ -456,16 +456,16 @@ may_stand(const void *ctx, const char *name, const char *value)
 }
 
 unsigned
-route_records(const struct route *rt, const char *channel)
+route_records(const struct route *rt, const char *channel, unsigned n)
 {
 	struct template *const *t;
 
-	for (t = rt->subjects[SUBJECT_CHANNEL]; rt->stream.record > 0 && t != NULL && *t != NULL;
+	for (t = rt->subjects[SUBJECT_CHANNEL]; rt->stream.record > n && t != NULL && *t != NULL;
 	     t++) {
 		if (template_matches(*t, channel, may_stand, rt))
 			return rt->stream.record;
 	}
-	return 0;
+	return n;
 }
 
 /* The text of the script counts, because its path does not say if the file has changed. */

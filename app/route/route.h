@@ -101,8 +101,11 @@ bool route_can_be_carried(const struct route *rt);
 /* route_carries - does this mux route name rt in its routes? */
 bool route_carries(const struct route *mux, const struct route *rt);
 
-/* route_records - if the route records this channel: how many messages are kept; else 0. */
-unsigned route_records(const struct route *rt, const char *channel);
+/*
+ * route_records - how many of the channel's messages are kept, if other routes keep n of them. The
+ * route that keeps most of them decides; 0: no route records the channel.
+ */
+unsigned route_records(const struct route *rt, const char *channel, unsigned n);
 
 /* route_free - takes NULL and half-built routes; feeds must not be in use any more. */
 void route_free(struct route *rt);
