@@ -9,13 +9,11 @@
 #include <unistd.h>
 
 #include "base/counters.h"
+#include "fcgi/outgoing.h"
 
 enum {
-	SCRATCH = 65536,      /* bytes read at once */
-	REPLIES_MAX = 262144, /* a peer that asks this much without reading is cut */
-	FILL_MAX = 4096,
-	N_PIECES = 60, /* of a record's content, in one sendmsg */
-	LINGER_BYTES = 65536
+	SCRATCH = 65536, /* bytes read at once */
+	LINGER_BYTES = 65536,
 };
 
 enum connection_state {
@@ -23,17 +21,6 @@ enum connection_state {
 	CONNECTION_RUNNING,   /* one is: sub is in use */
 	CONNECTION_LINGERING, /* what is left is sent, what comes is thrown away */
 	CONNECTION_CLOSED     /* libuv still holds the handle */
-};
-
-/*
- * A record whose header promised a length is sent to its end, whatever becomes of the bytes
- * that it was to carry.
- */
-struct outgoing {
-	FCGI_Header head;
-	uint32_t content_left;
-	unsigned char head_left;
-	unsigned char padding_left;
 };
 
 struct connection {
@@ -44,17 +31,13 @@ struct connection {
 	struct fifo_node due;
 	struct record_walk walk;
 	struct record_request *request; /* NULL unless a part of one has come */
-	struct buf replies;             /* go out between two records of the response */
 	struct outgoing out;
-	int fd;
 	uint32_t lingered;    /* bytes thrown away */
 	unsigned char state;  /* enum connection_state */
 	unsigned char events; /* that poll waits for */
 };
 
 _Static_assert(sizeof(struct connection) <= 560, "ten thousand of them are idle at once");
-
-enum flush_result { FLUSH_ALL, FLUSH_BLOCKED, FLUSH_ENDED, FLUSH_FAILED };
 
 static enum send_result on_send(struct subscriber *sub);
 static void on_abort(struct subscriber *sub);
@@ -72,6 +55,7 @@ static void
 set_state(struct connection *conn, enum connection_state state)
 {
 	conn->state = (unsigned char)state;
+	conn->out.is_open = state == CONNECTION_RUNNING;
 }
 
 static void
@@ -138,11 +122,11 @@ close_now(struct connection *conn)
 	fifo_del(&conn->due);
 	list_del(&conn->node);
 	drop_request(conn);
-	buf_fini(&conn->replies);
+	outgoing_fini(&conn->out);
 	conn->srv->n_connections--;
 	counters_add(COUNTER_CONNECTIONS, -1);
 	uv_close((uv_handle_t *)&conn->poll, on_closed);
-	close(conn->fd);
+	close(conn->out.fd);
 }
 
 void
@@ -165,195 +149,7 @@ connection_close_idle(struct list *node)
 		close_now(conn);
 }
 
-/* Sending */
-
-static bool
-is_mid_record(const struct connection *conn)
-{
-	return conn->out.head_left > 0 || conn->out.content_left > 0 || conn->out.padding_left > 0;
-}
-
-static void
-begin_record(struct outgoing *out, uint16_t id, size_t content_len)
-{
-	record_head(&out->head, FCGI_STDOUT, id, content_len);
-	out->head_left = FCGI_HEADER_LEN;
-	out->content_left = (uint32_t)content_len;
-	out->padding_left = out->head.paddingLength;
-}
-
-/* One sendmsg in the making, and what each of its parts weighs. */
-struct parcel {
-	struct iovec iov[N_PIECES + 6];
-	int n_iov;
-	size_t total;
-	size_t replies, content, filler; /* bytes of them in it */
-	bool is_cut;                     /* more content waits than there are pieces for */
-	bool has_trailer;
-	struct record_trailer trailer;
-};
-
-static void
-add(struct parcel *pc, void *p, size_t len)
-{
-	if (len == 0)
-		return;
-	pc->iov[pc->n_iov].iov_base = p;
-	pc->iov[pc->n_iov++].iov_len = len;
-	pc->total += len;
-}
-
-static void
-add_content(struct connection *conn, struct parcel *pc, size_t max)
-{
-	int n = N_PIECES;
-
-	/* The header goes before the pieces: one place is left for it. */
-	pc->content = subscriber_gather(&conn->sub, pc->iov + pc->n_iov + 1, &n, max);
-	if (!is_mid_record(conn)) {
-		if (pc->content == 0)
-			return;
-		begin_record(&conn->out, conn->walk.id, pc->content);
-	}
-	pc->iov[pc->n_iov].iov_base =
-	    (char *)&conn->out.head + FCGI_HEADER_LEN - conn->out.head_left;
-	pc->iov[pc->n_iov].iov_len = conn->out.head_left;
-	pc->n_iov += 1 + n;
-	pc->is_cut = n == N_PIECES;
-	pc->total += conn->out.head_left + pc->content;
-}
-
-/*
- * A slow client may have been moved forward in its log in the middle of a record. What the
- * record still owes is sent as bytes that say nothing in the response.
- */
-static void
-add_filler(struct connection *conn, struct parcel *pc)
-{
-	static char fill[FILL_MAX];
-	size_t owed = conn->out.content_left - pc->content, len, i;
-	const char *filler;
-
-	if (owed == 0 || pc->is_cut)
-		return;
-	filler = subscriber_filler(&conn->sub);
-	len = strlen(filler);
-	pc->filler = owed < FILL_MAX ? owed : FILL_MAX;
-	for (i = 0; i < pc->filler; i++)
-		fill[i] = filler[i % len];
-	add(pc, fill, pc->filler);
-}
-
-/*
- * Replies to management records go between records, never into one, and before the next is begun. A
- * record that was begun must be ended at the length that its header has announced, whatever becomes
- * of the subscriber meanwhile: what is missing then is filled with bytes that say nothing.
- */
-static void
-compose(struct connection *conn, struct parcel *pc)
-{
-	static char padding[8];
-	bool is_new = !is_mid_record(conn);
-
-	pc->n_iov = 0;
-	pc->total = pc->replies = pc->content = pc->filler = 0;
-	pc->has_trailer = pc->is_cut = false;
-	if (is_new && conn->replies.len > 0) { /* alone: a record is begun only to be sent */
-		pc->replies = conn->replies.len;
-		add(pc, conn->replies.p, conn->replies.len);
-		return;
-	}
-	if (conn->state != CONNECTION_RUNNING && is_new)
-		return;
-	add_content(conn, pc, is_new ? RECORD_CONTENT_MAX : conn->out.content_left);
-	add_filler(conn, pc);
-	if (pc->content + pc->filler < conn->out.content_left)
-		return;
-	add(pc, padding, conn->out.padding_left);
-	if (conn->state == CONNECTION_RUNNING && conn->replies.len == 0 &&
-	    subscriber_is_over_after(&conn->sub, pc->content)) {
-		record_trailer(&pc->trailer, conn->walk.id);
-		add(pc, &pc->trailer, sizeof(pc->trailer));
-		pc->has_trailer = true;
-	}
-}
-
-static size_t
-take_up_to(size_t *sent, size_t max)
-{
-	size_t n = *sent < max ? *sent : max;
-
-	*sent -= n;
-	return n;
-}
-
-/*
- * Of filler that is cut within its line the end belongs to what is sent next, which may be an
- * event, in this record or in another.
- */
-static int
-end_filler(struct connection *conn, size_t len)
-{
-	const char *filler = subscriber_filler(&conn->sub);
-
-	if (len % strlen(filler) == 0 || conn->state != CONNECTION_RUNNING)
-		return 0;
-	return subscriber_end_filler(&conn->sub);
-}
-
-/*
- * The first sent bytes of the parcel are gone. Of the trailer, what is left becomes a reply, for
- * with its first byte the response has ended. Returns 0 or -ENOMEM.
- */
-static int
-account(struct connection *conn, const struct parcel *pc, size_t sent)
-{
-	struct outgoing *out = &conn->out;
-	size_t content, filler;
-
-	buf_consume(&conn->replies, take_up_to(&sent, pc->replies));
-	out->head_left = (unsigned char)(out->head_left - take_up_to(&sent, out->head_left));
-	content = take_up_to(&sent, pc->content);
-	if (content > 0)
-		subscriber_sent(&conn->sub, content);
-	filler = take_up_to(&sent, pc->filler);
-	out->content_left -= (uint32_t)(content + filler);
-	if (out->content_left == 0)
-		out->padding_left =
-		    (unsigned char)(out->padding_left - take_up_to(&sent, out->padding_left));
-	if (!pc->has_trailer || is_mid_record(conn))
-		return end_filler(conn, filler);
-	return buf_put(&conn->replies, (const char *)&pc->trailer + sent,
-		       sizeof(pc->trailer) - sent);
-}
-
-/*
- * Send until nothing waits or the socket takes no more. Content and its trailer leave in one
- * sendmsg, so a short answer is a single call.
- */
-static enum flush_result
-flush(struct connection *conn)
-{
-	struct parcel pc;
-	struct msghdr msg = {.msg_iov = pc.iov};
-	ssize_t n;
-
-	for (;;) {
-		compose(conn, &pc);
-		if (pc.total == 0)
-			return FLUSH_ALL;
-		msg.msg_iovlen = (size_t)pc.n_iov;
-		n = sendmsg(conn->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? FLUSH_BLOCKED : FLUSH_FAILED;
-		if (account(conn, &pc, (size_t)n) < 0)
-			return FLUSH_FAILED;
-		if (pc.has_trailer && !is_mid_record(conn))
-			return FLUSH_ENDED;
-	}
-}
+/* Responses */
 
 static void
 begin_lingering(struct connection *conn)
@@ -372,16 +168,17 @@ begin_lingering(struct connection *conn)
 static void
 leave(struct connection *conn)
 {
-	enum flush_result result = flush(conn);
+	enum outgoing_result result = outgoing_flush(&conn->out, &conn->sub);
 
-	if (result == FLUSH_FAILED || (result == FLUSH_ALL && conn->walk.phase != RECORD_BROKEN)) {
+	if (result == OUTGOING_FAILED ||
+	    (result == OUTGOING_ALL && conn->walk.phase != RECORD_BROKEN)) {
 		close_now(conn);
 		return;
 	}
 	begin_lingering(conn);
-	if (result == FLUSH_ALL)
-		shutdown(conn->fd, SHUT_WR);
-	watch(conn, result == FLUSH_ALL ? UV_READABLE : UV_READABLE | UV_WRITABLE);
+	if (result == OUTGOING_ALL)
+		shutdown(conn->out.fd, SHUT_WR);
+	watch(conn, result == OUTGOING_ALL ? UV_READABLE : UV_READABLE | UV_WRITABLE);
 }
 
 /* The response has ended: close, or await the next request. */
@@ -400,7 +197,7 @@ end_response(struct connection *conn)
 	set_state(conn, CONNECTION_READING);
 	record_next(&conn->walk);
 	subscriber_init(&conn->sub, &ops);
-	if (conn->replies.len > 0)
+	if (conn->out.replies.len > 0)
 		watch(conn, UV_READABLE | UV_WRITABLE);
 }
 
@@ -417,14 +214,14 @@ on_blocked(struct connection *conn)
 static enum send_result
 send_response(struct connection *conn)
 {
-	switch (flush(conn)) {
-	case FLUSH_BLOCKED:
+	switch (outgoing_flush(&conn->out, &conn->sub)) {
+	case OUTGOING_BLOCKED:
 		on_blocked(conn);
 		return SEND_BLOCKED;
-	case FLUSH_ENDED:
+	case OUTGOING_ENDED:
 		end_response(conn);
 		return SEND_GONE;
-	case FLUSH_FAILED:
+	case OUTGOING_FAILED:
 		close_now(conn);
 		return SEND_GONE;
 	default:
@@ -452,6 +249,7 @@ begin_response(struct connection *conn)
 {
 	fifo_del(&conn->due);
 	set_state(conn, CONNECTION_RUNNING);
+	conn->out.id = conn->walk.id;
 	counters_add(COUNTER_REQUESTS, 1);
 }
 
@@ -510,7 +308,7 @@ on_client_gone(struct connection *conn)
 	subscriber_close(&conn->sub);
 	fifo_del(&conn->due);
 	record_trailer(&trailer, conn->walk.id);
-	if (buf_put(&conn->replies, &trailer, sizeof(trailer)) < 0) {
+	if (buf_put(&conn->out.replies, &trailer, sizeof(trailer)) < 0) {
 		close_now(conn);
 		return;
 	}
@@ -564,16 +362,16 @@ set_deadline(struct connection *conn, enum record_phase before)
 static void
 send_replies(struct connection *conn)
 {
-	enum flush_result result;
+	enum outgoing_result result;
 
-	if (conn->replies.len == 0 || conn->state >= CONNECTION_LINGERING)
+	if (conn->out.replies.len == 0 || conn->state >= CONNECTION_LINGERING)
 		return;
-	result = flush(conn);
-	if (result == FLUSH_ENDED)
+	result = outgoing_flush(&conn->out, &conn->sub);
+	if (result == OUTGOING_ENDED)
 		end_response(conn);
-	else if (result == FLUSH_FAILED)
+	else if (result == OUTGOING_FAILED)
 		close_now(conn);
-	else if (result == FLUSH_BLOCKED)
+	else if (result == OUTGOING_BLOCKED)
 		watch(conn, UV_READABLE | UV_WRITABLE);
 }
 
@@ -590,7 +388,7 @@ walk(struct connection *conn, const char *p, size_t len)
 			return;
 		}
 		verdict = record_walk(&conn->walk, conn->request, &conn->srv->limits, p, len, &used,
-				      &conn->replies);
+				      &conn->out.replies);
 		p += used;
 		len -= used;
 		on_verdict(conn, verdict);
@@ -628,7 +426,7 @@ read_more(struct connection *conn)
 	ssize_t n;
 
 	do
-		n = recv(conn->fd, scratch, sizeof(scratch), MSG_DONTWAIT);
+		n = recv(conn->out.fd, scratch, sizeof(scratch), MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return;
@@ -720,10 +518,9 @@ connection_new(struct server *srv, int fd)
 		return;
 	}
 	conn->srv = srv;
-	conn->fd = fd;
+	outgoing_init(&conn->out, fd);
 	subscriber_init(&conn->sub, &ops);
 	record_walk_init(&conn->walk);
-	buf_init(&conn->replies, REPLIES_MAX);
 	fifo_node_init(&conn->due);
 	list_add_tail(&srv->connections, &conn->node);
 	srv->n_connections++;
