@@ -3,17 +3,17 @@
 #include <assert.h>
 #include <errno.h>
 #include <hiredis.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/buf.h"
 #include "base/counters.h"
 #include "base/list.h"
 #include "base/logger.h"
+#include "redis/addresses.h"
+#include "redis/complaints.h"
 #include "redis/greeting.h"
 #include "redis/reply_memory.h"
 #include "redis/resp.h"
@@ -28,9 +28,6 @@ enum {
 	FEED_SIZE =
 	    2048, /* hiredis moves all that it was fed and has not parsed, again and again */
 	OUT_MAX = 256 * 1024 * 1024, /* commands that Redis does not take */
-	ADDRESSES_MAX = 8,
-	COMPLAINTS_MAX = 8,
-	COMPLAIN_MS = 60000,
 };
 
 /*
@@ -61,23 +58,6 @@ enum link_state {
 	LINK_FREED /* by its owner; libuv still holds on to it */
 };
 
-/* Lives until libuv has let go, which may be after its link has. */
-struct lookup {
-	uv_getaddrinfo_t req;
-	struct link *link; /* NULL: nobody waits any more */
-};
-
-/* What was last said of one server: the same is said once a minute, another reason at once. */
-struct complaint {
-	struct logger_pause pause;
-	char why[80];
-};
-
-struct address {
-	struct sockaddr_storage at;
-	socklen_t len;
-};
-
 struct link {
 	uv_loop_t *loop;
 	const char *name;
@@ -90,9 +70,8 @@ struct link {
 	unsigned n_failed; /* servers that failed since one was up */
 	unsigned pause_ms;
 	unsigned n_ticks, n_silent; /* since it is up, and since something was heard */
-	struct lookup *lookup;
-	struct address addresses[ADDRESSES_MAX];
-	size_t n_addresses, address;
+	struct addresses addresses;
+	size_t address; /* of them, which is tried */
 	struct transport transport;
 	redisReader *reader; /* NULL: no connection */
 	struct buf out;      /* commands that were not written yet */
@@ -102,8 +81,7 @@ struct link {
 	uv_timer_t timer;
 	size_t n_bytes; /* of the reply that is not whole yet */
 	struct reply_memory memory;
-	/* By server, modulo; since a link was up. */
-	struct complaint complaints[COMPLAINTS_MAX];
+	struct complaints complaints; /* since a link was up */
 	char leave_why[96];
 };
 
@@ -130,11 +108,7 @@ on_poll_closed(uv_handle_t *poll)
 static void
 drop_connection(struct link *ln)
 {
-	if (ln->lookup != NULL) {
-		uv_cancel((uv_req_t *)&ln->lookup->req);
-		ln->lookup->link = NULL;
-		ln->lookup = NULL;
-	}
+	addresses_forget(&ln->addresses);
 	if (ln->poll != NULL) {
 		uv_close((uv_handle_t *)ln->poll, on_poll_closed);
 		ln->poll = NULL;
@@ -185,24 +159,13 @@ begin_pause(struct link *ln)
 }
 
 static void
-forget_complaints(struct link *ln)
-{
-	memset(ln->complaints, 0, sizeof(ln->complaints));
-}
-
-static void
 complain(struct link *ln, const char *why)
 {
-	struct complaint *c = &ln->complaints[ln->member.server % COMPLAINTS_MAX];
 	char where[256];
 
-	if (strncmp(c->why, why, sizeof(c->why) - 1) != 0)
-		c->pause = (struct logger_pause){0};
-	if (!logger_may(&c->pause, uv_now(ln->loop), COMPLAIN_MS))
-		return;
-	snprintf(c->why, sizeof(c->why), "%.*s", (int)sizeof(c->why) - 1, why);
-	logger_warn("Redis (%s, %s): %s", ln->name, redis_url_print(ln->url, where, sizeof(where)),
-		    why);
+	if (complaints_may(&ln->complaints, ln->member.server, why, uv_now(ln->loop)))
+		logger_warn("Redis (%s, %s): %s", ln->name,
+			    redis_url_print(ln->url, where, sizeof(where)), why);
 }
 
 static bool
@@ -313,7 +276,7 @@ become_up(struct link *ln)
 	count_up(ln, 1);
 	logger_info("Redis (%s, %s): connected", ln->name,
 		    redis_url_print(ln->url, where, sizeof(where)));
-	forget_complaints(ln);
+	complaints_forget(&ln->complaints);
 	topology_up(ln->topology, &ln->member);
 	ln->ops->on_up(ln->ctx);
 }
@@ -503,7 +466,7 @@ static void connect_address(struct link *ln);
 static void
 try_next_address(struct link *ln)
 {
-	if (ln->state == LINK_CONNECTING && ln->address + 1 < ln->n_addresses) {
+	if (ln->state == LINK_CONNECTING && ln->address + 1 < ln->addresses.n) {
 		ln->address++;
 		drop_connection(ln);
 		connect_address(ln);
@@ -591,7 +554,7 @@ find_tls(struct link *ln)
 static void
 connect_address(struct link *ln)
 {
-	const struct address *to = &ln->addresses[ln->address];
+	const struct address *to = &ln->addresses.all[ln->address];
 	struct tls *tls = NULL;
 	int rc;
 
@@ -615,33 +578,6 @@ connect_address(struct link *ln)
 }
 
 static void
-keep_address(struct link *ln, const void *at, socklen_t len)
-{
-	struct address *to = &ln->addresses[ln->n_addresses];
-
-	memset(&to->at, 0, sizeof(to->at));
-	memcpy(&to->at, at, len);
-	to->len = len;
-	ln->n_addresses++;
-}
-
-static void
-keep_addresses(struct link *ln, const struct addrinfo *ai)
-{
-	for (; ai != NULL && ln->n_addresses < ADDRESSES_MAX; ai = ai->ai_next)
-		keep_address(ln, ai->ai_addr, ai->ai_addrlen);
-}
-
-static void
-keep_path(struct link *ln, const char *path)
-{
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
-	keep_address(ln, &sun, sizeof(sun));
-}
-
-static void
 begin_connecting(struct link *ln)
 {
 	ln->state = LINK_CONNECTING;
@@ -649,46 +585,16 @@ begin_connecting(struct link *ln)
 	connect_address(ln);
 }
 
+/* The addresses of the server's name are known, or why there are none. */
 static void
-on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *ai)
+on_found(void *arg, const char *why)
 {
-	struct lookup *lookup = LIST_ENTRY(req, struct lookup, req);
-	struct link *ln = lookup->link;
+	struct link *ln = arg;
 
-	free(lookup);
-	if (ln != NULL) {
-		ln->lookup = NULL;
-		keep_addresses(ln, ai);
-		if (status < 0)
-			fail(ln, uv_strerror(status));
-		else if (ln->n_addresses == 0)
-			fail(ln, "the name has no address");
-		else
-			begin_connecting(ln);
-	}
-	uv_freeaddrinfo(ai);
-}
-
-static void
-resolve(struct link *ln)
-{
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-	char port[16];
-	int rc;
-
-	ln->state = LINK_RESOLVING;
-	if ((ln->lookup = calloc(1, sizeof(*ln->lookup))) == NULL) {
-		fail(ln, "out of memory");
-		return;
-	}
-	ln->lookup->link = ln;
-	snprintf(port, sizeof(port), "%d", ln->url->port);
-	rc = uv_getaddrinfo(ln->loop, &ln->lookup->req, on_resolved, ln->url->host, port, &hints);
-	if (rc < 0) {
-		free(ln->lookup);
-		ln->lookup = NULL;
-		fail(ln, uv_strerror(rc));
-	}
+	if (why != NULL)
+		fail(ln, why);
+	else
+		begin_connecting(ln);
 }
 
 static void
@@ -696,7 +602,6 @@ connect_next(struct link *ln)
 {
 	/* It begins here, so that fail() takes whatever goes wrong for a failed try. */
 	ln->state = LINK_CONNECTING;
-	ln->n_addresses = 0;
 	reply_memory_empty(&ln->memory); /* of a reply that did not become whole */
 	if ((ln->url = topology_choose(ln->topology, &ln->member)) == NULL) {
 		begin_pause(ln);
@@ -704,12 +609,8 @@ connect_next(struct link *ln)
 	}
 	uv_timer_start(&ln->timer, on_connect_timeout,
 		       topology_settings(ln->topology)->connect_timeout_ms, 0);
-	if (ln->url->path == NULL) {
-		resolve(ln);
-		return;
-	}
-	keep_path(ln, ln->url->path);
-	begin_connecting(ln);
+	ln->state = LINK_RESOLVING;
+	addresses_find(&ln->addresses, ln->loop, ln->url, on_found, ln);
 }
 
 int
