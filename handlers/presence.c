@@ -475,8 +475,7 @@ static const struct handler_key keys[] = {
     {0},
 };
 
-static const char *const refuses[] = {"patterns", "streams", "keyspace", "record",
-				      "snapshot", "rate",    "batch",    NULL};
+static const char *const refuses[] = {"record", "snapshot", "rate", "batch", NULL};
 
 static void
 presence_check(struct handler_section *section)
@@ -489,6 +488,7 @@ const struct handler presence = {
     .name = "presence",
     .keys = keys,
     .check = presence_check,
+    .follows_only = "channels",
     .refuses = refuses,
     .why_refused = "handler = presence follows one channel, which it uses itself",
     .open = presence_open,

@@ -39,8 +39,7 @@ static const struct handler_key keys[] = {
     {0},
 };
 
-static const char *const refuses[] = {"channels", "patterns", "keyspace", "record", "snapshot",
-				      "rate",     "batch",    "id",       NULL};
+static const char *const refuses[] = {"record", "snapshot", "rate", "batch", "id", NULL};
 
 static void
 queue_check(struct handler_section *section)
@@ -59,6 +58,7 @@ const struct handler queue_handler = {
     .kind = HANDLER_QUEUE,
     .keys = keys,
     .check = queue_check,
+    .follows_only = "streams",
     .refuses = refuses,
     .why_refused =
 	"handler = queue gives the entries of one stream, each by itself and with its own "

@@ -9,6 +9,7 @@
 #include "base/strings.h"
 #include "config/route_values.h"
 #include "config/values.h"
+#include "redis/subject.h"
 #include "route/handlers.h"
 #include "route/section.h"
 
@@ -242,6 +243,16 @@ ask_handler(const struct handler *h, const struct config_source *src, size_t sec
 		h->check(&cs.hs);
 }
 
+/* A key that is 0 asks for nothing. */
+static void
+refuse(const struct config_source *src, size_t section, const char *key, const char *why)
+{
+	const struct ini_entry *e = config_entry(src, section, key);
+
+	if (e != NULL && strcmp(e->value, "0") != 0)
+		config_fault(src, e, why);
+}
+
 void
 config_own_check(const struct config_source *src, const struct route *rt, size_t section)
 {
@@ -259,12 +270,12 @@ config_own_check(const struct config_source *src, const struct route *rt, size_t
 			fault_not_had(src, e, key);
 	}
 	ask_handler(h, src, section);
-	for (const char *const *name = h->refuses; name != NULL && *name != NULL; name++) {
-		const struct ini_entry *e = config_entry(src, section, *name);
-
-		if (e != NULL && strcmp(e->value, "0") != 0)
-			config_fault(src, e, h->why_refused);
+	for (unsigned kind = 0; h->follows_only != NULL && kind < N_SUBJECT_KINDS; kind++) {
+		if (strcmp(subject_traits[kind].key, h->follows_only) != 0)
+			refuse(src, section, subject_traits[kind].key, h->why_refused);
 	}
+	for (const char *const *name = h->refuses; name != NULL && *name != NULL; name++)
+		refuse(src, section, *name, h->why_refused);
 }
 
 /*

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "redis/subject.h"
 #include "route/mux.h"
 
 extern const struct handler relay, poll_handler, wait_handler, queue_handler;
@@ -56,6 +57,16 @@ handlers_of_kind(enum handler_kind kind)
 	return h;
 }
 
+static bool
+is_kind(const char *key)
+{
+	for (unsigned kind = 0; kind < N_SUBJECT_KINDS; kind++) {
+		if (strcmp(subject_traits[kind].key, key) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int
 add(const struct handler *h, char *why, size_t why_len)
 {
@@ -69,6 +80,11 @@ add(const struct handler *h, char *why, size_t why_len)
 	}
 	if ((known = handlers_find(h->name)) == h)
 		return 0;
+	if (h->follows_only != NULL && !is_kind(h->follows_only)) {
+		snprintf(why, why_len, "the handler %s follows \"%s\", which is no kind of subject",
+			 h->name, h->follows_only);
+		return -EINVAL;
+	}
 	if (known != NULL) {
 		snprintf(why, why_len, "there is a handler \"%s\" already", h->name);
 		return -EINVAL;

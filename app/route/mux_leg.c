@@ -73,22 +73,35 @@ take_frame(struct mux_leg *leg, const char *p, const char *end)
 }
 
 /* "Status: 200 OK" and the rest of the head. */
+static enum mux_answer
+answer_of(const char *head, size_t len)
+{
+	static const char status[] = "Status: ", stream[] = "text/event-stream",
+			  problem[] = "application/problem+json";
+	long code = HTTP_OK;
+
+	if (strncmp(head, status, sizeof(status) - 1) == 0)
+		code = strtol(head + sizeof(status) - 1, NULL, 10);
+	if (code == HTTP_NO_CONTENT)
+		return MUX_NOTHING;
+	if (code == HTTP_OK && memmem(head, len, stream, sizeof(stream) - 1) != NULL)
+		return MUX_STREAM;
+	if (memmem(head, len, problem, sizeof(problem) - 1) != NULL)
+		return MUX_PROBLEM;
+	return MUX_OTHER;
+}
+
+/* Is the head whole? Then it is taken off. */
 static bool
 take_head(struct mux_leg *leg)
 {
 	const char *end = memmem(leg->in.p, leg->in.len, "\r\n\r\n", 4);
-	const char *status = leg->in.p;
 	size_t len;
 
 	if (end == NULL)
 		return false;
 	len = (size_t)(end - leg->in.p);
-	leg->has_head = true;
-	leg->status =
-	    strncmp(status, "Status: ", 8) == 0 ? (int)strtol(status + 8, NULL, 10) : HTTP_OK;
-	leg->is_stream =
-	    leg->status == HTTP_OK && memmem(leg->in.p, len, "text/event-stream", 17) != NULL;
-	leg->is_problem = memmem(leg->in.p, len, "application/problem+json", 24) != NULL;
+	leg->answer = answer_of(leg->in.p, len);
 	buf_consume(&leg->in, len + 4);
 	return true;
 }
@@ -102,8 +115,8 @@ take(struct mux_leg *leg)
 {
 	const char *begin, *from, *end, *blank;
 
-	if (leg->in.len == 0 || (!leg->has_head && !take_head(leg)) || !leg->is_stream ||
-	    leg->in.len == 0)
+	if (leg->in.len == 0 || (leg->answer == MUX_NO_HEAD && !take_head(leg)) ||
+	    leg->answer != MUX_STREAM || leg->in.len == 0)
 		return;
 	begin = leg->in.p;
 	end = begin + leg->in.len;
@@ -122,20 +135,27 @@ take(struct mux_leg *leg)
 static void
 tell_end(struct mux_leg *leg)
 {
+	struct mux_say *say = &leg->legs->say;
 	char data[64];
 
-	if (leg->is_stream) {
+	switch (leg->answer) {
+	case MUX_STREAM:
 		snprintf(data, sizeof(data), "{\"for_good\":%s}",
 			 event_is_end_id(leg->last_id, strlen(leg->last_id)) ? "true" : "false");
-		mux_say_text(&leg->legs->say, leg->key, "mux-end", data);
-	} else if (leg->status == HTTP_NO_CONTENT) {
-		mux_say_text(&leg->legs->say, leg->key, "mux-end", MUX_FOR_GOOD);
-	} else if (leg->is_problem) {
-		mux_say(&leg->legs->say, leg->key, "mux-refused", "",
-			leg->in.len > 0 ? leg->in.p : "", leg->in.len);
-	} else {
-		mux_say_refused(&leg->legs->say, leg->key, HTTP_BAD_REQUEST,
+		mux_say_text(say, leg->key, "mux-end", data);
+		break;
+	case MUX_NOTHING:
+		mux_say_text(say, leg->key, "mux-end", MUX_FOR_GOOD);
+		break;
+	case MUX_PROBLEM:
+		mux_say(say, leg->key, "mux-refused", "", leg->in.len > 0 ? leg->in.p : "",
+			leg->in.len);
+		break;
+	case MUX_NO_HEAD:
+	case MUX_OTHER:
+		mux_say_refused(say, leg->key, HTTP_BAD_REQUEST,
 				"A connection carries event streams, and this is none.");
+		break;
 	}
 }
 

@@ -24,6 +24,15 @@ struct mux_legs {
 	bool has_paused; /* some of them do */
 };
 
+/* What the subscription was answered with, as its head says. */
+enum mux_answer {
+	MUX_NO_HEAD, /* its head has not come */
+	MUX_STREAM,  /* an event stream */
+	MUX_NOTHING, /* 204: there is no more to come, for good */
+	MUX_PROBLEM, /* a problem document: it was refused */
+	MUX_OTHER    /* what no connection carries */
+};
+
 struct mux_leg {
 	struct subscriber sub;
 	struct list of_mux;
@@ -34,8 +43,8 @@ struct mux_leg {
 	struct params vars;
 	struct buf in;    /* what is not dealt with */
 	size_t n_scanned; /* how many bytes of it were searched, and hold no end of a frame */
-	bool has_head, is_stream, is_problem, is_too_long;
-	int status;
+	enum mux_answer answer;
+	bool is_too_long;               /* for one event of the connection */
 	char last_id[EVENT_ID_MAX + 1]; /* as its client is told */
 	char place[EVENT_ID_MAX + 1];   /* the id from which its feed can go on; empty: it cannot */
 };

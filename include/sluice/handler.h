@@ -121,9 +121,12 @@ struct handler {
 	const struct handler_key *keys;
 
 	/*
-	 * Keys of every route that have no use with this handler; a section that has one is told
-	 * why_refused. Ends with NULL. NULL: none.
+	 * What a section with this handler must not have; it is told why_refused. follows_only: the
+	 * key of the one kind of subject that the handler follows ("streams"); other kinds are
+	 * refused. refuses: keys of every route that have no use with it; ends with NULL. Each may
+	 * be NULL: nothing is refused.
 	 */
+	const char *follows_only;
 	const char *const *refuses;
 	const char *why_refused;
 

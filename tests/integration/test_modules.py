@@ -79,6 +79,8 @@ def test_a_private_handler_has_a_feed_for_each_subscriber(launch, redis, install
     ("none", "int x;", [], "it says no SLUICE_MODULE()"),
     ("twice", ECHO.replace('"echo"', '"relay"'), ["-DPRIVATE=false"], 'there is a handler "relay" already'),
     ("missing", ECHO + "void gone(void); void *use = (void *)gone;", ["-DPRIVATE=false"], "gone"),
+    ("follows", ECHO.replace(".open = echo_open,", '.open = echo_open, .follows_only = "strems",'), ["-DPRIVATE=false"],
+     'the handler echo follows "strems", which is no kind of subject'),
     ("empty", ECHO.replace(".open = echo_open,", ""), ["-DPRIVATE=false", "-Wno-unused-function"], "open() and answer()"),
 ])
 def test_a_module_that_is_refused(launch, folder, name, text, options, what):
