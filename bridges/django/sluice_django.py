@@ -3,6 +3,7 @@
 settings.py:
     SLUICE_REDIS = "redis://127.0.0.1:6379/0"
     SLUICE_PREFIX = ""                          # [redis] prefix
+    SLUICE_CLUSTER = SLUICE_SHARDED = False     # [redis] cluster, sharded
     SLUICE_BASE = "/events"                     # [server] base
     SLUICE_LINK_KEY = open("/etc/sluice/link.key").read().strip()
 
@@ -26,7 +27,8 @@ import sluice
 def events():
     """What says it: one connection for the process."""
     url = getattr(settings, "SLUICE_REDIS", "redis://127.0.0.1:6379/0")
-    return sluice.Sluice(redis.Redis.from_url(url), getattr(settings, "SLUICE_PREFIX", ""))
+    client = redis.RedisCluster if getattr(settings, "SLUICE_CLUSTER", False) else redis.Redis
+    return sluice.Sluice(client.from_url(url), getattr(settings, "SLUICE_PREFIX", ""), getattr(settings, "SLUICE_SHARDED", False))
 
 
 def emit(channel, value, using=None):

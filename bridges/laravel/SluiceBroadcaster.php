@@ -23,6 +23,12 @@
  *	event = {.event}
  *	transform = message.data
  *	auth = signed
+ *
+ * In a Redis Cluster a channel and its log belong together: 'cluster' => true in config/broadcasting.php, and in sluice.ini
+ *
+ *	channels = broadcast:{{{kind}:{name}}}
+ *
+ * With `sharded = yes` the Sluice above is made so: new Sluice($client, sharded: true).
  */
 
 use Illuminate\Broadcasting\Broadcasters\Broadcaster;
@@ -63,7 +69,8 @@ final class SluiceBroadcaster extends Broadcaster
 	{
 		unset($payload['socket']);
 		foreach ($this->formatChannels($channels) as $channel) {
-			$this->sluice->record('broadcast:' . self::place($channel), ['event' => $event, 'data' => $payload], $this->config['record'] ?? 200);
+			$place = self::place($channel);
+			$this->sluice->record('broadcast:' . (($this->config['cluster'] ?? false) ? "{{$place}}" : $place), ['event' => $event, 'data' => $payload], $this->config['record'] ?? 200);
 		}
 	}
 

@@ -14,23 +14,25 @@ final class Sluice
 {
 	private const RECORD = <<<'LUA'
 		local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'data', ARGV[1])
-		return {id, redis.call('PUBLISH', KEYS[1], '\30' .. id .. '\n' .. ARGV[1])}
+		return {id, redis.call(ARGV[3], KEYS[1], '\30' .. id .. '\n' .. ARGV[1])}
 		LUA;
 
 	private object $redis;
 	private string $prefix;
+	private string $publish;
 
-	/** $redis: phpredis's Redis or a Predis\Client. */
-	public function __construct(object $redis, string $prefix = '')
+	/** $redis: phpredis's Redis or RedisCluster, or a Predis\Client; $sharded: that of sluice.ini. */
+	public function __construct(object $redis, string $prefix = '', bool $sharded = false)
 	{
 		$this->redis = $redis;
 		$this->prefix = $prefix;
+		$this->publish = $sharded ? 'SPUBLISH' : 'PUBLISH';
 	}
 
 	/** On a channel. Gives how many workers of Sluice heard it. */
 	public function emit(string $channel, mixed $value): int
 	{
-		return (int) $this->command('PUBLISH', $this->prefix . $channel, self::json($value));
+		return (int) $this->command($this->publish, $this->prefix . $channel, self::json($value));
 	}
 
 	/** To a stream (`streams = …`), of which about $most entries are kept. Gives the entry's id. */
@@ -39,11 +41,11 @@ final class Sluice
 		return $this->command('XADD', $this->prefix . $stream, 'MAXLEN', '~', (string) $most, '*', 'data', self::json($value));
 	}
 
-	/** On a recorded channel (`record = …`), which keeps about $most. Gives the message's id. */
+	/** On a recorded channel (`record = …`), which keeps about $most. Gives the message's id. In a cluster it needs a hash tag: 'room:{7}'. */
 	public function record(string $channel, mixed $value, int $most = 1000): string
 	{
 		$name = $this->prefix . $channel;
-		return $this->command('EVAL', self::RECORD, '2', $name, "$name:log", self::json($value), (string) $most)[0];
+		return $this->command('EVAL', self::RECORD, '2', $name, "$name:log", self::json($value), (string) $most, $this->publish)[0];
 	}
 
 	/**
@@ -59,7 +61,7 @@ final class Sluice
 	/** Ends the streams of a user, to be judged anew when they are back; $channel is `kick` of sluice.ini. */
 	public function kick(string $user, string $channel = 'sluice:kick'): void
 	{
-		$this->command('PUBLISH', $this->prefix . $channel, "user:$user");
+		$this->command($this->publish, $this->prefix . $channel, "user:$user");
 	}
 
 	/**
@@ -93,6 +95,9 @@ final class Sluice
 
 	private function command(string ...$words): mixed
 	{
+		if (method_exists($this->redis, 'getConnection') && method_exists($this->redis->getConnection(), 'getClusterStrategy')) {
+			return $this->commandOfPredisCluster($words);
+		}
 		if (method_exists($this->redis, 'executeRaw')) {
 			$answer = $this->redis->executeRaw($words, $failed);
 			if ($failed) {
@@ -100,12 +105,32 @@ final class Sluice
 			}
 			return $answer;
 		}
-		$answer = $this->redis->rawCommand(...$words);
+		$where = $this->redis instanceof RedisCluster ? [self::keyOf($words)] : [];
+		$answer = $this->redis->rawCommand(...$where, ...$words);
 		if ($answer === false && ($error = $this->redis->getLastError()) !== null) {
 			$this->redis->clearLastError();
 			throw new RuntimeException("Redis: $error");
 		}
 		return $answer;
+	}
+
+	/** The first key: by it the cluster's node is found. */
+	private static function keyOf(array $words): string
+	{
+		return $words[['EVAL' => 3, 'XINFO' => 2][$words[0]] ?? 1];
+	}
+
+	/** Which does not know where most commands have their keys. */
+	private function commandOfPredisCluster(array $words): mixed
+	{
+		$command = new Predis\Command\RawCommand($words);
+		$command->setSlot($this->redis->getConnection()->getClusterStrategy()->getSlotByKey(self::keyOf($words)));
+		try {
+			$answer = $this->redis->executeCommand($command);
+		} catch (Predis\Response\ServerException $e) {
+			throw new RuntimeException("Redis: {$e->getMessage()}", 0, $e);
+		}
+		return $answer instanceof Predis\Response\Status ? (string) $answer : $answer;
 	}
 
 	private static function json(mixed $value): string

@@ -17,8 +17,9 @@ from urllib.parse import quote, urlencode
 
 RECORD = """
 local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'data', ARGV[1])
-return {id, redis.call('PUBLISH', KEYS[1], '\\30' .. id .. '\\n' .. ARGV[1])}
+return {id, redis.call(ARGV[3], KEYS[1], '\\30' .. id .. '\\n' .. ARGV[1])}
 """
+SPUBLISH = "return redis.call('SPUBLISH', KEYS[1], ARGV[1])"
 
 
 def _json(value):
@@ -30,23 +31,24 @@ def _text(value):
 
 
 class Sluice:
-    """`redis` is redis-py's client, or whatever has execute_command()."""
+    """`redis` is redis-py's client (in a cluster its RedisCluster), or whatever has execute_command(); `sharded` that of sluice.ini."""
 
-    def __init__(self, redis, prefix=""):
+    def __init__(self, redis, prefix="", sharded=False):
         self._redis, self._prefix = redis, prefix
+        self._publish = "SPUBLISH" if sharded else "PUBLISH"
 
     def emit(self, channel, value):
         """On a channel. Gives how many workers of Sluice heard it."""
-        return self._redis.execute_command("PUBLISH", self._prefix + channel, _json(value))
+        return self._say(channel, _json(value))
 
     def emit_stream(self, stream, value, most=1000):
         """To a stream (`streams = …`), of which about `most` entries are kept. Gives the entry's id."""
         return _text(self._redis.execute_command("XADD", self._prefix + stream, "MAXLEN", "~", most, "*", "data", _json(value)))
 
     def record(self, channel, value, most=1000):
-        """On a recorded channel (`record = …`), which keeps about `most`. Gives the message's id."""
+        """On a recorded channel (`record = …`), which keeps about `most`. Gives the message's id. In a cluster it needs a hash tag: "room:{7}"."""
         name = self._prefix + channel
-        return _text(self._redis.execute_command("EVAL", RECORD, 2, name, f"{name}:log", _json(value), most)[0])
+        return _text(self._redis.execute_command("EVAL", RECORD, 2, name, f"{name}:log", _json(value), most, self._publish)[0])
 
     def cursor(self, *streams):
         """The id behind which a page that is rendered now must follow a route: say it as last_event_id, or as `from` of the
@@ -57,7 +59,12 @@ class Sluice:
 
     def kick(self, user, channel="sluice:kick"):
         """Ends the streams of a user, to be judged anew when they are back; `channel` is `kick` of sluice.ini."""
-        self._redis.execute_command("PUBLISH", self._prefix + channel, f"user:{user}")
+        self._say(channel, f"user:{user}")
+
+    def _say(self, channel, text):
+        """RedisCluster knows where EVAL has its key, and not where SPUBLISH has it, before redis-py 5."""
+        words = ["EVAL", SPUBLISH, 1] if self._publish == "SPUBLISH" else ["PUBLISH"]
+        return self._redis.execute_command(*words, self._prefix + channel, text)
 
     def _last_id(self, stream):
         if not self._redis.execute_command("EXISTS", stream):

@@ -45,5 +45,7 @@ foreach ([[8, 'private-orders.9'], [7, 'private-orders.10'], [7, 'private-other.
 }
 $channels = [new PrivateChannel('orders.9'), new Channel('news')];
 $driver->broadcast($channels, 'OrderShipped', ['order' => ['id' => 9], 'socket' => null]);
+$settings = ['key' => $key, 'record' => 50, 'cluster' => true];
+(new SluiceBroadcaster(new Sluice($redis->connection()->client(), sharded: true), $settings))->broadcast($channels, 'OrderShipped', ['order' => ['id' => 9]]);
 (new RedisBroadcaster($redis, null, 'laravel_database_'))->broadcast($channels, 'OrderShipped', ['order' => ['id' => 9]]);
 echo json_encode($said);

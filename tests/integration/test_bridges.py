@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from program import ROOT
+from redis_cluster import RedisCluster
 from test_publish import post
 from waiting import wait_for
 
@@ -63,7 +64,11 @@ LIBRARIES = {
 def run(library, path):
     program, how = LIBRARIES[library]
     text = program.format(root=ROOT, path=path, key=KEY, value=json.dumps(VALUE).replace("\\", "\\\\"), connect=how.format(path=path), more=how)
-    argv = ["php", "-d", "display_errors=stderr", "-r", text] if program is PHP else ["/usr/bin/python3", "-c", text]
+    return execute(program is PHP, text)
+
+
+def execute(is_php, text):
+    argv = ["php", "-d", "display_errors=stderr", "-r", text] if is_php else ["/usr/bin/python3", "-c", text]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
     assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
     return json.loads(done.stdout)
@@ -99,3 +104,65 @@ def test_a_site_says_it(launch, redis, library):
         assert stream.next_message().data == "zoe"
         client.publish(PREFIX + "sluice:kick", "user:zoe")
         wait_for(lambda: stream.next_of("stream-end"), "it is kicked")
+
+
+SHARDED_PHP = """
+    require '{root}/bridges/php/Sluice.php';
+    require 'Predis/autoload.php';
+    {connect}
+    $s = new Sluice($r, 'br:', true);
+    for ($i = 0; $i < 4; $i++) {{
+        $said[] = [$s->emit("ch:$i", $i), $s->record("room:{{{{$i}}}}", $i), $s->cursor("room:{{{{$i}}}}:log"), $s->emitStream("st:$i", $i)];
+    }}
+    $s->kick('zoe');
+    try {{ $s->emitStream('string', 1); }} catch (RuntimeException $e) {{ $said[] = $e->getMessage(); }}
+    echo json_encode($said);
+"""
+SHARDED_PYTHON = """
+import json, logging, sys
+sys.path.insert(0, '{root}/bridges/python')
+import redis, sluice
+logging.disable()  # RedisCluster tells what it raises
+s = sluice.Sluice(redis.RedisCluster(host='127.0.0.1', port={port}), 'br:', sharded=True)
+said = [[s.emit(f'ch:{{i}}', i), s.record(f'room:{{{{{{i}}}}}}', i), s.cursor(f'room:{{{{{{i}}}}}}:log'), s.emit_stream(f'st:{{i}}', i)] for i in range(4)]
+s.kick('zoe')
+try:
+    s.emit_stream('string', 1)
+except redis.ResponseError as e:
+    said.append(str(e))
+print(json.dumps(said))
+"""
+SHARDED = {
+    "phpredis": (SHARDED_PHP, "$r = new RedisCluster(null, ['127.0.0.1:{port}']);"),
+    "Predis": (SHARDED_PHP, "$r = new Predis\\Client(['tcp://127.0.0.1:{port}'], ['cluster' => 'redis']);"),
+    "redis-py": (SHARDED_PYTHON, ""),
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    made = RedisCluster(tmp_path_factory.mktemp("cluster"), replicas=False)
+    yield made
+    made.end()
+
+
+@pytest.mark.parametrize("library", SHARDED)
+def test_a_site_says_it_in_a_cluster(launch, cluster, library):
+    """Sharded channels, each at its node; kick, too."""
+    cluster.client_of("br:string").set("br:string", "none")
+    sluice = launch({"ch": {"path": "/ch/{id}", "channels": "ch:{id}"}, "token": ROUTES["token"],
+                     "room": {"path": "/room/{id}", "channels": "room:{{{id}}}", "record": 50}},
+                    link={**cluster.link, "sharded": "yes", "prefix": PREFIX}, auth={"jwt_key": KEY, "jwt_query": "token", "kick": "sluice:kick"})
+    token = sluice.run("token", "-c", sluice.config, "--user", "zoe", "--claim", "admin=true").out.strip()
+    channels, rooms = ([sluice.open(f"/{route}/{i}") for i in range(4)] for route in ("ch", "room"))
+    with sluice.open(f"/token?token={token}") as stream:
+        program, how = SHARDED[library]
+        text = program.format(root=ROOT, port=cluster.nodes[0].port, connect=how.format(port=cluster.nodes[0].port))
+        said = execute(program is SHARDED_PHP, text)
+        assert "WRONGTYPE" in said[4] or "wrong kind" in said[4], said
+        for i, (heard, id, cursor, _) in enumerate(said[:4]):
+            assert (heard, cursor) == (1, id)
+            assert channels[i].next_message(20).data == str(i)
+            event = rooms[i].next_message(20)
+            assert (event.data, event.last_event_id) == (str(i), id)
+        wait_for(lambda: stream.next_of("stream-end", 20), "it is kicked")

@@ -15,12 +15,13 @@ BROADCAST = {"record": 50, "event": "{.event}", "transform": "message.data"}
 ROUTES = {
     "public": {"path": "/broadcast/public/{name}", "channels": "broadcast:public:{name}", **BROADCAST},
     "broadcast": {"path": "/broadcast/{kind}/{name}", "param.kind": "private|presence", "channels": "broadcast:{kind}:{name}", "auth": "signed", **BROADCAST},
+    "tagged": {"path": "/tagged/{kind}/{name}", "channels": "broadcast:{{{kind}:{name}}}", "start": "0", **BROADCAST},
     "own": {"path": "/own/{name}", "channels": "laravel_database_{name}", "event": "{.event}", "transform": "message.data"},
 }
 
 
 def test_laravel_broadcasts(launch, redis):
-    redis.client().delete("broadcast:private:orders.9:log", "broadcast:public:news:log")
+    redis.client().delete("broadcast:private:orders.9:log", "broadcast:public:news:log", "broadcast:{private:orders.9}:log")
     sluice = launch(ROUTES, server={"base": "/events"}, auth={"signed_key": KEY})
     with sluice.open("/events/broadcast/public/news") as news, sluice.open("/events/own/private-orders.9") as own:
         done = subprocess.run(["php", "-d", "display_errors=stderr", "-d", "error_reporting=E_ALL & ~E_DEPRECATED", ROOT / "tests" / "clients" / "laravel-broadcast.php",
@@ -37,6 +38,8 @@ def test_laravel_broadcasts(launch, redis):
     with sluice.open(said["link"] + "&last_event_id=0-0") as stream:
         assert json.loads(stream.next_of("OrderShipped").data) == {"order": {"id": 9}}
     assert sluice.get("/events/broadcast/private/orders.9").status == 401
+    with sluice.open("/events/tagged/private/orders.9") as stream:  # in a cluster channel and log are in one slot
+        assert json.loads(stream.next_of("OrderShipped").data) == {"order": {"id": 9}}
 
 
 DJANGO = """
