@@ -2,15 +2,15 @@
 #define SLUICE_REDIS_BESIDE_H
 
 /*
- * beside - how names and words differ in a cluster, where the keys of one command must be in one
+ * beside - how names and commands differ in a cluster, where the keys of one command must be in one
  * slot. Pure.
  */
 #include "redis/settings.h"
 
 /*
- * redis_beside - the key of what Sluice keeps beside another: the prefix, its name and the suffix;
- * in a cluster in the slot of that other, if need be by a hash tag of its whole name:
- * "{orders:1}:once:7". Returns what is to be freed; NULL: out of memory.
+ * redis_beside - the name of a key that Sluice keeps beside another: the prefix, that name and the
+ * suffix. In a cluster it is in the slot of the other key, if need be by a hash tag of the whole
+ * name: "{orders:1}:once:7". The caller frees it; NULL: out of memory.
  */
 char *redis_beside(const struct redis_settings *rs, const char *name, const char *suffix);
 

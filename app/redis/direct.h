@@ -2,7 +2,7 @@
 #define SLUICE_REDIS_DIRECT_H
 
 /*
- * direct - one command to Redis, blocking: for the command line only.
+ * direct - sends one command to Redis and waits for the answer; only for the command line.
  */
 #include <stddef.h>
 
@@ -11,9 +11,9 @@
 struct redisReply;
 
 /*
- * redis_direct - try the URLs in turn, say one command, give its reply, which is the caller's
- * (freeReplyObject) and may be an error. On failure why gets one line for each URL tried.
- * Returns 0, -ENOTCONN, -ENOMEM.
+ * redis_direct - tries the URLs one after the other, sends the command, and returns the reply,
+ * which is the caller's (freeReplyObject) and may be an error. On failure why gets one line for
+ * each URL. Returns 0, -ENOTCONN, -ENOMEM.
  */
 int redis_direct(const struct redis_settings *rs, int argc, const char *const *argv,
 		 const size_t *lens, struct redisReply **out, char *why, size_t why_len);

@@ -2,20 +2,24 @@
 #define SLUICE_REDIS_GROUP_H
 
 /*
- * group - a stream's consumer group, in the few commands that a queue needs. Each that does more
- * than one thing is a script, so that no other worker comes between.
- *
- * Of each script KEYS[1] is the stream and ARGV[1] the group.
+ * group - a stream's consumer group, by the few commands that a queue needs. A command that does
+ * more than one thing is a script, so that no other worker can come between. In each script KEYS[1]
+ * is the stream and ARGV[1] the group.
  */
 #include <stddef.h>
 
 struct redisReply;
 
-/* Who acknowledges entries says so here, for the workers that hold them: "GROUP ID ID…". */
+/*
+ * Acknowledged entries are announced on this channel, for the workers that hold them: "GROUP ID
+ * ID…".
+ */
 #define GROUP_ACKED_SUFFIX ":acked"
 
-/* ARGV[2] is where a new group begins: $, 0 or last:N. An error that begins with BUSYGROUP: it is
- * there. */
+/*
+ * ARGV[2] is where a new group begins: $, 0 or last:N. An error that begins with BUSYGROUP means
+ * that the group exists.
+ */
 #define GROUP_CREATE_SCRIPT \
 	"local at = ARGV[2]\n" \
 	"local n = tonumber(string.match(at, '^last:(%d+)$'))\n" \
@@ -26,9 +30,10 @@ struct redisReply;
 	"return redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], at, 'MKSTREAM')"
 
 /*
- * Entries that nobody has acknowledged for ARGV[3] milliseconds, at most ARGV[4], become those of
- * the consumer ARGV[2]. One that was delivered ARGV[5] times goes to the stream KEYS[2] instead,
- * with where it was and how often; 0: none does. Gives how many did so, and the others.
+ * Gives at most ARGV[4] entries that nobody has acknowledged for ARGV[3] milliseconds to the
+ * consumer ARGV[2]. An entry that was delivered ARGV[5] times goes to the stream KEYS[2] instead,
+ * with where it was and how often it was delivered; 0: none does. Returns how many went there, and
+ * the others.
  */
 #define GROUP_CLAIM_SCRIPT \
 	"local max, n_dead, ids = tonumber(ARGV[5]), 0, {}\n" \
@@ -53,8 +58,11 @@ struct redisReply;
 	"if #ids == 0 then return {n_dead, {}} end\n" \
 	"return {n_dead, redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], unpack(ids))}"
 
-/* ARGV[2] and on are IDs; the last two are the stream's channel of acknowledgements and by what it
- * is published there. Gives how many of them were waited for. */
+/*
+ * ARGV[2] and the following are IDs. The last two arguments are the stream's channel of
+ * acknowledgements and the command that publishes on it. Returns how many of the entries were
+ * pending.
+ */
 #define GROUP_ACK_SCRIPT \
 	"local last = #ARGV - 2\n" \
 	"local n = redis.call('XACK', KEYS[1], unpack(ARGV, 1, last))\n" \
@@ -62,9 +70,9 @@ struct redisReply;
 	"return n"
 
 /*
- * The consumer ARGV[2], which may be empty, leaves, unless entries are still its own; and so do
- * those that have asked for nothing for ARGV[3] milliseconds: of workers that were killed. One that
- * lives comes back into the group by asking.
+ * Removes the consumer ARGV[2], which may be empty, unless it still has entries; and consumers that
+ * have asked for nothing for ARGV[3] milliseconds, which belonged to workers that were killed. A
+ * consumer that lives is made anew when it asks.
  */
 #define GROUP_LEAVE_SCRIPT \
 	"for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do\n" \
@@ -76,11 +84,16 @@ struct redisReply;
 	"  end\n" \
 	"end"
 
-/* group_entries - of a reply to XREADGROUP for one stream: the array of its entries; NULL: none. */
+/*
+ * group_entries - the array of entries in a reply to XREADGROUP for one stream; NULL: there are
+ * none.
+ */
 const struct redisReply *group_entries(const struct redisReply *reply);
 
-/* group_claimed - of a reply to the script: the array of entries, and how many are dead. NULL if
- * it is none. */
+/*
+ * group_claimed - the array of entries in a reply to the script, and how many became dead letters.
+ * NULL if it is no such reply.
+ */
 const struct redisReply *group_claimed(const struct redisReply *reply, size_t *n_dead);
 
 #endif

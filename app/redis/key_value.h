@@ -2,13 +2,13 @@
 #define SLUICE_REDIS_KEY_VALUE_H
 
 /*
- * key_value - what a key holds, of whatever type it is, in one step: between TYPE and the command
- * that fits it, the key could become another.
+ * key_value - reads what a key holds, whatever its type, in one step. Between TYPE and the command
+ * for that type, the key could get another type.
  */
 
 /*
- * For EVAL with the key. Gives nil if there is none, else its type and what the type's own command
- * answers; of a sorted set the scores, too, and of a stream the newest entry.
+ * For EVAL with the key. Returns nil if it does not exist, else its type and the answer of that
+ * type's command; for a sorted set with the scores, and for a stream the newest entry.
  */
 #define KEY_VALUE_SCRIPT \
 	"local read = {string = {'GET'}, hash = {'HGETALL'}, set = {'SMEMBERS'},\n" \
@@ -22,8 +22,10 @@
 
 struct redisReply;
 
-/* key_value_read - what the key holds, of the script's reply; NULL: nothing. *is_map: names and
- * values by turns. */
+/*
+ * key_value_read - what the key holds, from the script's reply; NULL: nothing. *is_map: it
+ * alternates between names and values.
+ */
 const struct redisReply *key_value_read(const struct redisReply *reply, _Bool *is_map);
 
 #endif

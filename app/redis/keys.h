@@ -2,10 +2,10 @@
 #define SLUICE_REDIS_KEYS_H
 
 /*
- * keys - which arguments of a command are keys, and which commands may not be sent on a connection
- * that others share.
- * Source: the "Key specifications" and flags of redis.io/commands, for reading commands, and what
- * Sluice itself writes by.
+ * keys - which arguments of a command are keys, and which commands may not be sent on a shared
+ * connection.
+ * Source: the "Key specifications" and flags of redis.io/commands, for commands that read, and for
+ * those by which Sluice itself writes.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,8 +13,10 @@
 /* keys_is_key - is argv[i] a key? argv[0] is the command's name, in any case. */
 bool keys_is_key(int argc, const char *const *argv, int i);
 
-/* keys_first - where the command's first key stands, or the channel that it publishes on; 0: it has
- * none. */
+/*
+ * keys_first - the index of the command's first key, or of the channel that it publishes on; 0: it
+ * has none.
+ */
 int keys_first(int argc, const char *const *argv);
 
 /* keys_is_shareable - false for a command that blocks the connection or changes its state. */

@@ -2,8 +2,8 @@
 #define SLUICE_REDIS_KEYSPACE_H
 
 /*
- * keyspace - Redis's notifications of what becomes of keys: how they are named, and what Redis must
- * be set to.
+ * keyspace - Redis's notifications about changes of keys: what their channels are called, and how
+ * Redis must be configured.
  * Source: redis.io/docs/latest/develop/pubsub/keyspace-notifications.
  */
 #include <stdbool.h>
@@ -11,25 +11,25 @@
 
 #include "base/buf.h"
 
-/* keyspace_is_pattern - does the name stand for more keys than one? */
+/* keyspace_is_pattern - may the name match several keys? */
 bool keyspace_is_pattern(const char *key);
 
 /*
- * keyspace_name - append what is subscribed to for the key, or pattern of keys, and a NUL. *head is
- * how many bytes stand before the key in the channels that arrive: glob characters of the prefix
- * are escaped in a pattern, and there they are not. Returns 0, -EMSGSIZE, -ENOMEM.
+ * keyspace_name - appends the name to subscribe to for a key, or a pattern of keys, and a NUL.
+ * *head is how many bytes stand before the key in the channels that arrive; in a pattern the
+ * prefix's glob characters are escaped, and there they are not. Returns 0, -EMSGSIZE, -ENOMEM.
  */
 int keyspace_name(struct buf *b, int db, const char *prefix, const char *key, size_t *head);
 
 /*
- * keyspace_key - of the name of such a channel: where the key stands in it. NULL: it is another
- * one. What is told of all keys, as __keyevent@0__:del, has none: *len is 0 then.
+ * keyspace_key - where the key stands in the name of such a channel. NULL: it is another channel.
+ * If a notification names no key, as __keyevent@0__:del, *len is 0.
  */
 const char *keyspace_key(const char *name, size_t *len);
 
 /*
- * keyspace_fault - are these flags of notify-keyspace-events too few for every operation to be told
- * by its key? Then text is what they lack and the line that sets them.
+ * keyspace_fault - are these flags of notify-keyspace-events too few to tell every operation by its
+ * key? Then text says what is missing, and the line that sets it.
  */
 bool keyspace_fault(const char *flags, char *text, size_t len);
 

@@ -2,7 +2,7 @@
 #define SLUICE_REDIS_LANE_H
 
 /*
- * lane - what is asked of one server and answered: pipelined on one link.
+ * lane - sends commands to one server and gives the answers, pipelined on one link.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,8 +11,10 @@
 
 struct lane;
 
-/* reply is borrowed; NULL: no answer will come (link lost, or the deadline passed), done or not
- * unknown. */
+/*
+ * reply is borrowed; NULL: there will be no answer (the link broke, or the deadline passed), and it
+ * is not known if the command was done.
+ */
 typedef void (*command_fn)(void *arg, const struct redisReply *reply);
 
 struct lane_ops {

@@ -2,8 +2,8 @@
 #define SLUICE_REDIS_PUBLISH_ARGV_H
 
 /*
- * publish_argv - the one command by which a message is published: what a POST, `sluice emit` and
- * others say to Redis. So all of them write the same entries. Pure.
+ * publish_argv - makes the one command that publishes a message. A POST, `sluice emit` and others
+ * use it, so all of them write the same entries. Pure.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 enum publish_kind {
 	PUBLISH_CHANNEL,
 	PUBLISH_STREAM,  /* its field "data" */
-	PUBLISH_RECORDED /* a channel and its log, as one (redis/recorded.h) */
+	PUBLISH_RECORDED /* a channel and its log, in one step (redis/recorded.h) */
 };
 
 /* All is borrowed. */
@@ -27,12 +27,12 @@ struct publish_what {
 	uint64_t n_kept;             /* about how many entries the stream or log keeps; 0: all */
 	const char *idempotency_key; /* the publisher's key for this message (redis/idempotency.h);
 					NULL: it has none */
-	const char *body;            /* and what it sent, by which it is known again */
+	const char *body; /* and what the client sent, by which a repetition is recognised */
 	size_t body_len;
 };
 
 struct publish_argv {
-	const char *argv[14]; /* what hiredis wants; some of it is of publish_what */
+	const char *argv[14]; /* for hiredis; some of it points into publish_what */
 	size_t lens[14];
 	int argc;
 	char *made[5]; /* those that are owned */

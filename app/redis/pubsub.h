@@ -2,12 +2,12 @@
 #define SLUICE_REDIS_PUBSUB_H
 
 /*
- * pubsub - the subscriptions of one worker, restored whenever a link comes back.
+ * pubsub - the subscriptions of one worker, which are made anew whenever a link comes back.
  *
- * In a cluster a channel is subscribed to at any one node; one with a hash tag at the node of its
- * slot, where those of the tag are published, too; a sharded one there in any case. What becomes of
- * a key is told by the node that has it, and of a pattern of keys by each. Names are as Redis knows
- * them, with the prefix.
+ * In a cluster a plain channel is subscribed at any one node; a channel with a hash tag at the node
+ * of its slot, where messages for that tag are published, too; a sharded channel always there.
+ * Changes of a key are told by the node that has it, changes of a pattern of keys by each node.
+ * Names are as Redis knows them, with the prefix.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,15 +20,14 @@ struct post;
 struct pubsub;
 struct redisReply;
 
-/* What is subscribed to: a channel or a pattern. A part of whatever wants it; the fields are
- * pubsub's. */
+/* A channel or a pattern. Embedded by whatever wants it; the fields belong to pubsub. */
 struct pubsub_subject {
 	struct map_node by_name;
-	struct sent *awaited; /* its SUBSCRIBE, until that is answered */
-	struct post *posts;   /* in a cluster: where it is subscribed */
+	struct sent *awaited; /* its SUBSCRIBE, until that has been answered */
+	struct post *posts;   /* in a cluster: the nodes where it is subscribed */
 	unsigned char kind;   /* enum subject_kind */
 	unsigned char verb;   /* enum ear_verb */
-	bool is_lost;         /* it was, and on_lost() is to say so */
+	bool is_lost;         /* it was confirmed, and on_lost() must report it */
 };
 
 struct pubsub_message { /* borrowed */
@@ -41,15 +40,25 @@ struct pubsub_message { /* borrowed */
 
 struct pubsub_ops {
 	void (*on_message)(struct pubsub_subject *subject, const struct pubsub_message *msg);
-	/* Redis has confirmed: what is published from now on arrives. Again after each on_lost. */
+	/*
+	 * Redis has confirmed: what is published from now on arrives. Called again after each
+	 * on_lost.
+	 */
 	void (*on_confirmed)(struct pubsub_subject *subject);
-	/* Redis refuses this one (ACL). It is tried again, and each time either comes. */
+	/*
+	 * Redis refuses the subscription (ACL). It is tried again, and each time this or
+	 * on_confirmed is called.
+	 */
 	void (*on_refused)(struct pubsub_subject *subject, const char *why);
-	/* A link broke, or subjects have moved: those with is_lost, which the callee takes back,
-	 * are confirmed no more. */
+	/*
+	 * A link broke, or subjects have moved: subjects with is_lost, which the callee resets, are
+	 * not confirmed any more.
+	 */
 	void (*on_lost)(void *ctx);
-	/* Of an ear of a cluster's node alone: the slot is elsewhere, as the reply says or, NULL,
-	 * for the node has ended it. */
+	/*
+	 * Only for the ear of one node of a cluster: the slot has moved. reply says where; NULL:
+	 * the node has ended the subscription.
+	 */
 	void (*on_gone)(struct pubsub_subject *subject, const struct redisReply *reply);
 };
 
@@ -60,22 +69,24 @@ void pubsub_free(struct pubsub *ps); /* takes NULL; its subjects are left alone 
 bool pubsub_is_up(const struct pubsub *ps);
 
 /*
- * pubsub_subscribe - one more subject, which must not be subscribed yet. name is as Redis
- * knows it, with the prefix, and is borrowed until it is unsubscribed. No callback comes before it
- * returns. Returns 0 (also while the link is down), -ENOMEM.
+ * pubsub_subscribe - adds a subject, which must not be subscribed yet. name is as Redis knows it,
+ * with the prefix, and is borrowed until it is unsubscribed. No callback is called before this
+ * returns. Returns 0 (even while the link is down), -ENOMEM.
  */
 int pubsub_subscribe(struct pubsub *ps, struct pubsub_subject *subject, enum subject_kind kind,
 		     const char *name, size_t len);
 
-/* pubsub_unsubscribe - no callback comes any more. May be called in any callback. */
+/* pubsub_unsubscribe - no callback is called any more. May be called in any callback. */
 void pubsub_unsubscribe(struct pubsub *ps, struct pubsub_subject *subject);
 
-/* pubsub_find - what is subscribed under this name, with the prefix; or NULL. */
+/* pubsub_find - the subject that is subscribed under this name, with the prefix; or NULL. */
 struct pubsub_subject *
 pubsub_find(const struct pubsub *ps, enum subject_kind kind, const char *name, size_t len);
 
-/* pubsub_adopt - take over all subjects of another, which has none then, and subscribe to them
- * here. Returns 0; -ENOMEM: then they are the other's still. */
+/*
+ * pubsub_adopt - takes over all subjects of another and subscribes to them here; the other has none
+ * then. Returns 0; -ENOMEM: then they still belong to the other.
+ */
 int pubsub_adopt(struct pubsub *ps, struct pubsub *from);
 
 #endif

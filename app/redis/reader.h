@@ -26,30 +26,35 @@ struct readers;
 struct reader;
 struct reading;
 
-/* What is followed; a part of whatever wants it. The fields are reader's, but for place. */
+/*
+ * A stream that is followed. Embedded by whatever follows it; all fields but place belong to the
+ * reader.
+ */
 struct reader_stream {
 	struct map_node by_key;
 	struct list of_reader;
 	struct reader *reader;
-	struct reading *reading;   /* in a cluster: what was asked of it; NULL: nothing */
-	const struct node *node;   /* there: who tells of its changes; NULL: nobody */
-	struct stream_place place; /* entries up to here were handed on, or came before */
-	bool is_looked_at;         /* since the connection is up, and since it was quiet */
-	bool was_away;             /* the connection broke since it was looked at */
+	struct reading *reading;   /* in a cluster: the question that was asked; NULL: none */
+	const struct node *node;   /* in a cluster: the node that reports its changes; NULL: none */
+	struct stream_place place; /* entries up to here were passed on, or came before */
+	bool is_looked_at;         /* since the connection is up, and since it was last quiet */
+	bool was_away;             /* the connection broke after it was looked at */
 	bool is_known;             /* place holds */
-	uint64_t seen_ms;          /* of the loop: it was looked at, or had an entry */
-	bool is_refused;           /* by Redis, when it was looked at */
+	uint64_t seen_ms;          /* the loop's time when it was last looked at, or had an entry */
+	bool is_refused;           /* Redis refused, when it was looked at */
 	bool has_news;             /* in a cluster: it has changed since it was asked for */
 };
 
 struct readers_ops {
 	void (*on_entry)(struct reader_stream *stream, const struct stream_entry *entry);
-	/* Entries behind stream->place will come from now on. Once. */
+	/* From now on entries behind stream->place come. Called once. */
 	void (*on_confirmed)(struct reader_stream *stream);
-	/* Redis refuses this one: the key holds something else, or its ACL forbids. It is tried
-	 * again each second, and this told each time. */
+	/*
+	 * Redis refuses it: the key holds something else, or its ACL forbids it. It is tried again
+	 * each second, and this is called each time.
+	 */
 	void (*on_refused)(struct reader_stream *stream, const char *why);
-	/* Some entries will never come: stream->place was moved to where it goes on. */
+	/* Some entries will never come: stream->place was moved to where the stream goes on. */
 	void (*on_loss)(struct reader_stream *stream, enum stream_change change);
 };
 
@@ -58,19 +63,22 @@ int readers_new(struct readers **out, uv_loop_t *loop, struct topology *tp,
 		const struct readers_ops *ops);
 void readers_free(struct readers *rds); /* takes NULL; its streams are left alone */
 
-/* readers_set_command - through which sleeping readers are woken; NULL: they wake by themselves. */
+/*
+ * readers_set_command - the link by which readers that block are woken; NULL: they wake by
+ * themselves.
+ */
 void readers_set_command(struct readers *rds, struct command *command);
 
 /*
- * readers_follow - one more stream, which must not be followed yet. The key is as Redis knows it,
- * with the prefix, borrowed until readers_leave(). No callback comes before it returns. Returns 0
- * (also while Redis is away), -ENOMEM.
+ * readers_follow - adds a stream, which must not be followed yet. The key is as Redis knows it,
+ * with the prefix, borrowed until readers_leave(). No callback is called before this returns.
+ * Returns 0 (even while Redis is away), -ENOMEM.
  */
 int readers_follow(struct readers *rds, struct reader_stream *stream, const char *key, size_t len);
 void readers_leave(struct readers *rds, struct reader_stream *stream);
 struct reader_stream *readers_find(const struct readers *rds, const char *key, size_t len);
 
-/* readers_adopt - take over all streams of another, and go on where they stood. */
+/* readers_adopt - takes over all streams of another, and goes on where they stood. */
 void readers_adopt(struct readers *rds, struct readers *from);
 
 #endif
