@@ -19,7 +19,7 @@ enum {
 enum connection_state {
 	CONNECTION_READING,   /* no response is open */
 	CONNECTION_RUNNING,   /* one is: sub is in use */
-	CONNECTION_LINGERING, /* what is left is sent, what comes is thrown away */
+	CONNECTION_LINGERING, /* the rest is sent, and what comes is thrown away */
 	CONNECTION_CLOSED     /* libuv still holds the handle */
 };
 
@@ -30,7 +30,7 @@ struct connection {
 	struct list node;
 	struct fifo_node due;
 	struct record_walk walk;
-	struct record_request *request; /* NULL unless a part of one has come */
+	struct record_request *request; /* NULL unless a part of a request has come */
 	struct outgoing out;
 	uint32_t lingered;    /* bytes thrown away */
 	unsigned char state;  /* enum connection_state */
@@ -67,7 +67,10 @@ watch(struct connection *conn, int events)
 	uv_poll_start(&conn->poll, events, on_poll);
 }
 
-/* Give back what a request was read into. The server keeps one, with its heap, for the next. */
+/*
+ * Gives back the memory into which a request was read. The server keeps one such for the next
+ * request.
+ */
 static void
 drop_request(struct connection *conn)
 {
@@ -141,8 +144,8 @@ connection_close_idle(struct list *node)
 	struct connection *conn = LIST_ENTRY(node, struct connection, node);
 
 	/*
-	 * A connection whose walk has an id has served a request, and is idle. One without may be
-	 * about to get its first request, and must be kept.
+	 * If the walk has an id, the connection has served a request and is idle. Otherwise it may
+	 * be about to get its first request, and must be kept.
 	 */
 	if (conn->state == CONNECTION_READING && conn->walk.id != FCGI_NULL_REQUEST_ID &&
 	    conn->walk.phase == RECORD_IDLE && conn->walk.head_len == 0)
@@ -155,15 +158,15 @@ static void
 begin_lingering(struct connection *conn)
 {
 	if (conn->state == CONNECTION_LINGERING)
-		return; /* what trickles does not win time */
+		return; /* a peer that sends a little at a time gets no more time */
 	set_state(conn, CONNECTION_LINGERING);
 	drop_request(conn);
 	fifo_add(&conn->srv->lingering, &conn->due);
 }
 
 /*
- * No response is open any more. A connection with unread input is not closed at once: that would
- * make the kernel tear it down, and what the peer has not read yet would be lost.
+ * No response is open any more. A connection with unread input is not closed at once: the kernel
+ * would reset it, and what the peer has not read yet would be lost.
  */
 static void
 leave(struct connection *conn)
@@ -181,7 +184,7 @@ leave(struct connection *conn)
 	watch(conn, result == OUTGOING_ALL ? UV_READABLE : UV_READABLE | UV_WRITABLE);
 }
 
-/* The response has ended: close, or await the next request. */
+/* The response has ended: closes the connection, or waits for the next request. */
 static void
 end_response(struct connection *conn)
 {
@@ -201,7 +204,7 @@ end_response(struct connection *conn)
 		watch(conn, UV_READABLE | UV_WRITABLE);
 }
 
-/* Short answers have no other limit to how long they may be read. */
+/* There is no other limit to how long a short answer may take. */
 static void
 on_blocked(struct connection *conn)
 {
@@ -210,7 +213,7 @@ on_blocked(struct connection *conn)
 		fifo_add(&conn->srv->waiting, &conn->due);
 }
 
-/* Send what the response has. The connection may be closed by it. */
+/* Sends what the response has. This may close the connection. */
 static enum send_result
 send_response(struct connection *conn)
 {
@@ -299,7 +302,7 @@ on_fault(struct connection *conn)
 	close_now(conn);
 }
 
-/* The client has gone, the web server may not: it wants to read an end. */
+/* The client has gone, but the web server may be there, and expects an end of the response. */
 static void
 on_client_gone(struct connection *conn)
 {
@@ -343,7 +346,10 @@ on_verdict(struct connection *conn, enum record_verdict verdict)
 	}
 }
 
-/* When must more have come? A connection that is kept open between requests may wait for ever. */
+/*
+ * Sets the time by which more must have come. A connection that is kept open between requests may
+ * wait for ever.
+ */
 static void
 set_deadline(struct connection *conn, enum record_phase before)
 {
@@ -358,7 +364,7 @@ set_deadline(struct connection *conn, enum record_phase before)
 		fifo_add(&conn->srv->reading, &conn->due);
 }
 
-/* Replies of the walk's go out at once if they can. */
+/* Sends the replies of the walk at once if it can. */
 static void
 send_replies(struct connection *conn)
 {
@@ -441,7 +447,7 @@ read_more(struct connection *conn)
 }
 
 /*
- * A stream is sent by the hub at the turn's end; what else waits is sent here.
+ * The hub sends streams at the turn's end; everything else is sent here.
  */
 static void
 on_writable(struct connection *conn)
@@ -495,7 +501,8 @@ connection_on_waiting_due(struct fifo *fifo, struct fifo_node *node)
 		close_now(conn);
 		return;
 	}
-	conn->walk.phase = RECORD_BROKEN; /* the rest of the body would be taken for a request */
+	conn->walk.phase =
+	    RECORD_BROKEN; /* otherwise the rest of the body would be read as a request */
 	refuse(conn, 408);
 }
 
@@ -527,7 +534,7 @@ connection_new(struct server *srv, int fd)
 	srv->n_refs++;
 	counters_add(COUNTER_CONNECTIONS, 1);
 	fifo_add(&srv->reading, &conn->due);
-	read_more(conn); /* most web servers have written by now */
+	read_more(conn); /* most web servers have written the request by now */
 	if (conn->events == 0)
 		watch(conn, UV_READABLE);
 }

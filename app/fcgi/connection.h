@@ -2,11 +2,11 @@
 #define SLUICE_FCGI_CONNECTION_H
 
 /*
- * connection - one FastCGI connection: reads requests, carries their responses. For
- * server.c only.
+ * connection - one FastCGI connection: reads requests, and carries the responses. For server.c
+ * only.
  *
- * It serves one request at a time, and more of them in turn if the web server asks for
- * it (FCGI_KEEP_CONN). While a stream is open it holds nothing but this struct.
+ * It serves one request at a time, and several one after the other if the web server asks for it
+ * (FCGI_KEEP_CONN). While a stream is open it holds no memory but this struct.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,33 +28,34 @@ struct server {
 	server_request_fn on_request;
 	void *ctx;
 	struct decoder *decoder;
-	struct peers *peers;          /* who may connect over TCP; NULL: anybody */
-	struct record_request *spare; /* what a connection reads into; NULL while one keeps it */
+	struct peers *peers; /* peers that may connect over TCP; NULL: all */
+	struct record_request
+	    *spare; /* what a connection reads into; NULL while a connection has it */
 	struct list connections;
 	size_t n_connections;
 	struct fifo reading; /* from the first byte of a request to its PARAMS */
-	struct fifo waiting; /* for its body; or for a peer that reads its short answer */
+	struct fifo waiting; /* for its body; or for a peer to read its short answer */
 	struct fifo lingering;
 	uv_poll_t accepting;
 	uv_timer_t pause;
 	struct logger_pause log_accept, log_fault;
 	bool is_accepting;
-	uint64_t yielding_ms;        /* since when others are let go first; 0: they are not */
-	uint64_t yielding_mark;      /* board_others_mark() when one of them last did */
+	uint64_t yielding_ms; /* since when this worker lets others accept first; 0: it does not */
+	uint64_t yielding_mark;      /* board_others_mark() when one of the others last accepted */
 	struct closing closing;      /* of its own handles */
-	unsigned n_refs;             /* those handles together, and each connection */
+	unsigned n_refs;             /* its own handles, and each connection */
 	void (*on_freed)(void *arg); /* set by server_free() */
 	void *freed_arg;
 };
 
 /*
- * connection_new - serve what arrives on fd, a non-blocking connected socket that the
- * connection closes, on failure too. It may be gone again when the call returns.
+ * connection_new - serves what arrives on fd, a non-blocking connected socket, which the connection
+ * closes, even on failure. It may have gone when the call returns.
  */
 void connection_new(struct server *srv, int fd);
 
 /*
- * Both take a node of srv->connections. They close the connection at once, or only if it waits for
+ * Both take a node of srv->connections. They close the connection at once; or only if it waits for
  * another request.
  */
 void connection_close_node(struct list *node);
@@ -64,7 +65,10 @@ void connection_on_reading_due(struct fifo *fifo, struct fifo_node *node);
 void connection_on_waiting_due(struct fifo *fifo, struct fifo_node *node);
 void connection_on_lingering_due(struct fifo *fifo, struct fifo_node *node);
 
-/* server_unref - a handle of the server's is closed; the last one frees it, if it was let go of. */
+/*
+ * server_unref - a handle of the server is closed; the last call frees the server, if server_free()
+ * was called.
+ */
 void server_unref(struct server *srv);
 
 #endif

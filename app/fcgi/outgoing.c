@@ -8,9 +8,10 @@
 #include "fcgi/record.h"
 
 enum {
-	REPLIES_MAX = 262144, /* a peer that asks this much without reading is cut */
+	REPLIES_MAX =
+	    262144, /* a peer that asks this much without reading the answers is cut off */
 	FILL_MAX = 4096,
-	N_PIECES = 60, /* of a record's content, in one sendmsg */
+	N_PIECES = 60, /* pieces of a record's content in one sendmsg */
 };
 
 void
@@ -41,13 +42,13 @@ begin_record(struct outgoing *out, size_t content_len)
 	out->padding_left = out->head.paddingLength;
 }
 
-/* One sendmsg in the making, and what each of its parts weighs. */
+/* One sendmsg while it is composed, and how many bytes each of its parts has. */
 struct parcel {
 	struct iovec iov[N_PIECES + 6];
 	int n_iov;
 	size_t total;
 	size_t replies, content, filler; /* bytes of them in it */
-	bool is_cut;                     /* more content waits than there are pieces for */
+	bool is_cut;                     /* more content waits than fits into the pieces */
 	bool has_trailer;
 	struct record_trailer trailer;
 };
@@ -67,7 +68,7 @@ add_content(struct outgoing *out, struct subscriber *sub, struct parcel *pc, siz
 {
 	int n = N_PIECES;
 
-	/* The header goes before the pieces: one place is left for it. */
+	/* The header stands before the pieces, so one place is left free for it. */
 	pc->content = subscriber_gather(sub, pc->iov + pc->n_iov + 1, &n, max);
 	if (!is_mid_record(out)) {
 		if (pc->content == 0)
@@ -82,8 +83,8 @@ add_content(struct outgoing *out, struct subscriber *sub, struct parcel *pc, siz
 }
 
 /*
- * A slow client may have been moved forward in its log in the middle of a record. What the
- * record still owes is sent as bytes that say nothing in the response.
+ * A slow client may have been moved forward in the log in the middle of a record. The rest of the
+ * record is filled with bytes that say nothing in the response.
  */
 static void
 add_filler(struct outgoing *out, struct subscriber *sub, struct parcel *pc)
@@ -103,9 +104,10 @@ add_filler(struct outgoing *out, struct subscriber *sub, struct parcel *pc)
 }
 
 /*
- * Replies to management records go between records, never into one, and before the next is begun. A
- * record that was begun must be ended at the length that its header has announced, whatever becomes
- * of the subscriber meanwhile: what is missing then is filled with bytes that say nothing.
+ * Replies to management records are sent between records, never inside one, and before the next
+ * record is begun. A record that was begun must have the length that its header has announced,
+ * whatever becomes of the subscriber meanwhile; what is missing is filled with bytes that say
+ * nothing.
  */
 static void
 compose(struct outgoing *out, struct subscriber *sub, struct parcel *pc)
@@ -116,7 +118,9 @@ compose(struct outgoing *out, struct subscriber *sub, struct parcel *pc)
 	pc->n_iov = 0;
 	pc->total = pc->replies = pc->content = pc->filler = 0;
 	pc->has_trailer = pc->is_cut = false;
-	if (is_new && out->replies.len > 0) { /* alone: a record is begun only to be sent */
+	if (is_new &&
+	    out->replies.len >
+		0) { /* replies go alone, because a record is begun only if it can be sent */
 		pc->replies = out->replies.len;
 		add(pc, out->replies.p, out->replies.len);
 		return;
@@ -145,7 +149,7 @@ take_up_to(size_t *sent, size_t max)
 }
 
 /*
- * Of filler that is cut within its line the end belongs to what is sent next, which may be an
+ * If filler was sent in part, the end of its line belongs to what is sent next, which may be an
  * event, in this record or in another.
  */
 static int
@@ -159,8 +163,8 @@ end_filler(const struct outgoing *out, struct subscriber *sub, size_t len)
 }
 
 /*
- * The first sent bytes of the parcel are gone. Of the trailer, what is left becomes a reply, for
- * with its first byte the response has ended. Returns 0 or -ENOMEM.
+ * The first bytes of the parcel have been sent. If the trailer was sent in part, the rest of it
+ * becomes a reply, because the response has ended. Returns 0 or -ENOMEM.
  */
 static int
 account(struct outgoing *out, struct subscriber *sub, const struct parcel *pc, size_t sent)

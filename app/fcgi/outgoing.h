@@ -16,12 +16,12 @@
 #include "hub/subscriber.h"
 
 struct outgoing {
-	struct buf replies; /* these go out between two records of the response */
+	struct buf replies; /* they are sent between two records of the response */
 	FCGI_Header head;
 	uint32_t content_left;
 	unsigned char head_left;
 	unsigned char padding_left;
-	bool is_open; /* a response is: its subscriber is in use */
+	bool is_open; /* a response is open, so its subscriber is in use */
 	uint16_t id;  /* of its request */
 	int fd;       /* borrowed */
 };
@@ -30,7 +30,7 @@ enum outgoing_result {
 	OUTGOING_ALL,     /* nothing waits */
 	OUTGOING_BLOCKED, /* the socket takes no more for now */
 	OUTGOING_ENDED,   /* the response has ended: the first byte of its trailer is sent */
-	OUTGOING_FAILED   /* the peer has gone, or memory is lacking: the connection is over */
+	OUTGOING_FAILED   /* the peer has gone, or memory is short: the connection is over */
 };
 
 void outgoing_init(struct outgoing *out, int fd);

@@ -9,10 +9,10 @@
 #include "base/list.h"
 #include "redis/settings.h"
 
-/* Lives until libuv has let go of it, which may be after its owner has gone. */
+/* Lives until libuv has finished the lookup, which may be after its owner has gone. */
 struct lookup {
 	uv_getaddrinfo_t req;
-	struct addresses *as; /* NULL: nobody waits any more */
+	struct addresses *as; /* NULL: nobody waits for it any more */
 	addresses_fn on_found;
 	void *arg;
 };

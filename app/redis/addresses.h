@@ -29,9 +29,9 @@ struct addresses {
 typedef void (*addresses_fn)(void *arg, const char *why);
 
 /*
- * addresses_find - find those of url, in the place of those before. on_found is called once, from
- * the loop if a name must be resolved, otherwise before the call returns. One lookup at a time: the
- * last one must be over, or forgotten.
+ * addresses_find - finds the addresses of url, which replace those of before. on_found is called
+ * once: from the loop if a name must be resolved, otherwise before the call returns. One lookup at
+ * a time: the last one must be over, or forgotten.
  */
 void addresses_find(struct addresses *as, uv_loop_t *loop, const struct redis_url *url,
 		    addresses_fn on_found, void *arg);

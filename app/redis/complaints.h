@@ -2,8 +2,8 @@
 #define SLUICE_REDIS_COMPLAINTS_H
 
 /*
- * complaints - what was last said of each server, so that the log is not filled: the same reason is
- * said once a minute, another one at once.
+ * complaints - what was last logged about each server, so that the log is not filled: the same
+ * reason is logged once a minute, another reason at once.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,11 +20,13 @@ struct complaints {
 	} of[COMPLAINTS_MAX]; /* by server, modulo */
 };
 
-/* complaints_may - is why to be said of this server now? Then it is remembered. now_ms: of the
- * loop. */
+/*
+ * complaints_may - may this reason be logged for this server now? If so, it is remembered. now_ms
+ * is the loop's time.
+ */
 bool complaints_may(struct complaints *cs, size_t server, const char *why, uint64_t now_ms);
 
-/* complaints_forget - all is well: the next one is said at once. */
+/* complaints_forget - the server is well again, so the next reason is logged at once. */
 void complaints_forget(struct complaints *cs);
 
 #endif

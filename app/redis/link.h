@@ -23,12 +23,15 @@ struct redisReply;
 struct link;
 
 struct link_ops {
-	void (*on_up)(void *ctx); /* authorised and selected: commands may be sent */
-	void (*on_down)(void *ctx,
-			const char *why); /* once for each on_up; what was sent has no answer */
+	void (*on_up)(
+	    void *ctx); /* it is authorised and the database is selected: commands may be sent */
+	void (*on_down)(void *ctx, const char *why); /* called once for each on_up; commands that
+							were sent get no answer */
 	/* A reply, in the order of the commands, or a pub/sub push. Borrowed until it returns. */
 	void (*on_reply)(void *ctx, const struct redisReply *reply);
-	/* Nothing was heard for a while: send something that is answered, or the link is given up.
+	/*
+	 * Nothing has arrived for a while: send a command that is answered, or the link is given
+	 * up.
 	 */
 	void (*on_quiet)(void *ctx);
 };
@@ -40,7 +43,10 @@ struct link_ops {
 int link_new(struct link **out, uv_loop_t *loop, const char *name, struct topology *tp,
 	     const struct link_ops *ops, void *ctx);
 
-/* link_send - queue one command; commands of one turn leave in one write. 0, -ENOTCONN, -ENOMEM. */
+/*
+ * link_send - queues one command; the commands of one turn are sent in one write. Returns 0,
+ * -ENOTCONN, -ENOMEM.
+ */
 int link_send(struct link *ln, int argc, const char *const *argv, const size_t *lens);
 
 /* link_send_bytes - commands as resp_put_command() has written them. Errors as link_send(). */
@@ -48,21 +54,27 @@ int link_send_bytes(struct link *ln, const char *bytes, size_t len);
 
 bool link_is_up(const struct link *ln);
 
-/* link_url - where it is, or tries to be. */
+/* link_url - the server that it is connected to, or tries. */
 const struct redis_url *link_url(const struct link *ln);
 
-/* link_fail - what it said makes no sense: log why, drop the connection, connect anew after the
- * pause. */
+/*
+ * link_fail - what the server sent makes no sense: logs why, closes the connection, and connects
+ * anew after the pause.
+ */
 void link_fail(struct link *ln, const char *why);
 
-/* link_leave_server - where it is up is none to be at, a replica: all links of its topology go. */
+/* link_leave_server - the server turns out to be a replica: all links of the topology leave it. */
 void link_leave_server(struct link *ln, const char *why);
 
-/* link_hasten - for tests: pauses and the watch over silence pass so many times as fast, in every
- * link. */
+/*
+ * link_hasten - for tests: in all links pauses and the time without an answer pass this many times
+ * as fast.
+ */
 void link_hasten(unsigned times);
 
-/* link_free - takes NULL. No callback comes after it; the memory goes when libuv has let go of it.
+/*
+ * link_free - takes NULL. No callback is called after it; the memory is freed when libuv has closed
+ * the handles.
  */
 void link_free(struct link *ln);
 
