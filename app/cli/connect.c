@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "cli/needs.h"
 #include "config/config.h"
 #include "redis/direct.h"
 #include "redis/key_value.h"
@@ -17,7 +18,7 @@
 #include "redis/sentinel.h"
 #include "redis/slot_map.h"
 
-enum { NAME_MAX_LEN = 2048, WORDS_MAX = 32, VERB_WORDS_MAX = 3, CLOCK_S = 2, WHY_MAX = 2048 };
+enum { NAME_MAX_LEN = 2048, VERB_WORDS_MAX = 3, CLOCK_S = 2, WHY_MAX = 2048 };
 
 /* With a lower limit, a burst ends slow links; Redis's default is 32 MiB. */
 enum { PUBSUB_LIMIT_MIN = 8 * 1024 * 1024 };
@@ -27,6 +28,7 @@ struct target {
 	struct redis_settings settings;
 	const struct config *cfg;
 	bool is_at_fault, is_primary;
+	bool is_eval_told; /* that it may not be asked */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -242,22 +244,6 @@ ask_facts(struct target *t)
 
 /* What the routes need */
 
-/* An example of the name, in which each parameter stands for itself. */
-static int
-expand(const struct template *t, const char *prefix, struct buf *b)
-{
-	struct template_value values[WORDS_MAX + 1] = {{NULL, NULL}};
-	const struct template_scope scope = {.params = values, .channel = ""};
-	const char *name;
-
-	for (size_t n = 0; n < WORDS_MAX && (name = template_param(t, n)) != NULL; n++)
-		values[n] = (struct template_value){name, name};
-	buf_truncate(b, 0);
-	if (buf_puts(b, prefix) < 0 || template_expand(t, &scope, b) < 0)
-		return -1;
-	return buf_putc(b, '\0');
-}
-
 /* It is no fault if a stream does not exist yet. */
 static bool
 is_refusal(const redisReply *reply)
@@ -291,7 +277,7 @@ try_name(struct target *t, const struct route *rt, const struct template *name, 
 	struct buf b;
 
 	buf_init(&b, NAME_MAX_LEN);
-	if (expand(name, t->cfg->redis.prefix, &b) == 0 && b.len > 0) {
+	if (needs_expand(name, t->cfg->redis.prefix, &b) == 0 && b.len > 0) {
 		buf_truncate(&b, b.len - 1);
 		if (buf_puts(&b, suffix) == 0 && buf_putc(&b, '\0') == 0)
 			try_text(t, rt, b.p, verb);
@@ -326,7 +312,7 @@ try_subject(struct target *t, const struct route *rt, enum subject_kind kind,
 	struct buf b;
 
 	buf_init(&b, NAME_MAX_LEN);
-	if (expand(subject, "", &b) == 0) {
+	if (needs_expand(subject, "", &b) == 0) {
 		if (subject_name_init(&name, kind, &t->settings, b.p) == 0)
 			try_text(t, rt, name.text.p, following(t, kind, name.kind));
 		subject_name_fini(&name);
@@ -351,11 +337,67 @@ try_route(struct target *t, const struct route *rt)
 			  subject_traits[SUBJECT_STREAM].following);
 }
 
+/* of: "[route x]", or what else needs them. */
+static void
+tell_refused(struct target *t, const char *of, const struct needs *needs, const redisReply *reply)
+{
+	char command[NAME_MAX_LEN];
+
+	for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
+		long long n = reply->element[i]->integer;
+
+		if (!needs_print(needs, (int)n, command, sizeof(command)))
+			continue;
+		say("fault", "%s %s: the user has no right to it", of, command);
+		t->is_at_fault = true;
+	}
+}
+
+/* What may be sent, without sending it. */
+static void
+try_needs(struct target *t, const char *of, const struct needs *needs)
+{
+	redisReply *reply;
+
+	if (needs->n_commands == 0 ||
+	    (reply = ask(t, needs->n_words, (const char *const *)needs->words)) == NULL)
+		return;
+	if (!is_error(reply, "NOPERM")) {
+		tell_refused(t, of, needs, reply);
+	} else if (needs->needs_eval) {
+		say("fault", "%s EVAL: %s", of, reply->str);
+		t->is_at_fault = true;
+	} else if (!t->is_eval_told) {
+		say("note", "EVAL may not be asked, so it is not known which other rights are "
+			    "missing");
+		t->is_eval_told = true;
+	}
+	freeReplyObject(reply);
+}
+
+static void
+try_rights(struct target *t)
+{
+	struct needs needs;
+	char of[256];
+
+	for (size_t i = 0; i < t->cfg->n_routes; i++) {
+		snprintf(of, sizeof(of), "[route %s]", t->cfg->routes[i]->name);
+		(void)needs_of_route(&needs, t->cfg, t->cfg->routes[i]);
+		try_needs(t, of, &needs);
+		needs_fini(&needs);
+	}
+	(void)needs_of_sessions(&needs, t->cfg);
+	try_needs(t, "[auth] session_key", &needs);
+	needs_fini(&needs);
+}
+
 static void
 try_routes(struct target *t)
 {
 	for (size_t i = 0; i < t->cfg->n_routes; i++)
 		try_route(t, t->cfg->routes[i]);
+	try_rights(t);
 	if (!t->is_at_fault)
 		say("fine", "the routes may follow what they name");
 }

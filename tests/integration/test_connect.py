@@ -1,6 +1,10 @@
 """sluice check --connect: every server that is named is tried, and what the routes need of it."""
 
+from pathlib import Path
+
 from processes import free_port
+
+ACL = Path(__file__).parents[2] / "conf/redis.acl"
 
 ROUTES = {
     "x": {"path": "/x/{shop}", "channels": "x:{shop}", "record": "10"},
@@ -72,3 +76,52 @@ def test_wrong_password(launch, own_redis):
     redis = own_redis(options=["--requirepass", "right"]).start()
     done = connect(launch, redis, {"url": f"redis://:wrong@127.0.0.1:{redis.port}"})
     assert done.returncode == 1 and "WRONGPASS" in done.out and ":wrong@" not in done.out + done.err
+
+
+MORE = {
+    "q": {"path": "/q", "handler": "queue", "streams": "q", "group": "g", "dead_letter": "dead"},
+    "r": {"path": "/r/{id}", "channels": "r:{id}", "record": "10", "publish": "r:{id}", "publish_auth": "none"},
+    "c": {"path": "/c", "channels": "c", "publish": "c", "publish_auth": "none", "snapshot": "HGETALL c:now"},
+    "s": {"path": "/s", "streams": "s"},
+}
+
+
+def as_user(launch, server, words):
+    server.client().execute_command("ACL", "SETUSER", "app", "on", ">secret", "resetkeys", "resetchannels", "-@all", *words)
+    link = {"url": f"redis://app:secret@127.0.0.1:{server.port}", "prefix": "app:"}
+    sluice = launch(MORE, server, link=link, start=False)
+    done = sluice.run("check", "-c", sluice.config, "--connect")
+    assert server.client().dbsize() == 0, "nothing is written"
+    return done
+
+
+def test_rights_without_which_nothing_arrives(launch, own_redis):
+    """Each command that a route will say is asked for, and none is said."""
+    done = as_user(launch, own_redis().start(), ["~app:*", "&app:*", "+eval", "+subscribe", "+xinfo|stream", "+xread"])
+    assert done.returncode == 1
+    for text in ("[route s] XRANGE app:s - +", "[route q] XREADGROUP GROUP group consumer STREAMS app:q >", "[route q] XADD app:dead",
+                 "[route r] XADD app:r:id:log", "[route c] PUBLISH app:c", "[route c] HGETALL app:c:now"):
+        assert f"{text}" in done.out, (text, done.out)
+    assert "XREAD STREAMS" not in done.out
+    assert "has no right to it" in done.out
+
+
+def test_keys_that_the_user_may_not_touch(launch, own_redis):
+    done = as_user(launch, own_redis().start(), ["~app:*", "&app:c", "&app:r:*", "+@all"])
+    assert done.returncode == 0, done.out
+    done = as_user(launch, own_redis("other").start(), ["~app:q", "&app:*", "+@all"])
+    assert "[route q] XADD app:dead" in done.out and "[route q] XACK" not in done.out
+
+
+def test_scripts_that_the_user_may_not_run(launch, own_redis):
+    done = as_user(launch, own_redis().start(), ["~app:*", "&app:*", "+@all", "-eval"])
+    assert done.returncode == 1
+    assert "[route q] EVAL: NOPERM" in done.out and "[route r] EVAL: NOPERM" in done.out
+    assert done.out.count("EVAL may not be asked") == 1
+
+
+def test_the_rights_of_the_acl(launch, own_redis):
+    """conf/redis.acl has all that is asked for."""
+    line = next(line for line in ACL.read_text().splitlines() if line.startswith("user sluice "))
+    done = as_user(launch, own_redis().start(), line.split()[4:])
+    assert done.returncode == 0 and "fine     the routes may" in done.out, done.out
