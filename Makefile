@@ -231,7 +231,7 @@ help:
 	@echo 'make run        a private Redis, lighttpd and Sluice with the demo page; Ctrl-C ends them'
 	@echo 'make test       every test: unit, integration, browser, sanitizers'
 	@echo 'make check      the quick one, for every change: unit tests, one route through lighttpd'
-	@echo 'make bench      the benchmarks, with a table at the end; PART=servers: what each web server costs'
+	@echo 'make bench      the benchmarks, with a table at the end; PART=servers: what each web server costs, PART=tls: what TLS to Redis does'
 	@echo 'make lint       the house'"'"'s rules, format, cppcheck, clang-tidy; SINCE=REV: of what has changed'
 	@echo 'make chaos      strikes on everything, and each promise judged: TIME=60s SEED=1, or SEED=1..10; REDIS=single|sentinel'
 	@echo 'make crowd      restarts under a crowd behind web servers, and how it comes back: CLIENTS=2000'

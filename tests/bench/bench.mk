@@ -1,5 +1,5 @@
-# The benchmark, or with PART=servers what each web server costs. BENCH_ARGS='--quick' and the like go to run.py, or
-# servers.py; `run.py --help` lists them.
+# The benchmark; with PART=servers what each web server costs, with PART=tls what TLS to Redis does. BENCH_ARGS=--quick and
+# the like go to run.py, servers.py or tls.py; `run.py --help` lists them.
 PART := run
 BENCH := $(patsubst %,$(B)/tests/bench/%,load publish floor)
 

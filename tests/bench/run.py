@@ -265,6 +265,7 @@ class Bench:
 
     def __init__(self, folder, build):
         self.folder, self.build = folder, build
+        self.options = ["--port", "0"]  # of its Redis
         self.lost = []
         self.latencies = {}
         self.serial = 0
@@ -275,7 +276,7 @@ class Bench:
     @contextlib.contextmanager
     def redis(self):
         path = f"{self.folder}/redis.sock"
-        command = ["redis-server", "--port", "0", "--unixsocket", path, "--save", ""]
+        command = ["redis-server", *map(str, self.options), "--unixsocket", path, "--save", ""]
         command += ["--appendonly", "no", "--dir", self.folder]
         command += ["--client-output-buffer-limit", "pubsub 0 0 0"]
         with running(command, f"{self.folder}/redis.log") as process:
