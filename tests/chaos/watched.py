@@ -16,6 +16,7 @@ from waiting import wait_for
 
 OURS = "sluice"  # what each link calls itself
 AHEAD = 4000  # bytes of commands that no replica is sent
+OUTVOTED_S = 3.0
 
 
 class FailOvers(strikes.Strikes):
@@ -58,13 +59,32 @@ class Watched:
         self.wait_agreed()
 
     def ask(self):
-        """As a client does: the first sentinel that answers says who the primary is."""
+        """As a client does: the first sentinel that answers says who the primary is, until it has been outvoted for a while.
+
+        One may stay alone for good: who is told to fail over takes an epoch without a vote, and it may be another's, too.
+        """
+        outvoted_since = None
         while not self.is_over.wait(0.02):
-            for sentinel in self.house.sentinels:
-                with contextlib.suppress(redis_client.RedisError):
-                    port = sentinel.primary()
-                    self.named = next((s for s in self.house.servers if s.port == port), self.named)
-                    break
+            names = self.names()
+            most = self.of_most(names)
+            is_outvoted = most is not None and names[0] is not most
+            outvoted_since = (outvoted_since or time.monotonic()) if is_outvoted else None
+            if outvoted_since and time.monotonic() - outvoted_since > OUTVOTED_S:
+                self.named = most
+            else:
+                self.named = next((s for s in names if s), self.named)
+
+    def names(self):
+        """The server that each sentinel names, None: it did not answer."""
+        def one(sentinel):
+            with contextlib.suppress(redis_client.RedisError):
+                port = sentinel.primary()
+                return next((s for s in self.house.servers if s.port == port), None)
+        return [one(s) for s in self.house.sentinels]
+
+    @staticmethod
+    def of_most(names):
+        return next((s for s in names if s and 2 * names.count(s) > len(names)), None)
 
     @property
     def link(self):
@@ -108,7 +128,7 @@ class Watched:
         def is_accepted():
             for sentinel in self.house.sentinels:
                 with contextlib.suppress(redis_client.ResponseError):  # the last one is not over yet
-                    return sentinel.client().execute_command("SENTINEL", "FAILOVER", "main")
+                    return sentinel.primary() == self.struck.port and sentinel.client().execute_command("SENTINEL", "FAILOVER", "main")
         wait_for(is_accepted, "a sentinel takes the command", 30)
 
     def kill_ahead(self, old):
@@ -138,15 +158,19 @@ class Watched:
         return [f"links after {self.links_took:.2f} s; at the primary {dict(links_at(primary))}, at its replicas {[links_at(s).total() for s in replicas]}"]
 
     def wait_agreed(self):
-        """The primary. Who was one before is made a replica here, since sentinels do that only after ten seconds."""
+        """The primary that most of the sentinels name, when two replicas follow it and have all. Who was one before is
+        made a replica here, since sentinels do that only after ten seconds."""
         def agreed():
-            primary = self.house.agreed()
-            if primary is None and self.old:
-                with contextlib.suppress(redis_client.RedisError):
-                    if {s.primary() for s in self.house.sentinels} == {self.named.port} != {self.old.port} and self.old.client().role()[0] == b"master":
-                        self.old.client().replicaof("127.0.0.1", str(self.named.port))
-            return primary
-        return wait_for(agreed, lambda: f"the sentinels agree: {self.house.state()}", 60)
+            primary = self.of_most(self.names())
+            if primary is None or self.named is not primary:
+                return None
+            with contextlib.suppress(redis_client.RedisError):
+                if primary.client().wait(2, 100) == 2 and any(s.primary() == primary.port and s.knows(2, 2) for s in self.house.sentinels):
+                    return primary
+                if self.old not in (None, primary) and self.old.client().role()[0] == b"master":
+                    self.old.client().replicaof("127.0.0.1", str(primary.port))
+            return None
+        return wait_for(agreed, lambda: f"most of the sentinels agree: {self.house.state()}", 60)
 
     def held(self, key):
         """What the primary has at the end."""
