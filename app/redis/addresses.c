@@ -57,7 +57,7 @@ on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *ai)
 	uv_freeaddrinfo(ai);
 }
 
-/* Returns NULL, or why it could not begin. */
+/* Returns NULL, or why the lookup could not begin. */
 static const char *
 resolve(struct addresses *as, uv_loop_t *loop, const struct redis_url *url, addresses_fn on_found,
 	void *arg)

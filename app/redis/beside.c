@@ -5,7 +5,7 @@
 
 #include "redis/slot.h"
 
-/* Of a name that has a brace, but no tag, no other name can be in the same slot by a tag. */
+/* If a name has a brace but no hash tag, no tag can put another name into the same slot. */
 static bool
 needs_tag(const struct redis_settings *rs, const char *name)
 {

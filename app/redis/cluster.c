@@ -13,26 +13,27 @@
 #include "redis/nodes.h"
 
 enum {
-	ASK_MS = 2000, /* so often, though nothing seems to have changed */
-	SOON_MS = 100, /* and no more often than so, whatever happens */
-	VAIN_MAX = 10, /* doubts that this node's map did not resolve: another one's may */
+	ASK_MS = 2000, /* how often it asks, even if nothing seems to have changed */
+	SOON_MS = 100, /* the shortest time between two questions */
+	VAIN_MAX = 10, /* after this many doubts that this node's map did not resolve, another node
+			  is asked */
 	COMPLAIN_MS = 60000,
 	NAMES_MAX = 3, /* of nodes in a sentence */
 };
 
 struct cluster {
 	uv_loop_t *loop;
-	struct topology *any; /* whose links are at whichever node */
+	struct topology *any; /* its links may be at any node */
 	struct nodes *nodes;
 	const struct redis_settings *rs;
-	struct redis_settings settings; /* of the link that asks; borrows from rs */
+	struct redis_settings settings; /* for the link that asks; they borrow from rs */
 	struct topology *topology;
 	struct link *link;
-	unsigned candidate; /* of the nodes and the URLs: who is tried next */
+	unsigned candidate; /* which of the nodes and the URLs is tried next */
 	struct slot_node any_at;
 	enum { ASKED_NOTHING, ASKED_SLOTS, ASKED_STATE } asked; /* and not answered yet */
 	bool is_doubted;
-	bool is_down; /* as the node that was asked last says: keys are not served */
+	bool is_down; /* the node that was asked last says that keys are not served */
 	unsigned n_vain;
 	unsigned n_covered; /* as was told in the log */
 	uint64_t asked_ms;
@@ -42,7 +43,7 @@ struct cluster {
 	struct closing closing;
 };
 
-/* Who may be asked: the nodes that are known, and then those that the URLs name. */
+/* Those that may be asked: first the nodes that are known, then those that the URLs name. */
 static unsigned
 count_candidates(const struct cluster *cl)
 {
@@ -70,7 +71,7 @@ candidate(const struct cluster *cl, unsigned nth, const char **host, int *port)
 	}
 }
 
-/* Where the link that asks goes when it has to. */
+/* The link that asks is in trouble: chooses where it goes. */
 static void
 on_asking_trouble(void *arg)
 {
@@ -88,7 +89,7 @@ is_same(const struct slot_node *a, const struct slot_node *b)
 	return a->port == b->port && strcmp(a->host, b->host) == 0;
 }
 
-/* Another node than any_at, if there is one; which one differs from worker to worker. */
+/* Chooses another node than any_at, if there is one. Workers choose different ones. */
 static void
 choose_any(struct cluster *cl, bool is_sure, const char *why)
 {
@@ -100,7 +101,7 @@ choose_any(struct cluster *cl, bool is_sure, const char *why)
 	for (; node != NULL; node = nodes_next(cl->nodes, node)) {
 		if (is_same(&node->at, &cl->any_at))
 			continue;
-		if (random_below(++n) == 0) /* in the end each is as likely as another */
+		if (random_below(++n) == 0) /* so that each is chosen with the same probability */
 			chosen = node;
 	}
 	cl->any_at = chosen->at;
@@ -114,7 +115,10 @@ on_any_trouble(void *arg)
 	nodes_doubt(((struct cluster *)arg)->nodes, false);
 }
 
-/* The node at which such links are has no slots any more: it is a replica, or none. */
+/*
+ * If the node at which such links are has no slots any more, it is a replica or has left the
+ * cluster.
+ */
 static void
 keep_any(struct cluster *cl)
 {
@@ -134,13 +138,13 @@ ask(uv_timer_t *timer)
 
 	uv_timer_start(timer, ask, ASK_MS, 0);
 	if (cl->asked != ASKED_NOTHING || link_send(cl->link, 2, argv, NULL) < 0)
-		return; /* one that is down asks when it comes up */
+		return; /* a link that is down asks when it comes up */
 	cl->asked = ASKED_SLOTS;
 	cl->is_doubted = false;
 	cl->asked_ms = uv_now(cl->loop);
 }
 
-/* Whoever was sent elsewhere has been told something that this node's map should say, too. */
+/* A command was redirected, which this node's map should show as well. */
 static void
 on_doubt(void *arg, bool is_sent_elsewhere)
 {
@@ -206,8 +210,10 @@ tell_coverage(struct cluster *cl)
 		logger_info("Redis Cluster: all slots have a node; there are %u", cl->map->n_nodes);
 }
 
-/* Nodes that have slots are in the map whether they live or not: what follows for the keys the
- * state says. */
+/*
+ * The map lists nodes that have slots whether they live or not. Whether keys are served, CLUSTER
+ * INFO says.
+ */
 static void
 ask_state(struct cluster *cl)
 {
@@ -217,7 +223,7 @@ ask_state(struct cluster *cl)
 		cl->asked = ASKED_STATE;
 }
 
-/* Where it may not be asked, nothing is known of it. */
+/* If CLUSTER INFO is not allowed, the state is not known. */
 static void
 take_state(struct cluster *cl, const redisReply *reply)
 {
@@ -325,7 +331,7 @@ cluster_new(struct cluster **out, uv_loop_t *loop, struct topology *tp)
 	return 0;
 }
 
-/* The names of nodes that are away. */
+/* Writes the names of nodes that are away. */
 static bool
 name_away(const struct cluster *cl, char *text, size_t len)
 {

@@ -18,22 +18,25 @@ enum {
 	ERRANDS_MAX = 100000,
 	ERRAND_SIZE = 256 * 1024 * 1024,
 	UNUSED_MS = 10000,
-	AGAIN_MS = 50,     /* so often what waits is tried again */
-	REDIRECTS_MAX = 8, /* at once; then it waits, too */
+	AGAIN_MS = 50,     /* how often commands that wait are tried again */
+	REDIRECTS_MAX = 8, /* redirects that are followed at once; after that a command waits */
 	ANY_SLOT = -1,
 };
 
-/* To one server: the only one, or a node of the cluster. */
+/* The way to one server: the only one, or a node of the cluster. */
 struct way {
 	struct list of_command;
 	struct command *command;
 	struct node *node; /* NULL: no cluster */
 	struct lane *lane;
-	struct tracking *tracking; /* NULL: nobody has asked for it */
+	struct tracking *tracking; /* NULL: nobody needs it */
 	uint64_t used_ms;
 };
 
-/* A command in a cluster, kept so that it can be said again elsewhere. */
+/*
+ * A command in a cluster. It is kept until it is answered, so that it can be sent again to another
+ * node.
+ */
 struct errand {
 	struct list of_command; /* while it waits */
 	struct command *command;
@@ -43,7 +46,7 @@ struct errand {
 	int slot;
 	unsigned n_redirects;
 	uint64_t until_ms;
-	const struct node **tracked_by; /* NULL: it is not to be tracked */
+	const struct node **tracked_by; /* NULL: the key is not tracked */
 	bool is_tracked;
 	size_t len;
 	char bytes[];
@@ -52,7 +55,7 @@ struct errand {
 struct command {
 	uv_loop_t *loop;
 	struct topology *topology;
-	struct nodes *nodes; /* NULL: this is no cluster, and there is one way */
+	struct nodes *nodes; /* NULL: there is no cluster, and one way */
 	struct lane *only;   /* then that of it */
 	struct list ways;
 	struct list waiting; /* errands */
@@ -129,7 +132,7 @@ way_free(struct way *w)
 	free(w);
 }
 
-/* NULL: out of memory, or nobody is known to be there. */
+/* Returns NULL if memory is short, or no node is known. */
 static struct way *
 way_to(struct command *cmd, struct node *node)
 {
@@ -185,7 +188,7 @@ on_tracking_lost(void *ctx)
 static const struct tracking_ops tracking_ops = {
     .on_key = on_key, .on_ready = on_tracking_ready, .on_lost = on_tracking_lost};
 
-/* Is it known by now whether this way's node tells of changes? */
+/* Is it known yet whether this node reports changes? */
 static bool
 knows_tracking(struct way *w)
 {
@@ -208,7 +211,7 @@ answer(struct errand *e, const redisReply *reply)
 		*e->tracked_by = e->is_tracked && reply != NULL ? e->way->node : NULL;
 	free(e);
 	if (fn != NULL)
-		fn(arg, reply); /* which may free the command */
+		fn(arg, reply); /* fn may free the command */
 }
 
 static void on_again(uv_timer_t *timer);
@@ -225,7 +228,7 @@ wait_a_moment(struct errand *e)
 
 static void on_reply(void *arg, const redisReply *reply);
 
-/* Returns false: it cannot be sent there now. */
+/* Returns false if it cannot be sent there now. */
 static bool
 send_by(struct errand *e, struct way *w, bool is_asking)
 {
@@ -240,7 +243,7 @@ send_by(struct errand *e, struct way *w, bool is_asking)
 	w->used_ms = uv_now(e->command->loop);
 	e->is_tracked =
 	    e->tracked_by != NULL && !is_asking && tracking_state(w->tracking) == TRACKING_ON;
-	/* Each counts for the very next command alone. */
+	/* Each of these counts only for the next command. */
 	if ((e->is_tracked && lane_send(w->lane, NULL, NULL, 3, caching, NULL) < 0) ||
 	    (is_asking && lane_send(w->lane, NULL, NULL, 1, asking, NULL) < 0))
 		return false;
@@ -259,7 +262,7 @@ dispatch(struct errand *e)
 		wait_a_moment(e);
 }
 
-/* One that is sent from node to node waits, and so does what no node takes now. */
+/* A command that is redirected again and again waits, and so does one that no node takes now. */
 static void
 redirect(struct errand *e, enum redirect_kind kind, struct redirect *to)
 {
@@ -297,7 +300,10 @@ on_reply(void *arg, const redisReply *reply)
 		redirect(e, kind, &to);
 }
 
-/* Those that wait now: whoever is answered may ask anew, and what cannot be sent waits again. */
+/*
+ * Tries only those that wait now: a callback may send new commands, and what cannot be sent waits
+ * again.
+ */
 static void
 try_waiting(struct command *cmd)
 {
@@ -313,7 +319,7 @@ try_waiting(struct command *cmd)
 	}
 }
 
-/* The oldest is not always the first. Returns one whose time is over, or NULL. */
+/* Returns a command whose time is over, or NULL. The oldest need not be the first. */
 static struct errand *
 find_overdue(const struct command *cmd)
 {
@@ -327,8 +333,10 @@ find_overdue(const struct command *cmd)
 	return NULL;
 }
 
-/* Of nodes without slots, once they are not used for a while: one to which a slot is just being
- * moved has none yet. Returns whether there are such. */
+/*
+ * Drops the ways to nodes without slots when they have not been used for a while; a node to which a
+ * slot is just being moved has none yet. Returns whether there are such ways.
+ */
 static bool
 drop_ways(struct command *cmd)
 {

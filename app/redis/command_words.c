@@ -6,7 +6,7 @@
 
 enum { ANY = 64, NAME_LEN = 32 };
 
-/* Those that are usual: how many words may follow, and what they are. */
+/* The usual commands: how many words may follow, and what these are. */
 static const struct {
 	const char *name;
 	size_t min, max;
@@ -46,7 +46,7 @@ static const struct {
     {"EVAL_RO", 2, ANY, "SCRIPT NUMKEYS [KEY...] [ARG...]"},
 };
 
-/* Of those with a second word, what that may be. */
+/* Commands that do harm, unless the second word is this one. */
 static const struct {
 	const char *name, *but;
 } ruinous[] = {

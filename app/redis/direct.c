@@ -22,7 +22,7 @@
 
 enum { OUT_MAX = 256 * 1024 * 1024, READ_SIZE = 16384, AGAIN_MS = 50 };
 
-/* One connection of the command line, which may block until its deadline. */
+/* A connection of the command line. It may block until its deadline. */
 struct direct {
 	struct transport transport;
 	redisReader *reader;
@@ -136,7 +136,7 @@ read_more(struct direct *d)
 	return redisReaderFeed(d->reader, bytes, (size_t)n) == REDIS_OK ? 0 : -ENOMEM;
 }
 
-/* The next reply, which is the caller's; NULL, and d->why. */
+/* Returns the next reply, which is the caller's; NULL, with d->why. */
 static redisReply *
 next_reply(struct direct *d)
 {
@@ -171,15 +171,15 @@ greet(struct direct *d, const struct redis_settings *rs, const struct redis_url 
 	return result == GREETING_DONE ? 0 : -1;
 }
 
-/* What is asked, and the reasons for which it was not answered. */
+/* The command, and the reasons why it was not answered. */
 struct question {
 	int argc;
 	const char *const *argv;
 	const size_t *lens;
-	struct tls *tls; /* NULL: no URL asked for it yet */
+	struct tls *tls; /* NULL: no URL needed it yet */
 	char *why;
 	size_t why_len;
-	bool is_asking; /* of a node to which the slot is just being moved */
+	bool is_asking; /* ASK: the slot is just being moved to this node */
 };
 
 static redisReply *
@@ -247,7 +247,7 @@ ask_url(struct question *q, const struct redis_settings *rs, const struct redis_
 	return try_url(q, rs, url);
 }
 
-/* The server that the nth sentinel names is asked. */
+/* Asks the server that the nth sentinel names. */
 static redisReply *
 ask_sentinel(struct question *q, const struct redis_settings *rs, size_t nth)
 {
@@ -275,7 +275,7 @@ ask_sentinel(struct question *q, const struct redis_settings *rs, size_t nth)
 	return reply;
 }
 
-/* Where it has to be said again, by this reply. Returns false: nowhere, it is the answer. */
+/* Where this reply redirects the command. Returns false if it does not: the reply is the answer. */
 static bool
 find_next(struct question *q, struct redis_url *url, char *host, size_t host_len,
 	  const redisReply *reply)
@@ -300,8 +300,8 @@ find_next(struct question *q, struct redis_url *url, char *host, size_t host_len
 }
 
 /*
- * By the map that the node there has: who has the slot of the first key. A replica would take what
- * is published on a sharded channel, and know nobody who hears it.
+ * Asks a node which node has the slot of the first key. If a message for a sharded channel were
+ * published at a replica, nobody would receive it.
  */
 static void
 find_node(struct question *q, const struct redis_settings *rs, struct redis_url *url,
@@ -327,7 +327,7 @@ find_node(struct question *q, const struct redis_settings *rs, struct redis_url 
 	free(map);
 }
 
-/* The nth node that url names is asked whom to ask, and then whoever sends us on is followed. */
+/* Asks the nth node of url which node to ask, and then follows redirects. */
 static redisReply *
 ask_cluster(struct question *q, const struct redis_settings *rs, size_t nth)
 {
@@ -337,7 +337,7 @@ ask_cluster(struct question *q, const struct redis_settings *rs, size_t nth)
 	char host[SLOT_HOST_MAX];
 	redisReply *reply;
 
-	node.is_of_map = true; /* a replica says where the primary is */
+	node.is_of_map = true; /* a replica redirects to the primary */
 	url.host = rs->urls[nth].host;
 	url.port = rs->urls[nth].port;
 	q->is_asking = false;
@@ -348,7 +348,7 @@ ask_cluster(struct question *q, const struct redis_settings *rs, size_t nth)
 	return reply;
 }
 
-/* The nth URL names a server, a sentinel, or a node of a cluster. */
+/* The nth URL is that of a server, a sentinel, or a node of a cluster. */
 static redisReply *
 ask_nth(struct question *q, const struct redis_settings *rs, size_t nth)
 {

@@ -14,17 +14,20 @@
 
 enum { RETRY_MS = 500, REFUSED_MS = 1000 };
 
-/* What was sent and is not answered yet. Redis answers in order; messages come in between. */
+/*
+ * A command that was sent and is not answered yet. Redis answers in order; messages may come in
+ * between.
+ */
 enum sent_kind { SENT_SUBSCRIBE, SENT_UNSUBSCRIBE, SENT_PING };
 
 struct sent {
 	struct list node;
 	enum sent_kind kind;
-	struct pubsub_subject *subject; /* of SUBSCRIBE; NULL: it was unsubscribed since */
+	struct pubsub_subject *subject; /* for SUBSCRIBE; NULL: it was unsubscribed since */
 	unsigned char verb;
 	bool was_refused;
 	uint32_t len;
-	char name[]; /* of UNSUBSCRIBE, whose subject is gone */
+	char name[]; /* for UNSUBSCRIBE, whose subject is gone */
 };
 
 struct ear {
@@ -33,14 +36,14 @@ struct ear {
 	void *ctx;
 	struct map subjects[EAR_VERBS];
 	struct list sent;
-	struct list postponed; /* what a busy Redis refused */
-	struct list refused;   /* what Redis does not permit, for now */
+	struct list postponed; /* commands that Redis refused because it was busy */
+	struct list refused;   /* commands that Redis does not permit, for now */
 	unsigned n_refused;
-	uint64_t refused_at_ms; /* of the loop: when to try again */
+	uint64_t refused_at_ms; /* the loop's time when it is tried again */
 	uv_timer_t retry;
 };
 
-/* How each is said, and what comes for it. */
+/* For each verb: the commands, and the words of the replies. */
 static const struct {
 	const char *begin, *end, *begun, *ended, *message;
 	size_t n; /* words of a message */
@@ -79,7 +82,7 @@ sent_free(struct sent *sent)
 	free(sent);
 }
 
-/* Takes sent, which is in no list. Returns 0; or < 0, and sent is freed. */
+/* Takes sent, which is in no list. Returns 0; or < 0, and then sent is freed. */
 static int
 say(struct ear *ear, struct sent *sent)
 {
@@ -104,7 +107,7 @@ say(struct ear *ear, struct sent *sent)
 	return rc;
 }
 
-/* Returns 0, or < 0 while the link is down: then all is sent when it comes up. */
+/* Returns 0, or < 0 while the link is down: then everything is sent when it comes up. */
 static int
 send_one(struct ear *ear, enum sent_kind kind, struct pubsub_subject *subject)
 {
@@ -151,7 +154,10 @@ forget_sent(struct ear *ear)
 	uv_timer_stop(&ear->retry);
 }
 
-/* Is what it asked for still wanted? The names that are subscribed tell, whatever the order was. */
+/*
+ * Is the subscription still needed? The names that are subscribed now tell, whatever happened
+ * before.
+ */
 static bool
 is_wanted(const struct ear *ear, const struct sent *sent)
 {
@@ -160,7 +166,7 @@ is_wanted(const struct ear *ear, const struct sent *sent)
 	return ear_find(ear, sent->verb, sent->name, sent->len) == NULL;
 }
 
-/* Up to n of what stands in a list is said again. Returns 0, or < 0: the link was given up. */
+/* Sends up to n commands of a list again. Returns 0, or < 0: the link was given up. */
 static int
 say_again(struct ear *ear, struct list *list, unsigned n)
 {
@@ -185,8 +191,8 @@ say_again(struct ear *ear, struct list *list, unsigned n)
 }
 
 /*
- * Of what is not permitted one is tried each second, so that Redis is not asked for nothing; of
- * very many a tenth. Once one is confirmed the others follow.
+ * Of the commands that are not permitted one is tried each second, so that Redis is not asked in
+ * vain; of very many a tenth. When one is confirmed, the others follow.
  */
 static void
 on_retry(uv_timer_t *timer)
@@ -281,7 +287,7 @@ deliver(struct ear *ear, enum ear_verb verb, const redisReply *name, const redis
 	}
 	counters_add(COUNTER_MESSAGES, 1);
 	if ((node = map_find(&ear->subjects[verb], name->str, name->len)) == NULL)
-		return; /* on its way when it was unsubscribed */
+		return; /* the message was on its way when it was unsubscribed */
 	msg.channel = channel->str;
 	msg.channel_len = channel->len;
 	msg.data = data->str;
@@ -289,8 +295,10 @@ deliver(struct ear *ear, enum ear_verb verb, const redisReply *name, const redis
 	ear->ops->on_message(MAP_ENTRY(node, struct pubsub_subject, by_name), &msg);
 }
 
-/* The answer to the oldest of what was sent, which must be of this kind. Returns its subject, or
- * NULL. */
+/*
+ * The answer belongs to the oldest command, which must be of this kind. Returns its subject, or
+ * NULL.
+ */
 static struct pubsub_subject *
 take_sent(struct ear *ear, enum sent_kind kind, bool *is_right)
 {
@@ -324,7 +332,10 @@ on_answer(struct ear *ear, enum sent_kind kind, const redisReply *name)
 		ear->ops->on_confirmed(subject);
 }
 
-/* BUSY: a script runs for too long. It passes, and nobody's subscription is lost by it. */
+/*
+ * BUSY means that a script runs for too long. It will end, and no subscription need be given up for
+ * it.
+ */
 static bool
 is_passing(const redisReply *error)
 {
@@ -332,7 +343,9 @@ is_passing(const redisReply *error)
 	       strncmp(error->str, "CLUSTERDOWN", 11) == 0;
 }
 
-/* An ACL refuses this name; anything else is the link's trouble. */
+/*
+ * If an ACL refuses this name, only this subject is concerned; any other error concerns the link.
+ */
 static bool
 is_fatal(const struct sent *sent, const redisReply *error)
 {
@@ -340,7 +353,7 @@ is_fatal(const struct sent *sent, const redisReply *error)
 	       strncmp(error->str, "NOPERM ", 7) != 0;
 }
 
-/* Its slot is another node's. */
+/* The slot belongs to another node. */
 static bool
 is_elsewhere(const struct sent *sent, const redisReply *error)
 {
@@ -350,7 +363,9 @@ is_elsewhere(const struct sent *sent, const redisReply *error)
 	       redirect_read(&to, error) == REDIRECT_MOVED;
 }
 
-/* It is about the oldest command alone, which names one channel: nobody else's is refused by it. */
+/*
+ * The error belongs to the oldest command, which names one channel, so no other channel is refused.
+ */
 static void
 on_error(struct ear *ear, const redisReply *reply)
 {
@@ -374,7 +389,7 @@ on_error(struct ear *ear, const redisReply *reply)
 	}
 }
 
-/* The node has ended it by itself, for the slot has gone; or it is what we asked for. */
+/* The node has ended the subscription because the slot has moved; or we have ended it. */
 static void
 on_end(struct ear *ear, enum ear_verb verb, const redisReply *name)
 {
@@ -395,7 +410,7 @@ on_end(struct ear *ear, enum ear_verb verb, const redisReply *name)
 	}
 }
 
-/* Returns false: it is nothing of this kind. */
+/* Returns false if the reply is not of this verb. */
 static bool
 take_of(struct ear *ear, enum ear_verb verb, const redisReply *reply)
 {
@@ -441,7 +456,7 @@ on_reply(void *ctx, const redisReply *reply)
 	case REDIS_REPLY_ERROR:
 		on_error(ear, reply);
 		break;
-	case REDIS_REPLY_STATUS: /* PING while nothing is subscribed */
+	case REDIS_REPLY_STATUS: /* the answer to PING while nothing is subscribed */
 		take_sent(ear, SENT_PING, &is_right);
 		break;
 	default:
@@ -533,7 +548,7 @@ ear_forget(struct ear *ear, struct pubsub_subject *subject)
 	map_del(&ear->subjects[subject->verb], &subject->by_name);
 }
 
-/* Should the command not be sent for want of memory, messages go on coming and are ignored. */
+/* If memory is short and the command cannot be sent, further messages are ignored. */
 void
 ear_end(struct ear *ear, struct pubsub_subject *subject)
 {

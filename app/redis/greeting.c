@@ -78,8 +78,8 @@ greeting_send(struct greeting *g, struct buf *out, const struct redis_settings *
 }
 
 /*
- * A name is a courtesy to who reads CLIENT LIST, and a server whose ACL does not let us ask for its
- * role is taken at its word. But some errors are about the connection and not the command.
+ * The name only helps those who read CLIENT LIST. If the ACL does not allow ROLE, the server counts
+ * as a primary. But some errors concern the connection and not the command.
  */
 static bool
 is_refusal(const char *step, const struct redisReply *reply)

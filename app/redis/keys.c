@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Where keys stand; a command that is not here has one, its first argument. */
+/* Where a command has its keys. A command that is not listed has one, its first argument. */
 enum place {
 	PLACE_NONE,
 	PLACE_FIRST,
@@ -12,7 +12,7 @@ enum place {
 	PLACE_ALL,
 	PLACE_COUNT_FIRST,  /* the first argument says how many follow it */
 	PLACE_COUNT_SECOND, /* the second does */
-	PLACE_STREAMS       /* behind the word STREAMS, as many as IDs then follow */
+	PLACE_STREAMS       /* behind the word STREAMS; as many IDs follow */
 };
 
 static const struct {

@@ -5,7 +5,7 @@
 
 #define GLOB "*?[\\"
 
-/* All classes of operations, for which "A" stands; a Redis that has them all says "A". */
+/* All classes of operations; a Redis that has all of them set says "A". */
 static const char classes[] = "g$lshzxetd";
 
 enum { FLAGS_MAX = 32 };
@@ -85,7 +85,7 @@ keyspace_fault(const char *flags, char *text, size_t len)
 		if (strchr(flags, *c) == NULL)
 			add_flag(lacks, *c);
 	}
-	for (; *flags != '\0'; flags++) { /* what others have set goes on */
+	for (; *flags != '\0'; flags++) { /* flags that others have set stay */
 		if (strchr(classes, *flags) == NULL)
 			add_flag(wanted, *flags);
 	}
