@@ -216,12 +216,6 @@ class Run:
     def strikes_around(self, at):
         return ", ".join(f"{'+'.join(names)} {begin - at:+.2f} s" for names, begin, end, *_ in self.struck if begin - 3 < at < end + 3)
 
-    @staticmethod
-    def patience(client, names, slow):
-        """Apache ends a response 5 s after the program that it came from has died. The rest takes as much longer as the machine did then."""
-        is_apache = client.name.startswith("apache ") and set(names) & strikes.CRASHES
-        return RECOVERY * slow + (5 if is_apache else 0)
-
     def verdict(self):
         findings, told = Counter(), Counter()
         for c in self.readers():
@@ -242,7 +236,7 @@ class Run:
         took = sorted(t for _, _, _, all_took, _ in self.struck for t in all_took.values())
         for names, _, _, all_took, slow in self.struck:
             for c, t in all_took.items():
-                if t > self.patience(c, names, slow):
+                if t > RECOVERY * slow:
                     findings[f"late after {'+'.join(names)}: {c.name}, {t:.1f} s"] += 1
         return findings, {
             "strikes": len(self.struck), "kinds": Counter(n for names, *_ in self.struck for n in names),

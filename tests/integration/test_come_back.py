@@ -10,6 +10,7 @@ import pytest
 
 from fcgi import Connection
 from program import ROOT
+from streams import Disconnected
 from waiting import wait_for
 
 sys.path.append(str(ROOT / "tests" / "browser"))
@@ -88,6 +89,20 @@ def test_a_request_that_waits_in_the_queue_of_one_that_dies(launch, serve, serve
         sluice.kill()
         with asked.result() as told:
             is_told_to_come_back(told)
+
+
+def test_a_stream_ends_with_its_worker(launch, serve, server_class):
+    """At once, and not after the time for which the web server keeps a connection, which is long here: so its client is back soon."""
+    class Keeps(server_class):
+        def configuration(self, fragment, *more):
+            more_apache = "KeepAliveTimeout 90\n" if self.name == "apache" else ""
+            return super().configuration(fragment, *more) + more_apache
+    sluice = launch(ROUTES, server={"base": "/events"})
+    web = serve(Keeps, sluice.path)
+    with web.open("/events/stream/x") as stream:
+        os.kill(sluice.worker(), signal.SIGKILL)
+        with pytest.raises(Disconnected):
+            stream.next_event(20)
 
 
 @pytest.mark.parametrize("workers", (1, 3))

@@ -166,7 +166,7 @@ class Apache(WebServer):
 
     def configuration(self, fragment):
         f, modules = self.folder, "/usr/lib/apache2/modules"
-        names = ("mpm_event", "authz_core", "proxy", "proxy_fcgi", "deflate", "filter", "env", "lua")
+        names = ("mpm_event", "authz_core", "proxy", "proxy_fcgi", "deflate", "filter", "env", "setenvif", "lua")
         load = "\n".join(f"LoadModule {n}_module {modules}/mod_{n}.so" for n in names)
         return f"""
 ServerRoot {f}
