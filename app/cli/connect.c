@@ -411,27 +411,42 @@ check_target(struct target *t, const char *where)
 		try_routes(t);
 }
 
+/* Whom the others named is in first, which is empty if nobody was asked yet. */
+static void
+tell_named(const struct target *t, const redisReply *reply, char *first, size_t len)
+{
+	char named[256];
+	const char *host;
+	int port;
+
+	if ((host = sentinel_read(reply, &port)) == NULL) {
+		say("fault", "it knows no primary called %s", t->cfg->redis.sentinel_master);
+		return;
+	}
+	snprintf(named, sizeof(named), "%s:%d", host, port);
+	say("names", "%s", named);
+	if (first[0] == '\0')
+		snprintf(first, len, "%s", named);
+	else if (strcmp(first, named) != 0)
+		say("warning", "the sentinels do not agree: another one names %s", first);
+}
+
 /* Checks which primary each of the sentinels names. */
 static void
 check_sentinels(const struct config *cfg)
 {
 	const char *argv[] = {"SENTINEL", "get-master-addr-by-name", cfg->redis.sentinel_master};
-	char where[256];
+	char where[256], first[256] = "";
 
 	for (size_t i = 0; i < cfg->redis.n_urls; i++) {
 		struct target t = {.cfg = cfg};
 		redisReply *reply;
-		const char *host;
-		int port;
 
 		printf("sentinel %s\n", redis_url_print(&cfg->redis.urls[i], where, sizeof(where)));
 		if (sentinel_settings(&t.settings, &cfg->redis, i) < 0)
 			return;
 		if ((reply = ask(&t, 3, argv)) != NULL) {
-			if ((host = sentinel_read(reply, &port)) != NULL)
-				say("names", "%s:%d", host, port);
-			else
-				say("fault", "it knows no primary called %s", argv[2]);
+			tell_named(&t, reply, first, sizeof(first));
 			freeReplyObject(reply);
 		}
 		free(t.settings.urls);

@@ -61,8 +61,13 @@ connect_to(struct direct *d, const struct sockaddr *at, socklen_t len, struct tl
 	if (rc < 0)
 		return rc;
 	do {
-		if ((rc = wait_ready(d, POLLIN)) < 0)
+		if ((rc = wait_ready(d, POLLIN)) < 0) {
+			d->why = d->transport.is_connected
+				     ? "no TLS handshake within connect_timeout: does it "
+				       "speak TLS there?"
+				     : "no connection within connect_timeout";
 			return rc;
+		}
 	} while ((rc = transport_handshake(&d->transport)) == -EAGAIN);
 	return rc;
 }

@@ -126,6 +126,8 @@ def test_a_sentinel_that_lies(launch, house, own_redis):
     liar.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", other.port, 1)
     sluice = launch(ROUTES, house.servers[0], link=house.link)
     wait_for(lambda: links(house.servers[0]) >= 2 and links(other) == 0, "all are where most say", 10)
+    done = sluice.run("check", "-c", sluice.config, "--connect")
+    assert f"names    127.0.0.1:{other.port}" in done.out and "the sentinels do not agree" in done.out
     with sluice.open("/x/1") as stream:
         house.servers[0].publish("x:1", "right")
         assert stream.next_event().data == "right"

@@ -112,6 +112,8 @@ def test_plain_port(launch, tls_redis):
     """A plain Redis says nothing to a TLS greeting, or an error that is no TLS."""
     sluice = launch(ROUTES, tls_redis, link={"url": f"rediss://127.0.0.1:{tls_redis.port}", "connect_timeout": "300ms"})
     assert_refused(sluice, "speak TLS there")
+    done = sluice.run("check", "-c", sluice.config, "--connect")
+    assert done.returncode == 1 and "speak TLS there" in done.out
 
 
 def test_plain_url_at_the_tls_port(launch, tls_redis):
