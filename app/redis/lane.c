@@ -12,7 +12,7 @@
 enum {
 	PENDING_MAX = 100000,
 	TICK_MS = 250,
-	ROLE_MS = 2000, /* so often the server is asked whether it is still a primary */
+	ROLE_MS = 2000, /* how often the server is asked if it is still a primary */
 };
 
 struct pending {
@@ -25,7 +25,7 @@ struct pending {
 struct lane {
 	uv_loop_t *loop;
 	struct link *link;
-	struct list pending; /* in the order of sending, which is that of the replies */
+	struct list pending; /* in the order of sending, which is the order of the replies */
 	size_t n_pending;
 	unsigned timeout_ms;
 	uv_timer_t timer, role;
@@ -73,7 +73,10 @@ on_up(void *ctx)
 	ln->ops->on_up(ln->ctx);
 }
 
-/* Only those that were sent on the lost connection: what is answered may send anew. */
+/*
+ * Answers only commands that were sent on the broken connection, because a callback may send new
+ * ones.
+ */
 static void
 on_down(void *ctx, const char *why)
 {
@@ -83,10 +86,10 @@ on_down(void *ctx, const char *why)
 	(void)why;
 	ln->ops->on_down(ln->ctx);
 	while (n-- > 0 && !list_is_empty(&ln->pending))
-		answer_oldest(ln, NULL); /* which may free ln: then all were answered */
+		answer_oldest(ln, NULL); /* this may free ln: then all have been answered */
 }
 
-/* A primary that was made a replica breaks no connection, but refuses what is written. */
+/* A primary that becomes a replica closes no connection, but refuses commands that write. */
 static bool
 says_readonly(const redisReply *reply)
 {
@@ -190,7 +193,7 @@ lane_is_up(const struct lane *ln)
 	return link_is_up(ln->link);
 }
 
-/* What was said is answered in its turn. */
+/* Adds the command to those that wait for a reply. */
 static int
 await(struct lane *ln, command_fn fn, void *arg)
 {
@@ -207,7 +210,7 @@ await(struct lane *ln, command_fn fn, void *arg)
 	return 0;
 }
 
-/* It was not said after all. */
+/* The command was not sent after all. */
 static void
 forget_latest(struct lane *ln)
 {
@@ -218,12 +221,15 @@ forget_latest(struct lane *ln)
 	free(p);
 }
 
-/* Before it is said: what then cannot be awaited would answer another's question. */
+/*
+ * This is done before the command is sent: if it failed afterwards, the reply would be taken for
+ * that of another command.
+ */
 static int
 prepare(struct lane *ln, command_fn fn, void *arg)
 {
 	if (ln->link == NULL || !link_is_up(ln->link))
-		return -ENOTCONN; /* or lane_free() is telling those that were pending */
+		return -ENOTCONN; /* or lane_free() is answering those that were pending */
 	if (ln->n_pending >= PENDING_MAX)
 		return -EAGAIN;
 	return await(ln, fn, arg);

@@ -21,31 +21,32 @@
 
 enum {
 	PAUSE_MIN_MS = 100,
-	HURRY_MS = 20,       /* a sign of life: all come, but not in the same instant */
-	PAUSE_MAX_MS = 2000, /* with its jitter, and connecting, less than five seconds */
+	HURRY_MS = 20, /* after a sign of life all links come back, but not at the same moment */
+	PAUSE_MAX_MS = 2000, /* with its jitter and the time to connect, less than five seconds */
 	READS_A_TURN = 16,   /* of 16 KiB each, so that other descriptors have their turn */
 	READ_SIZE = 16384,
-	FEED_SIZE =
-	    2048, /* hiredis moves all that it was fed and has not parsed, again and again */
-	OUT_MAX = 256 * 1024 * 1024, /* commands that Redis does not take */
+	FEED_SIZE = 2048, /* hiredis moves everything that it was given and has not parsed, again
+			     and again */
+	OUT_MAX = 256 * 1024 * 1024, /* commands that Redis has not taken */
 };
 
 /*
- * A link that is up is looked after by ticks, not by the clock: a process that was stopped for a
- * minute finds one tick gone, and then what Redis sent meanwhile.
+ * A link that is up is checked by ticks and not by the clock: if the process was stopped for a
+ * minute, it finds one tick passed, and then what Redis sent meanwhile.
  */
 enum {
 	TICK_MS = 500,
-	QUIET_TICKS = 4,   /* heard nothing for so long: on_quiet */
-	DEAD_TICKS = 14,   /* and for so long: the link is broken, whatever TCP believes */
-	STEADY_TICKS = 10, /* up for so long, the next trouble begins with the shortest pause */
+	QUIET_TICKS = 4, /* after this many ticks without a byte: on_quiet */
+	DEAD_TICKS = 14, /* after this many, the link is broken, whatever TCP says */
+	STEADY_TICKS =
+	    10, /* if it was up for this long, the next trouble begins with the shortest pause */
 };
 
-/* Of one reply. A false Redis may announce and send anything. */
+/* Limits of one reply. A false Redis may announce and send anything. */
 enum {
 	REPLY_MAX = 64 * 1024 * 1024, /* bytes */
-	LINE_MAX_LEN = 64 * 1024,     /* hiredis looks for its end from the beginning each time */
-	HEAD_MAX_LEN = 32,            /* "9223372036854775807\r\n" */
+	LINE_MAX_LEN = 64 * 1024, /* hiredis searches for its end from the beginning each time */
+	HEAD_MAX_LEN = 32,        /* "9223372036854775807\r\n" */
 };
 
 enum link_state {
@@ -55,7 +56,7 @@ enum link_state {
 	LINK_HANDSHAKE, /* of TLS */
 	LINK_GREETING,  /* AUTH, SELECT, CLIENT SETNAME, ROLE */
 	LINK_UP,
-	LINK_FREED /* by its owner; libuv still holds on to it */
+	LINK_FREED /* its owner has freed it, but libuv still needs it */
 };
 
 struct link {
@@ -63,13 +64,13 @@ struct link {
 	const char *name;
 	struct topology *topology;
 	struct topology_member member;
-	const struct redis_url *url; /* where it is, or tried last */
+	const struct redis_url *url; /* the server that it is connected to, or tried last */
 	const struct link_ops *ops;
 	void *ctx;
 	enum link_state state;
-	unsigned n_failed; /* servers that failed since one was up */
+	unsigned n_failed; /* how many servers failed since one was up */
 	unsigned pause_ms;
-	unsigned n_ticks, n_silent; /* since it is up, and since something was heard */
+	unsigned n_ticks, n_silent; /* ticks since it is up, and since something arrived */
 	struct addresses addresses;
 	size_t address; /* of them, which is tried */
 	struct transport transport;
@@ -104,7 +105,7 @@ on_poll_closed(uv_handle_t *poll)
 	free(poll);
 }
 
-/* The poll handle first: libuv must not watch a descriptor that is closed. */
+/* The poll handle is closed first, because libuv must not watch a descriptor that is closed. */
 static void
 drop_connection(struct link *ln)
 {
@@ -139,8 +140,8 @@ on_pause_over(uv_timer_t *timer)
 }
 
 /*
- * The next server is tried soon; only after all have failed the pause grows. A link
- * that was up but shortly, too, must not come back in a storm.
+ * The next server is tried soon; the pause grows only when all have failed. It also grows if links
+ * are up only for a short time, so that they do not come back in a storm.
  */
 static void
 begin_pause(struct link *ln)
@@ -188,7 +189,8 @@ fail(struct link *ln, const char *reason)
 
 	if (ln->state == LINK_PAUSING || ln->state == LINK_FREED)
 		return;
-	snprintf(why, sizeof(why), "%s", reason); /* which may lie in what is dropped */
+	snprintf(why, sizeof(why), "%s",
+		 reason); /* the reason may stand in memory that is freed here */
 	complain(ln, why);
 	drop_connection(ln);
 	if (was_up && ln->n_ticks >= STEADY_TICKS) {
@@ -302,7 +304,10 @@ take_reply(struct link *ln, const redisReply *reply)
 	}
 }
 
-/* What hiredis left in its buffer ends in a string that is not whole, or in a line without end. */
+/*
+ * The rest in hiredis's buffer is a string that is not complete, or a line without an end. Is it
+ * such a line?
+ */
 static bool
 is_endless_line(const redisReader *reader)
 {
@@ -311,8 +316,8 @@ is_endless_line(const redisReader *reader)
 }
 
 /*
- * Each reply may end the link, or free it: the reader is gone then, and not looked into, for
- * another one only comes from a timer. ln itself stays until libuv has closed its handles.
+ * Each reply may end the link, or free it. Then the reader is gone and must not be used; a new one
+ * is made only by a timer. ln itself stays until libuv has closed its handles.
  */
 static void
 take_replies(struct link *ln)
@@ -356,7 +361,7 @@ take_bytes(struct link *ln, const char *bytes, size_t len)
 	}
 }
 
-/* Returns how many bytes came: 0 if none did for now, or the link has failed. */
+/* Returns how many bytes came; 0 if there are none at the moment, or the link has failed. */
 static size_t
 read_some(struct link *ln)
 {
@@ -374,7 +379,10 @@ read_some(struct link *ln)
 	return (size_t)n;
 }
 
-/* What TLS has decoded already is taken in any case: no readiness tells of it. */
+/*
+ * What TLS has decoded already is always read, because the descriptor does not become readable for
+ * it.
+ */
 static void
 on_readable(struct link *ln)
 {
@@ -462,7 +470,7 @@ greet(struct link *ln)
 
 static void connect_address(struct link *ln);
 
-/* An address that cannot be reached is not the server's only one. */
+/* If an address cannot be reached, the server may have another one. */
 static void
 try_next_address(struct link *ln)
 {
@@ -475,7 +483,7 @@ try_next_address(struct link *ln)
 	}
 }
 
-/* The descriptor is ready: connected, or refused, or TLS goes on. */
+/* The descriptor is ready: it is connected, or refused, or TLS goes on. */
 static void
 on_connecting(struct link *ln)
 {
@@ -539,7 +547,7 @@ start_poll(struct link *ln)
 	return uv_poll_start(poll, UV_WRITABLE, on_poll);
 }
 
-/* Of a URL that asks for TLS. NULL: it cannot be had, and the link has failed. */
+/* For a URL that asks for TLS. NULL: TLS cannot begin, and the link has failed. */
 static struct tls *
 find_tls(struct link *ln)
 {
@@ -600,9 +608,11 @@ on_found(void *arg, const char *why)
 static void
 connect_next(struct link *ln)
 {
-	/* It begins here, so that fail() takes whatever goes wrong for a failed try. */
+	/*
+	 * The state is set here, so that fail() counts everything that goes wrong as a failed try.
+	 */
 	ln->state = LINK_CONNECTING;
-	reply_memory_empty(&ln->memory); /* of a reply that did not become whole */
+	reply_memory_empty(&ln->memory); /* from a reply that was not completed */
 	if ((ln->url = topology_choose(ln->topology, &ln->member)) == NULL) {
 		begin_pause(ln);
 		return;
@@ -639,7 +649,7 @@ link_new(struct link **out, uv_loop_t *loop, const char *name, struct topology *
 	}
 	topology_join(tp, &ln->member);
 	ln->timer.data = ln;
-	/* From the loop, so that no callback comes before the caller has its link. */
+	/* It begins from the loop, so that no callback is called before the caller has its link. */
 	uv_timer_start(&ln->timer, on_pause_over, 0, 0);
 	*out = ln;
 	return 0;

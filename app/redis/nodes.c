@@ -9,14 +9,16 @@
 #include "base/counters.h"
 #include "redis/topology.h"
 
-/* Nodes tell each other within half of cluster-node-timeout, 7.5 s as Redis ships it. */
+/*
+ * Nodes tell each other of changes within half of cluster-node-timeout, which is 7.5 s by default.
+ */
 enum { SURE_MS = 8000 };
 
 struct nodes {
 	const struct redis_settings *rs;
 	struct list nodes;
 	struct list watchers;
-	struct node *of[SLOTS];     /* NULL: nobody is known to have it */
+	struct node *of[SLOTS];     /* NULL: no node is known to have it */
 	uint64_t sure_until[SLOTS]; /* of clock_ms(): who was sent there knows better than a map */
 	void (*doubt)(void *arg, bool is_sent_elsewhere);
 	void (*change)(void *arg);
@@ -111,7 +113,7 @@ node_is_up(const struct node *node)
 	return topology_is_up(node->topology);
 }
 
-/* The host is what some server has said: whatever no name or address has becomes "?". */
+/* The host comes from a server: a character that no name or address has becomes "?". */
 void
 node_print(char *text, size_t len, const struct node *node)
 {
@@ -131,7 +133,7 @@ on_trouble(void *arg)
 	nodes_doubt(arg, false);
 }
 
-/* The login, the password and TLS are those that the first URL names. */
+/* Login, password and TLS are those of the first URL. */
 static struct node *
 node_new(struct nodes *ns, const struct slot_node *at)
 {
@@ -193,7 +195,9 @@ is_sure(const struct nodes *ns, unsigned slot, uint64_t now)
 	return now < ns->sure_until[slot] && node_is_up(ns->of[slot]);
 }
 
-/* A slot that nobody has by this map stays with who had it: where else could it be asked for? */
+/*
+ * If a slot has no node in this map, it stays with the node that had it: there is no other to ask.
+ */
 unsigned
 nodes_set_map(struct nodes *ns, const struct slot_map *map)
 {

@@ -12,7 +12,7 @@ enum {
 	SENT_MAX = 8,          /* questions on their way */
 	PAGE_SIZE = 64 * 1024, /* bytes */
 	LARGE = 1024 * 1024,
-	COUNT_MIN = 4,   /* entries, however large they are */
+	COUNT_MIN = 4,   /* the fewest entries of a page, however large they are */
 	COUNT_LARGE = 2, /* of such an entry or more: the first of a page was had already */
 	COUNT_UNKNOWN = 16,
 	COUNT_MAX = 500,
@@ -21,7 +21,7 @@ enum {
 enum question_kind { QUESTION_RANGE, QUESTION_INFO };
 
 struct question {
-	struct list node; /* past->wanted; none once it was sent */
+	struct list node; /* in past->wanted; in no list once it was sent */
 	struct past *past;
 	struct list readings;
 	enum question_kind kind;
@@ -31,10 +31,10 @@ struct question {
 
 struct past {
 	struct command *command;
-	struct list wanted; /* questions in the order of asking, not sent */
+	struct list wanted; /* questions that were not sent yet, in the order of asking */
 	struct list sent;
 	unsigned n_sent;
-	uv_timer_t soon; /* once all who ask in this turn have asked */
+	uv_timer_t soon; /* fires when all who ask in this turn have asked */
 };
 
 static bool
@@ -45,8 +45,8 @@ is_same_range(const struct past_range *a, const struct past_range *b)
 }
 
 /*
- * What XINFO says must be from after it was asked for: it is not shared once it is on its way. The
- * entries of a range do not change, for its end was there before anybody asked.
+ * An answer to XINFO must be newer than the question, so it is not shared once it has been sent.
+ * The entries of a range do not change, because its end existed before anybody asked.
  */
 static struct question *
 find(const struct list *list, enum question_kind kind, const char *key,
@@ -70,7 +70,7 @@ question_free(struct question *q)
 	free(q);
 }
 
-/* Each of them may ask anew at once: that is another question. */
+/* Each caller may ask anew at once: that is another question. */
 static void
 answer_all(struct question *q, const redisReply *reply)
 {
@@ -150,7 +150,7 @@ on_soon(uv_timer_t *timer)
 
 		list_del(&q->node);
 		if (list_is_empty(&q->readings)) {
-			free(q); /* nobody wants it any more */
+			free(q); /* nobody waits for it any more */
 		} else if (send_question(past->command, q) < 0) {
 			answer_all(q, NULL);
 			free(q);
@@ -243,7 +243,7 @@ on_timer_closed(uv_handle_t *timer)
 	free(timer->data);
 }
 
-/* The answers to what was sent come to nobody. */
+/* Answers to questions that were sent are ignored. */
 void
 past_free(struct past *past)
 {

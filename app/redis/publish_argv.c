@@ -10,7 +10,7 @@
 #include "redis/idempotency.h"
 #include "redis/recorded.h"
 
-/* A publisher that knows no answer says it again within the day. */
+/* A client that got no answer repeats its request within a day. */
 #define IDEMPOTENCY_KEPT_MS "86400000"
 
 static void
@@ -26,7 +26,7 @@ add(struct publish_argv *w, const char *text)
 	add_bytes(w, text, strlen(text));
 }
 
-/* Made by another function; NULL: out of memory. */
+/* Adds a text that another function has made; NULL: out of memory. */
 static void
 add_owned(struct publish_argv *w, char *text)
 {
@@ -34,7 +34,7 @@ add_owned(struct publish_argv *w, char *text)
 	add(w, text != NULL ? text : "");
 }
 
-/* By what else than PUBLISH the script is to do it. */
+/* Adds the command by which the script publishes, if that is not PUBLISH. */
 static void
 add_verb(struct publish_argv *w, const struct publish_what *what)
 {
@@ -42,7 +42,7 @@ add_verb(struct publish_argv *w, const struct publish_what *what)
 		add(w, redis_publish_verb(what->redis));
 }
 
-/* Out of memory stands as NULL among what was made, and is found at the end. */
+/* If memory is short, the text is NULL, which is found at the end. */
 __attribute__((format(printf, 2, 3))) static void
 add_made(struct publish_argv *w, const char *fmt, ...)
 {
@@ -74,7 +74,7 @@ kept_answer_key(const struct publish_what *what)
 	return key;
 }
 
-/* In one script, so that saying it again finds either all of it or nothing. */
+/* It is one script, so that a repetition finds either everything done or nothing. */
 static void
 add_idempotent(struct publish_argv *w, const struct publish_what *what)
 {
@@ -99,7 +99,7 @@ add_idempotent(struct publish_argv *w, const struct publish_what *what)
 	add_verb(w, what);
 }
 
-/* To the channel and to its log, as one. */
+/* Publishes to the channel and adds to its log, in one step. */
 static void
 say_to_both(struct publish_argv *w, const struct publish_what *what)
 {

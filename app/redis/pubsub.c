@@ -13,7 +13,7 @@
 
 enum { RETRY_MS = 500 };
 
-/* An ear at a node of the cluster, or at any. */
+/* An ear at one node of the cluster, or at any node. */
 struct station {
 	struct list of_pubsub;
 	struct pubsub *pubsub;
@@ -21,7 +21,7 @@ struct station {
 	struct ear *ear;
 };
 
-/* A subject of a cluster as one ear knows it. */
+/* A subject as the ear of one node knows it. */
 struct post {
 	struct pubsub_subject remote;
 	struct pubsub_subject *subject;
@@ -108,7 +108,7 @@ has_post_at(const struct pubsub_subject *subject, const struct node *node)
 	return false;
 }
 
-/* Confirmed wherever it belongs? */
+/* Is it confirmed at all nodes where it belongs? */
 static bool
 is_confirmed(const struct pubsub *ps, const struct pubsub_subject *subject)
 {
@@ -128,7 +128,7 @@ is_confirmed(const struct pubsub *ps, const struct pubsub_subject *subject)
 	return subject->posts != NULL;
 }
 
-/* What the ears of a cluster tell */
+/* What the ears of a cluster report */
 
 static void on_retry(uv_timer_t *timer);
 static void remove_post(struct post *post, bool is_told);
@@ -186,7 +186,7 @@ on_lost(void *ctx)
 	ps->ops->on_lost(ps->ctx);
 }
 
-/* It is subscribed again where the slot is by now; who said so knows, or will be asked. */
+/* It is subscribed again where the slot is now. The reply says where, or the map will be asked. */
 static void
 on_gone(struct pubsub_subject *remote, const struct redisReply *reply)
 {
@@ -303,7 +303,7 @@ remove_unwanted(struct pubsub *ps, struct pubsub_subject *subject, const struct 
 	return is_any;
 }
 
-/* Returns 1: it is at another place than before; 0; -ENOMEM: it is to be placed again. */
+/* Returns 1 if it is at another place than before; 0; -ENOMEM: it must be placed again. */
 static int
 place(struct pubsub *ps, struct pubsub_subject *subject)
 {
@@ -312,7 +312,7 @@ place(struct pubsub *ps, struct pubsub_subject *subject)
 	struct node *node = NULL;
 
 	if (aim.spread == AT_SLOT && (node = nodes_of_slot(ps->nodes, aim.slot)) == NULL)
-		return is_moved; /* until somebody is known to have it */
+		return is_moved; /* until a node is known to have it */
 	if (aim.spread == AT_ALL && (node = nodes_first(ps->nodes)) == NULL)
 		return is_moved;
 	do {
@@ -325,7 +325,7 @@ place(struct pubsub *ps, struct pubsub_subject *subject)
 	return is_moved;
 }
 
-/* Those that are elsewhere by now, which their owners take for lost until they are confirmed. */
+/* Places all again. Subjects that have moved count as lost until they are confirmed. */
 static bool
 place_all(struct pubsub *ps, struct map *map)
 {

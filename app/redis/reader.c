@@ -8,11 +8,12 @@
 #include <strings.h>
 
 enum {
-	KEYS_MAX = 128,               /* of one connection: XREAD looks at each of them */
+	KEYS_MAX = 128,               /* of one connection, because XREAD looks at each of them */
 	COUNT_MAX = 200,              /* entries of one stream in one reply */
-	REPLY_SIZE = 4 * 1024 * 1024, /* bytes that one reply is to have at most */
-	BLOCK_MS = 3000,              /* then one that was not woken looks for changes by itself */
-	CLOSE_MS = 1000,              /* a connection that follows nothing */
+	REPLY_SIZE = 4 * 1024 * 1024, /* the most bytes that one reply should have */
+	BLOCK_MS =
+	    3000, /* after this time a reader that was not woken looks for changes by itself */
+	CLOSE_MS = 1000, /* after this time a connection that follows nothing is closed */
 };
 
 enum reader_state {
@@ -21,7 +22,7 @@ enum reader_state {
 	READER_LOOKING,
 	READER_READING,
 	READER_PAUSED,
-	READER_REFUSED, /* Redis refuses all that it follows */
+	READER_REFUSED, /* Redis refuses all streams that it follows */
 };
 
 struct reader {
@@ -31,14 +32,15 @@ struct reader {
 	struct list streams;
 	unsigned n_streams;
 	enum reader_state state;
-	struct reader_stream *awaited[KEYS_MAX]; /* whose XINFO was sent; NULL: left since */
+	struct reader_stream
+	    *awaited[KEYS_MAX]; /* streams whose XINFO was sent; NULL: the stream was left since */
 	unsigned n_awaited, n_answered;
 	bool is_id_asked;
-	bool is_troubled;                    /* some XINFO found Redis loading */
+	bool is_troubled;                    /* an XINFO found that Redis is loading */
 	bool is_woken;                       /* UNBLOCK is on its way */
-	unsigned n_refused_reads;            /* XREADs, since one was answered */
-	uint64_t quiet_at_ms, refused_at_ms; /* of the loop: when to look again */
-	size_t entry_size;                   /* bytes, as far as is known */
+	unsigned n_refused_reads;            /* XREADs that were refused since one was answered */
+	uint64_t quiet_at_ms, refused_at_ms; /* the loop's time when it looks again */
+	size_t entry_size;                   /* of one entry in bytes, as far as is known */
 	long long client_id;
 	uv_timer_t retry;
 };
@@ -88,7 +90,7 @@ stream_of(struct list *node)
 	return LIST_ENTRY(node, struct reader_stream, of_reader);
 }
 
-/* Until when XREAD may wait: something is to be looked at then. */
+/* How long XREAD may wait before something must be looked at. */
 static unsigned
 block_ms(const struct reader *rd)
 {
@@ -110,7 +112,10 @@ block_ms(const struct reader *rd)
 	return at > now ? (unsigned)(at - now) : 1;
 }
 
-/* All of its streams may have as many entries: what was written while the link was down. */
+/*
+ * How many entries of each stream to ask for. All streams may have as many, if they were written
+ * while the link was down.
+ */
 static unsigned
 read_count(const struct reader *rd, unsigned n)
 {
@@ -119,7 +124,7 @@ read_count(const struct reader *rd, unsigned n)
 	return count < 1 ? 1 : count > COUNT_MAX ? COUNT_MAX : (unsigned)count;
 }
 
-/* Those that Redis does not refuse. Returns how many. */
+/* Adds the streams that Redis does not refuse. Returns how many. */
 static unsigned
 put_streams(struct reader *rd, const char **argv, char ids[][STREAM_ID_TEXT])
 {
@@ -162,7 +167,10 @@ read_streams(struct reader *rd)
 		link_fail(rd->link, "out of memory");
 }
 
-/* What was not looked at for too long, is; of many not one by one. */
+/*
+ * Marks the streams that were not looked at for too long. If there are many, they are looked at
+ * together.
+ */
 static void
 mark_due(struct reader *rd)
 {
@@ -195,7 +203,7 @@ all_are_looked_at(const struct reader *rd)
 	return true;
 }
 
-/* Nothing is on its way: what comes next. */
+/* No command is on its way: decides what comes next. */
 static void
 go_on(struct reader *rd)
 {
@@ -227,7 +235,7 @@ pause_reading(struct reader *rd)
 	uv_timer_start(&rd->retry, on_retry, READER_PAUSE_MS, 0);
 }
 
-/* Its XREAD waits for entries of the old set. */
+/* Its XREAD waits for entries of the old set of streams, so it is ended. */
 static void
 wake(struct reader *rd)
 {
@@ -282,7 +290,7 @@ on_info(struct reader *rd, const redisReply *reply)
 		go_on(rd);
 }
 
-/* One of XREAD's streams: [key, [entry, ...]]. Returns false if it makes no sense. */
+/* Takes one of XREAD's streams: [key, [entry, ...]]. Returns false if it makes no sense. */
 static bool
 on_stream(struct reader *rd, const redisReply *reply)
 {
@@ -300,7 +308,10 @@ on_stream(struct reader *rd, const redisReply *reply)
 
 		if (!stream_entry_parse(&entry, entries->element[i]))
 			return false;
-		/* Found anew for each: a callback may have ended it. */
+		/*
+		 * The stream is looked up anew for each entry, because a callback may have ended
+		 * it.
+		 */
 		st = readers_find(rd->readers, reply->element[0]->str, reply->element[0]->len);
 		if (st != NULL && st->reader == rd && st->is_known)
 			reader_entry(rd->readers, st, &entry);
@@ -320,8 +331,8 @@ forget_looks(struct reader *rd)
 }
 
 /*
- * One key that is no stream any more makes Redis refuse them all: look which. If it is none of
- * them, what is refused is to read.
+ * If one key is no stream any more, Redis refuses the whole command: looks which. If it is none of
+ * them, reading itself is refused.
  */
 static void
 on_read_refused(struct reader *rd, const redisReply *reply)
@@ -479,7 +490,7 @@ set_command(struct readers *rds, struct command *command)
 	(void)command;
 }
 
-/* One with room, or a new one. */
+/* A reader with room, or a new one. */
 static int
 find_reader(struct reader **out, struct readers *rds)
 {

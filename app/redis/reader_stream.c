@@ -10,7 +10,7 @@ readers_find(const struct readers *rds, const char *key, size_t len)
 	return node != NULL ? MAP_ENTRY(node, struct reader_stream, by_key) : NULL;
 }
 
-/* Between where we stood and what there is now entries may have been lost. */
+/* Between our place and what there is now, entries may have been lost. */
 enum reader_look
 reader_looked(struct readers *rds, struct reader_stream *st, struct stream_info *info,
 	      const redisReply *reply)

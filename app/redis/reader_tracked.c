@@ -10,23 +10,23 @@
 #include "redis/nodes.h"
 
 enum {
-	ASKED_MAX = 64,          /* streams that are asked for at a time */
+	ASKED_MAX = 64,          /* how many streams are asked for at a time */
 	COUNT_MAX = 200,         /* entries in one reply */
-	REPLY_SIZE = 256 * 1024, /* bytes that one reply is to have at most */
-	TICK_MS = 250,           /* so often those are asked for of which nobody tells */
+	REPLY_SIZE = 256 * 1024, /* the most bytes that one reply should have */
+	TICK_MS = 250,           /* how often streams are asked for whose changes no node reports */
 };
 
 /*
- * Each stream that is not being asked for is in one of the lists: due, waiting for its turn; late,
- * until a tick comes, or for as long as it is refused; or idle, and its node tells when it changes.
+ * Each stream that is not being asked for is in one of the lists. due: it waits for its turn. late:
+ * until the next tick, or while it is refused. idle: its node reports when it changes.
  */
 struct tracked {
 	struct readers *readers;
 	struct list due, late, idle;
 	struct list asked; /* readings */
 	unsigned n_asked;
-	uint64_t quiet_at_ms, refused_at_ms; /* of the loop: when to look again */
-	size_t entry_size;                   /* bytes, as far as is known */
+	uint64_t quiet_at_ms, refused_at_ms; /* the loop's time when it looks again */
+	size_t entry_size;                   /* of one entry in bytes, as far as is known */
 	struct nodes_watcher watcher;
 	uv_timer_t soon, tick;
 	struct closing closing;
@@ -37,7 +37,7 @@ struct reading {
 	struct list of_tracked;
 	struct tracked *tracked;      /* NULL: it has gone */
 	struct reader_stream *stream; /* NULL: it was left */
-	const struct node *node;      /* who tells of the next change */
+	const struct node *node;      /* the node that reports the next change */
 	unsigned count;
 	bool had_news;
 };
@@ -70,7 +70,7 @@ make_late(struct tracked *t, struct reader_stream *st)
 	list_move_tail(&t->late, &st->of_reader);
 }
 
-/* One that is being asked for is looked at once the answer is there. */
+/* A stream that is being asked for is looked at when the answer has come. */
 static void
 look_anew(struct tracked *t, struct reader_stream *st)
 {
@@ -81,11 +81,11 @@ look_anew(struct tracked *t, struct reader_stream *st)
 		make_due(t, st);
 }
 
-/* Answers. A stream may be left, and be gone, in whatever its owner is told. */
+/* Answers. A stream may be left and freed in any callback of its owner. */
 
 enum next { NEXT_DUE, NEXT_LATE, NEXT_IDLE };
 
-/* Slots may have moved while it was being asked for. */
+/* Slots may have moved while the answer was on its way. */
 static bool
 is_at_its_place(const struct tracked *t, const struct reader_stream *st)
 {
@@ -93,7 +93,7 @@ is_at_its_place(const struct tracked *t, const struct reader_stream *st)
 	       nodes_of_key(topology_nodes(t->readers->topology), st->by_key.key, st->by_key.len);
 }
 
-/* What was asked is answered; the stream, if it is still followed, goes where it belongs. */
+/* The question is answered. The stream, if it is still followed, goes into its list. */
 static void
 finish(struct reading *rg, enum next next)
 {
@@ -123,7 +123,7 @@ finish(struct reading *rg, enum next next)
 		list_move_tail(&t->idle, &st->of_reader);
 }
 
-/* Who stands at the stream's end, and is told of a change, has nothing to read. */
+/* If the place is the stream's end and changes are reported, there is nothing to read. */
 static enum next
 after_look(const struct reader_stream *st, const struct stream_info *info)
 {
@@ -188,7 +188,7 @@ hand_on(struct reading *rg, const redisReply *entries)
 	t->entry_size = stream_entry_bytes(entries) / entries->elements + 1;
 }
 
-/* It was refused for what it is, or reading is: looking tells which. */
+/* Either the key is refused because it is no stream, or reading is refused: XINFO tells which. */
 static void
 on_refusal(struct reading *rg, const redisReply *reply)
 {
@@ -204,7 +204,7 @@ on_refusal(struct reading *rg, const redisReply *reply)
 	finish(rg, NEXT_LATE);
 }
 
-/* Changed, and nothing was added: it was trimmed, deleted, or is another by now. */
+/* It has changed, but nothing was added: it was trimmed, deleted, or begun anew. */
 static void
 on_nothing(struct reading *rg)
 {
@@ -307,7 +307,10 @@ on_soon(uv_timer_t *timer)
 		ask(t, stream_of(t->due.next));
 }
 
-/* What was not looked at for too long, is; of many not one by one. */
+/*
+ * Looks at streams that were not looked at for too long. If there are many, they are looked at
+ * together.
+ */
 static void
 look_at_quiet(struct tracked *t, uint64_t now)
 {
@@ -373,7 +376,10 @@ on_key(void *ctx, const char *key, size_t len)
 		note_news(t, MAP_ENTRY(node, struct reader_stream, by_key));
 }
 
-/* Of what the node would have told of, or, which NULL, of what is elsewhere than its place. */
+/*
+ * Looks at the streams whose changes this node reported; or, if which is NULL, at those that are
+ * not at their place.
+ */
 static void
 look_anew_all(struct tracked *t, const struct node *which)
 {
@@ -458,7 +464,7 @@ end(struct readers *rds)
 	closing_add(&t->closing, (uv_handle_t *)&t->tick);
 }
 
-/* Another one tells of nothing that was read by the last. */
+/* A new link does not report changes of what was read by the last one. */
 static void
 set_command(struct readers *rds, struct command *command)
 {

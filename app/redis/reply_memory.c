@@ -11,8 +11,8 @@
 #endif
 
 /*
- * Most replies fit into one piece, which stays: then none needs an allocation. With the sanitizer
- * each element has a piece of its own, so that it sees who reads beyond one, or later than he may.
+ * Most replies fit into one piece, which is kept: then no reply needs an allocation. With the
+ * sanitizer each element has a piece of its own, so that reading beyond one, or too late, is found.
  */
 enum {
 #ifdef __SANITIZE_ADDRESS__
@@ -42,7 +42,7 @@ reply_memory_init(struct reply_memory *m)
 	*m = (struct reply_memory){0};
 }
 
-/* What a large reply took is given back; the usual piece stays for the next one. */
+/* Gives back the memory of a large reply; the first piece is kept for the next one. */
 void
 reply_memory_empty(struct reply_memory *m)
 {
@@ -172,7 +172,10 @@ make_nil(const redisReadTask *task)
 }
 
 #if HIREDIS_MAJOR >= 1
-/* Of RESP3, which nobody asked for: whoever gets one finds another type than he knows. */
+/*
+ * A type of RESP3, for which nobody has asked: code that gets one finds a type that it does not
+ * know.
+ */
 static void *
 make_double(const redisReadTask *task, double value, char *text, size_t len)
 {

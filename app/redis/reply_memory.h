@@ -22,14 +22,18 @@ struct reply_memory {
 void reply_memory_init(struct reply_memory *m);
 void reply_memory_fini(struct reply_memory *m);
 
-/* reply_memory_serve - the reader makes its replies in m, which outlives it. They are not to be
- * freed one by one. */
+/*
+ * reply_memory_serve - the reader makes its replies in m, which must live longer than it. They must
+ * not be freed one by one.
+ */
 void reply_memory_serve(struct reply_memory *m, struct redisReader *reader);
 
 /* reply_memory_empty - nothing that was made is used any more. */
 void reply_memory_empty(struct reply_memory *m);
 
-/* reply_memory_has_too_many - did a reply announce more elements than any needs? It was not made.
+/*
+ * reply_memory_has_too_many - did a reply announce more elements than any real one has? It was not
+ * made.
  */
 bool reply_memory_has_too_many(const struct reply_memory *m);
 

@@ -12,7 +12,7 @@
 
 enum { ASK_MS = 1000, HOST_MAX = 256, COMPLAIN_MS = 60000 };
 
-/* One sentinel, and whom it named last. */
+/* One sentinel, and the server that it named last. */
 struct voice {
 	struct sentinel *sentinel;
 	struct redis_settings settings;
@@ -28,7 +28,9 @@ struct sentinel {
 	struct topology *primary;
 	const char *master;
 	uv_timer_t timer;
-	/* Hears of fail-overs, at whichever sentinel answers. What is subscribed cannot ask. */
+	/*
+	 * Hears of fail-overs, at any sentinel that answers. A link that is subscribed cannot ask.
+	 */
 	struct redis_settings ear_settings;
 	struct topology *ear_topology;
 	struct link *ear;
@@ -76,7 +78,10 @@ sentinel_read(const redisReply *reply, int *port)
 	return reply->element[0]->str;
 }
 
-/* The primary is who most of them name; of those that nobody outvotes, who was named just now. */
+/*
+ * The primary is the server that most of them name. If several have as many votes, it is the one
+ * that was named just now.
+ */
 static void
 count_votes(struct sentinel *st, const struct voice *latest)
 {
@@ -96,7 +101,7 @@ ask(struct voice *v)
 {
 	const char *argv[] = {"SENTINEL", "get-master-addr-by-name", v->sentinel->master};
 
-	link_send(v->link, 3, argv, NULL); /* one that is down asks when it comes up */
+	link_send(v->link, 3, argv, NULL); /* a link that is down asks when it comes up */
 }
 
 static void
@@ -178,7 +183,7 @@ on_ear_down(void *ctx, const char *why)
 	(void)why;
 }
 
-/* Whatever it tells, the sentinels are asked: who says so may be out of date. */
+/* Whatever it says, the sentinels are asked, because this one may be out of date. */
 static void
 on_ear_reply(void *ctx, const redisReply *reply)
 {
@@ -215,7 +220,7 @@ begin_voice(struct sentinel *st, struct voice *v)
 	return link_new(&v->link, st->loop, "sentinel", v->topology, &voice_ops, v);
 }
 
-/* All of the sentinels, tried in turn. */
+/* Follows one of the sentinels, which are tried in turn. */
 static int
 begin_ear(struct sentinel *st)
 {

@@ -5,8 +5,8 @@
  * sentinel - asks the sentinels that url names which server is the primary, and tells a topology.
  *
  * Each sentinel is asked every second, and all of them at once when one tells of a fail-over. Links
- * leave a server that still says it is a primary only if most of the sentinels name another: one
- * that is out of date, or lies, moves nobody.
+ * leave a server that still says it is a primary only if most of the sentinels name another one. So
+ * a sentinel that is out of date, or lies, moves no link.
  * Source: redis.io/docs/reference/sentinel-clients.
  */
 #include <uv.h>

@@ -2,7 +2,7 @@
 #define SLUICE_REDIS_SETTINGS_H
 
 /*
- * settings - [redis]: where Redis is, and how it is spoken to.
+ * settings - [redis]: where Redis is, and how to connect to it.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,25 +27,25 @@ struct redis_url {
 int redis_url_parse(struct redis_url *out, const char *text, const char **why);
 void redis_url_fini(struct redis_url *url);
 
-/* redis_url_print - where it is, for a log line: without the password. Returns out. */
+/* redis_url_print - writes where it is, for a log line, without the password. Returns out. */
 const char *redis_url_print(const struct redis_url *url, char *out, size_t len);
 
 struct redis_settings {
 	struct redis_url *urls;
 	size_t n_urls;
 	char *prefix;        /* put before every channel and key; never NULL */
-	char *password_file; /* NULL, or read at each connect: the password of every URL without one
-			      */
+	char *password_file; /* NULL, or the file with the password of all URLs that have none; it
+				is read at each connection */
 	unsigned connect_timeout_ms;
-	struct tls_settings tls; /* of every URL that is rediss:// */
+	struct tls_settings tls; /* for all URLs with rediss:// */
 	/* Then the URLs name sentinels; their logins, databases and TLS are the primary's. */
 	char *sentinel_master;        /* NULL: they name servers */
-	char *sentinel_password_file; /* NULL: the sentinels ask for none */
-	bool is_of_sentinels;         /* these are no servers, but sentinels to be asked */
+	char *sentinel_password_file; /* NULL: the sentinels need none */
+	bool is_of_sentinels;         /* these URLs are those of sentinels, which are asked */
 	/* Then the URLs name some nodes of a cluster, whose logins and TLS are all nodes'. */
 	bool is_cluster;
 	bool is_sharded; /* channels are the cluster's sharded ones */
-	bool is_of_map;  /* a node that is only asked where the slots are: a replica will do */
+	bool is_of_map;  /* the node is only asked where the slots are, so a replica will do */
 };
 void redis_settings_fini(struct redis_settings *rs);
 /*

@@ -17,7 +17,7 @@ crc16(const char *p, size_t len)
 	return crc;
 }
 
-/* What stands between the first brace and the next that closes, unless that is nothing. */
+/* The text between the first brace and the next closing one, unless it is empty. */
 const char *
 slot_tag(const char *key, size_t *len)
 {

@@ -12,10 +12,13 @@ enum { SLOTS = 16384 };
 
 unsigned slot_of(const char *key, size_t len);
 
-/* slot_tag - what of the key its slot comes from, *len bytes: its hash tag, or all of it. */
+/*
+ * slot_tag - the part of the key that its slot is computed from, *len bytes: its hash tag, or all
+ * of it.
+ */
 const char *slot_tag(const char *key, size_t *len);
 
-/* slot_has_tag - does a part in braces alone say where the key is? */
+/* slot_has_tag - does a hash tag decide where the key is? */
 bool slot_has_tag(const char *key, size_t len);
 
 #endif

@@ -12,7 +12,7 @@ is_slot(const redisReply *reply)
 	return reply->type == REDIS_REPLY_INTEGER && reply->integer >= 0 && reply->integer < SLOTS;
 }
 
-/* [host, port, id, …]; a host of nil or "" is that of who was asked, and "?" is none. */
+/* Reads [host, port, id, …]. A host of nil or "" is the node that was asked, and "?" is none. */
 static bool
 read_node(struct slot_node *out, const redisReply *reply, const char *asked)
 {
@@ -34,7 +34,7 @@ read_node(struct slot_node *out, const redisReply *reply, const char *asked)
 	return true;
 }
 
-/* Its place and 1; 0: there is no room. */
+/* The node's index plus 1; 0: there is no room. */
 static uint16_t
 place_of(struct slot_map *map, const struct slot_node *node)
 {
@@ -60,7 +60,7 @@ read_range(struct slot_map *map, const redisReply *reply, const char *asked)
 	    !read_node(&node, reply->element[2], asked))
 		return false;
 	if (strcmp(node.host, "?") == 0)
-		return true; /* nobody knows its name yet */
+		return true; /* its name is not known yet */
 	if ((place = place_of(map, &node)) == 0)
 		return false;
 	for (long long i = reply->element[0]->integer; i <= reply->element[1]->integer; i++) {

@@ -2,7 +2,7 @@
 #define SLUICE_REDIS_SLOT_MAP_H
 
 /*
- * slot_map - what the nodes of a cluster say of where its slots are. Pure.
+ * slot_map - where the slots of a cluster are, by what its nodes say. Pure.
  * Source: redis.io/commands/cluster-slots; cluster-spec, "Redirection and resharding".
  */
 #include <stdint.h>
@@ -20,8 +20,8 @@ struct slot_node {
 
 struct slot_map {
 	unsigned n_nodes;
-	struct slot_node nodes[SLOT_NODES_MAX]; /* primaries that have slots, each once */
-	uint16_t of[SLOTS];                     /* the node's place and 1; 0: nobody has it */
+	struct slot_node nodes[SLOT_NODES_MAX]; /* the primaries that have slots, each once */
+	uint16_t of[SLOTS];                     /* the node's index plus 1; 0: it has no node */
 	unsigned n_covered;                     /* slots that somebody has */
 };
 

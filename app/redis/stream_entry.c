@@ -94,7 +94,7 @@ stream_reply_is_passing(const redisReply *reply)
 	return false;
 }
 
-/* Does the stream begin behind this place? */
+/* Does the stream now begin behind this place? */
 static bool
 begins_behind(const struct stream_info *info, const struct stream_id *id)
 {
@@ -184,7 +184,7 @@ stream_info_lacks(const struct stream_info *info, const struct stream_id *from)
 
 	if (info->length == 0)
 		return stream_id_compare(from, &info->newest) < 0;
-	if (stream_id_is_zero(from)) /* who stood there had seen that there was nothing */
+	if (stream_id_is_zero(from)) /* there was nothing when this place was taken */
 		return info->n_added != info->length;
 	last = stream_id_before(info->first);
 	return stream_id_compare(from, &last) < 0;

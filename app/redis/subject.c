@@ -7,7 +7,7 @@
 
 enum { NAME_MAX_LEN = 64 * 1024 };
 
-/* Redis tells of keys by channels, one for each. */
+/* Redis reports changes of keys on channels, one for each key. */
 static int
 name_of_keys(struct subject_name *out, const struct redis_settings *rs, const char *name)
 {

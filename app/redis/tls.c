@@ -47,7 +47,7 @@ refuse_file(char *why, size_t why_len, const char *key, const char *path)
 	return -EINVAL;
 }
 
-/* Certificates of ours go with a key; one file may hold both. */
+/* Our certificate goes with a key; one file may hold both. */
 static int
 load_own(SSL_CTX *ctx, const struct tls_settings *ts, char *why, size_t why_len)
 {
@@ -74,7 +74,7 @@ load(SSL_CTX *ctx, const struct tls_settings *ts, char *why, size_t why_len)
 	return load_own(ctx, ts, why, why_len);
 }
 
-/* OpenSSL has made a ticket for the next connection; it is ours if we say 1. */
+/* OpenSSL has a ticket for the next connection; by returning 1 we keep it. */
 static int
 on_session(SSL *ssl, SSL_SESSION *session)
 {
@@ -132,7 +132,7 @@ tls_free(struct tls *tls)
 	free(tls);
 }
 
-/* The words for what went wrong; a certificate that is refused says why itself. */
+/* The words for what went wrong. If the certificate is refused, OpenSSL's own reason is better. */
 static int
 fail_tls(struct transport *t, SSL *ssl)
 {
@@ -154,7 +154,7 @@ fail_tls(struct transport *t, SSL *ssl)
 	return transport_fail(t, -ECONNRESET, why);
 }
 
-/* Of what OpenSSL returned, when it was not success. */
+/* Judges what OpenSSL returned, if it was no success. */
 static int
 judge(struct transport *t, int ret)
 {
@@ -218,7 +218,7 @@ tls_has_pending(const struct transport *t)
 static void
 tls_close(struct transport *t)
 {
-	SSL_shutdown(t->session); /* says that we go, if the descriptor takes it */
+	SSL_shutdown(t->session); /* says goodbye, if the descriptor takes it */
 	ERR_clear_error();
 	SSL_free(t->session);
 }

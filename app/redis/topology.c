@@ -7,18 +7,18 @@
 #include "base/counters.h"
 #include "redis/nodes.h"
 
-/* The servers that were named lately. */
+/* Servers that were named lately. */
 enum { NO_SERVER = -1, FOUND_MAX = 16 };
 
 struct topology {
 	const struct redis_settings *rs;
 	struct list members;
-	int next; /* where a link that is not up connects to; NO_SERVER: not known yet */
-	int home; /* where one last came up, or NO_SERVER */
+	int next; /* the server that a link which is not up connects to; NO_SERVER: not known yet */
+	int home; /* the server where one last came up, or NO_SERVER */
 	struct tls *tls;
-	bool is_told; /* which server it is, by sentinels or nodes: those of rs are not tried */
+	bool is_told; /* sentinels or nodes name the server, so those of rs are not tried */
 	struct redis_url *found[FOUND_MAX];
-	struct nodes *nodes; /* NULL: this is no cluster */
+	struct nodes *nodes; /* NULL: there is no cluster */
 	void (*trouble)(void *arg);
 	void *trouble_arg;
 };
@@ -161,7 +161,7 @@ is_in_use(const struct topology *tp, size_t i)
 	return tp->home == (int)i || tp->next == (int)i;
 }
 
-/* Its place in found[]; NO_SERVER without memory. */
+/* Its index in found[]; NO_SERVER if memory is short. */
 static int
 keep_found(struct topology *tp, const char *host, int port)
 {
@@ -208,7 +208,9 @@ topology_found(struct topology *tp, const char *host, int port, bool is_sure, co
 	}
 }
 
-/* Whoever finds it first turns all: those that fail there later find that they have turned. */
+/*
+ * The first link that fails there moves all; links that fail there later find that this was done.
+ */
 static void
 turn_from(struct topology *tp, unsigned server)
 {

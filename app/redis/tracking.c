@@ -68,7 +68,7 @@ forget_switching(struct tracking *tr)
 	tr->switching = NULL;
 }
 
-/* Both are there: the lane's reads are told of on the ear. */
+/* Both links are up: changes of what the lane reads are reported on the ear. */
 static void
 switch_on(struct tracking *tr)
 {

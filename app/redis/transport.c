@@ -86,7 +86,7 @@ transport_init(struct transport *t)
 	t->kind = &plain;
 }
 
-/* Commands are small, and each waits for its answer. */
+/* Nagle's algorithm is switched off, because commands are small and each waits for its answer. */
 static void
 send_at_once(int fd, const struct sockaddr *to)
 {

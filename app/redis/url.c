@@ -19,7 +19,7 @@ same_text(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* A copy of len bytes, decoded. Returns 0, -EINVAL, -ENOMEM. */
+/* Copies and decodes len bytes. Returns 0, -EINVAL, -ENOMEM. */
 static int
 decoded_copy(char **out, const char *p, size_t len)
 {
@@ -56,7 +56,7 @@ parse_number(const char *text, size_t len, long max, int *out)
 	return 0;
 }
 
-/* "user:password", ":password", or "user", whose password stands in password_file. */
+/* Reads "user:password", ":password", or "user", whose password stands in password_file. */
 static int
 parse_login(struct redis_url *url, const char *p, size_t len, const char **why)
 {
