@@ -101,11 +101,10 @@ values_check_view(lua_State *L, int index)
 {
 	const struct view *view = values_tagged(L, index, TAG_VIEW);
 
-	if (view == NULL)
-		luaL_error(L, "no part of a message");
-	else if (view->turn != sandbox_turn(sandbox_of(L)))
-		luaL_error(L, "a part of an earlier message");
-	return view->json;
+	if (view != NULL && view->turn == sandbox_turn(sandbox_of(L)))
+		return view->json;
+	luaL_error(L, view == NULL ? "no part of a message" : "a part of an earlier message");
+	return NULL; /* an error does not come back here */
 }
 
 static void

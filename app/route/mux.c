@@ -66,7 +66,7 @@ add(struct mux *mux, struct json_object *wanted, const char *position, struct mu
 	const char *last_id = is_array ? text_at(wanted, 2) : NULL;
 	struct mux_leg *leg;
 
-	if (position != NULL && strcmp(position, MUX_OVER) == 0) {
+	if (slot != NULL && position != NULL && strcmp(position, MUX_OVER) == 0) {
 		mux_slot_leave(slot, MUX_OVER);
 		if (key != NULL && strlen(key) <= KEY_MAX)
 			mux_say_text(&mux->legs.say, key, "mux-end", MUX_FOR_GOOD);
