@@ -1,5 +1,6 @@
-# The benchmark; with PART=servers what each web server costs, with PART=tls what TLS to Redis does. BENCH_ARGS=--quick and
-# the like go to run.py, servers.py or tls.py; `run.py --help` lists them.
+# The benchmark; with PART=servers what each web server costs, with PART=tls what TLS to Redis does, with PART=pairs
+# OLD=FILE this build beside another program. BENCH_ARGS=--quick and the like go to run.py, servers.py, tls.py or pairs.py;
+# `--help` lists them.
 PART := run
 BENCH := $(patsubst %,$(B)/tests/bench/%,load publish floor)
 
@@ -10,4 +11,4 @@ $(BENCH): %: %.o $(B)/tests/bench/common.o
 .PHONY: bench bench-programs
 bench-programs: $(BENCH)
 bench: all $(BENCH)
-	/usr/bin/python3 tests/bench/$(PART).py --build $(B) $(BENCH_ARGS)
+	/usr/bin/python3 tests/bench/$(PART).py --build $(B) $(if $(OLD),--old $(OLD)) $(BENCH_ARGS)
