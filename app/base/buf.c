@@ -135,6 +135,8 @@ buf_printf(struct buf *b, const char *fmt, ...)
 void
 buf_consume(struct buf *b, size_t len)
 {
+	if (len == 0)
+		return;
 	if (len >= b->len) {
 		buf_fini(b);
 		return;

@@ -187,6 +187,17 @@ account(struct outgoing *out, struct subscriber *sub, const struct parcel *pc, s
 		       sizeof(pc->trailer) - sent);
 }
 
+/*
+ * After the first time there is nearly always nothing more, and then nothing is composed. What is
+ * held back counts as more.
+ */
+static bool
+may_have_more(const struct outgoing *out, const struct subscriber *sub)
+{
+	return is_mid_record(out) || out->replies.len > 0 || subscriber_n_unsent(sub) > 0 ||
+	       subscriber_is_over_after(sub, 0);
+}
+
 enum outgoing_result
 outgoing_flush(struct outgoing *out, struct subscriber *sub)
 {
@@ -194,10 +205,10 @@ outgoing_flush(struct outgoing *out, struct subscriber *sub)
 	struct msghdr msg = {.msg_iov = pc.iov};
 	ssize_t n;
 
-	for (;;) {
+	while (may_have_more(out, sub)) {
 		compose(out, sub, &pc);
 		if (pc.total == 0)
-			return OUTGOING_ALL;
+			break;
 		msg.msg_iovlen = (size_t)pc.n_iov;
 		n = sendmsg(out->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
@@ -209,4 +220,5 @@ outgoing_flush(struct outgoing *out, struct subscriber *sub)
 		if (pc.has_trailer && !is_mid_record(out))
 			return OUTGOING_ENDED;
 	}
+	return OUTGOING_ALL;
 }
