@@ -141,15 +141,16 @@ replay_is_ahead(const struct replay *rp)
 }
 
 /*
- * The snapshot is newer than the place that was taken before it, so the client has had what lies
- * between: takes a place anew.
+ * The client was ahead of the feed when the place was taken, and is not any more: a snapshot is
+ * newer than the place that was taken before it, and the reader may have got on while Redis was
+ * asked. The client has had what lies between, so a place is taken anew.
  */
 void
 replay_take_later_place(struct replay *rp)
 {
 	bool is_later = false;
 
-	for (unsigned i = 0; rp->is_from && replay_is_known(rp) && i < rp->n; i++)
+	for (unsigned i = 0; replay_is_known(rp) && i < rp->n; i++)
 		is_later = is_later || stream_id_compare(&rp->parts[i].said, &rp->parts[i].to) > 0;
 	if (!is_later)
 		return;

@@ -138,6 +138,22 @@ who_is_ahead_waits_for_the_reader(void **state)
 	assert_got(s, 0, RESUMED("7-0") "eight|");
 }
 
+/* And if the reader gets there while Redis is asked, after the place was taken. */
+static void
+who_was_ahead_has_nothing_twice(void **state)
+{
+	struct stage *s = come_back(state, &one, "5-0", "7-0");
+
+	publish("s", "six", "6-0");
+	publish("s", "seven", "7-0");
+	publish("s", "eight", "8-0");
+	answer_info("1-0", "8-0", 8);
+	asked[0] = '\0';
+	answer_entries("8-0", true);
+	publish("s", "nine", "9-0");
+	assert_got(s, 0, RESUMED("7-0") "8-0|nine|");
+}
+
 static void
 what_is_not_answered_is_asked_again(void **state)
 {
@@ -248,6 +264,7 @@ main(void)
 	    STAGED(an_id_that_is_none_of_ours_is_told),
 	    STAGED(an_id_of_the_future_is_told),
 	    STAGED(who_is_ahead_waits_for_the_reader),
+	    STAGED(who_was_ahead_has_nothing_twice),
 	    STAGED(what_is_not_answered_is_asked_again),
 	    STAGED(the_newest_are_counted_from_the_end),
 	    STAGED(no_more_are_sent_than_the_route_gives),
