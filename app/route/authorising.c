@@ -175,11 +175,10 @@ answer_away(struct serving *sv, const char *why)
 static void
 wait_or_answer(struct serving *sv, const char *why)
 {
-	struct patience patience = patience_of(sv);
+	struct pending_request rq = serving_request(sv, patience_of(sv));
 
-	if (clock_ms() >= patience.decide_ms ||
-	    pending_retry(sv->in->pending, sv->sub, sv->req->vars, sv->body, sv->body_len,
-			  DECIDE_AGAIN_MS, &patience) < 0)
+	if (clock_ms() >= rq.patience.decide_ms ||
+	    pending_retry(sv->in->pending, &rq, DECIDE_AGAIN_MS) < 0)
 		answer_away(sv, why);
 }
 
@@ -193,15 +192,14 @@ static struct session_answer
 look_up(struct serving *sv, const char *cookie)
 {
 	const struct kept_answer *kept = &sv->kept;
-	struct patience patience = patience_of(sv);
+	struct pending_request rq = serving_request(sv, patience_of(sv));
 
 	if (kept->answer != NULL && kept->cookie != NULL && strcmp(kept->cookie, cookie) == 0)
 		return *kept->answer;
 	/* It waits once only, because Redis may refuse each time. */
-	if (has_waited(sv, &patience))
+	if (has_waited(sv, &rq.patience))
 		return (struct session_answer){.state = SESSION_AWAY};
-	return pending_ask(sv->in->pending, sv->sub, sv->req->vars, sv->body, sv->body_len,
-			   sv->in->sessions, cookie, &patience);
+	return pending_ask(sv->in->pending, &rq, sv->in->sessions, cookie);
 }
 
 /*
@@ -307,7 +305,7 @@ has_right(struct serving *sv, char *const *words)
 {
 	static const char away[] = "Redis does not say whether this route is for who asks.";
 	const struct known_right *right = &sv->kept.right;
-	struct patience patience = patience_of(sv);
+	struct pending_request rq = serving_request(sv, patience_of(sv));
 	unsigned char digest[RIGHT_DIGEST];
 
 	right_digest(digest, words);
@@ -317,10 +315,9 @@ has_right(struct serving *sv, char *const *words)
 		refuse(sv, HTTP_FORBIDDEN, "", "This route is not for who asks.");
 		return false;
 	}
-	if (has_waited(sv, &patience))
+	if (has_waited(sv, &rq.patience))
 		answer_away(sv, away);
-	else if (pending_ask_right(sv->in->pending, sv->sub, sv->req->vars, sv->body, sv->body_len,
-				   sv->in->hub, words, &patience) < 0)
+	else if (pending_ask_right(sv->in->pending, &rq, sv->in->hub, words) < 0)
 		wait_or_answer(sv, away);
 	return false;
 }

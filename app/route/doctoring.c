@@ -267,17 +267,16 @@ drop(struct doctoring *doctoring, struct serving *sv)
 static bool
 ask_for_key(struct serving *sv, const struct params *vars, char *const *words)
 {
-	struct patience patience = sv->kept.patience;
+	struct pending_request rq = serving_request(sv, sv->kept.patience);
 	uint64_t now = clock_ms();
 
 	if (!sv->was_kept)
-		patience.decide_ms = now + OPEN_WAIT_MS;
-	if (now >= patience.decide_ms)
+		rq.patience.decide_ms = now + OPEN_WAIT_MS;
+	if (now >= rq.patience.decide_ms)
 		return false;
-	return pending_ask_right(sv->in->pending, sv->sub, vars, sv->body, sv->body_len,
-				 sv->in->hub, words, &patience) == 0 ||
-	       pending_retry(sv->in->pending, sv->sub, vars, sv->body, sv->body_len, ASK_AGAIN_MS,
-			     &patience) == 0;
+	rq.params = vars; /* there is no route's request */
+	return pending_ask_right(sv->in->pending, &rq, sv->in->hub, words) == 0 ||
+	       pending_retry(sv->in->pending, &rq, ASK_AGAIN_MS) == 0;
 }
 
 bool

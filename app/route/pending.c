@@ -66,9 +66,9 @@ on_left(struct subscriber_holder *holder)
 }
 
 static struct kept *
-keep(struct pending *pending, const struct params *params, const char *body, size_t len,
-     const char *cookie)
+keep(struct pending *pending, const struct pending_request *rq, const char *cookie)
 {
+	size_t len = rq->body_len;
 	struct kept *k;
 
 	if (len > BODIES_MAX - pending->n_body_bytes || (k = calloc(1, sizeof(*k))) == NULL)
@@ -77,15 +77,16 @@ keep(struct pending *pending, const struct params *params, const char *body, siz
 	list_init(&k->waiter.of_entry);
 	k->pending = pending;
 	k->holder.left = on_left;
-	if ((k->params.envp = strings_copy(params->envp)) == NULL ||
+	if ((k->params.envp = strings_copy(rq->params->envp)) == NULL ||
 	    (k->body = malloc(len + 1)) == NULL ||
 	    (cookie != NULL && (k->cookie = strdup(cookie)) == NULL)) {
 		kept_free(k);
 		return NULL;
 	}
 	if (len > 0)
-		memcpy(k->body, body, len);
+		memcpy(k->body, rq->body, len);
 	k->body_len = len;
+	k->patience = rq->patience;
 	pending->n_body_bytes += len;
 	return k;
 }
@@ -154,21 +155,19 @@ on_known(struct session_waiter *waiter, const struct session_answer *answer)
 }
 
 struct session_answer
-pending_ask(struct pending *pending, struct subscriber *sub, const struct params *params,
-	    const char *body, size_t body_len, struct sessions *sessions, const char *cookie,
-	    const struct patience *patience)
+pending_ask(struct pending *pending, const struct pending_request *rq, struct sessions *sessions,
+	    const char *cookie)
 {
 	struct session_answer answer = {.state = SESSION_AWAY};
-	struct kept *k = keep(pending, params, body, body_len, cookie);
+	struct kept *k = keep(pending, rq, cookie);
 
 	if (k == NULL)
 		return answer;
 	k->waiter.on_known = on_known;
-	k->patience = *patience;
 	answer = sessions_ask(sessions, cookie, &k->waiter);
 	if (answer.state == SESSION_ASKED) {
 		list_add_tail(&pending->asked, &k->of_pending);
-		subscriber_hold(sub, &k->holder);
+		subscriber_hold(rq->sub, &k->holder);
 	} else {
 		kept_free(k);
 	}
@@ -190,35 +189,31 @@ on_right(void *arg, enum allowed allowed)
 }
 
 int
-pending_ask_right(struct pending *pending, struct subscriber *sub, const struct params *params,
-		  const char *body, size_t body_len, struct hub *hub, char *const *words,
-		  const struct patience *patience)
+pending_ask_right(struct pending *pending, const struct pending_request *rq, struct hub *hub,
+		  char *const *words)
 {
-	struct kept *k = keep(pending, params, body, body_len, NULL);
+	struct kept *k = keep(pending, rq, NULL);
 
 	if (k == NULL)
 		return -ENOMEM;
-	k->patience = *patience;
 	right_digest(k->right.digest, words);
 	if ((k->question = right_ask(hub, words, on_right, k)) == NULL) {
 		kept_free(k);
 		return -ENOTCONN;
 	}
 	list_add_tail(&pending->asked, &k->of_pending);
-	subscriber_hold(sub, &k->holder);
+	subscriber_hold(rq->sub, &k->holder);
 	return 0;
 }
 
 int
-pending_retry(struct pending *pending, struct subscriber *sub, const struct params *params,
-	      const char *body, size_t body_len, unsigned ms, const struct patience *patience)
+pending_retry(struct pending *pending, const struct pending_request *rq, unsigned ms)
 {
-	struct kept *k = keep(pending, params, body, body_len, NULL);
+	struct kept *k = keep(pending, rq, NULL);
 
 	if (k == NULL)
 		return -ENOMEM;
-	k->patience = *patience;
-	subscriber_hold(sub, &k->holder);
+	subscriber_hold(rq->sub, &k->holder);
 	retry(k, ms);
 	return 0;
 }

@@ -48,25 +48,30 @@ pending_new(struct pending **out, uv_loop_t *loop, struct serving_context *in, p
  * is freed. */
 void pending_close(struct pending *pending, void (*on_closed)(void *arg), void *arg);
 
+/* A request that is to be kept. All of it is borrowed, and copied if it is kept. */
+struct pending_request {
+	struct subscriber *sub; /* not copied: it is held */
+	const struct params *params;
+	const char *body;
+	size_t body_len;
+	struct patience patience;
+};
+
 /*
  * pending_ask - keeps the request until the session of the cookie is known. If it is known already,
  * or cannot be asked for, the answer is returned and nothing is kept.
  */
-struct session_answer
-pending_ask(struct pending *pending, struct subscriber *sub, const struct params *params,
-	    const char *body, size_t body_len, struct sessions *sessions, const char *cookie,
-	    const struct patience *patience);
+struct session_answer pending_ask(struct pending *pending, const struct pending_request *rq,
+				  struct sessions *sessions, const char *cookie);
 
 /*
  * pending_ask_right - keeps the request until Redis has answered the command of these words.
  * Returns 0; -ENOTCONN: it cannot be asked now; -ENOMEM.
  */
-int pending_ask_right(struct pending *pending, struct subscriber *sub, const struct params *params,
-		      const char *body, size_t body_len, struct hub *hub, char *const *words,
-		      const struct patience *patience);
+int pending_ask_right(struct pending *pending, const struct pending_request *rq, struct hub *hub,
+		      char *const *words);
 
 /* pending_retry - keeps the request, and serves it again after ms. Returns 0, -ENOMEM. */
-int pending_retry(struct pending *pending, struct subscriber *sub, const struct params *params,
-		  const char *body, size_t body_len, unsigned ms, const struct patience *patience);
+int pending_retry(struct pending *pending, const struct pending_request *rq, unsigned ms);
 
 #endif

@@ -80,6 +80,16 @@ serving_end_stream(struct serving *sv, enum end_reason reason, unsigned retry_ms
 	serving_send(sv);
 }
 
+struct pending_request
+serving_request(const struct serving *sv, struct patience patience)
+{
+	return (struct pending_request){.sub = sv->sub,
+					.params = sv->req->vars,
+					.body = sv->body,
+					.body_len = sv->body_len,
+					.patience = patience};
+}
+
 /*
  * A limit is reached, and the open streams are probed. true: the request, a GET, waits; false: it
  * has waited long enough.
@@ -87,33 +97,32 @@ serving_end_stream(struct serving *sv, enum end_reason reason, unsigned retry_ms
 static bool
 wait_for_place(struct serving *sv)
 {
-	struct patience patience = sv->kept.patience;
+	struct pending_request rq = serving_request(sv, sv->kept.patience);
 
-	if (patience.place_ms == 0)
-		patience.place_ms = clock_ms() + GRANTS_PROBE_MS;
+	rq.body_len = 0;
+	if (rq.patience.place_ms == 0)
+		rq.patience.place_ms = clock_ms() + GRANTS_PROBE_MS;
 	/*
 	 * The decision about the user stands. If it must be made again, the request has the whole
 	 * time for it again.
 	 */
-	patience.decide_ms = 0;
-	return clock_ms() < patience.place_ms &&
-	       pending_retry(sv->in->pending, sv->sub, sv->req->vars, "", 0, PLACE_AGAIN_MS,
-			     &patience) == 0;
+	rq.patience.decide_ms = 0;
+	return clock_ms() < rq.patience.place_ms &&
+	       pending_retry(sv->in->pending, &rq, PLACE_AGAIN_MS) == 0;
 }
 
 bool
 serving_await_redis(struct serving *sv)
 {
 	const struct command *command = hub_command(sv->in->hub);
-	struct patience patience = sv->kept.patience;
+	struct pending_request rq = serving_request(sv, sv->kept.patience);
 
 	if (command != NULL && command_is_up(command))
 		return false;
-	if (patience.redis_ms == 0)
-		patience.redis_ms = clock_ms() + sv->req->route->stream.open_wait_ms;
-	return clock_ms() < patience.redis_ms &&
-	       pending_retry(sv->in->pending, sv->sub, sv->req->vars, sv->body, sv->body_len,
-			     REDIS_AGAIN_MS, &patience) == 0;
+	if (rq.patience.redis_ms == 0)
+		rq.patience.redis_ms = clock_ms() + sv->req->route->stream.open_wait_ms;
+	return clock_ms() < rq.patience.redis_ms &&
+	       pending_retry(sv->in->pending, &rq, REDIS_AGAIN_MS) == 0;
 }
 
 int

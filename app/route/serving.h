@@ -104,6 +104,9 @@ serving_refuse_until(struct serving *sv, int status, const char *detail, unsigne
 /* serving_refuse_open - refuses with what feed_get() or feed_join() returned. */
 void serving_refuse_open(struct serving *sv, int rc);
 
+/* serving_request - the request as it is to be kept, with this patience; borrows of sv. */
+struct pending_request serving_request(const struct serving *sv, struct patience patience);
+
 /*
  * serving_await_redis - true: Redis cannot be reached now, and the request is kept and served
  * again. false: it can be reached, or the request has waited for open_wait.
