@@ -15,6 +15,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -371,6 +372,7 @@ def main():
     if len(args.seed) > 1:
         sys.exit(0 if table(args.seed, args.seconds, args.redis) else 1)
     seed = args.seed[0]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind then, either
     folder = Path(tempfile.mkdtemp(prefix="sluice-", dir="/tmp"))
     folder.chmod(0o777)
     try:
