@@ -26,10 +26,18 @@ servers_open(struct servers *sv, uv_loop_t *loop, struct redis_settings *setting
 }
 
 void
-servers_close(struct servers *sv)
+servers_stop(struct servers *sv)
 {
 	sentinel_free(sv->sentinel);
 	cluster_free(sv->cluster);
+	sv->sentinel = NULL;
+	sv->cluster = NULL;
+}
+
+void
+servers_close(struct servers *sv)
+{
+	servers_stop(sv);
 	topology_free(sv->topology);
 	if (sv->settings != NULL)
 		redis_settings_fini(sv->settings);

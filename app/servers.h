@@ -28,4 +28,7 @@ int servers_open(struct servers *sv, uv_loop_t *loop, struct redis_settings *set
  */
 void servers_close(struct servers *sv);
 
+/* servers_stop - asks sentinels and nodes no more, so that the loop can come to its end. */
+void servers_stop(struct servers *sv);
+
 #endif

@@ -378,9 +378,9 @@ end(struct worker *w)
 		uv_close((uv_handle_t *)&w->on[i], NULL);
 	uv_close((uv_handle_t *)&w->flush, NULL);
 	uv_close((uv_handle_t *)&w->beat, NULL);
+	servers_stop(&w->servers);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
 	servers_close(&w->servers);
-	uv_run(&w->loop, UV_RUN_DEFAULT); /* a sentinel's links */
 	uv_loop_close(&w->loop);
 	config_free(w->cfg);
 }

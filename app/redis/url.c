@@ -213,7 +213,8 @@ redis_url_print(const struct redis_url *url, char *out, size_t len)
 	if (url->path != NULL)
 		snprintf(out, len, "%s", url->path);
 	else
-		snprintf(out, len, "%s:%d", url->host, url->port);
+		snprintf(out, len, strchr(url->host, ':') != NULL ? "[%s]:%d" : "%s:%d", url->host,
+			 url->port);
 	return out;
 }
 

@@ -1,14 +1,16 @@
 """cluster = yes: every key is asked for where it is, and what moves is followed."""
 
 import json
+import os
 import re
+import signal
 import threading
 from pathlib import Path
 
 import pytest
 import redis as redis_py
 
-from processes import free_port
+from processes import free_port, is_alive
 from test_mux import Mux
 from redis_cluster import RedisCluster, slot_of
 from waiting import wait_for
@@ -279,6 +281,16 @@ def test_one_redis_has_no_nodes(launch):
     with sluice.get("/metrics") as response:
         response.rest()
         assert b"redis_up" in response.body and b"redis_node" not in response.body
+
+
+@pytest.mark.parametrize("more", [{"cluster": "yes"}, {"sentinel_master": "nobody"}])
+def test_a_worker_ends_by_itself(launch, cluster, more):
+    """Though somebody is asked again and again where all is."""
+    sluice = launch({"s": ROUTES["s"]}, link={"url": cluster.nodes[0].url, **more})
+    worker = sluice.worker()
+    sluice.wait_log("Redis (", 20)
+    os.kill(worker, signal.SIGTERM)
+    wait_for(lambda: not is_alive(worker), "it has ended", 20)
 
 
 def test_a_cluster_that_is_not_there(launch):

@@ -76,6 +76,29 @@ test_accepted(void **state)
 }
 
 static void
+test_printed(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+	    {"redis://h:7/2", "h:7"},
+	    {"rediss://u:p@10.0.0.1", "10.0.0.1:6379"},
+	    {"redis://[::1]:7", "[::1]:7"},
+	    {"unix:///run/redis.sock", "/run/redis.sock"},
+	};
+	struct redis_url url;
+	const char *why;
+	char got[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(redis_url_parse(&url, cases[i].text, &why), 0);
+		assert_string_equal(redis_url_print(&url, got, sizeof(got)), cases[i].want);
+		redis_url_fini(&url);
+	}
+}
+
+static void
 test_refused(void **state)
 {
 	static const struct {
@@ -197,9 +220,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_accepted),
-	    cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_longest_path),
+	    cmocka_unit_test(test_accepted),       cmocka_unit_test(test_printed),
+	    cmocka_unit_test(test_refused),        cmocka_unit_test(test_longest_path),
 	    cmocka_unit_test(test_settings_equal),
 	};
 
