@@ -250,6 +250,12 @@ needs_fini(struct needs *needs)
 		free(needs->words[--needs->n_words]);
 }
 
+static int
+count_at(const struct needs *needs, int at)
+{
+	return (int)strtol(needs->words[at], NULL, 10);
+}
+
 /* Behind EVAL, the script and 0. */
 bool
 needs_print(const struct needs *needs, int n, char *out, size_t len)
@@ -258,10 +264,10 @@ needs_print(const struct needs *needs, int n, char *out, size_t len)
 	size_t used = 0;
 
 	for (; at < needs->n_words && n > 0; n--)
-		at += 1 + atoi(needs->words[at]);
+		at += 1 + count_at(needs, at);
 	if (at >= needs->n_words || n < 0)
 		return false;
-	argc = atoi(needs->words[at]);
+	argc = count_at(needs, at);
 	for (int i = 1; i <= argc && used < len; i++)
 		used += (size_t)snprintf(out + used, len - used, "%s%s", i > 1 ? " " : "",
 					 needs->words[at + i]);
