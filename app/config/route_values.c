@@ -278,31 +278,6 @@ refuse_origin(const char *text)
 	return NULL;
 }
 
-CONFIG_SETTER(config_set_origins)
-{
-	size_t n = strings_count(text), len;
-	const char *one, *reason;
-	char **list;
-
-	(void)key;
-	if (n == 0)
-		return 0;
-	if ((list = calloc(n + 1, sizeof(*list))) == NULL)
-		return -ENOMEM;
-	*(char ***)field = list; /* the route's from here on */
-	for (size_t i = 0; (one = strings_next(&text, &len)) != NULL; i++) {
-		if ((list[i] = strndup(one, len)) == NULL)
-			return -ENOMEM;
-		if (strcmp(list[i], "*") == 0) {
-			if (n > 1)
-				return CONFIG_REFUSE("\"*\" stands alone");
-		} else if ((reason = refuse_origin(list[i])) != NULL) {
-			return CONFIG_REFUSE("\"%.*s\" %s", CONFIG_QUOTED_MAX, list[i], reason);
-		}
-	}
-	return 0;
-}
-
 CONFIG_SETTER(config_set_names)
 {
 	size_t n = strings_count(text), len;
@@ -322,6 +297,23 @@ CONFIG_SETTER(config_set_names)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+CONFIG_SETTER(config_set_origins)
+{
+	int rc = config_set_names(key, field, text, why, why_len);
+	char **list = *(char ***)field; /* NULL: the value is empty */
+	const char *reason;
+
+	for (size_t i = 0; rc == 0 && list != NULL && list[i] != NULL; i++) {
+		if (strcmp(list[i], "*") == 0) {
+			if (i > 0 || list[1] != NULL)
+				return CONFIG_REFUSE("\"*\" stands alone");
+		} else if ((reason = refuse_origin(list[i])) != NULL) {
+			return CONFIG_REFUSE("\"%.*s\" %s", CONFIG_QUOTED_MAX, list[i], reason);
+		}
+	}
+	return rc;
 }
 
 /* "10/s", "1/5s", "10/500ms" */
