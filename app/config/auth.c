@@ -68,7 +68,8 @@ check_list(const struct config_source *src, size_t section, const char *name,
 	const char *why;
 
 	for (size_t i = 0; i < list->n; i++) {
-		if (e != NULL && (why = list->v[i]->missing(src->auth)) != NULL)
+		if (e != NULL && !src->is_auth_faulty &&
+		    (why = list->v[i]->missing(src->auth)) != NULL)
 			config_fault(src, e, why);
 	}
 }

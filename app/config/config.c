@@ -147,7 +147,8 @@ fault_section(struct loader *ld, const struct ini_section *s)
 static int
 add_route_section(struct loader *ld, size_t section, const char *name)
 {
-	const struct config_source src = {&ld->ini, ld->defaults, &ld->faults, &ld->cfg->auth};
+	const struct config_source src = {&ld->ini, ld->defaults, &ld->faults, &ld->cfg->auth,
+					  ld->is_auth_faulty};
 	struct config *cfg = ld->cfg;
 	struct config_built *built;
 	struct route **routes;
@@ -258,11 +259,13 @@ check_keys(struct loader *ld)
 		if (!section_keys(ld, e->section, &section))
 			continue;
 		if ((key = config_key_find(section, e->key)) == NULL) {
+			ld->is_auth_faulty |= section == CONFIG_AUTH;
 			fault_unknown_key(ld, e, section);
 		} else if (e->section == ld->defaults && strcasecmp(e->key, "path") == 0) {
 			faults_add(&ld->faults, e->file, e->line,
 				   "[defaults] path: each route has a path of its own");
 		} else if (is_empty(key, e)) {
+			ld->is_auth_faulty |= section == CONFIG_AUTH;
 			faults_add(&ld->faults, e->file, e->line, "[%s] %s: " EMPTY,
 				   ld->ini.sections[e->section].name, e->key);
 			ini_remove(&ld->ini, i--);
@@ -292,6 +295,7 @@ set_key(struct loader *ld, const struct config_key *key)
 	rc = key->set(key, (char *)ld->cfg + key->offset, text, why, sizeof(why));
 	if (rc != -EINVAL)
 		return rc;
+	ld->is_auth_faulty |= key->section == CONFIG_AUTH;
 	if (env != NULL)
 		faults_add(&ld->faults, env->file, 0, "%s%s: %s", files_env_prefixes[key->section],
 			   env->key, why);
@@ -331,7 +335,7 @@ check_auth(struct loader *ld)
 {
 	const char *key, *why = config_auth_why(&ld->cfg->auth, &key);
 
-	if (why != NULL)
+	if (why != NULL && !ld->is_auth_faulty)
 		fault_at(ld, CONFIG_AUTH, key, why);
 }
 
@@ -409,7 +413,8 @@ check_databases(struct loader *ld)
 static int
 set_routes(struct loader *ld)
 {
-	const struct config_source src = {&ld->ini, ld->defaults, &ld->faults, &ld->cfg->auth};
+	const struct config_source src = {&ld->ini, ld->defaults, &ld->faults, &ld->cfg->auth,
+					  ld->is_auth_faulty};
 	const struct config *cfg = ld->cfg;
 	int rc = 0;
 

@@ -21,6 +21,7 @@ struct loader {
 	    sections[CONFIG_ROUTE]; /* [server], [redis] and [auth] in ini, or CONFIG_NO_SECTION */
 	size_t defaults;
 	struct config_built *built; /* cfg->routes, with their sections */
+	bool is_auth_faulty;        /* something in [auth]: what it lacks may follow from that */
 };
 
 /* How the names of a section's variables begin, by enum config_section: "SLUICE_SERVER_". */

@@ -17,6 +17,7 @@ struct config_source {
 	size_t defaults; /* the section, or CONFIG_NO_SECTION */
 	struct faults *faults;
 	const struct auth_settings *auth;
+	bool is_auth_faulty; /* what it lacks may follow from what is wrong in it */
 };
 
 /* config_fault - what is wrong with an entry: "[section] key: why". */

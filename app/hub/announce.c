@@ -21,19 +21,24 @@ static const struct {
     [END_AUTH] = {come_back, "auth"},
 };
 
-/*
- * When to come back is said in the first bytes that the client is sent, and nowhere else (then 0).
- * It varies by 20 % each way: a restart must not bring all clients back at once.
+/* It varies by 20 % each way: a restart must not bring all clients back at once. */
+unsigned
+announce_retry_ms(const struct feed_settings *fs)
+{
+	unsigned spread = fs->retry_ms / 5;
+
+	return fs->retry_ms - spread + random_below(2 * spread + 1);
+}
+
+/* When to come back is said in the first bytes that the client is sent, and nowhere else (then 0).
  */
 unsigned
 subscriber_take_retry(struct subscriber *sub)
 {
-	unsigned ms = sub->outlet->class->settings->retry_ms, spread = ms / 5;
-
 	if (sub->is_told_retry)
 		return 0;
 	sub->is_told_retry = true;
-	return ms - spread + random_below(2 * spread + 1);
+	return announce_retry_ms(sub->outlet->class->settings);
 }
 
 /*

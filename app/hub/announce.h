@@ -34,6 +34,9 @@ int subscriber_put_open(struct subscriber *sub, bool is_resumed, const char *cur
  */
 int subscriber_put_reset(struct subscriber *sub, const char *data);
 
+/* announce_retry_ms - when one client of the route is to come back: no two are told the same. */
+unsigned announce_retry_ms(const struct feed_settings *fs);
+
 /* subscriber_take_retry - when the client is to come back, if it was not told yet; else 0. */
 unsigned subscriber_take_retry(struct subscriber *sub);
 

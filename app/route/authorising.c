@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/logger.h"
 #include "base/strings.h"
+#include "hub/announce.h"
 #include "route/allow.h"
 #include "route/origin.h"
 #include "route/serving.h"
@@ -161,14 +162,12 @@ has_waited(const struct serving *sv, const struct patience *patience)
 static void
 answer_away(struct serving *sv, const char *why)
 {
-	const struct request *req = sv->req;
-
 	if (!sv->service->is_stream) {
 		refuse(sv, HTTP_UNAVAILABLE, "", why);
 		return;
 	}
 	log_refusal(sv, HTTP_OK, "the client is to come back", why);
-	serving_end_stream(sv, END_AUTH, req->route->stream.retry_ms);
+	serving_end_stream(sv, END_AUTH, announce_retry_ms(&sv->req->route->stream));
 }
 
 /* The request waits, for open_wait in all; then it is answered. */

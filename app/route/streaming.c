@@ -1,6 +1,7 @@
 /* streaming.c - the service of event streams, and of queues, which are streams with an effect. */
 #include <string.h>
 
+#include "hub/announce.h"
 #include "route/serving.h"
 #include "sse/event.h"
 
@@ -56,7 +57,8 @@ join(struct serving *sv, const struct template_value *key, struct grant *grant)
 static void
 send_away(struct serving *sv, enum end_reason reason)
 {
-	serving_end_stream(sv, reason, hub_return_ms(sv->in->hub, sv->req->route->stream.retry_ms));
+	serving_end_stream(sv, reason,
+			   hub_return_ms(sv->in->hub, announce_retry_ms(&sv->req->route->stream)));
 }
 
 static void

@@ -138,6 +138,15 @@ def test_only_its_own_user_may_change_it(sluice):
         assert mux.next()[:2] == ("z", "mux-refused"), "it is still there"
 
 
+@pytest.mark.parametrize("list", ["", "{}", "x", '"x"', json.dumps([[str(n), "/a"] for n in range(150)])[:-1]])
+def test_a_list_that_is_none(sluice, list):
+    """The problem names the parameter, and what it must be."""
+    with sluice.get(f"/mux?s={urllib.parse.quote(list)}") as response:
+        assert response.status == 400
+        detail = response.json()["detail"]
+    assert "parameter s" in detail and "[key, path]" in detail
+
+
 def test_more_than_an_address_holds(sluice):
     """The problem names the limit, and the other way."""
     query = urllib.parse.quote(json.dumps([[str(n), f"/a/x{n}"] for n in range(300)]))

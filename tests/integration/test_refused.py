@@ -233,6 +233,12 @@ def test_a_session_that_may_not_be_read(launch, server):
     with sluice.get("/mine", headers=headers) as s:
         assert s.status == 200
         assert [(e.type, json.loads(e.data)) for e in s.rest()] == [("stream-end", {"reason": "auth"})]
+    retries = set()
+    for _ in range(6):
+        with sluice.get("/mine", headers=headers) as s:
+            s.rest()
+            retries.add(s.parser.retry)
+    assert len(retries) > 1 and all(2400 <= ms <= 3600 for ms in retries), "they do not all come back at once"
     assert post(sluice, "/mine", "1", headers=headers)[0] == 503
     rights(server, "+get")
     wait_for(lambda: post(sluice, "/mine", "1", headers=headers)[0] == 202, "the session is read again")

@@ -1011,6 +1011,20 @@ slips(void **state)
 	    {"one that writes", "[route x]\npath = /x\nhandler = poll\ncommand = incr a\n",
 	     "f:4: note: [route x] command: incr writes, and is said as often as there is somebody "
 	     "to read; what reads is GET, HGETALL, LRANGE and the like\n"},
+	    {"a route that needs a key which is none",
+	     "[auth]\njwt_key = short\n" ROUTE "auth = jwt\n",
+	     "f:2: [auth] jwt_key: the secret has fewer than 32 bytes: openssl rand -hex 32 makes "
+	     "one\n"},
+	    {"a route that needs a key whose name is none",
+	     "[auth]\njwt_kye = x\n" ROUTE "auth = jwt\n",
+	     "f:2: [auth] unknown key \"jwt_kye\"; did you mean \"jwt_key\"?\n"},
+	    {"a cookie whose key is wrong", "[auth]\nsession_cookie = s\nsession_key = x\n" ROUTE,
+	     "f:3: [auth] session_key: the cookie's value, and nothing else, must stand in it: "
+	     "PHPREDIS_SESSION:{cookie}\n"},
+	    {"an algorithm that is none",
+	     "[auth]\njwt_key = 0123456789abcdef0123456789abcdef\njwt_algorithms = none\n" ROUTE,
+	     "f:3: [auth] jwt_algorithms: \"none\" is none of HS256 HS384 HS512 RS256 RS384 RS512 "
+	     "ES256 ES384 ES512 EdDSA\n"},
 	    {"allow, and a message", ROUTE "allow = message.user == user\n",
 	     "f:4: [route x] allow: there is no \"message\" when it is asked; there are user, "
 	     "claims, params\n"},
