@@ -138,7 +138,7 @@ def test_only_its_own_user_may_change_it(sluice):
         assert mux.next()[:2] == ("z", "mux-refused"), "it is still there"
 
 
-@pytest.mark.parametrize("list", ["", "{}", "x", '"x"', json.dumps([[str(n), "/a"] for n in range(150)])[:-1]])
+@pytest.mark.parametrize("list", ["", "{}", "x", '"x"', '[["k","/a/x"]'])
 def test_a_list_that_is_none(sluice, list):
     """The problem names the parameter, and what it must be."""
     with sluice.get(f"/mux?s={urllib.parse.quote(list)}") as response:
