@@ -109,13 +109,40 @@ fail(struct http_exchange *x, enum http_failure failure, const char *why)
 	return -1;
 }
 
-static void
-set_time_outs(int fd, unsigned ms)
+static unsigned
+left_ms(const struct http_exchange *x)
 {
+	uint64_t now = clock_ms();
+
+	return now < x->until_ms ? (unsigned)(x->until_ms - now) : 0;
+}
+
+/* How long connect() may take: at least a moment, for 0 would be for ever. */
+static void
+set_time_out(const struct http_exchange *x)
+{
+	unsigned ms = left_ms(x) + 1;
 	const struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	setsockopt(x->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+}
+
+/*
+ * What returned n could not go on: does it once the descriptor is ready? Not beyond the time that
+ * all of it may take, however little comes however often.
+ */
+static bool
+can_go_on(const struct http_exchange *x, ssize_t n)
+{
+	struct pollfd p = {.fd = x->fd, .events = POLLOUT};
+	int error = x->ssl != NULL ? SSL_get_error(x->ssl, (int)n) : SSL_ERROR_NONE;
+
+	if (error == SSL_ERROR_WANT_READ)
+		p.events = POLLIN;
+	else if (x->ssl != NULL ? error != SSL_ERROR_WANT_WRITE
+				: n == 0 || (errno != EAGAIN && errno != EINTR))
+		return false;
+	return left_ms(x) > 0 && poll(&p, 1, (int)left_ms(x)) != 0;
 }
 
 static int
@@ -132,7 +159,7 @@ connect_tcp(struct http_exchange *x, const struct http_client *client)
 			saved = errno;
 			continue;
 		}
-		set_time_outs(x->fd, client->connect_ms);
+		set_time_out(x);
 		if (connect(x->fd, ai->ai_addr, ai->ai_addrlen) == 0)
 			break;
 		saved = errno == EINPROGRESS ? ETIMEDOUT : errno;
@@ -140,8 +167,10 @@ connect_tcp(struct http_exchange *x, const struct http_client *client)
 		x->fd = -1;
 	}
 	freeaddrinfo(list);
-	if (x->fd >= 0)
+	if (x->fd >= 0) {
+		fcntl(x->fd, F_SETFL, O_NONBLOCK);
 		return 0;
+	}
 	return fail(x, saved == ECONNREFUSED ? HTTP_FAILURE_REFUSED : HTTP_FAILURE_UNREACHED,
 		    strerror(saved));
 }
@@ -156,7 +185,10 @@ fail_tls(struct http_exchange *x)
 	ERR_clear_error();
 	if (verdict != X509_V_OK && SSL_get_verify_mode(x->ssl) == SSL_VERIFY_PEER)
 		return fail(x, HTTP_FAILURE_CERTIFICATE, X509_verify_cert_error_string(verdict));
-	return fail(x, HTTP_FAILURE_TLS, why != NULL ? why : "it closed the connection");
+	return fail(x, HTTP_FAILURE_TLS,
+		    why != NULL       ? why
+		    : left_ms(x) == 0 ? "it did not come to an end in time"
+				      : "it closed the connection");
 }
 
 static int
@@ -183,7 +215,11 @@ begin_tls(struct http_exchange *x, const struct http_client *client)
 static int
 shake_hands(struct http_exchange *x)
 {
-	return x->ssl == NULL || SSL_connect(x->ssl) == 1 ? 0 : fail_tls(x);
+	int n = 1;
+
+	while (x->ssl != NULL && (n = SSL_connect(x->ssl)) != 1 && can_go_on(x, n))
+		;
+	return n == 1 ? 0 : fail_tls(x);
 }
 
 /* Writes all of it. Returns 0 or -1. */
@@ -194,10 +230,12 @@ write_all(struct http_exchange *x, const char *p, size_t len)
 		ssize_t n = x->ssl != NULL ? SSL_write(x->ssl, p, (int)len)
 					   : send(x->fd, p, len, MSG_NOSIGNAL);
 
-		if (n <= 0)
+		if (n > 0) {
+			p += n;
+			len -= (size_t)n;
+		} else if (!can_go_on(x, n)) {
 			return fail(x, HTTP_FAILURE_UNREACHED, "it does not take the request");
-		p += n;
-		len -= (size_t)n;
+		}
 	}
 	return 0;
 }
@@ -238,12 +276,12 @@ http_begin(struct http_exchange *x, const struct http_client *client, const char
 	buf_init(&x->raw, RAW_MAX);
 	buf_init(&x->body, BODY_MAX);
 	x->begun_ms = clock_ms();
+	x->until_ms = x->begun_ms + client->connect_ms;
 	if (connect_tcp(x, client) < 0 || begin_tls(x, client) < 0 || shake_hands(x) < 0 ||
 	    send_request(x, client, path, fields) < 0) {
 		x->is_ended = true;
 		return -1;
 	}
-	fcntl(x->fd, F_SETFL, O_NONBLOCK);
 	return 0;
 }
 
@@ -433,30 +471,34 @@ static const unsigned char h2_begin[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 					"\0\0\0\4\0\0\0\0"; /* our SETTINGS: none */
 
 static bool
-read_h2(SSL *ssl, unsigned char *p, size_t len)
+read_h2(const struct http_exchange *x, unsigned char *p, size_t len)
 {
-	int n;
+	while (len > 0) {
+		int n = SSL_read(x->ssl, p, (int)len);
 
-	for (; len > 0; p += n, len -= (size_t)n) {
-		if ((n = SSL_read(ssl, p, (int)len)) <= 0)
+		if (n > 0) {
+			p += n;
+			len -= (size_t)n;
+		} else if (!can_go_on(x, n)) {
 			return false;
+		}
 	}
 	return true;
 }
 
 /* SETTINGS is the first frame that a server sends (RFC 9113, 3.4 and 6.5). */
 static long
-read_settings(SSL *ssl)
+read_settings(const struct http_exchange *x)
 {
 	enum { FRAME_SETTINGS = 4, MAX_CONCURRENT_STREAMS = 3, ENTRY = 6, HEAD = 9 };
 	unsigned char head[HEAD], entry[ENTRY];
 	long most = 0;
 
-	if (!read_h2(ssl, head, sizeof(head)) || head[3] != FRAME_SETTINGS)
+	if (!read_h2(x, head, sizeof(head)) || head[3] != FRAME_SETTINGS)
 		return -1;
 	for (size_t left = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2]; left >= ENTRY;
 	     left -= ENTRY) {
-		if (!read_h2(ssl, entry, sizeof(entry)))
+		if (!read_h2(x, entry, sizeof(entry)))
 			return -1;
 		if ((entry[0] << 8 | entry[1]) == MAX_CONCURRENT_STREAMS)
 			most = (long)entry[2] << 24 | (long)entry[3] << 16 | (long)entry[4] << 8 |
@@ -469,7 +511,7 @@ long
 http_h2_streams(const struct http_client *client)
 {
 	static const unsigned char protocols[] = "\x02h2\x08http/1.1";
-	struct http_exchange x = {.fd = -1};
+	struct http_exchange x = {.fd = -1, .until_ms = clock_ms() + client->connect_ms};
 	const unsigned char *chosen = NULL;
 	unsigned len = 0;
 	long most = -1;
@@ -481,7 +523,7 @@ http_h2_streams(const struct http_client *client)
 		/* The string's own NUL is the last byte of our SETTINGS. */
 		if (len == 2 && memcmp(chosen, "h2", 2) == 0 &&
 		    write_all(&x, (const char *)h2_begin, sizeof(h2_begin)) == 0)
-			most = read_settings(x.ssl);
+			most = read_settings(&x);
 	}
 	http_fini(&x);
 	return most;

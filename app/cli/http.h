@@ -29,7 +29,7 @@ struct http_client {
 	struct http_url url;
 	SSL_CTX *tls;        /* NULL: none */
 	const char *cookie;  /* NULL: none */
-	unsigned connect_ms; /* how long connecting may take */
+	unsigned connect_ms; /* how long it may take to connect, and to ask, in all */
 };
 
 /* http_client_init - is_insecure: any certificate will do. Returns 0, -ENOMEM. */
@@ -58,6 +58,7 @@ struct http_exchange {
 	bool is_cut; /* it ended without the end that it was to have */
 	size_t chunk_left;
 	uint64_t begun_ms, head_ms, ended_ms; /* clock_ms() */
+	uint64_t until_ms;                    /* by then it is connected and has asked */
 	struct buf raw;                       /* that was not looked at yet */
 	struct buf body;                      /* what is dealt with is for on_body() to consume */
 	void (*on_body)(struct http_exchange *x); /* more of it has come; NULL: it is kept */

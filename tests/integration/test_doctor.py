@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -297,6 +298,32 @@ def test_a_hostile_web_server(launch):
     assert done.returncode == 1
     check_says(done, [("FAIL reached", "go elsewhere")])
     assert b"\x1b" not in done.stdout and b"$(id)" not in done.stdout, done.stdout
+
+
+def test_a_server_that_trickles(launch):
+    """Byte by byte, for ever: what it takes in all is bounded, not each byte."""
+    sluice = launch(ROUTES, start=False)
+    given_up = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                try:
+                    connection.sendall(b"\x16\x03\x03\x40\x00")  # a record of TLS, of 16 KiB
+                    for _ in range(600):
+                        connection.sendall(b"\x02")
+                        if given_up.wait(0.2):
+                            return True
+                except OSError:
+                    return True
+            return False
+
+        told = pool.submit(answer)
+        done = sluice.run("doctor", "-c", sluice.config, "--quick", "https://127.0.0.1:{}/".format(server.getsockname()[1]), seconds=60)
+        given_up.set()
+        assert told.result(), "it was the server that ended it"
+    assert done.returncode == 1
+    check_says(done, [("FAIL reached", "did not come to an end in time")])
 
 
 @pytest.mark.parametrize("url", ["localhost", "ftp://localhost/", "http://", "http://user@localhost/", "http://localhost:x/"])
