@@ -161,7 +161,8 @@ metrics_answer(struct reply *reply, const struct request *req)
 	reply_printf(reply,
 		     "# HELP sluice_up Whether the program serves: not while it has no Redis, or "
 		     "ends.\n# TYPE sluice_up gauge\nsluice_up %d\n"
-		     "# HELP sluice_redis_up Whether this worker's links to Redis are up.\n"
+		     "# HELP sluice_redis_up Whether both links to Redis are up of the "
+		     "worker that answers.\n"
 		     "# TYPE sluice_redis_up gauge\nsluice_redis_up %d\n",
 		     strcmp(worker_state(), "ok") == 0 || strcmp(worker_state(), "degraded") == 0,
 		     worker_redis_is_up());
