@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "cli/command.h"
 #include "config/config.h"
 
+enum { WHY_LEN = 256 };
 enum kind { KIND_TEXT, KIND_FLAG, KIND_LIST };
 
 #define FIELD(field) offsetof(struct options, field)
@@ -156,6 +158,42 @@ set(struct options *opt, const struct entry *one)
 	return -EINVAL;
 }
 
+/* The option as it was written: its value, if it has one, may be a word of its own. */
+static const char *
+word_of(char **argv, const struct entry *one)
+{
+	const char *word = argv[optind - 1];
+
+	if (one != NULL && one->argument != NULL && optarg == word)
+		word = argv[optind - 2];
+	return word;
+}
+
+/* getopt_long() has returned c for the word: what is wrong with it, and what was most likely meant.
+ */
+static int
+refuse_option(const struct options *opt, int c, const char *word)
+{
+	char why[WHY_LEN];
+	const char *best;
+	struct suggest s;
+
+	suggest_init(&s, word + strspn(word, "-"));
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		if (is_taken(opt->command->takes, table[i].letter))
+			suggest_try(&s, table[i].name);
+	}
+	best = suggest_best(&s);
+	if (c == ':')
+		snprintf(why, sizeof(why), "%s needs a value behind it", word);
+	else
+		snprintf(why, sizeof(why),
+			 best != NULL ? "there is no option %s; did you mean --%s?"
+				      : "there is no option %s",
+			 word, best);
+	return command_refuse(opt, why);
+}
+
 /* Returns -1 to go on, with the arguments from optind on; else the exit status. */
 static int
 parse(struct options *opt, int argc, char **argv)
@@ -166,17 +204,18 @@ parse(struct options *opt, int argc, char **argv)
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		longs[i] = (struct option){table[i].name, table[i].argument != NULL, NULL,
 					   table[i].letter};
-	while ((c = getopt_long(argc, argv, "hc:l:w:", longs, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":hc:l:w:", longs, NULL)) != -1) {
 		const struct entry *one = find((char)c);
 
 		if (c == 'h') {
 			print_usage(opt->command, stdout);
 			return 0;
 		}
-		if (one == NULL || !is_taken(opt->command->takes, (char)c) || set(opt, one) < 0) {
-			print_usage(opt->command, stderr);
-			return COMMAND_USAGE;
-		}
+		if (one == NULL || !is_taken(opt->command->takes, (char)c))
+			return refuse_option(opt, c, word_of(argv, one));
+		if (set(opt, one) < 0)
+			return command_refuse(opt, "out of memory");
 	}
 	if (argc - optind < opt->command->min_args || argc - optind > opt->command->max_args)
 		return command_refuse(opt, argc - optind < opt->command->min_args

@@ -120,6 +120,22 @@ check_keyspace(const struct config_source *src, const struct route *rt, size_t s
 		       "routes");
 }
 
+static void
+note_unpublished(const struct config_source *src, size_t section)
+{
+	static const char *const keys[] = {"publish_auth", "publish_filter", "publish_transform",
+					   "publish_max",  "publish_rate",   "publish_maxlen"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const struct ini_entry *e = ini_find(src->ini, section, keys[i]);
+
+		if (e != NULL)
+			config_note(src, e,
+				    "nobody can publish here: publish = CHANNEL, or "
+				    "publish_stream = STREAM, is missing");
+	}
+}
+
 /*
  * A route that publishes must say who may. It must not be open to all because a line was forgotten.
  */
@@ -133,8 +149,10 @@ check_publish(const struct config_source *src, const struct route *rt, size_t se
 	if (pub->channel != NULL && pub->stream != NULL)
 		refuse(src, section, "publish_stream",
 		       "publish writes to a channel already: one of them");
-	if (!route_can_publish(rt))
+	if (!route_can_publish(rt)) {
+		note_unpublished(src, section);
 		return;
+	}
 	if (config_entry(src, section, "publish_auth") == NULL)
 		refuse(src, section, pub->stream != NULL ? "publish_stream" : "publish",
 		       "who may publish? publish_auth = none lets everybody who reaches the path");

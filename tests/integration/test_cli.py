@@ -440,6 +440,21 @@ def test_check_explains_a_path(sluice):
     assert nothing.returncode == 1 and "no route serves /nothing" in nothing.err
 
 
+@pytest.mark.parametrize("args, says", [
+    (["check", "--conect"], 'sluice check: there is no option --conect; did you mean --connect?'),
+    (["routes", "--json"], "sluice routes: there is no option --json"),
+    (["check", "--explain"], "sluice check: --explain needs a value behind it"),
+    (["emit", "-x", "a", "1"], "sluice emit: there is no option -x"),
+    (["serve", "--work", "x"], "sluice serve: -w takes a number"),
+    (["tail", "--explain", "/x", "/y"], "sluice tail: there is no option --explain"),
+    (["tail", "--explain=/x", "/y"], "sluice tail: there is no option --explain=/x"),
+    (["-z"], "sluice serve: there is no option -z")])
+def test_an_option_that_is_none(sluice, args, says):
+    result = sluice.run(*args)
+    assert result.returncode == 2
+    assert result.err.startswith(says) and "usage: sluice" in result.err, result.err
+
+
 def test_check_explains_a_path_of_users(sluice):
     """Nobody has asked for it, so the names stand in braces."""
     sluice.sections["auth"] = {"jwt_key": "k" * 32}

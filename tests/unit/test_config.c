@@ -1025,6 +1025,11 @@ slips(void **state)
 	     "[auth]\njwt_key = 0123456789abcdef0123456789abcdef\njwt_algorithms = none\n" ROUTE,
 	     "f:3: [auth] jwt_algorithms: \"none\" is none of HS256 HS384 HS512 RS256 RS384 RS512 "
 	     "ES256 ES384 ES512 EdDSA\n"},
+	    {"what is of use only with publish", ROUTE "publish_auth = none\npublish_rate = 1/s\n",
+	     "f:4: note: [route x] publish_auth: nobody can publish here: publish = CHANNEL, or "
+	     "publish_stream = STREAM, is missing\n"
+	     "f:5: note: [route x] publish_rate: nobody can publish here: publish = CHANNEL, or "
+	     "publish_stream = STREAM, is missing\n"},
 	    {"allow, and a message", ROUTE "allow = message.user == user\n",
 	     "f:4: [route x] allow: there is no \"message\" when it is asked; there are user, "
 	     "claims, params\n"},
