@@ -91,7 +91,7 @@ $(B)/%.so: %.c include/sluice/handler.h
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 .PHONY: asan clang
 asan:
-	$(MAKE) B=$(B)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer $(SAN)' LDFLAGS='$(SAN)' all unit-programs handlers
+	$(MAKE) B=$(B)/asan CFLAGS='-O1 -g1 -fno-omit-frame-pointer $(SAN)' LDFLAGS='$(SAN)' all unit-programs handlers
 clang:
 	$(MAKE) B=$(B)/clang CC=clang all unit-programs handlers
 
