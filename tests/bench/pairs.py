@@ -36,6 +36,7 @@ url = unix://{folder}/redis.sock
 
 [defaults]
 heartbeat = 30m
+queue = 256m
 
 [route bench]
 path = /bench
