@@ -12,6 +12,7 @@
 #include "base/counters.h"
 #include "base/list.h"
 #include "base/logger.h"
+#include "base/random.h"
 #include "redis/addresses.h"
 #include "redis/complaints.h"
 #include "redis/greeting.h"
@@ -125,12 +126,9 @@ drop_connection(struct link *ln)
 
 /* +-50 %, so that the workers of many machines do not return at the same instant. */
 static unsigned
-jitter(const struct link *ln, unsigned ms)
+jitter(unsigned ms)
 {
-	uint64_t x = uv_hrtime() ^ (uintptr_t)ln;
-
-	x *= 0x9E3779B97F4A7C15;
-	return ms / 2 + (unsigned)((x >> 32) % (ms + 1));
+	return ms / 2 + random_below(ms + 1);
 }
 
 static void
@@ -153,7 +151,7 @@ begin_pause(struct link *ln)
 		ms = ln->pause_ms;
 		ln->pause_ms = ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : ms * 2;
 	}
-	ms = jitter(ln, ms);
+	ms = jitter(ms);
 	if (ms < PAUSE_MIN_MS)
 		ms = PAUSE_MIN_MS;
 	uv_timer_start(&ln->timer, on_pause_over, ms / haste, 0);
@@ -238,7 +236,7 @@ hurry(struct topology_member *m)
 	struct link *ln = LINK_OF(m);
 
 	if (ln->state == LINK_PAUSING)
-		uv_timer_start(&ln->timer, on_pause_over, jitter(ln, HURRY_MS) / haste, 0);
+		uv_timer_start(&ln->timer, on_pause_over, jitter(HURRY_MS) / haste, 0);
 }
 
 void
