@@ -2,8 +2,8 @@
  * replay_ask.c - what Redis is asked for a replay: what became of the streams, where the newest
  * entries begin that a client may have, and the entries, page by page.
  *
- * Each page but the first begins with the entry at which the page before ended. If that is missing,
- * the stream was trimmed meanwhile, and the client is told.
+ * Each page but the first begins with the last entry of the page before, which was kept back. If
+ * that is missing, the stream was trimmed meanwhile, and the client is told.
  */
 #include "source/replay_parts.h"
 
@@ -159,10 +159,12 @@ on_page(struct past_reading *reading, const struct past_answer *answer)
 	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) {
 		fail(part, reply);
 	} else {
-		if (part->is_entry && !begins_with(reply, &part->from))
+		if (part->has_next ? !begins_with(reply, &part->next)
+				   : part->is_entry && !begins_with(reply, &part->from))
 			part->rp->is_trimmed = true;
 		replay_keep_page(part, reply, PAST_OLDEST_FIRST);
 		part->has_reached = answer->is_whole || part->n_v == 0;
+		part->has_next = !part->has_reached && replay_keep_back(part);
 	}
 	replay_answered(part->rp);
 }
@@ -179,7 +181,9 @@ replay_ask_pages(struct replay *rp)
 
 		if (part->has_reached || part->at < part->n_v)
 			continue;
-		if (!part->is_entry)
+		if (part->has_next)
+			range.from = part->next;
+		else if (!part->is_entry)
 			range.from = stream_id_after(part->from);
 		range.count = past_count(part->entry_size);
 		ask(part, &range, on_page);

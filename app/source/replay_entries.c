@@ -69,6 +69,20 @@ replay_keep_page(struct replay_part *part, const redisReply *reply, enum past_or
 		part->rp->has_failed = true;
 }
 
+bool
+replay_keep_back(struct replay_part *part)
+{
+	struct replayed *last;
+
+	if (part->n_v < 2)
+		return false;
+	last = &part->v[--part->n_v];
+	part->next = last->id;
+	free(last->data);
+	free(last->event);
+	return true;
+}
+
 struct replay_part *
 replay_next_part(struct replay *rp)
 {

@@ -45,6 +45,9 @@ struct replay_part {
 	unsigned n_counted;
 	struct stream_id counted; /* the oldest of them */
 	struct replayed *v;       /* entries that were read; those from at on are not sent yet */
+	struct stream_id
+	    next; /* the entry that was read and kept back: the next page begins with it */
+	bool has_next;
 	size_t n_v, at;
 };
 
@@ -90,6 +93,9 @@ struct replay {
 void replay_forget_entries(struct replay_part *part);
 /* replay_keep_page - copies the entries that the client has not had, the oldest first. */
 void replay_keep_page(struct replay_part *part, const redisReply *reply, enum past_order order);
+/* replay_keep_back - the last entry of the page, which the next one begins with. Returns false if
+ * it is the only one, which is sent. */
+bool replay_keep_back(struct replay_part *part);
 /*
  * replay_next_part - the stream whose entry comes next: by their ids, and if those are equal, in
  * the order of the streams. NULL: a stream must be read first, or there is nothing left.

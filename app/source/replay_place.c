@@ -107,6 +107,7 @@ replay_set_round(struct replay *rp)
 		struct replay_part *part = &rp->parts[i];
 
 		part->has_reached = stream_id_compare(&part->from, &part->to) >= 0;
+		part->has_next = false;
 	}
 }
 

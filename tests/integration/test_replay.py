@@ -244,3 +244,43 @@ def test_the_link_is_lost_while_it_is_read(sluice, server):
             server.client().client_kill_filter(_type="normal", skipme=True)
             got += ids_of(stream, 279)
     assert got == [f"{i}-0" for i in range(2, 401)]
+
+
+def test_trimmed_is_told_where_something_is_missing_and_only_there(sluice, server):
+    """The stream is trimmed exactly behind the last entry that was read for a client that does not take it."""
+    n, client = 1500, server.client()
+    fill(server, "brim", n, "y" * 2000)
+    client.config_set("slowlog-log-slower-than", 0)
+
+    def pages():
+        """(first, count) of each page that was read, the newest first"""
+        words = [entry["command"].decode().split() for entry in client.slowlog_get(100)]
+        return [(int(w[2].split("-")[0]), int(w[5])) for w in words if w[0] == "XRANGE" and w[1] == "brim"]
+
+    connection = Connection(sluice.address)
+    connection.send(request("/one/brim", headers={"Last-Event-ID": "0-0"}))
+    try:
+        wait_for(lambda: len(pages()) > 1 and steady(pages), "it is read no further")
+        first, count = pages()[0]
+        assert first + count <= n, "there is more"
+        client.xtrim("brim", minid=f"{first + count}-0", approximate=False)
+        with Response(connection) as stream:
+            events = []
+            while not events or events[-1].last_event_id != f"{n}-0":
+                events.append(stream.next_event())
+    finally:
+        connection.close()
+    got = [int(e.last_event_id.split("-")[0]) for e in events if e.type == "message"]
+    told = [json.loads(e.data)["reason"] for e in events if e.type == "stream-reset"]
+    assert got == sorted(set(got)) and got[-1] == n
+    assert told == ([] if got == list(range(1, n + 1)) else ["trimmed"])
+
+
+def steady(value, looks=20):
+    """Is it the same at each of so many looks?"""
+    before = value()
+    for _ in range(looks):
+        time.sleep(0.02)
+        if value() != before:
+            return False
+    return True

@@ -64,15 +64,46 @@ pages_follow_each_other(void **state)
 	answer_info("1-0", "5-0", 5);
 	asked[0] = '\0';
 	answer_entries("3-0 4-0", false);
-	assert_got(s, 0, RESUMED("2-0") "3-0|4-0|");
-	assert_asked("read s 4-0 5-0 x16|"); /* from where the page before ended: is it there? */
+	assert_got(s, 0, RESUMED("2-0") "3-0|");
+	assert_asked(
+	    "read s 4-0 5-0 x16|"); /* what was kept back of the page before: is it there? */
 	answer_entries("4-0 5-0", true);
 	publish("s", "six", "6-0"); /* while there was no place for it in the log */
-	assert_got(s, 0, "5-0|");
+	assert_got(s, 0, "4-0|5-0|");
 	assert_asked("read s 5-0 6-0 x16|");
 	answer_entries("5-0 6-0", true);
 	publish("s", "seven", "7-0");
 	assert_got(s, 0, "6-0|seven|");
+}
+
+/* Trimmed behind what the client has had: nothing is missing. One further, and it is told. */
+static void
+what_was_trimmed_between_pages_is_told(void **state)
+{
+	struct stage *s = come_back(state, &one, "6-0", "2-0");
+
+	answer_info("1-0", "6-0", 6);
+	answer_entries("3-0 4-0", false);
+	assert_got(s, 0, RESUMED("2-0") "3-0|");
+	answer_entries("4-0 5-0", false);
+	assert_got(s, 0, "4-0|");
+	answer_entries("6-0", true);
+	assert_got(s, 0, RESET("trimmed") "6-0|");
+}
+
+/* A page of one entry leaves none to keep back. */
+static void
+a_page_of_one_entry_is_sent(void **state)
+{
+	struct stage *s = come_back(state, &one, "5-0", "2-0");
+
+	answer_info("1-0", "5-0", 5);
+	answer_entries("3-0", false);
+	assert_got(s, 0, RESUMED("2-0") "3-0|");
+	answer_entries("3-0 4-0", false);
+	assert_got(s, 0, "4-0|");
+	answer_entries("4-0 5-0", true);
+	assert_got(s, 0, "5-0|");
 }
 
 static void
@@ -224,7 +255,7 @@ who_goes_takes_the_questions_along(void **state)
 	answer_info("1-0", "5-0", 5);
 	answer_entries("3-0 4-0", false);
 	subscriber_end(&s->clients[0].sub, END_LIFETIME);
-	assert_got(s, 0, RESUMED("2-0") "3-0|4-0|stream-end {\"reason\":\"lifetime\"}|");
+	assert_got(s, 0, RESUMED("2-0") "3-0|stream-end {\"reason\":\"lifetime\"}|");
 	assert_true(list_is_empty(&fake_past.pending));
 }
 
@@ -259,6 +290,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    STAGED(what_was_missed_is_sent_once),
 	    STAGED(pages_follow_each_other),
+	    STAGED(what_was_trimmed_between_pages_is_told),
+	    STAGED(a_page_of_one_entry_is_sent),
 	    STAGED(two_streams_are_merged_by_their_ids),
 	    STAGED(what_was_trimmed_is_told),
 	    STAGED(an_id_that_is_none_of_ours_is_told),
