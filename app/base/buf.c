@@ -11,7 +11,13 @@ void
 buf_init(struct buf *b, size_t cap)
 {
 	memset(b, 0, sizeof(*b));
-	b->cap = cap;
+	buf_set_cap(b, cap);
+}
+
+void
+buf_set_cap(struct buf *b, size_t cap)
+{
+	b->cap = (uint32_t)(cap < BUF_CAP_MAX ? cap : BUF_CAP_MAX);
 }
 
 /* The beginning of the allocation. p moves on as bytes are consumed. */
@@ -51,7 +57,7 @@ buf_reserve(struct buf *b, size_t len)
 	size_t need, alloc;
 	char *p;
 
-	if (len > b->cap - b->len)
+	if (len > buf_left(b))
 		return -EMSGSIZE;
 	need = b->len + len + 1; /* vsnprintf() ends its text with a NUL, which is not counted */
 	if (need > b->alloc)
@@ -66,7 +72,7 @@ buf_reserve(struct buf *b, size_t len)
 	if ((p = realloc(base(b), b->gone + alloc)) == NULL)
 		return -ENOMEM;
 	b->p = p + b->gone;
-	b->alloc = alloc;
+	b->alloc = (uint32_t)alloc;
 	return 0;
 }
 
@@ -80,7 +86,7 @@ buf_put_growing(struct buf *b, const void *p, size_t len)
 	if ((rc = buf_reserve(b, len)) < 0)
 		return rc;
 	memcpy(b->p + b->len, p, len);
-	b->len += len;
+	buf_grow(b, len);
 	return 0;
 }
 
@@ -103,8 +109,8 @@ buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 	va_list again;
 	int len, rc;
 
-	if (room > b->cap - b->len) /* it was lowered */
-		room = b->cap - b->len;
+	if (room > buf_left(b))
+		room = buf_left(b);
 	va_copy(again, ap);
 	len = vsnprintf(room > 0 ? b->p + b->len : NULL, room, fmt, ap);
 	if (len < 0) {
@@ -116,7 +122,7 @@ buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 	}
 	va_end(again);
 	if (rc == 0)
-		b->len += (size_t)len;
+		buf_grow(b, (size_t)len);
 	return rc;
 }
 
@@ -142,9 +148,9 @@ buf_consume(struct buf *b, size_t len)
 		return;
 	}
 	b->p += len;
-	b->len -= len;
-	b->alloc -= len;
-	b->gone += len;
+	b->len -= (uint32_t)len;
+	b->alloc -= (uint32_t)len;
+	b->gone += (uint32_t)len;
 	close_gap(b);
 }
 
@@ -152,5 +158,5 @@ void
 buf_truncate(struct buf *b, size_t len)
 {
 	if (len < b->len)
-		b->len = len;
+		b->len = (uint32_t)len;
 }

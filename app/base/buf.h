@@ -10,16 +10,20 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Each client has two, so lengths are of 32 bits. */
 struct buf {
 	char *p;
-	size_t len;
-	size_t alloc; /* from p on */
-	size_t cap;   /* len never passes it */
-	size_t gone;  /* bytes of the heap before p, which were consumed */
+	uint32_t len;
+	uint32_t alloc; /* from p on */
+	uint32_t cap;   /* len never passes it */
+	uint32_t gone;  /* bytes of the heap before p, which were consumed */
 };
 
-void buf_init(struct buf *b, size_t cap);
-void buf_fini(struct buf *b); /* frees the heap; the buffer may be used again */
+#define BUF_CAP_MAX ((size_t)INT32_MAX)
+
+void buf_init(struct buf *b, size_t cap);    /* a cap above BUF_CAP_MAX is BUF_CAP_MAX */
+void buf_set_cap(struct buf *b, size_t cap); /* it may be less than what b holds */
+void buf_fini(struct buf *b);                /* frees the heap; the buffer may be used again */
 
 /*
  * All of these append, and leave b as it was on failure.
@@ -30,15 +34,22 @@ int buf_put_number(struct buf *b, uint64_t n);                 /* its decimal di
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
+/* Up to its cap, which may have been lowered since. */
+static inline size_t
+buf_left(const struct buf *b)
+{
+	return b->cap > b->len ? b->cap - b->len : 0;
+}
+
 /* Inline, for most of what the program does is to append, and mostly there is room. */
 static inline int
 buf_put(struct buf *b, const void *p, size_t len)
 {
-	/* There is room for a NUL, too; the cap may have been lowered since. */
-	if (len == 0 || len >= b->alloc - b->len || len > b->cap - b->len)
+	/* There is room for a NUL, too. */
+	if (len == 0 || len >= b->alloc - b->len || len > buf_left(b))
 		return buf_put_growing(b, p, len);
 	memcpy(b->p + b->len, p, len);
-	b->len += len;
+	b->len += (uint32_t)len;
 	return 0;
 }
 
@@ -54,8 +65,16 @@ buf_putc(struct buf *b, char c)
 	return buf_put(b, &c, 1);
 }
 
-/* buf_reserve - make room for len more bytes; then up to len may be written at b->p + b->len. */
+/*
+ * buf_reserve - make room for len more bytes; then up to len may be written at b->p + b->len, and
+ * buf_grow() says how many were.
+ */
 int buf_reserve(struct buf *b, size_t len);
+static inline void
+buf_grow(struct buf *b, size_t len)
+{
+	b->len += (uint32_t)len;
+}
 
 void
 buf_consume(struct buf *b, size_t len); /* drop the first len bytes; frees the heap at 0 left */

@@ -60,7 +60,7 @@ read_input(struct buf *b)
 		if ((n = read(STDIN_FILENO, b->p + b->len, 65536)) == 0)
 			return 0;
 		if (n > 0) {
-			b->len += (size_t)n;
+			buf_grow(b, (size_t)n);
 		} else if (errno != EINTR) {
 			perror("sluice emit: standard input");
 			return -1;

@@ -441,7 +441,7 @@ read_file(struct buf *b, const char *path, const char **why)
 		if ((n = read(fd, b->p + b->len, 65536)) == 0)
 			break;
 		if (n > 0) {
-			b->len += (size_t)n;
+			buf_grow(b, (size_t)n);
 		} else if (errno != EINTR) {
 			*why = strerror(errno);
 			rc = -EINVAL;

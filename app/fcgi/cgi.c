@@ -197,7 +197,7 @@ read_body(struct cgi *cgi)
 		end_body(cgi, 400);
 		return false;
 	}
-	cgi->body.len += (size_t)n;
+	buf_grow(&cgi->body, (size_t)n);
 	if (cgi->body.len < cgi->body_len)
 		return true;
 	end_body(cgi, 0);

@@ -37,7 +37,7 @@ struct connection {
 	unsigned char events; /* that poll waits for */
 };
 
-_Static_assert(sizeof(struct connection) <= 560, "ten thousand of them are idle at once");
+_Static_assert(sizeof(struct connection) <= 504, "ten thousand of them are idle at once");
 
 static enum send_result on_send(struct subscriber *sub);
 static void on_abort(struct subscriber *sub);

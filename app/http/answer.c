@@ -1,6 +1,7 @@
 #include "http/answer.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -181,7 +182,7 @@ int
 answer_end(struct answer *a)
 {
 	if (a->has_type)
-		answer_field_printf(a, "Content-Length", "%zu", a->body.len);
+		answer_field_printf(a, "Content-Length", "%" PRIu32, a->body.len);
 	answer_check(a, buf_puts(&a->head, "\r\n"));
 	return a->is_broken ? -ENOMEM : 0;
 }

@@ -46,7 +46,7 @@ feed_need_logic(struct feed *fd)
 	pace_init(&logic->pace, &fd->class->settings->pace, &fd->class->pace,
 		  fd->class->out.counted, emit_paced);
 	list_init(&logic->asks);
-	buf_init(&logic->last, SIZE_MAX);
+	buf_init(&logic->last, BUF_CAP_MAX);
 	fd->logic = logic;
 	return 0;
 }

@@ -246,13 +246,22 @@ log_next_chunk(const struct log *lg, uint64_t at)
 void
 log_take(const struct log *lg, uint64_t from, uint64_t to, struct log_piece *piece)
 {
-	*piece = (struct log_piece){.len = (size_t)(to - from)};
-	if (piece->len == 0)
+	struct chunk *ck;
+
+	*piece = (struct log_piece){0};
+	if (from == to)
 		return;
-	piece->chunk = chunk_at(lg, from);
-	piece->chunk->n_pieces++;
-	piece->p = piece->chunk->bytes + (from - piece->chunk->base);
-	assert(piece->p + piece->len <= piece->chunk->bytes + piece->chunk->len);
+	ck = chunk_at(lg, from);
+	assert(to - ck->base <= ck->len);
+	ck->n_pieces++;
+	*piece = (struct log_piece){
+	    .chunk = ck, .at = (uint32_t)(from - ck->base), .len = (uint32_t)(to - from)};
+}
+
+const char *
+log_piece_bytes(const struct log_piece *piece)
+{
+	return piece->chunk != NULL ? piece->chunk->bytes + piece->at : NULL;
 }
 
 void
@@ -261,8 +270,8 @@ log_piece_consume(struct log_piece *piece, size_t len)
 	assert(len <= piece->len);
 	if (piece->len == 0)
 		return;
-	piece->p += len;
-	piece->len -= len;
+	piece->at += (uint32_t)len;
+	piece->len -= (uint32_t)len;
 	if (piece->len > 0)
 		return;
 	if (--piece->chunk->n_pieces == 0 && list_is_empty(&piece->chunk->node))

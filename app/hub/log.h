@@ -67,12 +67,13 @@ uint64_t log_next_chunk(const struct log *lg, uint64_t at);
  */
 struct log_piece {
 	struct chunk *chunk;
-	const char *p;
-	size_t len;
+	uint32_t at; /* in the chunk */
+	uint32_t len;
 };
 
 /* log_take - takes the bytes [from, to), where to is the end of the frame that from is in. */
 void log_take(const struct log *lg, uint64_t from, uint64_t to, struct log_piece *piece);
+const char *log_piece_bytes(const struct log_piece *piece);  /* NULL: it holds nothing */
 void log_piece_consume(struct log_piece *piece, size_t len); /* its first bytes are done with */
 
 #endif

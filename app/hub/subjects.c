@@ -416,9 +416,9 @@ subjects_follow(struct subjects *sj, struct subscription *sn, enum subject_kind 
 	subject_name_fini(&remote);
 	if (rc < 0)
 		return rc;
-	sn->kind = kind;
-	sn->head = remote.head;
-	sn->name_len = strlen(name);
+	sn->kind = (unsigned char)kind;
+	sn->head = (uint16_t)remote.head; /* the whole is no longer than 16 bits say */
+	sn->name_len = (uint16_t)strlen(name);
 	list_init(&sn->of_subject);
 	list_add_tail(&sn->subject->subscriptions, &sn->of_subject);
 	return 0;

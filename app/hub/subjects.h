@@ -41,9 +41,9 @@ struct subscription_ops {
 struct subscription {
 	struct list of_subject; /* this and the next belong to subjects */
 	struct subject *subject;
-	enum subject_kind kind; /* as its owner calls it; these three belong to subjects, too */
-	size_t head;            /* bytes of what arrives that stand before the owner's part */
-	size_t name_len;
+	unsigned char kind; /* enum subject_kind, as its owner calls it; the next two, too */
+	uint16_t head;      /* bytes of what arrives that stand before the owner's part */
+	uint16_t name_len;
 	const struct subscription_ops *ops;
 };
 

@@ -333,7 +333,7 @@ void
 subscriber_open(struct subscriber *sub, const char *cursor, const struct buf *state)
 {
 	open_at(sub, log_enter(&sub->outlet->log), 0, false, cursor);
-	sub->own.cap += state->len;
+	buf_set_cap(&sub->own, (size_t)sub->own.cap + state->len);
 	if (buf_put(&sub->own, state->p, state->len) < 0)
 		logger_error("[route %s] out of memory: a subscriber is not sent the newest event",
 			     settings_of(sub)->stages.route);
@@ -397,7 +397,7 @@ subscriber_own_all(struct subscriber *sub)
 	struct iovec iov;
 	int n, rc = 0;
 
-	sub->own.cap = SIZE_MAX / 2;
+	buf_set_cap(&sub->own, BUF_CAP_MAX);
 	for (; at < lg->end && rc == 0; at += len) {
 		n = 1;
 		len = log_gather(lg, at, lg->end, &iov, &n);
@@ -466,10 +466,11 @@ keep_rest_of_frame(struct subscriber *sub)
 int
 subscriber_give(struct subscriber *sub, const char *frame, size_t len, unsigned n_events)
 {
+	size_t cap = sub->own.len + len + OWN_SLACK;
 	int rc;
 
-	if (sub->own.cap < sub->own.len + len + OWN_SLACK)
-		sub->own.cap = sub->own.len + len + OWN_SLACK;
+	if (sub->own.cap < cap)
+		buf_set_cap(&sub->own, cap);
 	keep_rest_of_frame(sub);
 	if ((rc = buf_put(&sub->own, frame, len)) < 0)
 		return rc;

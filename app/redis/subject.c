@@ -5,7 +5,7 @@
 #include "redis/keyspace.h"
 #include "redis/settings.h"
 
-enum { NAME_MAX_LEN = 64 * 1024 };
+enum { NAME_MAX_LEN = UINT16_MAX };
 
 /* Redis reports changes of keys on channels, one for each key. */
 static int

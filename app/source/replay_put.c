@@ -20,7 +20,7 @@ put_own(struct replay *rp, const struct event *ev)
 	int rc;
 
 	if (own->cap < cap)
-		own->cap = cap;
+		buf_set_cap(own, cap);
 	if ((rc = rp->feed->out.log.wire->event(own, ev, &n_replaced)) == 0)
 		feed_count(rp->feed, COUNTER_UTF8_REPLACED, (int64_t)n_replaced);
 	return rc;

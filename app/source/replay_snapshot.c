@@ -26,7 +26,7 @@ keep_missing(struct replay *rp)
 
 	if (t == NULL)
 		return 0;
-	buf_init(&text, SIZE_MAX / 2);
+	buf_init(&text, BUF_CAP_MAX);
 	if ((rc = template_expand(t, &scope, &text)) == 0 && (rc = buf_putc(&text, '\0')) == 0) {
 		rp->snapshot = text.p;
 		rp->snapshot_len = text.len - 1;

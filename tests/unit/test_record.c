@@ -238,7 +238,7 @@ put_record(struct buf *b, const struct piece *pc)
 	assert_int_equal(buf_put(b, pc->content, pc->len), 0);
 	assert_int_equal(buf_reserve(b, 255), 0);
 	memset(b->p + b->len, 0xee, (size_t)pc->padding);
-	b->len += (size_t)pc->padding;
+	buf_grow(b, (size_t)pc->padding);
 }
 
 static void
