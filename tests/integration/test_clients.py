@@ -59,8 +59,12 @@ alias.url = ( "/packages/" => "{PACKAGES}/node_modules/", "/page.html" => "{PACK
 
 
 @pytest.fixture(scope="module")
-def web(launch_shared, packages, tmp_path_factory):
-    sluice = launch_shared(ROUTES, server={"base": "/events"})
+def sluice(launch_shared):
+    return launch_shared(ROUTES, server={"base": "/events"})
+
+
+@pytest.fixture(scope="module")
+def web(sluice, packages):
     folder = Path(sluice.folder) / "web"
     folder.mkdir()
     folder.chmod(0o755)
@@ -178,7 +182,7 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def results(web, redis, browser):
+def results(sluice, web, redis, browser):
     """What each client made of each case: {(case, client): result}. They run together."""
     lock, found, followers = threading.Lock(), {}, []
 
@@ -205,11 +209,16 @@ def results(web, redis, browser):
     def slow(client):
         one = follow(client, f"/slow/{client}")
         one.wait_open()
+        watcher = sluice.open(f"/events/slow/{client}")
         one.cutter.hold()
         pipe = redis.client().pipeline()
         for n in range(1500):
             pipe.xadd(f"cl:slow:{client}", {"data": json.dumps({"n": n, "filler": "x" * 10000})})
         pipe.execute()
+        # It has the last once all are in the log that both read; the one who is held has fallen behind by then.
+        with watcher:
+            while json.loads(watcher.next_message(20).data)["n"] < 1499:
+                pass
         one.cutter.go_on()
         wait_for(lambda: ["event", "stream-reset", '{"reason":"slow"}'] in one.said, lambda: f"{client} is told: {str(one.said)[-500:]}", 20, every=0.1)
         redis.client().xadd(f"cl:slow:{client}", {"data": '{"n":"last"}'})
