@@ -127,7 +127,7 @@ unit-programs: $(UNIT)
 # Everything at once, by a seed: make stress SECONDS=300 SEED=7
 .PHONY: stress
 stress: asan
-	SLUICE=$(B)/asan/sluice /usr/bin/python3 tests/stress/stress.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --redis $(or $(REDIS),single)
+	SLUICE=$(B)/asan/sluice /usr/bin/python3 tests/stress/stress.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 # Subscribers who live five seconds, and whether anything is left of them: make soak TIME=30m
 .PHONY: soak
