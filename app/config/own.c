@@ -243,9 +243,9 @@ ask_handler(const struct handler *h, const struct config_source *src, size_t sec
 		h->check(&cs.hs);
 }
 
-/* A key that is 0 asks for nothing. */
+/* A number that is 0 asks for nothing. */
 static void
-refuse(const struct config_source *src, size_t section, const char *key, const char *why)
+refuse_unless_0(const struct config_source *src, size_t section, const char *key, const char *why)
 {
 	const struct ini_entry *e = config_entry(src, section, key);
 
@@ -271,11 +271,13 @@ config_own_check(const struct config_source *src, const struct route *rt, size_t
 	}
 	ask_handler(h, src, section);
 	for (unsigned kind = 0; h->follows_only != NULL && kind < N_SUBJECT_KINDS; kind++) {
-		if (strcmp(subject_traits[kind].key, h->follows_only) != 0)
-			refuse(src, section, subject_traits[kind].key, h->why_refused);
+		const struct ini_entry *e = config_entry(src, section, subject_traits[kind].key);
+
+		if (e != NULL && strcmp(subject_traits[kind].key, h->follows_only) != 0)
+			config_fault(src, e, h->why_refused);
 	}
 	for (const char *const *name = h->refuses; name != NULL && *name != NULL; name++)
-		refuse(src, section, *name, h->why_refused);
+		refuse_unless_0(src, section, *name, h->why_refused);
 }
 
 /*

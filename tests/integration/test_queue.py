@@ -309,6 +309,7 @@ def test_redis_is_killed(launch, own_redis):
     ({"group": ""}, "needs a consumer group"),
     ({"streams": "a b"}, "needs one stream"),
     ({"channels": "a"}, "handler = queue gives the entries of one stream"),
+    ({"channels": "0"}, "handler = queue gives the entries of one stream"),
     ({"rate": "1/s"}, "handler = queue gives the entries of one stream"),
     ({"max_deliveries": 3}, "there is no dead_letter"),
     ({"ack": "me"}, "client"),
