@@ -232,9 +232,9 @@ drain(struct worker *w)
 	logger_info("draining %zu subscribers over %u ms", hub_n_subscribers(w->hub),
 		    w->cfg->server.drain_ms);
 	board_serve(false);
+	/* If another program has succeeded this one, it gets what comes from now on. */
 	if (w->server != NULL && board_get(BOARD_SUCCEEDED) != 0)
-		server_stop_accepting(
-		    w->server); /* from now on the other program gets what comes */
+		server_stop_accepting(w->server);
 	else if (w->server != NULL)
 		server_leave(w->server);
 	hub_drain(w->hub, w->cfg->server.drain_ms, board_get(BOARD_SUCCEEDED) != 0);

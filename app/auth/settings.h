@@ -25,8 +25,8 @@ struct auth_settings {
 	struct auth_keys link_keys;      /* secrets; if there are none, links are not accepted */
 	unsigned reauth_ms;              /* how often a session is looked at again; 0: never */
 	char *kick;                      /* the channel; NULL: no message ends streams */
-	unsigned char
-	    digest[AUTH_DIGEST]; /* of all that the section says, and of the bytes of keys */
+	/* of all that the section says, and of the bytes of keys */
+	unsigned char digest[AUTH_DIGEST];
 };
 
 /* auth_settings_note - adds this to the digest. */

@@ -41,8 +41,8 @@ struct web_server {
 	    *via_tcp;         /* how it names the socket: with {path}, or with {host} and {port} */
 	unsigned descriptors; /* for each stream */
 	bool notices_silent;  /* it can notice that a silent client has gone */
-	unsigned
-	    h2_at_once; /* how many streams of one connection it serves at a time; 0: as it says */
+	/* how many streams of one connection it serves at a time; 0: as it says */
+	unsigned h2_at_once;
 	bool drops_groups;              /* of its user's groups only the main one counts */
 	const char *cures[CURES];       /* lines, with {base}, {socket}, {group} and {process} */
 	const char *proxy_cures[CURES]; /* lines for a proxy, which passes HTTP on to a server that

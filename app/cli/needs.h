@@ -27,8 +27,10 @@ struct needs {
 	bool needs_eval; /* it sends scripts of its own */
 };
 
-/* needs_of_route, needs_of_sessions - to be given to needs_fini() in any case. Return 0, -ENOMEM;
- * -E2BIG, and those that fit are there. */
+/*
+ * needs_of_route, needs_of_sessions - fill out, which must be given to needs_fini() in any case.
+ * Return 0, -ENOMEM; or -E2BIG, and then the commands that fit are there.
+ */
 int needs_of_route(struct needs *out, const struct config *cfg, const struct route *rt);
 int needs_of_sessions(struct needs *out, const struct config *cfg);
 void needs_fini(struct needs *needs);
@@ -36,8 +38,10 @@ void needs_fini(struct needs *needs);
 /* needs_print - the n-th of them, from 0 on, as the user would type it. False past the last. */
 bool needs_print(const struct needs *needs, int n, char *out, size_t len);
 
-/* needs_expand - an example of a name, in which each parameter stands for itself, with a NUL behind
- * it. Returns 0 or less. */
+/*
+ * needs_expand - makes out an example of a name, in which each parameter stands for itself, with a
+ * NUL behind it. Returns 0; less if memory is short.
+ */
 int needs_expand(const struct template *t, const char *prefix, struct buf *out);
 
 #endif

@@ -11,8 +11,8 @@
 
 struct fault {
 	unsigned file, line;
-	unsigned
-	    place; /* the line behind which it is printed: its own, unless it follows from others */
+	/* the line behind which it is printed: its own, unless it follows from others */
+	unsigned place;
 	bool is_note; /* it is allowed, and probably not meant */
 	char *text;
 };

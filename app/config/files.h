@@ -17,8 +17,8 @@ struct loader {
 	struct ini ini;
 	struct ini env; /* one section for each of files_env_prefixes, with the same name */
 	struct faults faults;
-	size_t
-	    sections[CONFIG_ROUTE]; /* [server], [redis] and [auth] in ini, or CONFIG_NO_SECTION */
+	/* [server], [redis] and [auth] in ini, or CONFIG_NO_SECTION */
+	size_t sections[CONFIG_ROUTE];
 	size_t defaults;
 	struct config_built *built; /* cfg->routes, with their sections */
 	bool is_auth_faulty;        /* something in [auth]: what it lacks may follow from that */

@@ -335,10 +335,10 @@ config_logic_build(const struct config_source *src, struct route *rt, size_t sec
 		}
 		return 0;
 	}
+	/* A new group begins with everything that the stream has. */
 	if (rt->handler != NULL && rt->handler->kind == HANDLER_QUEUE &&
 	    config_entry(src, section, "start") == NULL)
-		rt->stream.start.is_beginning =
-		    true; /* a new group begins with everything that the stream has */
+		rt->stream.start.is_beginning = true;
 	if ((rc = compile(src, rt, section, "filter", rt->logic.filter, &st->filter)) < 0 ||
 	    (rc = compile(src, rt, section, "transform", rt->logic.transform, &st->transform)) <
 		0 ||

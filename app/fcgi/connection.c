@@ -501,8 +501,8 @@ connection_on_waiting_due(struct fifo *fifo, struct fifo_node *node)
 		close_now(conn);
 		return;
 	}
-	conn->walk.phase =
-	    RECORD_BROKEN; /* otherwise the rest of the body would be read as a request */
+	/* Otherwise the rest of the body would be read as a request. */
+	conn->walk.phase = RECORD_BROKEN;
 	refuse(conn, 408);
 }
 

@@ -29,8 +29,8 @@ struct server {
 	void *ctx;
 	struct decoder *decoder;
 	struct peers *peers; /* peers that may connect over TCP; NULL: all */
-	struct record_request
-	    *spare; /* what a connection reads into; NULL while a connection has it */
+	/* what a connection reads into; NULL while a connection has it */
+	struct record_request *spare;
 	struct list connections;
 	size_t n_connections;
 	struct fifo reading; /* from the first byte of a request to its PARAMS */

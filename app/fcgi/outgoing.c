@@ -118,9 +118,8 @@ compose(struct outgoing *out, struct subscriber *sub, struct parcel *pc)
 	pc->n_iov = 0;
 	pc->total = pc->replies = pc->content = pc->filler = 0;
 	pc->has_trailer = pc->is_cut = false;
-	if (is_new &&
-	    out->replies.len >
-		0) { /* replies go alone, because a record is begun only if it can be sent */
+	/* Replies go alone, because a record is begun only if it can be sent. */
+	if (is_new && out->replies.len > 0) {
 		pc->replies = out->replies.len;
 		add(pc, out->replies.p, out->replies.len);
 		return;

@@ -217,8 +217,8 @@ feed_message(struct feed *fd, struct message *arrived)
 	struct place at;
 
 	if (!feed_has_use(fd)) {
-		feed_release_log(
-		    fd); /* else the log would be held, and this message would be missing from it */
+		/* Otherwise the log would be kept, and this message would be missing from it. */
+		feed_release_log(fd);
 		return;
 	}
 	at = live_place(fd);

@@ -202,8 +202,8 @@ feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
 		return rc;
 	}
 	fifo_add(&fc->beats, &fd->beat);
-	fifo_add(&fc->hub->lingering,
-		 &fd->linger); /* the feed lingers until its first subscriber joins */
+	/* The feed lingers until its first subscriber joins. */
+	fifo_add(&fc->hub->lingering, &fd->linger);
 	fd->was_confirmed = fd->n_unconfirmed == 0;
 	*out = fd;
 	return 0;

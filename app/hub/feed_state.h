@@ -48,15 +48,15 @@ struct feed {
 	struct cursor *cursor;    /* NULL: nothing that the feed follows can be read again */
 	struct feed_logic *logic; /* NULL: as for most */
 	struct fifo_node beat;    /* class->beats */
-	struct fifo_node
-	    linger; /* if it has no subscriber: in hub->lingering, at last in hub->dead */
+	/* if it has no subscriber: in hub->lingering, at last in hub->dead */
+	struct fifo_node linger;
 	struct fifo_node silence; /* in class->silences, since the last message */
 	unsigned n_unconfirmed;   /* what Redis must still confirm before anybody is let in */
 	bool was_confirmed; /* it was let in once, so what happened since may have been missed */
 	bool is_tended;     /* the class's own feed without subscribers, for the handler's tend() */
 	bool is_dead;       /* it will be freed at the turn's end */
-	struct template_value
-	    params[]; /* ends with NULL; behind it stand their values, which are the feed's key */
+	/* ends with NULL; behind it stand their values, which are the feed's key */
+	struct template_value params[];
 };
 
 struct hub {

@@ -30,8 +30,8 @@ extern const char *const overflow_names[]; /* as users write them; ends with NUL
 /* What all outlets of a worker share. */
 struct outlets {
 	struct turn turn;
-	struct fifo
-	    endings; /* subscribers that have ended, and whose clients must still read the end */
+	/* subscribers that have ended, and whose clients must still read the end */
+	struct fifo endings;
 	struct map watches; /* of subscribers, by their number */
 	size_t n_subs;
 	struct drain drain;
@@ -83,8 +83,8 @@ struct outlet {
 	enum end_reason over_reason;
 	uint32_t n_events; /* events that were put; the number wraps, and only differences count */
 	uint64_t newest;   /* offset of the newest event's frame */
-	uint64_t
-	    arrived_us; /* when the newest event's message came from Redis; 0: from elsewhere */
+	/* when the newest event's message came from Redis; 0: from elsewhere */
+	uint64_t arrived_us;
 };
 
 /* outlet_init - the wire writes its frames. */

@@ -307,8 +307,8 @@ supersede(struct window *w, const struct event *ev)
 	struct held *h;
 
 	if ((h = hold(ev)) == NULL) {
-		count_drop(p->counted,
-			   -ENOMEM); /* the event before stays, which is better than none */
+		/* The event before stays, which is better than none. */
+		count_drop(p->counted, -ENOMEM);
 		return;
 	}
 	if (w->held != NULL)

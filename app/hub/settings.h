@@ -43,11 +43,11 @@ struct feed_settings {
 	bool keyspace_value;        /* a change of a key is told with the key's value */
 	unsigned record;            /* how many messages of each channel are kept; 0: none */
 	struct template **snapshot; /* a command's words, ends with NULL; NULL: none */
-	struct template
-	    *snapshot_missing; /* the snapshot's data if there is no such key; NULL: no event */
-	struct template
-	    *snapshot_from; /* the cursor in it, behind which to begin; NULL: begin as start says */
-	size_t queue;       /* bytes that may wait for a slow client */
+	/* the snapshot's data if there is no such key; NULL: no event */
+	struct template *snapshot_missing;
+	/* the cursor in it, behind which to begin; NULL: begin as start says */
+	struct template *snapshot_from;
+	size_t queue; /* bytes that may wait for a slow client */
 	enum overflow overflow;
 	bool announce;
 	bool is_of_user; /* the user or a claim names its sources, so ids belong to a user */

@@ -18,8 +18,8 @@ struct source_kind {
 	size_t size; /* of its struct, whose first member is a struct source; 0: it has no struct of
 			its own */
 	bool is_resumable; /* what came can be read again, so it has a place in the feed's cursor */
-	const char
-	    *suffix; /* what stands behind the subject's name in the key of its log; "" or NULL */
+	/* what stands behind the subject's name in the key of its log; "" or NULL */
+	const char *suffix;
 
 	/*
 	 * It is followed now. If Redis had confirmed it before, confirmed() will not be called.
@@ -57,8 +57,8 @@ struct feed_kind {
 	const char *name;
 	bool is_gapless; /* it makes up for what a broken link has missed, so nobody need be told */
 	bool may_be_silent; /* that no message comes means nothing */
-	const struct source_kind
-	    *follows[N_SUBJECT_KINDS]; /* NULL: it follows nothing of that kind */
+	/* NULL: it follows nothing of that kind */
+	const struct source_kind *follows[N_SUBJECT_KINDS];
 
 	int (*begin)(
 	    struct feed *fd); /* its handler has opened it. Returns 0, -ENOMEM, or an HTTP status */

@@ -421,15 +421,14 @@ subscriber_end(struct subscriber *sub, enum end_reason reason)
 		subscriber_end(sub, reason);
 		break;
 	case SUBSCRIBER_OPEN:
-		if (reason !=
-		    END_SLOW) /* a slow client misses more than what is held back, and is told so */
+		/* A slow client misses more than what is held back, and is told so. */
+		if (reason != END_SLOW)
 			sub->outlet->ops->ending(sub->outlet, sub, reason);
 		if (sub->state == SUBSCRIBER_OPEN)
 			end_at(sub, sub->outlet->log.end, reason);
 		else
-			subscriber_end(
-			    sub,
-			    reason); /* those bytes made it too slow, or were its last events */
+			/* What was held back made it too slow, or was its last. */
+			subscriber_end(sub, reason);
 		break;
 	case SUBSCRIBER_REPLAYING:
 	case SUBSCRIBER_WAITING:

@@ -118,8 +118,8 @@ struct subscriber {
 	struct outlet *outlet;
 	struct list node;   /* in one of outlet->caught_up and turn->ready, or in neither */
 	struct list joined; /* outlet->joined, in the order of joining */
-	struct heap_node
-	    blocked; /* in outlet->blocked; key: its cursor, or the end of its current frame */
+	/* in outlet->blocked; key: its cursor, or the end of its current frame */
+	struct heap_node blocked;
 	struct fifo_node life;  /* in its route's lifetime; while it ends, in the hub's endings */
 	struct fifo_node quiet; /* in its route's idle; while it waits, in its route's openings */
 	struct log_piece rest; /* the rest of the frame that was on its way when it left the log; it

@@ -71,8 +71,8 @@ find_own(struct own *own, const char *text, size_t len)
 	struct lexer lx;
 	bool is_list = false;
 	struct token t;
-	size_t n_sure =
-	    0; /* length of own without the name that may yet turn out to stand before a "=" */
+	/* The length of own without the name that may yet turn out to stand before a "=". */
+	size_t n_sure = 0;
 	int rc = 0;
 
 	lexer_init(&lx, text, len);

@@ -34,8 +34,8 @@ struct sandbox {
 	bool is_stopped;      /* the running call went beyond a limit */
 	bool is_short;        /* it was memory's */
 	bool is_full; /* because of what is kept between calls, and not because of this call */
-	uint64_t second_us,
-	    stopped_us; /* the second that is counted, and the time that was lost in it */
+	uint64_t second_us;  /* the second that is counted */
+	uint64_t stopped_us; /* the time that was lost in it */
 	uint64_t pause_until_us;
 	const struct template_scope *scope;
 	uint64_t turn;

@@ -187,8 +187,8 @@ fail(struct link *ln, const char *reason)
 
 	if (ln->state == LINK_PAUSING || ln->state == LINK_FREED)
 		return;
-	snprintf(why, sizeof(why), "%s",
-		 reason); /* the reason may stand in memory that is freed here */
+	/* The reason may stand in memory that is freed here. */
+	snprintf(why, sizeof(why), "%s", reason);
 	complain(ln, why);
 	drop_connection(ln);
 	if (was_up && ln->n_ticks >= STEADY_TICKS) {

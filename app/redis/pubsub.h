@@ -31,8 +31,8 @@ struct pubsub_subject {
 };
 
 struct pubsub_message { /* borrowed */
-	const char
-	    *channel; /* the real channel, also for a pattern; NUL-terminated, may hold NULs */
+	/* the real channel, also for a pattern; NUL-terminated, may hold NULs */
+	const char *channel;
 	size_t channel_len;
 	const char *data;
 	size_t data_len;

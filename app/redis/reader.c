@@ -32,8 +32,8 @@ struct reader {
 	struct list streams;
 	unsigned n_streams;
 	enum reader_state state;
-	struct reader_stream
-	    *awaited[KEYS_MAX]; /* streams whose XINFO was sent; NULL: the stream was left since */
+	/* streams whose XINFO was sent; NULL: the stream was left since */
+	struct reader_stream *awaited[KEYS_MAX];
 	unsigned n_awaited, n_answered;
 	bool is_id_asked;
 	bool is_troubled;                    /* an XINFO found that Redis is loading */

@@ -28,8 +28,8 @@ enum {
 struct asking {
 	struct asked asked;
 	const struct request *req;
-	struct query
-	    *outer; /* memory for the query of the mux connection that the request is part of */
+	/* memory for the query of the mux connection that the request is part of */
+	struct query *outer;
 };
 
 /* How often a reason was logged in this second. */

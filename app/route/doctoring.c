@@ -159,8 +159,7 @@ doctor_timer(struct feed *feed)
 	run->greeting = NULL;
 	if (o != NULL) {
 		json_object_object_add(o, "n", json_object_new_int64(run->n));
-		json_object_object_add(
-		    o, "at", json_object_new_int64((int64_t)(unsigned long long)clock_unix_ms()));
+		json_object_object_add(o, "at", json_object_new_int64((int64_t)clock_unix_ms()));
 		(void)feed_send_json(feed, type, o);
 	}
 	if (run->n++ == run->plan.events)

@@ -386,9 +386,8 @@ on_kick(void *arg, const char *data, size_t len)
 		return;
 	memcpy(kick, data, len);
 	kick[len] = '\0';
-	sessions_set(
-	    grants->sessions,
-	    grants->settings.auth); /* a client that comes back is asked for its session anew */
+	/* A client that comes back is asked for its session anew. */
+	sessions_set(grants->sessions, grants->settings.auth);
 	LIST_FOREACH (node, tmp, &grants->open) {
 		struct grant *g = LIST_ENTRY(node, struct grant, of_grants);
 

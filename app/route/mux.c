@@ -39,8 +39,8 @@ struct mux {
 	char *user;    /* owned; NULL: nobody */
 	char *last_id; /* the last id of its request; owned; NULL: none */
 	char secret[MUX_SECRET_TEXT];
-	struct json_object
-	    *wanted; /* the subscriptions that the request asks for, until it is open; owned */
+	/* the subscriptions that the request asks for, until it is open; owned */
+	struct json_object *wanted;
 };
 
 /* NULL: it is no text, or holds a NUL, behind which nothing would be read. */

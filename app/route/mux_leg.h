@@ -19,8 +19,8 @@ struct mux_legs {
 	const char *route;  /* its name; borrowed */
 	struct list all;
 	size_t n;
-	size_t
-	    lag_max; /* how many bytes may wait for the client before its subscriptions wait, too */
+	/* how many bytes may wait for the client before its subscriptions wait, too */
+	size_t lag_max;
 	bool has_paused; /* some of them do */
 };
 

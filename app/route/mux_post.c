@@ -87,8 +87,8 @@ make_control(const struct request *req, const char *body, size_t len, bool *is_f
 		return NULL;
 	if ((*is_fault = !changes(control))) {
 		json_object_put(control);
-		return strdup(
-		    "{}"); /* the client must first learn that there is no such connection */
+		/* The client must first learn that there is no such connection. */
+		return strdup("{}");
 	}
 	json_object_object_del(control, "user");
 	if (req->identity->user != NULL)

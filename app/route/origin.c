@@ -183,9 +183,9 @@ origin_address(char address[ORIGIN_ADDRESS_MAX], const struct request *req, char
 	snprintf(address, ORIGIN_ADDRESS_MAX, "%s", peer != NULL ? peer : "");
 	while (len > 0 && is_proxy(address, proxies)) {
 		len = last_of(hop, list, len);
+		/* The client may have made this up, so the proxy that passed it on counts. */
 		if (parse_address(bytes, hop) == 0)
-			break; /* the client may have made this up, so the proxy that passed it on
-				  counts */
+			break;
 		memcpy(address, hop, sizeof(hop));
 	}
 	/*

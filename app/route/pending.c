@@ -19,8 +19,8 @@ enum {
 struct kept {
 	struct session_waiter waiter;
 	struct subscriber_holder holder;
-	struct list
-	    of_pending; /* in the list of those that wait for a session, or for the next tick */
+	/* in the list of those that wait for a session, or for the next tick */
+	struct list of_pending;
 	struct pending *pending;
 	struct params params;
 	struct patience patience;

@@ -33,8 +33,10 @@ struct request {
 	char bytes[REQUEST_PATH_MAX + 1]; /* its segments */
 	struct query query;
 	const char *carrier; /* REQUEST_CARRIED, if it is part of a mux connection; or NULL */
-	/* The format in which the client wants a stream: "?mode=", or else the first type in Accept
-	   that we know. */
+	/*
+	 * The format in which the client wants a stream: that of "?mode=", or else the first type
+	 * in Accept that we know.
+	 */
 	const struct wire *wire;
 	/*
 	 * A feed is being opened. Only parameters that are in its key may be read, because others

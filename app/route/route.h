@@ -73,8 +73,8 @@ struct route {
 	char **cors_origins; /* NULL-terminated; "*" alone: any; NULL: none */
 	bool cors_credentials;
 	const char **key; /* by route_set_key(); the names are borrowed from the templates */
-	unsigned char
-	    auth_digest[AUTH_DIGEST]; /* of [auth]; zeros: the route accepts no credentials */
+	/* of [auth]; zeros: the route accepts no credentials */
+	unsigned char auth_digest[AUTH_DIGEST];
 	char *source; /* each key with its effective value, one a line: routes with equal text are
 			 equal */
 	struct feed_class feeds;    /* the table initialises it */

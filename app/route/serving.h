@@ -25,8 +25,8 @@ struct serving_context {
 	struct hub *hub;
 	struct grants *grants;
 	struct sessions *sessions;
-	struct pending
-	    *pending; /* requests of which it is not known yet who asks, or whether he may */
+	/* requests of which it is not known yet who asks, or whether he may */
+	struct pending *pending;
 	const struct auth_settings *auth; /* borrowed */
 	char *const *trusted_proxies;     /* borrowed; NULL: none */
 	struct answer *out;               /* for a request that had to wait */

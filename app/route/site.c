@@ -19,8 +19,8 @@ struct site {
 	struct identity who;
 	struct answer out;
 	struct doctoring *doctoring;
-	unsigned
-	    n_parts; /* of sessions, grants, pending and doctoring: how many are not closed yet */
+	/* of sessions, grants, pending and doctoring: how many are not closed yet */
+	unsigned n_parts;
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };

@@ -39,9 +39,9 @@ struct recorded {
 	bool is_known;   /* place holds */
 	bool was_away;   /* Redis was away since the log was read */
 	bool is_refused; /* its log, by Redis */
-	struct stream_place
-	    place;           /* everything up to here was passed on, or came before the feed */
-	struct stream_id to; /* it is read up to here */
+	/* everything up to here was passed on, or came before the feed */
+	struct stream_place place;
+	struct stream_id to;        /* it is read up to here */
 	struct stream_id read_from; /* where the newest reading of the log began */
 	size_t entry_size;          /* of one entry in bytes, as far as is known */
 	uv_timer_t again;           /* to look at it again */
@@ -272,9 +272,9 @@ on_message(struct source *so, struct message *msg, const struct stream_id *id)
 	char text[STREAM_ID_TEXT];
 	struct message own;
 
+	/* What was published by a plain PUBLISH is in no log. */
 	if (id == NULL) {
-		feed_message(so->feed,
-			     msg); /* it was published by a plain PUBLISH, so it is in no log */
+		feed_message(so->feed, msg);
 		return;
 	}
 	if (rec->state != RECORDED_SURE) {

@@ -59,9 +59,9 @@ fail(struct replay_part *part, const redisReply *reply)
 	struct replay *rp = part->rp;
 
 	rp->has_failed = true;
+	/* The answer may have been too large, which breaks the link. */
 	if (part->entry_size < SIZE_MAX / 8)
-		part->entry_size *=
-		    4; /* the answer may have been too large, which breaks the link */
+		part->entry_size *= 4;
 	if (reply == NULL || reply->type != REDIS_REPLY_ERROR || stream_reply_is_passing(reply))
 		return;
 	rp->is_refused = true;
@@ -229,8 +229,8 @@ count_page(struct replay_part *part, const struct past_answer *answer)
 	size_t i;
 
 	if (part->n_counted == 0 && answer->is_whole && reply->elements <= limit) {
-		replay_keep_page(part, reply,
-				 PAST_NEWEST_FIRST); /* so that it need not be read again */
+		/* The page is kept so that it need not be read again. */
+		replay_keep_page(part, reply, PAST_NEWEST_FIRST);
 		part->has_reached = true;
 		return;
 	}

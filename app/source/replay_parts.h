@@ -45,8 +45,8 @@ struct replay_part {
 	unsigned n_counted;
 	struct stream_id counted; /* the oldest of them */
 	struct replayed *v;       /* entries that were read; those from at on are not sent yet */
-	struct stream_id
-	    next; /* the entry that was read and kept back: the next page begins with it */
+	/* the entry that was read and kept back: the next page begins with it */
+	struct stream_id next;
 	bool has_next;
 	size_t n_v, at;
 };
@@ -70,8 +70,8 @@ struct replay {
 	bool ends; /* the stream ends for good: with the snapshot, or with what the client had last
 		    */
 	uint64_t place; /* in the feed's log */
-	uint32_t
-	    n_feed_events;  /* the feed's number of events when the place was taken, or given up */
+	/* the feed's number of events when the place was taken, or given up */
+	uint32_t n_feed_events;
 	uint64_t n_events;  /* sent */
 	unsigned n_pending; /* answers */
 	/*

@@ -149,8 +149,8 @@ look_through(struct waiter *w, struct waiter_part *part, const redisReply *reply
 {
 	unsigned stream = (unsigned)(part - w->parts);
 	struct feed *fd = w->listener.feed;
-	struct stages *stages =
-	    &fd->class->settings->stages; /* the feed lives until the turn's end */
+	/* The feed lives until the turn's end. */
+	struct stages *stages = &fd->class->settings->stages;
 	struct first first = {{put_first}, w};
 	struct stream_id cursor[STREAM_CURSOR_MAX];
 	const struct place at = {cursor, feed_cursor(fd)->n, feed_cursor(fd)->whose,
@@ -203,8 +203,8 @@ on_look(struct past_reading *reading, const struct past_answer *answer)
 	if (answer->reply == NULL || stream_info_read(&info, answer->reply) < 0)
 		fail(part, answer->reply);
 	else if (stream_id_compare(&part->after, &info.newest) > 0)
-		part->after =
-		    part->to; /* it is none of ours, so only what comes from now on counts */
+		/* It is none of ours, so only what comes from now on counts. */
+		part->after = part->to;
 	else
 		part->to = part->after; /* it will come, and the client has had it */
 	answered(part->w);

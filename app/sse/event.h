@@ -8,17 +8,17 @@
 #include <stddef.h>
 
 struct event {
-	const char
-	    *id; /* NULL: no id field; "" is refused, because it would delete the client's id */
+	/* NULL: no id field; "" is refused, because it would delete the client's id */
+	const char *id;
 	size_t id_len;
 	const char *type; /* NULL or empty: "message", which is not written */
 	size_t type_len;
 	const char *data;
 	size_t data_len;
-	unsigned
-	    retry_ms; /* the client's reconnection time, which is sent with the event; 0: none */
-	const char
-	    *channel; /* the channel that it was published on, which no wire writes; NULL: none */
+	/* the client's reconnection time, which is sent with the event; 0: none */
+	unsigned retry_ms;
+	/* the channel that it was published on, which no wire writes; NULL: none */
+	const char *channel;
 	size_t channel_len;
 };
 

@@ -92,8 +92,8 @@ is_named(const struct event *ev)
 }
 
 /*
- * The least length of the frame: a line end becomes "
- * data: ", and a replaced byte sequence is never longer than the U+FFFD in its place.
+ * The least length of the frame: a line end becomes "\ndata: ", which is longer, and what takes the
+ * place of bytes that are no UTF-8 is never shorter than they are.
  */
 static size_t
 least_len(const struct event *ev)

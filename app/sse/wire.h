@@ -9,9 +9,9 @@
 #include "sse/event.h"
 
 /*
- * A byte of data becomes at most this many: a line end of an event stream becomes "
- * data: ", a control byte of NDJSON "\u0000". The rest of a frame fits into WIRE_REST_MAX, even
- * with the longest names.
+ * A byte of data becomes at most this many: a line end becomes "\ndata: " in an event stream, a
+ * control byte becomes "\u0000" in NDJSON. The rest of a frame fits into WIRE_REST_MAX, even with
+ * the longest names.
  */
 enum { WIRE_GROWTH_MAX = 7, WIRE_REST_MAX = 4096 };
 
