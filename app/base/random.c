@@ -1,23 +1,41 @@
 #include "base/random.h"
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
+static uint64_t state; /* 0: there is none yet */
+
+static void
+forget(void)
+{
+	state = 0;
+}
+
+/*
+ * A forked process must not go on with the same numbers. To ask each time whose they are would be a
+ * system call for each stream that opens.
+ */
+static void
+begin(void)
+{
+	static bool is_told;
+
+	if (!is_told)
+		is_told = pthread_atfork(NULL, NULL, forget) == 0;
+	if (getrandom(&state, sizeof(state), 0) != (ssize_t)sizeof(state) || state == 0)
+		state = clock_ms() << 20 ^ (uint64_t)getpid();
+}
+
 unsigned
 random_below(unsigned n)
 {
-	static uint64_t state;
-	static pid_t owner;
-
-	if (state == 0 ||
-	    owner != getpid()) { /* a forked process must not go on with the same numbers */
-		owner = getpid();
-		if (getrandom(&state, sizeof(state), 0) != (ssize_t)sizeof(state) || state == 0)
-			state = clock_ms() << 20 ^ (uint64_t)owner;
-	}
+	if (state == 0)
+		begin();
 	state ^= state << 13; /* xorshift64 (Marsaglia 2003) */
 	state ^= state >> 7;
 	state ^= state << 17;
