@@ -22,6 +22,7 @@ enum {
 #endif
 	ELEMENTS_MAX =
 	    1024 * 1024, /* hiredis would make an array of any length that is announced */
+	DEPTH_MAX = 128, /* and since 1.0 of any depth, through which we go by recursion */
 };
 
 struct reply_piece {
@@ -137,6 +138,16 @@ make_text(const redisReadTask *task, char *text, size_t len)
 #define N_ELEMENTS int
 #endif
 
+static bool
+is_too_deep(const redisReadTask *task)
+{
+	int depth = 0;
+
+	while ((task = task->parent) != NULL && depth < DEPTH_MAX)
+		depth++;
+	return depth == DEPTH_MAX;
+}
+
 static void *
 make_array(const redisReadTask *task, N_ELEMENTS n)
 {
@@ -144,7 +155,7 @@ make_array(const redisReadTask *task, N_ELEMENTS n)
 	redisReply *reply;
 
 	m->n_elements += (size_t)n;
-	if (reply_memory_has_too_many(m) ||
+	if (reply_memory_has_too_many(m) || is_too_deep(task) ||
 	    (reply = make(task, task->type, (size_t)n * sizeof(redisReply *))) == NULL)
 		return NULL;
 	reply->elements = (size_t)n;

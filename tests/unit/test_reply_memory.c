@@ -140,6 +140,27 @@ elements_are_bounded(void **state)
 	}
 }
 
+/* Each array holds the next. hiredis before 1.0 has a limit of its own. */
+static void
+depth_is_bounded(void **state)
+{
+	enum { DEPTH = 500000 };
+	struct reply_memory m;
+	redisReader *reader = serve(&m);
+	void *reply = NULL;
+	int rc = REDIS_OK;
+
+	(void)state;
+	for (int i = 0; i < DEPTH && rc == REDIS_OK; i++) {
+		redisReaderFeed(reader, "*1\r\n", 4);
+		rc = redisReaderGetReply(reader, &reply);
+	}
+	assert_int_equal(rc, REDIS_ERR);
+	assert_false(reply_memory_has_too_many(&m));
+	redisReaderFree(reader);
+	reply_memory_fini(&m);
+}
+
 /* One that is not whole is given back with all others. */
 static void
 a_part_of_a_reply_is_given_back(void **state)
@@ -162,6 +183,7 @@ main(void)
 	    cmocka_unit_test(replies_are_the_same),
 	    cmocka_unit_test(replies_of_any_size_are_the_same),
 	    cmocka_unit_test(elements_are_bounded),
+	    cmocka_unit_test(depth_is_bounded),
 	    cmocka_unit_test(a_part_of_a_reply_is_given_back),
 	};
 
