@@ -307,10 +307,14 @@ client_authorise(struct client *client, const struct config *cfg, const struct o
 static void
 print_body(const struct client *client)
 {
-	const char *body = client->text.len > 1 ? client->text.p : "";
+	const char *body = client->text.p;
+	size_t len = 0;
 
-	fprintf(stderr, "sluice %s: %s%s%.*s\n", client->name, client->reason,
-		*body != '\0' ? ": " : "", (int)strcspn(body, "\r\n"), body);
+	/* If memory was short, no NUL stands behind it. */
+	while (len < client->text.len && strchr("\r\n", body[len]) == NULL)
+		len++;
+	fprintf(stderr, "sluice %s: %s%s%.*s\n", client->name, client->reason, len > 0 ? ": " : "",
+		(int)len, len > 0 ? body : "");
 }
 
 void

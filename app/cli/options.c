@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stddef.h>
@@ -158,18 +159,45 @@ set(struct options *opt, const struct entry *one)
 	return -EINVAL;
 }
 
-/* The option as it was written: its value, if it has one, may be a word of its own. */
+/*
+ * Has getopt_long() met a letter that is no option? It may stand among others, as in "-xc". optopt
+ * also names a long option that was given a value and takes none; word is that option then.
+ */
+static bool
+is_wrong_letter(int c, const char *word)
+{
+	const struct entry *one = find((char)optopt);
+	const char *name = one != NULL ? one->name : "help";
+
+	if (c != '?' || optopt == 0)
+		return false;
+	return strncmp(word, "--", 2) != 0 || strncmp(word + 2, name, strcspn(word + 2, "=")) != 0;
+}
+
+/*
+ * The option as it was written, to which getopt_long() has returned c. Its value, if it has one,
+ * may be a word of its own. text is memory for a single letter.
+ */
 static const char *
-word_of(char **argv, const struct entry *one)
+word_of(char **argv, int c, const struct entry *one, char text[3])
 {
 	const char *word = argv[optind - 1];
 
+	if (is_wrong_letter(c, word) && isgraph((unsigned char)optopt)) {
+		snprintf(text, 3, "-%c", optopt);
+		return text;
+	}
+	/* The first byte of several that are one character: the word is not read to its end. */
+	if (is_wrong_letter(c, word))
+		return argv[optind] != NULL ? argv[optind] : word;
 	if (one != NULL && one->argument != NULL && optarg == word)
 		word = argv[optind - 2];
 	return word;
 }
 
-/* getopt_long() has returned c for the word: what is wrong with it, and what was most likely meant.
+/*
+ * getopt_long() has returned c for the word: says what is wrong with it, and what was most likely
+ * meant.
  */
 static int
 refuse_option(const struct options *opt, int c, const char *word)
@@ -199,6 +227,7 @@ static int
 parse(struct options *opt, int argc, char **argv)
 {
 	struct option longs[N_OPTIONS + 2] = {[N_OPTIONS] = {"help", no_argument, NULL, 'h'}};
+	char letter[3];
 	int c;
 
 	for (size_t i = 0; i < N_OPTIONS; i++)
@@ -213,7 +242,7 @@ parse(struct options *opt, int argc, char **argv)
 			return 0;
 		}
 		if (one == NULL || !is_taken(opt->command->takes, (char)c))
-			return refuse_option(opt, c, word_of(argv, one));
+			return refuse_option(opt, c, word_of(argv, c, one, letter));
 		if (set(opt, one) < 0)
 			return command_refuse(opt, "out of memory");
 	}
