@@ -32,7 +32,7 @@ struct reader {
 	struct list streams;
 	unsigned n_streams;
 	enum reader_state state;
-	/* streams whose XINFO was sent; NULL: the stream was left since */
+	/* streams that are looked at; NULL: the stream was left since */
 	struct reader_stream *awaited[KEYS_MAX];
 	unsigned n_awaited, n_answered;
 	bool is_id_asked;
@@ -66,11 +66,12 @@ look(struct reader *rd)
 	rd->state = READER_LOOKING;
 	for (node = rd->streams.next; node != &rd->streams; node = node->next) {
 		struct reader_stream *st = LIST_ENTRY(node, struct reader_stream, of_reader);
-		const char *argv[] = {"XINFO", "STREAM", st->by_key.key};
+		struct reader_question q;
 
 		if (st->is_looked_at)
 			continue;
-		if (say(rd, 3, argv) < 0) {
+		reader_look(&q, st);
+		if (say(rd, q.argc, q.argv) < 0) {
 			link_fail(rd->link, "out of memory");
 			return;
 		}
@@ -267,6 +268,8 @@ looked_at(struct reader *rd, struct reader_stream *st, const redisReply *reply)
 	case READER_REFUSES:
 		rd->refused_at_ms = now_ms(rd) + READER_REFUSED_MS;
 		break;
+	case READER_LOOK_ON:
+		break;
 	case READER_LOOKED:
 		if (info.entry_size > rd->entry_size)
 			rd->entry_size = info.entry_size;
@@ -393,7 +396,7 @@ on_up(void *ctx)
 
 	forget_looks(rd);
 	LIST_FOREACH (node, tmp, &rd->streams)
-		stream_of(node)->was_away = true;
+		stream_place_doubt(&stream_of(node)->place);
 	rd->state = READER_DOWN;
 	rd->is_id_asked = true;
 	if (say(rd, 2, argv) < 0)

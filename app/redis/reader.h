@@ -8,11 +8,11 @@
  *
  * A stream is first looked at (XINFO STREAM): what is written from then on is
  * handed on, once and in order, whatever becomes of the connection; and after each
- * interruption again: was it trimmed beyond where we stood, or is it another stream
- * by now? So it is every four seconds if it is quiet: of one that began anew with lower ids XREAD
- * would never tell. XREAD blocks, so a change of the set wakes it (CLIENT UNBLOCK). A connection
- * that follows nothing is closed.
- * Source: redis.io/commands/xread, xinfo-stream, client-unblock.
+ * interruption again: is the entry still there where we stood, was it trimmed beyond, or is it
+ * another stream by now? So it is every four seconds if it is quiet: of one that began anew with
+ * lower ids XREAD would never tell. XREAD blocks, so a change of the set wakes it (CLIENT UNBLOCK).
+ * A connection that follows nothing is closed. Source: redis.io/commands/xread, xinfo-stream,
+ * client-unblock.
  */
 #include "base/list.h"
 #include "base/map.h"
@@ -38,7 +38,7 @@ struct reader_stream {
 	const struct node *node;   /* in a cluster: the node that reports its changes; NULL: none */
 	struct stream_place place; /* entries up to here were passed on, or came before */
 	bool is_looked_at;         /* since the connection is up, and since it was last quiet */
-	bool was_away;             /* the connection broke after it was looked at */
+	bool is_entry_asked;       /* the question was for the place's entry, else XINFO */
 	bool is_known;             /* place holds */
 	uint64_t seen_ms;          /* the loop's time when it was last looked at, or had an entry */
 	bool is_refused;           /* Redis refused, when it was looked at */

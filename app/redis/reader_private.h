@@ -34,9 +34,20 @@ struct readers {
 	struct map by_key;
 };
 
-enum reader_look { READER_LOOKED, READER_PUT_OFF, READER_REFUSES };
+/* reader_look - what Redis is asked of a stream that is looked at. */
+struct reader_question {
+	int argc;
+	const char *argv[6];
+	char id[STREAM_ID_TEXT];
+};
+void reader_look(struct reader_question *q, struct reader_stream *st);
 
-/* reader_looked - what XINFO said of it, which *info has then; its owner is told. */
+enum reader_look { READER_LOOKED, READER_LOOK_ON, READER_PUT_OFF, READER_REFUSES };
+
+/*
+ * reader_looked - what Redis answered. READER_LOOKED: *info has what XINFO said, and the stream's
+ * owner was told. READER_LOOK_ON: the next question is to be asked.
+ */
 enum reader_look reader_looked(struct readers *rds, struct reader_stream *st,
 			       struct stream_info *info, const struct redisReply *reply);
 

@@ -10,16 +10,35 @@ readers_find(const struct readers *rds, const char *key, size_t len)
 	return node != NULL ? MAP_ENTRY(node, struct reader_stream, by_key) : NULL;
 }
 
+void
+reader_look(struct reader_question *q, struct reader_stream *st)
+{
+	struct stream_id id;
+
+	st->is_entry_asked = stream_place_asks(&st->place, &id);
+	if (!st->is_entry_asked) {
+		*q = (struct reader_question){.argc = 3,
+					      .argv = {"XINFO", "STREAM", st->by_key.key}};
+		return;
+	}
+	*q = (struct reader_question){
+	    .argc = 6, .argv = {"XREVRANGE", st->by_key.key, q->id, "-", "COUNT", "1"}};
+	stream_id_print(q->id, &id);
+}
+
 /* Between our place and what there is now, entries may have been lost. */
 enum reader_look
 reader_looked(struct readers *rds, struct reader_stream *st, struct stream_info *info,
 	      const redisReply *reply)
 {
-	bool was_away = st->was_away;
 	enum stream_change change;
 
 	if (stream_reply_is_passing(reply))
 		return READER_PUT_OFF;
+	if (st->is_entry_asked) {
+		stream_place_answer(&st->place, reply);
+		return READER_LOOK_ON;
+	}
 	st->is_looked_at = true;
 	st->is_refused = stream_info_read(info, reply) < 0;
 	if (st->is_refused) {
@@ -28,12 +47,11 @@ reader_looked(struct readers *rds, struct reader_stream *st, struct stream_info 
 		return READER_REFUSES;
 	}
 	st->seen_ms = uv_now(rds->loop);
-	st->was_away = false;
 	if (!st->is_known) {
 		st->is_known = true;
 		stream_place_begin(&st->place, info);
 		rds->ops->on_confirmed(st);
-	} else if ((change = stream_place_look(&st->place, info, was_away)) != STREAM_SAME) {
+	} else if ((change = stream_place_look(&st->place, info)) != STREAM_SAME) {
 		rds->ops->on_loss(st, change);
 	}
 	return READER_LOOKED;

@@ -40,6 +40,7 @@ struct reading {
 	const struct node *node;      /* the node that reports the next change */
 	unsigned count;
 	bool had_news;
+	bool is_stale; /* the stream was to be looked at anew since it was asked */
 };
 
 static struct reader_stream *
@@ -75,9 +76,11 @@ static void
 look_anew(struct tracked *t, struct reader_stream *st)
 {
 	st->is_looked_at = false;
-	st->was_away = true;
+	stream_place_doubt(&st->place);
 	st->node = NULL;
-	if (st->reading == NULL && !st->is_refused)
+	if (st->reading != NULL)
+		st->reading->is_stale = true;
+	else if (!st->is_refused)
 		make_due(t, st);
 }
 
@@ -111,7 +114,7 @@ finish(struct reading *rg, enum next next)
 	st->reading = NULL;
 	if (next == NEXT_IDLE && !is_at_its_place(t, st)) {
 		st->is_looked_at = false;
-		st->was_away = true;
+		stream_place_doubt(&st->place);
 	}
 	if (next == NEXT_IDLE && !st->is_looked_at)
 		next = NEXT_DUE;
@@ -144,11 +147,18 @@ on_info(void *arg, const redisReply *reply)
 		finish(rg, NEXT_LATE);
 		return;
 	}
+	if (rg->is_stale) {
+		finish(rg, NEXT_DUE);
+		return;
+	}
 	switch (reader_looked(t->readers, rg->stream, &info, reply)) {
 	case READER_PUT_OFF:
 		break;
 	case READER_REFUSES:
 		t->refused_at_ms = now_ms(t) + READER_REFUSED_MS;
+		break;
+	case READER_LOOK_ON:
+		next = NEXT_DUE;
 		break;
 	case READER_LOOKED:
 		if (info.entry_size > t->entry_size)
@@ -229,7 +239,7 @@ on_entries(void *arg, const redisReply *reply)
 	if (rg->stream == NULL || reply == NULL) {
 		if (rg->stream != NULL) {
 			rg->stream->is_looked_at = false;
-			rg->stream->was_away = true;
+			stream_place_doubt(&rg->stream->place);
 		}
 		finish(rg, NEXT_LATE);
 	} else if (reply->type == REDIS_REPLY_ERROR) {
@@ -259,14 +269,16 @@ static int
 say(struct tracked *t, struct reader_stream *st, struct reading *rg)
 {
 	struct command *command = t->readers->command;
+	struct reader_question look;
 	char id[STREAM_ID_TEXT], count[16];
-	const char *look[] = {"XINFO", "STREAM", st->by_key.key};
 	const char *read[] = {"XREAD", "COUNT", count, "STREAMS", st->by_key.key, id};
 
 	if (command == NULL)
 		return -ENOTCONN;
-	if (!st->is_looked_at)
-		return command_send(command, on_info, rg, 3, look, NULL);
+	if (!st->is_looked_at) {
+		reader_look(&look, st);
+		return command_send(command, on_info, rg, look.argc, look.argv, NULL);
+	}
 	rg->count = read_count(t);
 	snprintf(count, sizeof(count), "%u", rg->count);
 	stream_id_print(id, &st->place.last);

@@ -54,7 +54,7 @@ add(struct readers *rds, struct reader_stream *st, const char *key, size_t len)
 	if ((rc = map_add(&rds->by_key, &st->by_key, key, len)) < 0)
 		return rc;
 	st->is_looked_at = st->is_refused = false;
-	st->was_away = st->is_known; /* it may be on another server from now on */
+	stream_place_doubt(&st->place); /* it may be on another server from now on */
 	if ((rc = rds->kind->add(rds, st)) < 0) {
 		map_del(&rds->by_key, &st->by_key);
 		return rc;

@@ -59,7 +59,8 @@ measure(struct stream_info *info, const redisReply *entry)
 int
 stream_info_read(struct stream_info *info, const redisReply *reply)
 {
-	const redisReply *first, *length, *added;
+	const redisReply *first, *last, *length, *added;
+	struct stream_id id;
 
 	memset(info, 0, sizeof(*info));
 	if (reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "no such key") != NULL)
@@ -75,8 +76,13 @@ stream_info_read(struct stream_info *info, const redisReply *reply)
 	first = field(reply, "first-entry");
 	if (first != NULL && first->type == REDIS_REPLY_ARRAY && first->elements > 0)
 		(void)read_id(&info->first, first->element[0]);
+	(void)read_id(&info->deleted, field(reply, "max-deleted-entry-id"));
 	measure(info, first);
-	measure(info, field(reply, "last-entry"));
+	last = field(reply, "last-entry");
+	measure(info, last);
+	info->is_newest_there = last != NULL && last->type == REDIS_REPLY_ARRAY &&
+				last->elements > 0 && read_id(&id, last->element[0]) &&
+				stream_id_compare(&id, &info->newest) == 0;
 	return 0;
 }
 
@@ -118,10 +124,29 @@ has_lost(const struct stream_place *place, const struct stream_info *info)
 	       (n_gone < place->n_added && begins_behind(info, &place->last));
 }
 
+static void
+remember(struct stream_place *place, const struct stream_id *id)
+{
+	place->newest = (uint8_t)((place->newest + 1) % STREAM_HAD_MAX);
+	place->had[place->newest] = *id;
+	if (place->n_had < STREAM_HAD_MAX)
+		place->n_had++;
+}
+
+/* The newest but n of what was had. */
+static const struct stream_id *
+had(const struct stream_place *place, unsigned n)
+{
+	return &place->had[(place->newest + STREAM_HAD_MAX - n) % STREAM_HAD_MAX];
+}
+
 void
 stream_place_begin(struct stream_place *place, const struct stream_info *info)
 {
-	*place = (struct stream_place){info->newest, info->n_added, info->first};
+	*place = (struct stream_place){
+	    .last = info->newest, .n_added = info->n_added, .first = info->first};
+	if (info->is_newest_there || stream_id_is_zero(&info->newest))
+		remember(place, &info->newest);
 }
 
 void
@@ -131,6 +156,57 @@ stream_place_advance(struct stream_place *place, const struct stream_id *id)
 		place->first = *id;
 	place->last = *id;
 	place->n_added++;
+	remember(place, id);
+}
+
+void
+stream_place_doubt(struct stream_place *place)
+{
+	place->was_away = true;
+	place->is_found = false;
+	place->n_lost = 0;
+}
+
+bool
+stream_place_asks(const struct stream_place *place, struct stream_id *id)
+{
+	if (!place->was_away || place->is_found || place->n_lost >= place->n_had)
+		return false;
+	*id = *had(place, place->n_lost);
+	return true;
+}
+
+/*
+ * The reply has the newest entry up to the id. If it is an older one, all that we had between them
+ * is lost. If there is none, the stream was trimmed, or is another one, which XINFO tells.
+ */
+void
+stream_place_answer(struct stream_place *place, const redisReply *reply)
+{
+	struct stream_entry there;
+
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
+	    !stream_entry_parse(&there, reply->element[0])) {
+		place->is_found = true;
+		return;
+	}
+	while (place->n_lost < place->n_had &&
+	       stream_id_compare(had(place, place->n_lost), &there.id) > 0)
+		place->n_lost++;
+	place->is_found = place->n_lost < place->n_had &&
+			  stream_id_compare(had(place, place->n_lost), &there.id) == 0;
+}
+
+/* Back to the newest entry that we had and that is there. */
+static void
+go_back(struct stream_place *place)
+{
+	unsigned n = place->n_lost;
+
+	place->last = *had(place, n);
+	place->n_added = place->n_added > n ? place->n_added - n : 0;
+	place->newest = (uint8_t)((place->newest + STREAM_HAD_MAX - n) % STREAM_HAD_MAX);
+	place->n_had = (uint8_t)(place->n_had - n);
 }
 
 /*
@@ -146,26 +222,24 @@ is_what_it_was(const struct stream_place *place, const struct stream_info *info)
 }
 
 static enum stream_change
-look_before_place(struct stream_place *place, const struct stream_info *info, bool was_away)
+look_before_place(struct stream_place *place, const struct stream_info *info)
 {
-	if (was_away && is_what_it_was(place, info)) {
+	static const struct stream_info nothing;
+
+	if (place->was_away && is_what_it_was(place, info)) {
 		stream_place_begin(place, info);
 		return STREAM_CUT_SHORT;
 	}
-	*place = (struct stream_place){.n_added = 0};
+	stream_place_begin(place, &nothing);
 	return STREAM_BEGAN_ANEW;
 }
 
-enum stream_change
-stream_place_look(struct stream_place *place, const struct stream_info *info, bool was_away)
+static enum stream_change
+look_behind_place(struct stream_place *place, const struct stream_info *info, int order)
 {
-	int order = stream_id_compare(&info->newest, &place->last);
-	bool has_lost_some;
+	bool has_lost_some = has_lost(place, info);
 
-	if (order < 0)
-		return look_before_place(place, info, was_away);
 	place->first = info->first;
-	has_lost_some = has_lost(place, info);
 	if (order == 0) {
 		/* Nothing is behind the place; unless it had fewer before: then some were
 		 * written before it, in the place of others. */
@@ -175,6 +249,40 @@ stream_place_look(struct stream_place *place, const struct stream_info *info, bo
 		place->n_added = info->n_added > 0 ? info->n_added - info->length : 0;
 	}
 	return has_lost_some ? STREAM_TRIMMED : STREAM_SAME;
+}
+
+/* What we had last is not there, though something older is. */
+static enum stream_change
+look_without_last(struct stream_place *place, const struct stream_info *info)
+{
+	if (place->n_lost < place->n_had) {
+		go_back(place);
+		(void)look_behind_place(place, info,
+					stream_id_compare(&info->newest, &place->last));
+	} else {
+		stream_place_begin(place, info);
+	}
+	return STREAM_CUT_SHORT;
+}
+
+enum stream_change
+stream_place_look(struct stream_place *place, const struct stream_info *info)
+{
+	int order = stream_id_compare(&info->newest, &place->last);
+	bool is_known_again = place->n_lost < place->n_had;
+	enum stream_change change;
+
+	if (stream_id_compare(&info->deleted, &place->last) == 0)
+		place->n_lost = 0; /* it is not lost, but was deleted */
+	if (place->n_lost > 0 && (is_known_again || order >= 0))
+		change = look_without_last(place, info);
+	else if (order < 0)
+		change = look_before_place(place, info);
+	else
+		change = look_behind_place(place, info, order);
+	place->was_away = place->is_found = false;
+	place->n_lost = 0;
+	return change;
 }
 
 bool

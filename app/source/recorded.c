@@ -37,7 +37,6 @@ struct recorded {
 	struct past_reading reading;
 	enum recorded_state state;
 	bool is_known;   /* place holds */
-	bool was_away;   /* Redis was away since the log was read */
 	bool is_refused; /* its log, by Redis */
 	/* everything up to here was passed on, or came before the feed */
 	struct stream_place place;
@@ -183,7 +182,6 @@ on_info(struct past_reading *reading, const struct past_answer *answer)
 {
 	struct recorded *rec = LIST_ENTRY(reading, struct recorded, reading);
 	struct stream_place place = rec->place;
-	bool was_away = rec->was_away;
 	enum stream_change change;
 	struct stream_info info;
 
@@ -191,12 +189,12 @@ on_info(struct past_reading *reading, const struct past_answer *answer)
 		fail(rec, answer->reply);
 		return;
 	}
-	rec->is_refused = rec->was_away = false;
+	rec->is_refused = false;
 	if (!rec->is_known) {
 		rec->is_known = true;
 		stream_place_begin(&place, &info);
 		set_place(rec, &place);
-	} else if ((change = stream_place_look(&place, &info, was_away)) != STREAM_SAME) {
+	} else if ((change = stream_place_look(&place, &info)) != STREAM_SAME) {
 		if (change != STREAM_TRIMMED)
 			set_place(rec, &place);
 		rec->place = place;
@@ -210,15 +208,41 @@ on_info(struct past_reading *reading, const struct past_answer *answer)
 	go_on(rec);
 }
 
+static void look_on(struct recorded *rec);
+
+static void
+on_had(struct past_reading *reading, const struct past_answer *answer)
+{
+	struct recorded *rec = LIST_ENTRY(reading, struct recorded, reading);
+
+	if (answer->reply == NULL || stream_reply_is_passing(answer->reply)) {
+		fail(rec, answer->reply);
+		return;
+	}
+	stream_place_answer(&rec->place, answer->reply);
+	look_on(rec);
+}
+
 /*
  * At first it asks where the log ends. Later it asks what came behind our place, and if it is still
- * the same log.
+ * the same log; after an interruption also which of the entries that we had are still there.
  */
+static void
+look_on(struct recorded *rec)
+{
+	struct past_range up_to = {.order = PAST_NEWEST_FIRST, .count = 1};
+
+	if (stream_place_asks(&rec->place, &up_to.to))
+		ask(rec, &up_to, on_had);
+	else
+		ask(rec, NULL, on_info);
+}
+
 static void
 look(struct recorded *rec)
 {
 	rec->state = RECORDED_READING;
-	ask(rec, NULL, on_info);
+	look_on(rec);
 }
 
 static void
@@ -299,7 +323,7 @@ on_lost(struct source *so)
 	past_cancel(&rec->reading);
 	uv_timer_stop(&rec->again);
 	rec->state = RECORDED_UNSURE;
-	rec->was_away = true;
+	stream_place_doubt(&rec->place);
 }
 
 static void

@@ -1,8 +1,8 @@
 """What was published, what each client was sent, and which promise was broken.
 
 It knows nothing of Sluice but what its users are promised: on a stream and a recorded channel everything arrives, once
-and in order; on a channel what is missing is told by an event before the next one; of a queue everything is given to
-somebody. Pure: logs in, findings out.
+and in order, unless Redis lost what was sent: then that is told, and what came in its stead may be older; on a channel
+what is missing is told by an event before the next one; of a queue everything is given to somebody. Pure: logs in, findings out.
 """
 
 import json
@@ -52,10 +52,12 @@ class Reading:
 
     def __init__(self, published):
         self.published, self.last, self.seen, self.was_told = published, 0, set(), False
-        self.findings, self.n_told = Counter(), 0
+        self.newest = 0  # since it was last told: what comes then may be older than what it had
+        self.findings, self.lost, self.lost_and_told = Counter(), set(), set()
 
     def told(self):
         self.was_told = True
+        self.newest = 0
 
     def message(self, message):
         if not self.published.is_ours(message):
@@ -64,23 +66,29 @@ class Reading:
         n = message["n"]
         if n in self.seen:
             self.findings["doubled"] += 1
-        elif n < self.last:
+        elif n < self.newest:
             self.findings["out of order"] += 1
+        elif n < self.last:
+            self.lost.discard(n)
+            self.lost_and_told.discard(n)
         elif self.last > 0:
             self._gap(n)
         self.seen.add(n)
+        self.newest = max(self.newest, n)
         self.last = max(self.last, n)
         self.was_told = False
 
     def _gap(self, n):
-        missing = sum(1 for k in range(self.last + 1, n) if k in self.published.acked)
-        if missing and self.was_told:
-            self.n_told += missing
-        elif missing:
-            self.findings["lost"] += missing
+        missing = {k for k in range(self.last + 1, n) if k in self.published.acked}
+        if self.was_told:
+            self.lost_and_told |= missing
+        else:
+            self.lost |= missing
 
     def end(self):
         """Everything has had its time: what was acknowledged last must be there."""
+        if self.lost:
+            self.findings["lost"] += len(self.lost)
         if self.published.acked and not self.was_told:
             self.findings["missing at the end"] += sum(1 for k in self.published.acked if k > self.last)
 
@@ -103,7 +111,7 @@ def judge(log, published, may_be_told):
     for reading in readings.values():
         reading.end()
         findings += reading.findings
-        told += reading.n_told
+        told += len(reading.lost_and_told)
     if not may_be_told:
         findings["lost"] += told
     return +findings, told

@@ -13,6 +13,7 @@ from waiting import SLOW, left, moment, wait_for
 ROUTES = {
     "one": {"path": "/one/{name}", "streams": "s:{name}"},
     "room": {"path": "/room/{name}", "channels": "r:{name}", "record": 5},
+    "two": {"path": "/two/{name}", "streams": "s:{name} s:other"},
 }
 
 
@@ -237,3 +238,41 @@ def test_a_server_that_lost_what_it_wrote_last(launch, own_redis, is_trimmed):
         record(server.client(), "x", "6-1", "new")
         assert data(s, 1) == data(r, 1) == ["new"]
         assert s.parser.last_event_id == r.parser.last_event_id == "6-1"
+
+
+def write(client, id):
+    client.xadd("s:x", {"data": str(id)}, id=f"{id}-0")
+    record(client, "x", f"{id}-0", str(id))
+
+
+@pytest.mark.parametrize("n_gone", [1, 3])
+def test_a_fail_over_while_others_write(launch, own_redis, n_gone):
+    """As workers come to the new server one after another: what was written to the old one last is gone, and other entries, older
+    and newer ones, are in its stead."""
+    server = own_redis().start()
+    sluice = launch(ROUTES, redis=server, server={"workers": 1})
+    with sluice.open("/one/x") as s, sluice.open("/room/x") as r, sluice.open("/two/x") as two:
+        server.client().xadd("s:other", {"data": "1"}, id="1-0")
+        assert data(two, 1) == ["1"]
+        for id in 10, 20, 30:
+            write(server.client(), id)
+        server.client().save()
+        gone = [40 + 4 * i for i in range(n_gone)]
+        for id in gone:
+            write(server.client(), id)
+        for one in s, r, two:
+            assert data(one, 3 + n_gone) == [str(id) for id in [10, 20, 30, *gone]]
+        os.kill(sluice.worker(), signal.SIGSTOP)
+        try:
+            server.kill()
+            server.start()
+            for id in 35, 42, 70:
+                write(server.client(), id)
+        finally:
+            os.kill(sluice.worker(), signal.SIGCONT)
+        for one in s, r, two:
+            reset(one, "unknown-id", 10)
+            assert data(one, 3) == ["35", "42", "70"]
+        write(server.client(), 80)
+        for one, last in (s, "80-0"), (r, "80-0"), (two, "80-0,1-0"):
+            assert [one.next_event().data, one.parser.last_event_id] == ["80", last]

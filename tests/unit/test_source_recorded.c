@@ -91,6 +91,8 @@ what_was_missed_is_read_before_what_is_newer(void **state)
 
 	lose_all();
 	confirm("r", NULL);
+	assert_asked("back r:log 0-0 3-0 x1|"); /* is it still there? */
+	answer_entries("3-0", false);
 	assert_asked("look r:log|");
 	publish("r", "six", "6-0");
 	answer_info("1-0", "5-0", 5);
@@ -112,17 +114,45 @@ a_log_that_was_trimmed_or_begun_anew_is_told(void **state)
 
 	lose_all();
 	confirm("r", NULL);
+	answer_entries("", true);
 	answer_info("8-0", "9-0", 2);
 	answer_entries("8-0 9-0", true);
 	assert_got(s, 0, "stream-reset {\"reason\":\"trimmed\"}|8-0|9-0|");
 	asked[0] = '\0';
 	lose_all();
 	confirm("r", NULL);
+	assert_asked("back r:log 0-0 9-0 x1|");
+	answer_entries("1-0", false);
 	assert_asked("look r:log|");
 	answer_info("1-0", "1-0", 1);
 	assert_asked("read r:log 0-1 1-0 x16|");
 	answer_entries("1-0", true);
 	assert_got(s, 0, "stream-reset {\"reason\":\"unknown-id\"}|1-0|");
+}
+
+/* The new server never had 5-0, and others wrote 4-0 there. */
+static void
+what_a_fail_over_put_before_the_place_is_read(void **state)
+{
+	struct stage *s = open_one(state);
+
+	publish("r", "five", "5-0");
+	assert_got(s, 0, "five|");
+	lose_all();
+	confirm("r", NULL);
+	assert_asked("back r:log 0-0 5-0 x1|");
+	answer_entries("4-0", false);
+	assert_asked("back r:log 0-0 3-0 x1|");
+	answer_past(NULL, false);
+	pass_ms(s, 1100);
+	assert_asked("back r:log 0-0 3-0 x1|");
+	answer_entries("3-0", false);
+	assert_asked("look r:log|");
+	answer_info("1-0", "6-0", 5);
+	assert_asked("read r:log 3-1 6-0 x16|");
+	answer_entries("4-0 6-0", true);
+	assert_got(s, 0, "stream-reset {\"reason\":\"unknown-id\"}|4-0|6-0|");
+	assert_asked("");
 }
 
 static void
@@ -192,6 +222,7 @@ main(void)
 	    STAGED(a_message_comes_once),
 	    STAGED(what_was_missed_is_read_before_what_is_newer),
 	    STAGED(a_log_that_was_trimmed_or_begun_anew_is_told),
+	    STAGED(what_a_fail_over_put_before_the_place_is_read),
 	    STAGED(what_is_not_answered_is_asked_again),
 	    STAGED(a_lost_link_begins_anew),
 	};
