@@ -12,14 +12,21 @@
 /*
  * Nodes tell each other of changes within half of cluster-node-timeout, which is 7.5 s by default.
  */
-enum { SURE_MS = 8000 };
+enum {
+	SURE_MS = 8000,
+	MEETING_MS = 1000, /* so long we may need to connect to a node that we did not know */
+};
 
 struct nodes {
 	const struct redis_settings *rs;
 	struct list nodes;
 	struct list watchers;
-	struct node *of[SLOTS];     /* NULL: no node is known to have it */
-	uint64_t sure_until[SLOTS]; /* of clock_ms(): who was sent there knows better than a map */
+	struct node *of[SLOTS]; /* NULL: no node is known to have it */
+	/*
+	 * When we were sent to that node, by clock_ms(): who was sent there knows better than a
+	 * map. 0: it comes from a map.
+	 */
+	uint64_t sent_ms[SLOTS];
 	void (*doubt)(void *arg, bool is_sent_elsewhere);
 	void (*change)(void *arg);
 	void *arg;
@@ -187,12 +194,18 @@ tell_change(struct nodes *ns)
 		ns->change(ns->arg);
 }
 
-/* The map may be of a node that has not heard yet, and would send us back to who sent us on. One
- * that is not reached is believed no longer: it may have died since. */
+/*
+ * The map may be of a node that has not heard yet, and would send us back to who sent us on. A node
+ * that is not reached is believed no longer, once there was time to connect to it: it may have died
+ * since.
+ */
 static bool
 is_sure(const struct nodes *ns, unsigned slot, uint64_t now)
 {
-	return now < ns->sure_until[slot] && node_is_up(ns->of[slot]);
+	uint64_t age = now - ns->sent_ms[slot];
+
+	return ns->sent_ms[slot] != 0 && age < SURE_MS &&
+	       (age < MEETING_MS || node_is_up(ns->of[slot]));
 }
 
 /*
@@ -214,6 +227,7 @@ nodes_set_map(struct nodes *ns, const struct slot_map *map)
 			continue;
 		n_moved += ns->of[slot] != NULL;
 		n_new += ns->of[slot] == NULL;
+		ns->sent_ms[slot] = 0;
 		give(ns, slot, to);
 	}
 	counters_add(COUNTER_SLOTS_MOVED, n_moved);
@@ -232,7 +246,8 @@ nodes_move(struct nodes *ns, unsigned slot, const struct slot_node *to)
 		give(ns, slot, node);
 		tell_change(ns);
 	}
-	ns->sure_until[slot] = clock_ms() + SURE_MS;
+	if (node != NULL)
+		ns->sent_ms[slot] = clock_ms();
 	nodes_doubt(ns, true);
 }
 

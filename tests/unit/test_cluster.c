@@ -175,6 +175,41 @@ test_who_was_sent_on_knows_better_than_a_map(void **state)
 	assert_string_equal(nodes_of_slot(nodes, 16287)->at.host, "127.0.0.1");
 }
 
+static void
+all_at(struct slot_map *map, const char *host, int port)
+{
+	memset(map, 0, sizeof(*map));
+	snprintf(map->nodes[0].host, sizeof(map->nodes[0].host), "%s", host);
+	map->nodes[0].port = port;
+	map->n_nodes = 1;
+	map->n_covered = SLOTS;
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		map->of[slot] = 1;
+}
+
+/*
+ * Nobody may have connected to the new node yet when a stale map comes. If it cannot be reached,
+ * the map is right after all; and then it is the map's word, which the next map may change.
+ */
+static void
+test_who_was_sent_to_a_node_that_is_not_reached_yet(void **state)
+{
+	static const struct slot_node dead = {.host = "localhost", .port = 1};
+	static struct slot_map map, next;
+	struct nodes *nodes = topology_nodes(servers());
+
+	(void)state;
+	begin_commands();
+	all_at(&map, "127.0.0.1", redis.port);
+	all_at(&next, "localhost", redis.port);
+	RUN_UNTIL((nodes_move(nodes, 5, &dead), nodes_set_map(nodes, &map) == 0));
+	assert_int_equal(nodes_of_slot(nodes, 5)->at.port, 1);
+	RUN_UNTIL(nodes_set_map(nodes, &map) > 0 || nodes_of_slot(nodes, 5)->at.port == redis.port);
+	assert_true(node_is_up(nodes_of_slot(nodes, 5)));
+	assert_int_equal(nodes_set_map(nodes, &next), SLOTS);
+	assert_string_equal(nodes_of_slot(nodes, 5)->at.host, "localhost");
+}
+
 /* How it is */
 
 static void
@@ -342,6 +377,7 @@ main(void)
 	    TEST(test_answers),
 	    TEST(test_a_slot_that_moved_stays_there),
 	    TEST(test_who_was_sent_on_knows_better_than_a_map),
+	    TEST(test_who_was_sent_to_a_node_that_is_not_reached_yet),
 	    TEST(test_its_nodes_and_its_state),
 	    cmocka_unit_test(test_addresses_need_no_quoting),
 	    TEST(test_sharded),
