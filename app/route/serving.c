@@ -67,7 +67,7 @@ serving_refuse_open(struct serving *sv, int rc)
 		serving_refuse(sv, HTTP_UNAVAILABLE, "This server has no room for another stream.");
 	else if (rc == HTTP_FORBIDDEN)
 		serving_refuse(sv, rc, "This route's messages may not be read.");
-	else if (sv->req->route->handler->kind == HANDLER_MUX)
+	else if (rc == HTTP_BAD_REQUEST && sv->req->route->handler->kind == HANDLER_MUX)
 		serving_refuse(sv, rc,
 			       "The parameter s must be a JSON array of [key, path] or [key, path, "
 			       "last id], at most 500, each key once.");

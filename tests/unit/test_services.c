@@ -537,6 +537,49 @@ short_answers(void **state)
 	assert_has(ask("GET", "/nowhere", ""), "Status: 404");
 }
 
+/* Only a list that is none is the client's fault. */
+static void
+a_mux_that_does_not_open(void **state)
+{
+	static const struct {
+		int rc;
+		const char *says;
+		bool blames_list;
+	} cases[] = {
+	    {400, "Status: 400", true},
+	    {403, "Status: 403", false},
+	    {500, "Status: 500", false},
+	    {-12, "Status: 503", false},
+	};
+	const struct route *rt;
+	size_t n = 0;
+
+	(void)state;
+	while ((rt = site_route(site, n)) != NULL && strcmp(rt->name, "m") != 0)
+		n++;
+	assert_non_null(rt);
+	for (size_t i = 0; i < N(cases); i++) {
+		struct client *c = &clients[n_clients++];
+		struct answer out;
+		struct request req;
+		struct serving sv = {.sub = &c->sub, .req = &req, .out = &out};
+		struct sent sent;
+		const char *why;
+
+		memset(c, 0, sizeof(*c));
+		subscriber_init(&c->sub, &client_ops);
+		answer_init(&out);
+		make_request(&sent, "GET", "/m");
+		assert_int_equal(request_read(&req, &sent.params, "", &why), 0);
+		assert_true(request_match(&req, (struct route *)rt));
+		serving_refuse_open(&sv, cases[i].rc);
+		client_send(&c->sub);
+		assert_has(c, cases[i].says);
+		assert_int_equal(strstr(c->got, "JSON array") != NULL, cases[i].blames_list);
+		answer_fini(&out);
+	}
+}
+
 static void
 mux_posts(void **state)
 {
@@ -573,6 +616,7 @@ main(void)
 	    TEST(polling),
 	    TEST(posting),
 	    TEST(short_answers),
+	    TEST(a_mux_that_does_not_open),
 	    TEST(mux_posts),
 	};
 
