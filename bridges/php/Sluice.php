@@ -123,7 +123,7 @@ final class Sluice
 	/** Which does not know where most commands have their keys. */
 	private function commandOfPredisCluster(array $words): mixed
 	{
-		$command = new Predis\Command\RawCommand($words);
+		$command = Predis\Command\RawCommand::create(...$words);
 		$command->setSlot($this->redis->getConnection()->getClusterStrategy()->getSlotByKey(self::keyOf($words)));
 		try {
 			$answer = $this->redis->executeCommand($command);

@@ -166,3 +166,31 @@ def test_a_site_says_it_in_a_cluster(launch, cluster, library):
             event = rooms[i].next_message(20)
             assert (event.data, event.last_event_id) == (str(i), id)
         wait_for(lambda: stream.next_of("stream-end", 20), "it is kicked")
+
+
+# What Predis 2 and 3 have, as far as the bridge uses it: the constructor is another than that of 1.1.
+PREDIS_2 = """
+namespace Predis\\Command {{
+    final class RawCommand {{
+        public $words, $slot;
+        public function __construct($id, array $arguments = []) {{ $this->words = [strtoupper($id), ...$arguments]; }}
+        public static function create($id, ...$arguments) {{ return new static($id, $arguments); }}
+        public function setSlot($slot) {{ $this->slot = $slot; }}
+    }}
+}}
+namespace {{
+    require '{root}/bridges/php/Sluice.php';
+    class Cluster {{
+        public function getConnection() {{ return $this; }}
+        public function getClusterStrategy() {{ return $this; }}
+        public function getSlotByKey($key) {{ return "slot of $key"; }}
+        public function executeCommand($command) {{ $GLOBALS['said'] = [$command->slot, $command->words]; return 3; }}
+    }}
+    $n = (new Sluice(new Cluster, 'br:'))->emit('ch', 1);
+    echo json_encode([$n, $said]);
+}}
+"""
+
+
+def test_a_cluster_of_a_newer_predis():
+    assert execute(True, PREDIS_2.format(root=ROOT)) == [3, ["slot of br:ch", ["PUBLISH", "br:ch", "1"]]]
