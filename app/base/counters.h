@@ -64,8 +64,8 @@ struct counter_text {
 extern const struct counter_text counter_texts[COUNTER_MAX];
 
 enum {
-	COUNTER_STATUSES =
-	    14, /* the statuses that are counted one by one; the last stands for all others */
+	/* the statuses that are counted one by one; the last stands for all others */
+	COUNTER_STATUSES = 14,
 	COUNTER_BUCKETS = 13, /* steps of the time from Redis to the write; the last stands for all
 				 longer times */
 };

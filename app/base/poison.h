@@ -17,9 +17,8 @@ enum {
 	POISON_ROUTE = 128,    /* bytes that are kept of a route's name, with the NUL */
 	POISON_SUBJECT = 1025, /* a message on a longer subject is not marked */
 	POISON_ID = 48,        /* of an entry */
-	POISON_DATA =
-	    64 *
-	    1024, /* bytes that are kept of a message that cannot be read again from anywhere */
+	/* bytes that are kept of a message that cannot be read again from anywhere */
+	POISON_DATA = 64 * 1024,
 	POISON_DEATHS = 2, /* so many workers */
 	POISON_MAX = 32,   /* messages that are known; if there are more, the oldest is forgotten */
 	POISON_FORGET_MS = 3600 * 1000, /* so is one that has killed one worker and none since */

@@ -72,8 +72,8 @@ enum {
 	DOCTOR_TICK_MS = 250,
 	DOCTOR_TICKS_MAX = 64,
 	DOCTOR_KEY_LEN = DOCTORING_DIGITS + 1,
-	DOCTOR_ANSWER_MS =
-	    10000, /* so long an answer may take at the most, buffered as it may be */
+	/* so long an answer may take at the most, buffered as it may be */
+	DOCTOR_ANSWER_MS = 10000,
 };
 
 /* A stream of events at known times. */

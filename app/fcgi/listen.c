@@ -25,8 +25,8 @@
 
 enum {
 	SYSTEMD_FD = 3,
-	TAKE_OVER_MS =
-	    1000, /* after how long a socket that is in use counts as another program's for good */
+	/* after how long a socket that is in use counts as another program's for good */
+	TAKE_OVER_MS = 1000,
 	LOOK_AGAIN_MS = 20,
 	ANSWER_MS = 200,
 };

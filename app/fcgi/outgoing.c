@@ -8,8 +8,8 @@
 #include "fcgi/record.h"
 
 enum {
-	REPLIES_MAX =
-	    262144, /* a peer that asks this much without reading the answers is cut off */
+	/* a peer that asks this much without reading the answers is cut off */
+	REPLIES_MAX = 262144,
 	FILL_MAX = 4096,
 	N_PIECES = 60, /* pieces of a record's content in one sendmsg */
 };

@@ -5,9 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-enum {
-	N_SLOTS = 1024
-}; /* a power of two, greater than PAIRS_MAX, so that a slot is always empty */
+/* A power of two, greater than PAIRS_MAX, so that a slot is always empty. */
+enum { N_SLOTS = 1024 };
 
 /* The names so far. A slot is 0, or the pair's index plus one. Only the slots are cleared. */
 struct names {

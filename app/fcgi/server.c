@@ -19,8 +19,8 @@ enum {
 	PAUSE_MS = 100,
 	LINGER_MS = 1000,
 	YIELD_MS = 2, /* after how long a worker that is ahead looks again */
-	STALL_MS =
-	    50, /* it stops waiting for the others if none of them has accepted for this long */
+	/* it stops waiting for the others if none of them has accepted for this long */
+	STALL_MS = 50,
 	/*
 	 * Kept for the links to Redis, the log and the configuration: clients that take every free
 	 * descriptor must not take those that the program needs itself.

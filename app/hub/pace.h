@@ -37,9 +37,8 @@ struct pace_settings {
 
 enum {
 	PACE_WINDOWS_MAX = 10000, /* windows of one feed; if there are more, the oldest is closed */
-	PACE_HELD_MAX =
-	    16 * 1024 *
-	    1024, /* bytes that they hold; if there are more, the oldest event is sent */
+	/* bytes that they hold; if there are more, the oldest event is sent */
+	PACE_HELD_MAX = 16 * 1024 * 1024,
 	PACE_BATCH_MAX = 8 * 1024 * 1024, /* a batch that reaches this size is sent at once */
 	PACE_TEXT_MAX = 512 * 1024 * 1024 /* to which it may have grown by its last event */
 };

@@ -11,16 +11,16 @@
 enum {
 	HOOK_STEPS = 256,
 	GROWTH_MAX = 16 * 1024 * 1024, /* memory of one call, beyond what the state held before */
-	CHURN_MAX =
-	    3 * GROWTH_MAX, /* memory that one call may ask for in all, even if it frees it */
+	/* memory that one call may ask for in all, even if it frees it */
+	CHURN_MAX = 3 * GROWTH_MAX,
 	TOTAL_MAX = 4 * GROWTH_MAX,
-	FULL_FROM =
-	    GROWTH_MAX / 4, /* a state that keeps this much and runs out of memory keeps too much */
-	CALL_US = 10000,    /* processor time of one call */
-	STOPPED_US =
-	    20000, /* processor time that may be lost to stopped calls in each SECOND_US; */
-	PAUSE_TIMES =
-	    4, /* beyond that, each stopped call is followed by a pause, this many times as long */
+	/* a state that keeps this much and runs out of memory keeps too much */
+	FULL_FROM = GROWTH_MAX / 4,
+	CALL_US = 10000, /* processor time of one call */
+	/* processor time that may be lost to stopped calls in each SECOND_US; */
+	STOPPED_US = 20000,
+	/* beyond that, each stopped call is followed by a pause, this many times as long */
+	PAUSE_TIMES = 4,
 	SECOND_US = 1000000,
 };
 

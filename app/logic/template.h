@@ -22,8 +22,8 @@ struct template;
 
 /* What may stand in braces. */
 enum template_allow {
-	TEMPLATE_PARAMS =
-	    1, /* {name}: a parameter of the path or the query; {user}, {claim.NAME} */
+	/* {name}: a parameter of the path or the query; {user}, {claim.NAME} */
+	TEMPLATE_PARAMS = 1,
 	TEMPLATE_CHANNEL = 2, /* {channel} */
 	TEMPLATE_NOW = 4,     /* {now}: Unix seconds */
 	TEMPLATE_FIELD = 8,   /* {.field.sub}: of the JSON message */

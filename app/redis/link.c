@@ -39,8 +39,8 @@ enum {
 	TICK_MS = 500,
 	QUIET_TICKS = 4, /* after this many ticks without a byte: on_quiet */
 	DEAD_TICKS = 14, /* after this many, the link is broken, whatever TCP says */
-	STEADY_TICKS =
-	    10, /* if it was up for this long, the next trouble begins with the shortest pause */
+	/* if it was up for this long, the next trouble begins with the shortest pause */
+	STEADY_TICKS = 10,
 };
 
 /* Limits of one reply. A false Redis may announce and send anything. */

@@ -11,8 +11,8 @@ enum {
 	KEYS_MAX = 128,               /* of one connection, because XREAD looks at each of them */
 	COUNT_MAX = 200,              /* entries of one stream in one reply */
 	REPLY_SIZE = 4 * 1024 * 1024, /* the most bytes that one reply should have */
-	BLOCK_MS =
-	    3000, /* after this time a reader that was not woken looks for changes by itself */
+	/* after this time a reader that was not woken looks for changes by itself */
+	BLOCK_MS = 3000,
 	CLOSE_MS = 1000, /* after this time a connection that follows nothing is closed */
 };
 

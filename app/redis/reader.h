@@ -20,7 +20,6 @@
 #include "redis/link.h"
 #include "redis/stream_entry.h"
 
-struct redisReply;
 struct node;
 struct readers;
 struct reader;

@@ -20,8 +20,8 @@ enum {
 #else
 	PIECE_SIZE = 8 * 1024,
 #endif
-	ELEMENTS_MAX =
-	    1024 * 1024, /* hiredis would make an array of any length that is announced */
+	/* hiredis would make an array of any length that is announced */
+	ELEMENTS_MAX = 1024 * 1024,
 	DEPTH_MAX = 128, /* and since 1.0 of any depth, through which we go by recursion */
 };
 

@@ -11,12 +11,6 @@
 struct right_question;
 
 /*
- * right_read - nil, 0, an empty answer and "no" are FORBIDDEN; no answer and an error are
- * UNDECIDED. Pure.
- */
-enum allowed right_read(const struct redisReply *reply);
-
-/*
  * right_words - the command for this request, whose parameters keep their rules, with the prefix
  * before its keys. It is the caller's, for strings_free(). NULL: out of memory, or a parameter is
  * missing.

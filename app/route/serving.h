@@ -70,16 +70,16 @@ struct service {
 	void (*serve)(struct serving *sv);
 };
 
-extern const struct service
-    service_mux_post; /* a POST that changes the subscriptions of a mux connection */
+/* a POST that changes the subscriptions of a mux connection */
+extern const struct service service_mux_post;
 extern const struct service service_acking;  /* "POST ?ack=" to a queue */
 extern const struct service service_posting; /* a message is published */
 extern const struct service service_short;   /* a handler's short answer */
-extern const struct service
-    service_waiting; /* handler = wait: answers one event, or that none came in time */
+/* handler = wait: answers one event, or that none came in time */
+extern const struct service service_waiting;
 extern const struct service service_polling; /* the same for "?mode=poll" of any stream */
-extern const struct service
-    service_queue; /* a stream whose entries are given to no other subscriber */
+/* a stream whose entries are given to no other subscriber */
+extern const struct service service_queue;
 extern const struct service service_streaming;
 
 /* service_find - the service that takes the request, whose route is known; NULL: none does. */

@@ -9,8 +9,8 @@ extern const struct source_kind source_channel;  /* only what is published now *
 extern const struct source_kind source_recorded; /* a channel with a log beside it */
 extern const struct source_kind source_stream;
 extern const struct source_kind source_keyspace; /* what becomes of keys */
-extern const struct source_kind
-    source_queue; /* a stream whose entries a consumer group gives out */
+/* a stream whose entries a consumer group gives out */
+extern const struct source_kind source_queue;
 extern const struct source_kind source_acked; /* the channel that tells what was acknowledged */
 
 /* feed_kind_of - the kind, by the handler and the section. */

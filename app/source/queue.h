@@ -15,7 +15,6 @@
 #include "hub/subscriber.h"
 
 struct feed;
-struct message;
 
 /*
  * queue_begin - fd follows its one stream already. Returns 0; HTTP_INTERNAL_ERROR, -ENOMEM, or what

@@ -15,8 +15,8 @@ enum {
 	ASK_MAX = 256,  /* how many entries are asked for at a time */
 	ACK_MAX = 256,  /* and acknowledged */
 	CLAIM_MAX = 64, /* and claimed */
-	SWEEP_MIN_MS =
-	    5000, /* a consumer is swept only if it has asked for nothing for this long */
+	/* a consumer is swept only if it has asked for nothing for this long */
+	SWEEP_MIN_MS = 5000,
 };
 
 static uint64_t
