@@ -150,6 +150,24 @@ begins_with(const redisReply *reply, const struct stream_id *id)
 	       stream_id_compare(&first.id, id) == 0;
 }
 
+/*
+ * Nothing can be sent of this page, because all its entries are too large as JSON. The next page
+ * begins with its last entry. Returns false if it brings us no further.
+ */
+static bool
+pass_page(struct replay_part *part, const redisReply *reply)
+{
+	struct stream_entry last;
+
+	if (part->rp->has_failed || reply->elements == 0 ||
+	    !stream_entry_parse(&last, reply->element[reply->elements - 1]) ||
+	    stream_id_compare(&last.id, &part->from) <= 0)
+		return false;
+	part->from = last.id;
+	part->is_entry = true;
+	return true;
+}
+
 static void
 on_page(struct past_reading *reading, const struct past_answer *answer)
 {
@@ -163,7 +181,7 @@ on_page(struct past_reading *reading, const struct past_answer *answer)
 				   : part->is_entry && !begins_with(reply, &part->from))
 			part->rp->is_trimmed = true;
 		replay_keep_page(part, reply, PAST_OLDEST_FIRST);
-		part->has_reached = answer->is_whole || part->n_v == 0;
+		part->has_reached = answer->is_whole || (part->n_v == 0 && !pass_page(part, reply));
 		part->has_next = !part->has_reached && replay_keep_back(part);
 	}
 	replay_answered(part->rp);

@@ -106,6 +106,24 @@ a_page_of_one_entry_is_sent(void **state)
 	assert_got(s, 0, "5-0|");
 }
 
+/* Nothing can be made of 4-0, which ends no round: of what is behind it nothing is lost. */
+static void
+a_page_of_which_nothing_can_be_sent_is_passed(void **state)
+{
+	struct stage *s = come_back(state, &one, "6-0", "2-0");
+
+	answer_info("1-0", "6-0", 6);
+	answer_entries("3-0", false);
+	assert_got(s, 0, RESUMED("2-0") "3-0|");
+	asked[0] = '\0';
+	answer_past("*2\r\n*2\r\n$3\r\n3-0\r\n*2\r\n$1\r\na\r\n:1\r\n"
+		    "*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\na\r\n:1\r\n",
+		    false);
+	assert_asked_for("4-0 6-0");
+	answer_entries("4-0 5-0 6-0", true);
+	assert_got(s, 0, "5-0|6-0|");
+}
+
 static void
 two_streams_are_merged_by_their_ids(void **state)
 {
@@ -292,6 +310,7 @@ main(void)
 	    STAGED(pages_follow_each_other),
 	    STAGED(what_was_trimmed_between_pages_is_told),
 	    STAGED(a_page_of_one_entry_is_sent),
+	    STAGED(a_page_of_which_nothing_can_be_sent_is_passed),
 	    STAGED(two_streams_are_merged_by_their_ids),
 	    STAGED(what_was_trimmed_is_told),
 	    STAGED(an_id_that_is_none_of_ours_is_told),
