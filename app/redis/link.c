@@ -73,7 +73,9 @@ struct link {
 	unsigned pause_ms;
 	unsigned n_ticks, n_silent; /* ticks since it is up, and since something arrived */
 	struct addresses addresses;
-	size_t address; /* of them, which is tried */
+	size_t address;      /* of them, which is tried */
+	unsigned n_tried;    /* of them, before this one */
+	unsigned n_timeouts; /* each makes another address the first that is tried */
 	struct transport transport;
 	redisReader *reader; /* NULL: no connection */
 	struct buf out;      /* commands that were not written yet */
@@ -472,8 +474,8 @@ static void connect_address(struct link *ln);
 static void
 try_next_address(struct link *ln)
 {
-	if (ln->state == LINK_CONNECTING && ln->address + 1 < ln->addresses.n) {
-		ln->address++;
+	if (ln->state == LINK_CONNECTING && ++ln->n_tried < ln->addresses.n) {
+		ln->address = (ln->address + 1) % ln->addresses.n;
 		drop_connection(ln);
 		connect_address(ln);
 	} else {
@@ -517,11 +519,13 @@ on_poll(uv_poll_t *poll, int status, int events)
 		on_readable(ln);
 }
 
+/* Next time another address is tried first: this one may be silent for long. */
 static void
 on_connect_timeout(uv_timer_t *timer)
 {
 	struct link *ln = timer->data;
 
+	ln->n_timeouts++;
 	fail(ln, ln->state == LINK_HANDSHAKE
 		     ? "no TLS handshake within connect_timeout: does it speak TLS there?"
 		     : "no connection within connect_timeout");
@@ -587,7 +591,8 @@ static void
 begin_connecting(struct link *ln)
 {
 	ln->state = LINK_CONNECTING;
-	ln->address = 0;
+	ln->n_tried = 0;
+	ln->address = ln->n_timeouts % ln->addresses.n;
 	connect_address(ln);
 }
 
