@@ -7,10 +7,14 @@
  */
 #include "source/replay_parts.h"
 
+#include "base/clock.h"
 #include "hub/refusal.h"
 #include "redis/stream_entry.h"
 
-enum { AGAIN_MS = 300 }; /* Redis did not answer */
+enum {
+	AGAIN_MS = 300,  /* Redis did not answer */
+	FRESH_MS = 60000 /* a client that was cut has come back by then */
+};
 
 /*
  * Asks again later. The place in the log is given up, because nobody knows how long this takes, and
@@ -108,6 +112,17 @@ on_said(struct past_reading *reading, const struct past_answer *answer)
 	replay_answered(part->rp);
 }
 
+/*
+ * Was what the client names written a moment ago? Then it may have been cut between that event and
+ * stream-done. Else it more likely has never had it: stream-open names the newest entry to whoever
+ * comes without an id, and a stream may be used again after its end.
+ */
+static bool
+is_fresh(const struct replay_part *part)
+{
+	return (double)part->said.ms + FRESH_MS > clock_unix_ms();
+}
+
 void
 replay_ask_said(struct replay *rp)
 {
@@ -115,7 +130,8 @@ replay_ask_said(struct replay *rp)
 		struct replay_part *part = &rp->parts[i];
 		const struct past_range range = {.from = part->said, .to = part->said, .count = 1};
 
-		ask(part, &range, on_said);
+		if (is_fresh(part))
+			ask(part, &range, on_said);
 	}
 }
 

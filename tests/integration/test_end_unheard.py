@@ -1,6 +1,7 @@
 """A stream that has ended for good, and a client that was cut before it was told so."""
 
 import json
+import time
 
 import pytest
 
@@ -65,6 +66,17 @@ def test_who_has_had_the_last_event_is_told_that_it_was_the_last(sluice, redis, 
             assert route == "plain" or is_over(events)
         with sluice.get(path + "?mode=ndjson", headers={"Last-Event-ID": ids[1]}) as stream:
             assert is_over(stream.rest())
+
+
+def test_a_stream_that_is_used_again(sluice, redis):
+    """An end of long ago is not the end for who has only stood behind it, as everybody does who comes without an id."""
+    id = f"{int(time.time() - 120) * 1000}-0"
+    redis.client().xadd("eu:again", {"data": '{"done":true}'}, id=id)
+    with sluice.open("/until/again") as stream:
+        assert stream.parser.last_event_id == id
+    with sluice.open("/until/again", headers={"Last-Event-ID": id}) as stream:
+        write(redis, "again", {"n": 1}, {"n": 2, "done": True})
+        assert [e.data for e in stream.rest() if e.type == "message"] == ['{"n": 1}', '{"n": 2, "done": true}']
 
 
 def test_of_a_recorded_channel(sluice, redis):
