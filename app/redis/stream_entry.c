@@ -118,7 +118,7 @@ has_lost(const struct stream_place *place, const struct stream_info *info)
 {
 	uint64_t n_gone = info->n_added - info->length;
 
-	if (info->n_added == 0)
+	if (info->n_added == 0 || place->is_uncounted)
 		return begins_behind(info, &place->last);
 	return n_gone > place->n_added || info->n_added < place->n_added ||
 	       (n_gone < place->n_added && begins_behind(info, &place->last));
@@ -197,12 +197,10 @@ stream_place_answer(struct stream_place *place, const redisReply *reply)
 			  stream_id_compare(had(place, place->n_lost), &there.id) == 0;
 }
 
-/* Back to the newest entry that we had and that is there. */
+/* Back to the newest but n of what was had. */
 static void
-go_back(struct stream_place *place)
+go_back(struct stream_place *place, unsigned n)
 {
-	unsigned n = place->n_lost;
-
 	place->last = *had(place, n);
 	place->n_added = place->n_added > n ? place->n_added - n : 0;
 	place->newest = (uint8_t)((place->newest + STREAM_HAD_MAX - n) % STREAM_HAD_MAX);
@@ -243,25 +241,34 @@ look_behind_place(struct stream_place *place, const struct stream_info *info, in
 	if (order == 0) {
 		/* Nothing is behind the place; unless it had fewer before: then some were
 		 * written before it, in the place of others. */
-		has_lost_some = info->n_added > 0 && info->n_added < place->n_added;
+		has_lost_some =
+		    !place->is_uncounted && info->n_added > 0 && info->n_added < place->n_added;
 		place->n_added = info->n_added;
+		place->is_uncounted = false;
 	} else if (has_lost_some) {
 		place->n_added = info->n_added > 0 ? info->n_added - info->length : 0;
+		place->is_uncounted = false;
 	}
 	return has_lost_some ? STREAM_TRIMMED : STREAM_SAME;
 }
 
-/* What we had last is not there, though something older is. */
+/*
+ * What we had last is not there, though something older is. If nothing that is remembered is there,
+ * all that stands behind the oldest of it is new to us.
+ */
 static enum stream_change
 look_without_last(struct stream_place *place, const struct stream_info *info)
 {
-	if (place->n_lost < place->n_had) {
-		go_back(place);
-		(void)look_behind_place(place, info,
-					stream_id_compare(&info->newest, &place->last));
-	} else {
+	unsigned oldest = place->n_had - 1U;
+	unsigned n = place->n_lost <= oldest ? place->n_lost : oldest;
+
+	if (stream_id_compare(&info->newest, had(place, n)) < 0) {
 		stream_place_begin(place, info);
+		return STREAM_CUT_SHORT;
 	}
+	place->is_uncounted = n != place->n_lost;
+	go_back(place, n);
+	(void)look_behind_place(place, info, stream_id_compare(&info->newest, &place->last));
 	return STREAM_CUT_SHORT;
 }
 
@@ -269,12 +276,12 @@ enum stream_change
 stream_place_look(struct stream_place *place, const struct stream_info *info)
 {
 	int order = stream_id_compare(&info->newest, &place->last);
-	bool is_known_again = place->n_lost < place->n_had;
+	bool is_known_again = place->n_lost < place->n_had || order >= 0;
 	enum stream_change change;
 
 	if (stream_id_compare(&info->deleted, &place->last) == 0)
 		place->n_lost = 0; /* it is not lost, but was deleted */
-	if (place->n_lost > 0 && (is_known_again || order >= 0))
+	if (place->n_lost > 0 && (is_known_again || is_what_it_was(place, info)))
 		change = look_without_last(place, info);
 	else if (order < 0)
 		change = look_before_place(place, info);

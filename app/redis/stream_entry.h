@@ -47,6 +47,7 @@ struct stream_place {
 	struct stream_id first; /* of what there was when it was looked at; 0-0: nothing */
 	bool was_away;          /* the connection broke since it was looked at */
 	bool is_found;          /* and it is known since which of had is still there */
+	bool is_uncounted;      /* n_added does not hold: at last nothing that was had was there */
 	uint8_t n_had, newest;  /* of had, a ring: entries up to last, none left out */
 	uint8_t n_lost;         /* the newest of had are not there any more */
 	struct stream_id had[STREAM_HAD_MAX];
@@ -80,7 +81,7 @@ enum stream_change {
  * stream_place_look - did the stream lose anything behind the place, or is it another stream by
  * now? XINFO counts what was ever added, so where Redis says it (since 7) the answer is exact.
  * Moves the place to where the stream goes on. Of one that was cut short that is behind the newest
- * entry that was had and is there; if none is known, at its end.
+ * entry that was had and is there; if none is known, behind the oldest that is remembered.
  */
 enum stream_change stream_place_look(struct stream_place *place, const struct stream_info *info);
 
