@@ -149,7 +149,7 @@ subjects_follow(struct subjects *sj, struct subscription *sn, enum subject_kind 
 	subject->place = place_before;
 	snprintf(subject->name, sizeof(subject->name), "%s", name);
 	sn->subject = subject;
-	sn->kind = kind;
+	sn->kind = (unsigned char)kind;
 	followed[i] = sn;
 	return 0;
 }
