@@ -115,6 +115,8 @@ class Strikes:
     def redis_cannot_save(self, seconds):
         """MISCONF to everything that writes, since the last snapshot failed."""
         client, pid = self.redis.client(), self.redis.process().pid
+        # Redis saves by itself, too: when a replica begins.
+        wait_for(lambda: not client.info("persistence")["rdb_bgsave_in_progress"], "no other save is under way", 20)
         client.config_set("save", "3600 1")
         client.config_set("rdb-key-save-delay", 1000000)
         before = children_of(pid)
