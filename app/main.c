@@ -14,7 +14,7 @@
 #include "base/logger.h"
 #include "base/suggest.h"
 #include "base/units.h"
-#include "cli/command.h"
+#include "cli/subcommand.h"
 #include "config/config.h"
 #include "fcgi/listen.h"
 #include "fcgi/server.h"
@@ -27,7 +27,7 @@ enum { WORKERS_MAX = 256 };
 static void print_usage(FILE *to);
 static int cmd_serve(const struct options *opt, char **args);
 
-static const struct command serve_command = {
+static const struct subcommand serve_command = {
     .name = "serve",
     .synopsis = "[-c FILE] [-l ADDRESS] [-w WORKERS] [--events]",
     .help = "",
@@ -37,7 +37,7 @@ static const struct command serve_command = {
     .run = cmd_serve,
 };
 
-static const struct command *const commands[] = {
+static const struct subcommand *const commands[] = {
     &serve_command, &check_command,  &routes_command, &emit_command,   &tail_command,
     &wait_command,  &cursor_command, &token_command,  &doctor_command, &dev_command,
 };
@@ -50,7 +50,7 @@ print_usage(FILE *to)
 	const char *before = "usage:";
 
 	for (size_t i = 0; i < N_COMMANDS; i++) {
-		command_print_synopsis(commands[i], before, to);
+		subcommand_print_synopsis(commands[i], before, to);
 		before = "      ";
 	}
 	fputs(
@@ -200,7 +200,7 @@ fill_standard_descriptors(void)
 }
 
 /* The command that argv begins with; NULL having printed that there is none. */
-static const struct command *
+static const struct subcommand *
 find_command(const char *name)
 {
 	struct suggest s;
@@ -223,7 +223,7 @@ find_command(const char *name)
 int
 main(int argc, char **argv)
 {
-	const struct command *command;
+	const struct subcommand *command;
 
 	fill_standard_descriptors();
 	upgrade_remember(argv);
@@ -236,7 +236,7 @@ main(int argc, char **argv)
 		return fflush(stdout) == EOF;
 	}
 	if (argc < 2 || argv[1][0] == '-')
-		return command_run(&serve_command, argc, argv);
+		return subcommand_run(&serve_command, argc, argv);
 	command = find_command(argv[1]);
-	return command != NULL ? command_run(command, argc - 1, argv + 1) : COMMAND_USAGE;
+	return command != NULL ? subcommand_run(command, argc - 1, argv + 1) : COMMAND_USAGE;
 }

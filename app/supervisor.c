@@ -20,7 +20,7 @@
 #include "base/quota.h"
 #include "notify.h"
 #include "reload.h"
-#include "slot.h"
+#include "worker_slot.h"
 #include "upgrade.h"
 #include "worker.h"
 
@@ -34,7 +34,7 @@ struct supervisor {
 	struct config *cfg;
 	const char *config_path;
 	struct listener *listener;
-	struct slot *slots;
+	struct worker_slot *slots;
 	unsigned n_slots;
 	int signal_fd;
 	struct upgrade upgrade;
@@ -77,7 +77,7 @@ be_worker(struct supervisor *s, unsigned n, pid_t parent)
 static void
 start_worker(struct supervisor *s, unsigned n)
 {
-	struct slot *slot = &s->slots[n];
+	struct worker_slot *slot = &s->slots[n];
 	pid_t parent = getpid(), pid;
 
 	board_begins(n);
@@ -88,10 +88,10 @@ start_worker(struct supervisor *s, unsigned n)
 	}
 	if (pid < 0) {
 		logger_error("cannot start a worker: %s", strerror(errno));
-		slot_failed(slot);
+		worker_slot_failed(slot);
 		return;
 	}
-	slot_begins(slot, n, pid);
+	worker_slot_begins(slot, n, pid);
 }
 
 static void
@@ -111,7 +111,7 @@ tell_crashing(const struct supervisor *s)
 	unsigned n, n_crashing = 0;
 
 	for (n = 0; n < s->n_slots; n++)
-		n_crashing += slot_is_crashing(&s->slots[n]);
+		n_crashing += worker_slot_is_crashing(&s->slots[n]);
 	board_set(BOARD_CRASHING, n_crashing);
 }
 
@@ -141,7 +141,7 @@ on_death(struct supervisor *s, pid_t pid, int status)
 		s->slots[n].pid = 0;
 		return;
 	}
-	slot_died(&s->slots[n], n, status);
+	worker_slot_died(&s->slots[n], n, status);
 	tell_crashing(s);
 }
 
@@ -326,7 +326,7 @@ look_at_workers(struct supervisor *s)
 	if (passed > (uint64_t)2 * TICK_MS)
 		passed = (uint64_t)2 * TICK_MS;
 	for (n = 0; n < s->n_slots; n++)
-		slot_look(&s->slots[n], n, passed, hung_ms);
+		worker_slot_look(&s->slots[n], n, passed, hung_ms);
 	tell_crashing(s);
 }
 

@@ -8,16 +8,16 @@
 
 enum { DEPTH_MAX = 32, NUMBER_MAX = 64, NAME_MAX_LEN = 1024, VALUES_MAX = 100000 };
 
-struct reader {
+struct php_reader {
 	const char *p, *end;
 	unsigned depth, n_values;
 };
 
 /* A value may be null, which json-c has no object for. */
-static bool read_value(struct reader *rd, struct json_object **out);
+static bool read_value(struct php_reader *rd, struct json_object **out);
 
 static bool
-take(struct reader *rd, char c)
+take(struct php_reader *rd, char c)
 {
 	if (rd->p == rd->end || *rd->p != c)
 		return false;
@@ -27,7 +27,7 @@ take(struct reader *rd, char c)
 
 /* Copies the text up to the stop byte, with a NUL behind it, and passes the stop byte. */
 static bool
-take_until(struct reader *rd, char stop, char *text, size_t text_len)
+take_until(struct php_reader *rd, char stop, char *text, size_t text_len)
 {
 	const char *at = memchr(rd->p, stop, (size_t)(rd->end - rd->p));
 	size_t len = at != NULL ? (size_t)(at - rd->p) : 0;
@@ -41,7 +41,7 @@ take_until(struct reader *rd, char stop, char *text, size_t text_len)
 }
 
 static bool
-take_count(struct reader *rd, char stop, size_t *out)
+take_count(struct php_reader *rd, char stop, size_t *out)
 {
 	char text[NUMBER_MAX], *end;
 
@@ -53,7 +53,7 @@ take_count(struct reader *rd, char stop, size_t *out)
 
 /* LEN:"BYTES" */
 static bool
-take_string(struct reader *rd, const char **p, size_t *len)
+take_string(struct php_reader *rd, const char **p, size_t *len)
 {
 	if (!take_count(rd, ':', len) || !take(rd, '"') || (size_t)(rd->end - rd->p) < *len)
 		return false;
@@ -63,7 +63,7 @@ take_string(struct reader *rd, const char **p, size_t *len)
 }
 
 static bool
-read_string(struct reader *rd, struct json_object **out)
+read_string(struct php_reader *rd, struct json_object **out)
 {
 	const char *p;
 	size_t len;
@@ -75,7 +75,7 @@ read_string(struct reader *rd, struct json_object **out)
 }
 
 static bool
-read_integer(struct reader *rd, struct json_object **out)
+read_integer(struct php_reader *rd, struct json_object **out)
 {
 	char text[NUMBER_MAX], *end;
 	long long n;
@@ -91,7 +91,7 @@ read_integer(struct reader *rd, struct json_object **out)
 }
 
 static bool
-read_double(struct reader *rd, struct json_object **out)
+read_double(struct php_reader *rd, struct json_object **out)
 {
 	char text[NUMBER_MAX], *end;
 	double n;
@@ -108,7 +108,7 @@ read_double(struct reader *rd, struct json_object **out)
 }
 
 static bool
-read_boolean(struct reader *rd, struct json_object **out)
+read_boolean(struct php_reader *rd, struct json_object **out)
 {
 	char text[NUMBER_MAX];
 
@@ -121,7 +121,7 @@ read_boolean(struct reader *rd, struct json_object **out)
 
 /* A key is an integer or a string; *index is the integer, or -1. */
 static bool
-read_key(struct reader *rd, char name[NAME_MAX_LEN], long long *index)
+read_key(struct php_reader *rd, char name[NAME_MAX_LEN], long long *index)
 {
 	const char *p, *nul;
 	size_t len;
@@ -165,7 +165,7 @@ as_list(struct json_object *object)
 }
 
 static bool
-read_member(struct reader *rd, struct json_object *object, size_t i, bool *is_list)
+read_member(struct php_reader *rd, struct json_object *object, size_t i, bool *is_list)
 {
 	struct json_object *value = NULL;
 	char name[NAME_MAX_LEN];
@@ -183,7 +183,7 @@ read_member(struct reader *rd, struct json_object *object, size_t i, bool *is_li
 
 /* COUNT:{KEY VALUE…} */
 static bool
-read_members(struct reader *rd, struct json_object **out, bool is_array)
+read_members(struct php_reader *rd, struct json_object **out, bool is_array)
 {
 	struct json_object *object;
 	bool is_list = is_array;
@@ -203,7 +203,7 @@ read_members(struct reader *rd, struct json_object **out, bool is_array)
 }
 
 static bool
-read_object(struct reader *rd, struct json_object **out)
+read_object(struct php_reader *rd, struct json_object **out)
 {
 	const char *class;
 	size_t len;
@@ -213,7 +213,7 @@ read_object(struct reader *rd, struct json_object **out)
 
 /* CLASS:LEN:{BYTES}, which only the class itself can read. */
 static bool
-read_custom(struct reader *rd)
+read_custom(struct php_reader *rd)
 {
 	const char *class;
 	size_t len;
@@ -226,7 +226,7 @@ read_custom(struct reader *rd)
 }
 
 static bool
-read_reference(struct reader *rd)
+read_reference(struct php_reader *rd)
 {
 	char text[NUMBER_MAX];
 
@@ -234,7 +234,7 @@ read_reference(struct reader *rd)
 }
 
 static bool
-read_of_kind(struct reader *rd, char kind, struct json_object **out)
+read_of_kind(struct php_reader *rd, char kind, struct json_object **out)
 {
 	switch (kind) {
 	case 's':
@@ -261,7 +261,7 @@ read_of_kind(struct reader *rd, char kind, struct json_object **out)
 }
 
 static bool
-read_value(struct reader *rd, struct json_object **out)
+read_value(struct php_reader *rd, struct json_object **out)
 {
 	bool is_read;
 	char kind;
@@ -282,7 +282,7 @@ read_value(struct reader *rd, struct json_object **out)
 
 /* NAME|VALUE… */
 static bool
-read_session(struct reader *rd, struct json_object *session)
+read_session(struct php_reader *rd, struct json_object *session)
 {
 	char name[NAME_MAX_LEN];
 	struct json_object *value;
@@ -302,7 +302,7 @@ read_session(struct reader *rd, struct json_object *session)
 struct json_object *
 php_session_parse(const char *text, size_t len)
 {
-	struct reader rd = {.p = text, .end = text + len};
+	struct php_reader rd = {.p = text, .end = text + len};
 	struct json_object *session = NULL;
 
 	if (len > PHP_SESSION_MAX)

@@ -18,14 +18,14 @@ struct parts {
 };
 
 /* The rules are checked one after the other, and the first that is broken is reported. */
-struct reading {
+struct token_check {
 	const struct token_settings *settings;
 	int64_t now;
 	const char *why;
 };
 
 static bool
-breaks(struct reading *rd, const char *rule)
+breaks(struct token_check *rd, const char *rule)
 {
 	rd->why = rule;
 	return false;
@@ -127,7 +127,7 @@ is_called(const struct auth_keys *keys, const char *kid)
  * tried.
  */
 static bool
-check_signature(struct reading *rd, const struct parts *parts, const struct signing *how)
+check_signature(struct token_check *rd, const struct parts *parts, const struct signing *how)
 {
 	const struct auth_keys *keys = &rd->settings->keys;
 	bool is_chosen = is_called(keys, how->kid), is_any = false;
@@ -154,7 +154,7 @@ has(struct json_object *object, const char *name)
  * 4.1.11).
  */
 static bool
-check_header(struct reading *rd, const struct parts *parts)
+check_header(struct token_check *rd, const struct parts *parts)
 {
 	struct json_object *header = decode_object(parts->header, parts->header_len);
 	struct signing how = {0};
@@ -197,7 +197,7 @@ read_time(struct json_object *claims, const char *name, int64_t *out)
 }
 
 static bool
-check_times(struct reading *rd, struct token *token)
+check_times(struct token_check *rd, struct token *token)
 {
 	int64_t not_before;
 
@@ -234,7 +234,7 @@ names_audience(struct json_object *claims, const char *audience)
 }
 
 static bool
-check_claims(struct reading *rd, struct token *token)
+check_claims(struct token_check *rd, struct token *token)
 {
 	const struct token_settings *settings = rd->settings;
 	struct json_object *user;
@@ -253,7 +253,7 @@ check_claims(struct reading *rd, struct token *token)
 
 /* A user's name is a text or an integer. */
 static bool
-check_user(struct reading *rd, const struct token *token)
+check_user(struct token_check *rd, const struct token *token)
 {
 	struct json_object *user = NULL;
 
@@ -271,7 +271,7 @@ int
 token_read(struct token *token, const struct token_settings *settings, const char *text, size_t len,
 	   int64_t now, const char **why)
 {
-	struct reading rd = {settings, now, ""};
+	struct token_check rd = {settings, now, ""};
 	struct parts parts;
 	bool is_ok;
 

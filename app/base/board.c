@@ -13,7 +13,7 @@ enum {
 	LEAD_PART = 32,
 };
 
-struct row {
+struct board_row {
 	_Alignas(64) uint64_t beats;
 	uint64_t accepted;
 	uint64_t level; /* what this worker had accepted when the newest worker began */
@@ -22,16 +22,16 @@ struct row {
 
 struct board {
 	_Alignas(64) uint64_t facts[BOARD_FACTS];
-	struct row rows[];
+	struct board_row rows[];
 };
 
 static struct {
 	_Alignas(64) uint64_t facts[BOARD_FACTS];
-	struct row row;
+	struct board_row row;
 } alone;
 static uint64_t *facts = alone.facts;
-static struct row *rows = &alone.row;
-static struct row *own = &alone.row;
+static struct board_row *rows = &alone.row;
+static struct board_row *own = &alone.row;
 static unsigned n_rows = 1;
 
 int
@@ -98,7 +98,7 @@ board_finish(void)
 }
 
 static uint64_t
-taken(const struct row *row)
+taken(const struct board_row *row)
 {
 	return shared_get(&row->accepted) - shared_get(&row->level);
 }

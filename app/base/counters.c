@@ -7,14 +7,14 @@
 enum { ROUTES = 256 };
 
 /* A row has cache lines of its own, so that no worker slows another down by counting. */
-struct row {
+struct counters_row {
 	_Alignas(64) struct tally of[ROUTES]; /* the first is of all together */
 };
 
-struct page {
+struct counters_page {
 	uint64_t routes[ROUTES]; /* a hash of each route's name; 0: the place is free. The first
 				    place is never taken */
-	struct row rows[];
+	struct counters_row rows[];
 };
 
 const unsigned short counter_statuses[COUNTER_STATUSES] = {400, 401, 403, 404, 405, 408, 413,
@@ -78,18 +78,18 @@ const struct counter_text counter_texts[COUNTER_MAX] = {
 /* Until counters_open() there is one row, of this process alone. */
 static struct {
 	uint64_t routes[ROUTES];
-	struct row row;
+	struct counters_row row;
 } alone;
 static uint64_t *routes = alone.routes;
-static struct row *rows = &alone.row;
-static struct row *own = &alone.row;
+static struct counters_row *rows = &alone.row;
+static struct counters_row *own = &alone.row;
 static unsigned n_rows = 1;
 
 int
 counters_open(unsigned n)
 {
 	void *map;
-	struct page *p;
+	struct counters_page *p;
 	int rc = shared_map(&map, "sluice counters", sizeof(*p), n, sizeof(p->rows[0]));
 
 	if (rc < 0)

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-struct scan {
+struct json_scan {
 	const char *p, *end;
 	unsigned depth;
 	uint64_t is_object; /* the innermost in bit 0 */
@@ -16,14 +16,14 @@ struct scan {
 };
 
 static void
-skip_space(struct scan *s)
+skip_space(struct json_scan *s)
 {
 	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t' || *s->p == '\n' || *s->p == '\r'))
 		s->p++;
 }
 
 static bool
-take(struct scan *s, char c)
+take(struct json_scan *s, char c)
 {
 	if (s->p == s->end || *s->p != c)
 		return false;
@@ -38,7 +38,7 @@ is_digit(char c)
 }
 
 static size_t
-take_digits(struct scan *s)
+take_digits(struct json_scan *s)
 {
 	const char *start = s->p;
 
@@ -48,7 +48,7 @@ take_digits(struct scan *s)
 }
 
 static bool
-take_word(struct scan *s, const char *word)
+take_word(struct json_scan *s, const char *word)
 {
 	size_t len = strlen(word);
 
@@ -59,7 +59,7 @@ take_word(struct scan *s, const char *word)
 }
 
 static bool
-take_hex4(struct scan *s)
+take_hex4(struct json_scan *s)
 {
 	int i;
 
@@ -72,7 +72,7 @@ take_hex4(struct scan *s)
 }
 
 static bool
-take_string(struct scan *s)
+take_string(struct json_scan *s)
 {
 	if (!take(s, '"'))
 		return false;
@@ -107,7 +107,7 @@ is_beyond_64_bits(const char *digits, size_t n, bool is_negative)
 }
 
 static void
-found_wide(struct scan *s)
+found_wide(struct json_scan *s)
 {
 	s->has_wide = true;
 	if (s->out == NULL || s->rc < 0)
@@ -118,7 +118,7 @@ found_wide(struct scan *s)
 }
 
 static bool
-take_number(struct scan *s)
+take_number(struct json_scan *s)
 {
 	bool is_negative = take(s, '-'), is_integer = true;
 	const char *digits = s->p;
@@ -144,7 +144,7 @@ take_number(struct scan *s)
 }
 
 static bool
-take_scalar(struct scan *s)
+take_scalar(struct json_scan *s)
 {
 	if (s->p == s->end)
 		return false;
@@ -170,7 +170,7 @@ has_nul(const char *name, size_t len)
 }
 
 static bool
-take_key(struct scan *s)
+take_key(struct json_scan *s)
 {
 	const char *name;
 
@@ -191,7 +191,7 @@ take_key(struct scan *s)
  * empty container; else its first member comes next.
  */
 static bool
-open_value(struct scan *s, bool *is_whole)
+open_value(struct json_scan *s, bool *is_whole)
 {
 	bool is_object;
 
@@ -217,7 +217,7 @@ open_value(struct scan *s, bool *is_whole)
  * Called behind a whole value. Reads what comes: the ends of any number of containers, or a comma.
  */
 static bool
-close_values(struct scan *s)
+close_values(struct json_scan *s)
 {
 	for (;;) {
 		skip_space(s);
@@ -237,7 +237,7 @@ close_values(struct scan *s)
  * limited.
  */
 static bool
-scan(struct scan *s)
+scan(struct json_scan *s)
 {
 	bool is_whole;
 
@@ -251,7 +251,7 @@ scan(struct scan *s)
 enum json_flaw
 json_text_flaw(const char *p, size_t len, size_t *at)
 {
-	struct scan s = {.p = p, .end = len > 0 ? p + len : p};
+	struct json_scan s = {.p = p, .end = len > 0 ? p + len : p};
 	bool is_json = scan(&s);
 
 	if (at != NULL)
@@ -264,7 +264,7 @@ json_text_flaw(const char *p, size_t len, size_t *at)
 bool
 json_text_check(const char *p, size_t len, bool *has_wide)
 {
-	struct scan s = {.p = p, .end = len > 0 ? p + len : p};
+	struct json_scan s = {.p = p, .end = len > 0 ? p + len : p};
 	bool is_json = scan(&s);
 
 	if (has_wide != NULL)
@@ -275,7 +275,7 @@ json_text_check(const char *p, size_t len, bool *has_wide)
 int
 json_text_widen(const char *p, size_t len, struct buf *out)
 {
-	struct scan s = {.p = p, .end = p + len, .out = out, .copied = p};
+	struct json_scan s = {.p = p, .end = p + len, .out = out, .copied = p};
 
 	(void)scan(&s);
 	return s.rc < 0 ? s.rc : buf_put(out, s.copied, (size_t)(p + len - s.copied));
@@ -284,7 +284,7 @@ json_text_widen(const char *p, size_t len, struct buf *out)
 bool
 json_text_is_wide(const char *p, size_t len)
 {
-	struct scan s = {.p = p, .end = p + len};
+	struct json_scan s = {.p = p, .end = p + len};
 
 	if (len < 3 || memcmp(p + len - 2, "e0", 2) != 0)
 		return false;

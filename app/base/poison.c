@@ -16,17 +16,17 @@ struct mark {
 enum state { FREE, UNTOLD, TAKEN, TOLD };
 
 /* A message that has killed two workers. */
-struct place {
+struct poison_place {
 	uint32_t state;
 	uint32_t taken_by; /* the worker's row */
 	struct poison what;
 };
 
-struct page {
+struct poison_page {
 	_Alignas(64) uint32_t n_placed; /* how many there ever were; 0 is the usual case, in which
 					   nobody looks further */
 	uint32_t n_untold;
-	struct place places[POISON_MAX];
+	struct poison_place places[POISON_MAX];
 	struct mark marks[];
 };
 
@@ -37,7 +37,7 @@ struct suspect {
 	struct poison what;
 };
 
-static struct page *page;
+static struct poison_page *page;
 static struct suspect *suspects; /* POISON_MAX of them; a new one takes the place of the oldest */
 static unsigned own;
 static bool is_watching;
@@ -173,7 +173,7 @@ poison_take(void)
 	if (!is_watching || get(&page->n_untold) == 0)
 		return NULL;
 	for (i = 0; i < POISON_MAX; i++) {
-		struct place *place = &page->places[i];
+		struct poison_place *place = &page->places[i];
 		uint32_t untold = UNTOLD;
 
 		if (!__atomic_compare_exchange_n(&place->state, &untold, TAKEN, false,
@@ -187,7 +187,7 @@ poison_take(void)
 }
 
 static void
-put_back(struct place *place)
+put_back(struct poison_place *place)
 {
 	set(&place->state, UNTOLD);
 	__atomic_add_fetch(&page->n_untold, 1, __ATOMIC_ACQ_REL);
@@ -199,7 +199,7 @@ poison_put(const struct poison *p, bool is_told)
 	unsigned i;
 
 	for (i = 0; i < POISON_MAX; i++) {
-		struct place *place = &page->places[i];
+		struct poison_place *place = &page->places[i];
 
 		if (&place->what != p || get(&place->state) != TAKEN)
 			continue;
@@ -221,7 +221,7 @@ give_back(unsigned row)
 	unsigned i;
 
 	for (i = 0; i < POISON_MAX; i++) {
-		struct place *place = &page->places[i];
+		struct poison_place *place = &page->places[i];
 
 		if (get(&place->state) == TAKEN && place->taken_by == row)
 			put_back(place);
@@ -291,7 +291,7 @@ static void
 condemn(const struct poison *what)
 {
 	uint32_t n = get(&page->n_placed);
-	struct place *place = &page->places[n % POISON_MAX];
+	struct poison_place *place = &page->places[n % POISON_MAX];
 	unsigned i;
 
 	for (i = 0; i < POISON_MAX; i++, place = &page->places[(n + i) % POISON_MAX]) {

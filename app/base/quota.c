@@ -12,7 +12,7 @@
 enum { SLOTS = 65536, PROBES = 64, ROWS_MAX = 256 };
 
 /* A slot whose counts are all zero is free. A window counts in row 0, until it ends. */
-struct slot {
+struct quota_slot {
 	uint64_t key;
 	uint64_t window_ends_ms; /* 0: it is no window */
 	uint32_t n[];            /* by row */
@@ -22,7 +22,7 @@ struct probe {
 	uint64_t key, until_ms;
 };
 
-struct table {
+struct quota_table {
 	pthread_mutex_t lock;              /* robust: a worker may die while it holds it */
 	struct probe probes[QUOTA_PROBES]; /* a ring */
 	_Atomic uint32_t n_probes;         /* all that ever were; looked at without the lock */
@@ -32,21 +32,21 @@ struct table {
 	_Alignas(8) char slots[];
 };
 
-static struct table *table;
+static struct quota_table *table;
 static unsigned own_row;
 
 static size_t
 slot_size(unsigned n_rows)
 {
-	size_t size = offsetof(struct slot, n) + n_rows * sizeof(uint32_t);
+	size_t size = offsetof(struct quota_slot, n) + n_rows * sizeof(uint32_t);
 
 	return (size + 7) / 8 * 8;
 }
 
-static struct slot *
+static struct quota_slot *
 nth(size_t i)
 {
-	return (struct slot *)(void *)(table->slots + i % SLOTS * slot_size(table->n_rows));
+	return (struct quota_slot *)(void *)(table->slots + i % SLOTS * slot_size(table->n_rows));
 }
 
 static int
@@ -67,7 +67,7 @@ int
 quota_open(unsigned n)
 {
 	void *p;
-	int rc = shared_map(&p, "sluice quota", sizeof(struct table), SLOTS, slot_size(n));
+	int rc = shared_map(&p, "sluice quota", sizeof(struct quota_table), SLOTS, slot_size(n));
 
 	if (rc < 0)
 		return rc;
@@ -139,7 +139,7 @@ quota_key(const char *kind, const char *a, const char *b)
 }
 
 static uint64_t
-sum(const struct slot *slot)
+sum(const struct quota_slot *slot)
 {
 	uint64_t total = 0;
 	unsigned row;
@@ -150,10 +150,10 @@ sum(const struct slot *slot)
 }
 
 /* The key's slot, or a free one that becomes the key's; NULL: there is none. */
-static struct slot *
+static struct quota_slot *
 find(uint64_t key, bool is_new, uint64_t now_ms)
 {
-	struct slot *slot, *free_slot = NULL;
+	struct quota_slot *slot, *free_slot = NULL;
 	size_t i;
 
 	for (i = 0; i < PROBES; i++) {
@@ -175,7 +175,7 @@ find(uint64_t key, bool is_new, uint64_t now_ms)
 bool
 quota_take(uint64_t key, uint64_t max)
 {
-	struct slot *slot;
+	struct quota_slot *slot;
 	bool is_ours;
 
 	if (!is_open())
@@ -192,7 +192,7 @@ quota_take(uint64_t key, uint64_t max)
 void
 quota_give(uint64_t key)
 {
-	struct slot *slot;
+	struct quota_slot *slot;
 
 	if (!is_open())
 		return;
@@ -247,7 +247,7 @@ uint64_t
 quota_take_in(uint64_t key, uint64_t n, uint64_t ms, uint64_t now_ms)
 {
 	uint64_t left = ms;
-	struct slot *slot;
+	struct quota_slot *slot;
 
 	if (!is_open())
 		return left;

@@ -3,7 +3,7 @@
  */
 #include <stdio.h>
 
-#include "cli/command.h"
+#include "cli/subcommand.h"
 #include "cli/connect.h"
 #include "cli/explain.h"
 #include "cli/sharing.h"
@@ -54,7 +54,7 @@ run(const struct options *opt, char **args)
 	return status;
 }
 
-const struct command check_command = {
+const struct subcommand check_command = {
     .name = "check",
     .synopsis = "[-c] [FILE]\n[-c FILE] --explain PATH\n[-c FILE] --connect",
     .help = "Reads the configuration as the server would; tells every fault as FILE:LINE: what is "

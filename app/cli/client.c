@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/address.h"
-#include "cli/command.h"
+#include "cli/subcommand.h"
 #include "config/config.h"
 #include "fcgi/pairs.h"
 #include "fcgi/record.h"

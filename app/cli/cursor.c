@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/client.h"
-#include "cli/command.h"
+#include "cli/subcommand.h"
 #include "config/config.h"
 #include "sse/frame.h"
 
@@ -61,7 +61,7 @@ run(const struct options *opt, char **args)
 	return status;
 }
 
-const struct command cursor_command = {
+const struct subcommand cursor_command = {
     .name = "cursor",
     .synopsis = "[-c FILE] [-l ADDRESS] [--user ID | --token TOKEN | --cookie NAME=VALUE] PATH",
     .help =

@@ -16,7 +16,7 @@
 #include <uv.h>
 
 #include "cli/child.h"
-#include "cli/command.h"
+#include "cli/subcommand.h"
 #include "cli/front.h"
 #include "cli/private_redis.h"
 #include "cli/reach.h"
@@ -39,7 +39,7 @@ enum {
 enum { REDIS, SLUICE, FRONT, N_CHILDREN };
 
 /* What is waited for. */
-enum stage { WAITS_FOR_REDIS, WAITS_FOR_SLUICE, WAITS_FOR_FRONT, RUNS };
+enum dev_stage { WAITS_FOR_REDIS, WAITS_FOR_SLUICE, WAITS_FOR_FRONT, RUNS };
 
 struct dev {
 	const struct options *opt;
@@ -49,7 +49,7 @@ struct dev {
 	uv_timer_t tick;
 	struct watch *watch;
 	struct child children[N_CHILDREN];
-	enum stage stage;
+	enum dev_stage stage;
 	uint64_t since_ms; /* in this stage */
 	const struct front *front;
 	struct reach here, upstream;
@@ -141,7 +141,7 @@ restart_front(struct dev *dev)
 static void on_tick(uv_timer_t *timer);
 
 static void
-enter(struct dev *dev, enum stage stage)
+enter(struct dev *dev, enum dev_stage stage)
 {
 	unsigned ms = stage == RUNS ? LOOK_MS : TICK_MS;
 
@@ -538,7 +538,7 @@ run(const struct options *opt, char **args)
 	return status;
 }
 
-const struct command dev_command = {
+const struct subcommand dev_command = {
     .name = "dev",
     .synopsis = "[-c FILE] [-l HOST:PORT] [--redis] [--front SERVER] --upstream URL",
     .help =

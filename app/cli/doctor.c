@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "cli/command.h"
+#include "cli/subcommand.h"
 
 enum {
 	STREAMS = 50,
@@ -22,7 +22,7 @@ enum {
 
 /* The checks */
 
-static const struct check {
+static const struct doctor_check {
 	void (*run)(struct doctor *d);
 	bool needs_redis, needs_reach, needs_flow;
 } checks[] = {
@@ -118,7 +118,7 @@ run(const struct options *opt, char **args)
 	return d.is_at_fault ? 1 : 0;
 }
 
-const struct command doctor_command = {
+const struct subcommand doctor_command = {
     .name = "doctor",
     .synopsis = "[-c FILE] [--quick | --for TIME] [--streams N] [--insecure] [--cookie NAME=VALUE] "
 		"URL",

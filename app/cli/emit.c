@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 #include "base/json_text.h"
-#include "cli/command.h"
+#include "cli/subcommand.h"
 #include "config/config.h"
 #include "redis/direct.h"
 #include "redis/publish_argv.h"
@@ -148,7 +148,7 @@ out:
 	return status;
 }
 
-const struct command emit_command = {
+const struct subcommand emit_command = {
     .name = "emit",
     .synopsis = "[-c FILE] [--stream] CHANNEL JSON|-",
     .help = "Publishes one event on a channel of the configured Redis, the configured prefix "

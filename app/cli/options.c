@@ -6,19 +6,19 @@
 #include <string.h>
 
 #include "base/suggest.h"
-#include "cli/command.h"
+#include "cli/subcommand.h"
 #include "config/config.h"
 
 enum { WHY_LEN = 256 };
-enum kind { KIND_TEXT, KIND_FLAG, KIND_LIST };
+enum option_kind { KIND_TEXT, KIND_FLAG, KIND_LIST };
 
 #define FIELD(field) offsetof(struct options, field)
 
 /* A letter in capitals, or behind the first four, has no short form. */
-static const struct entry {
+static const struct known_option {
 	const char *name, *argument;
 	char letter;
-	enum kind kind;
+	enum option_kind kind;
 	size_t offset;
 	const char *help;
 } table[] = {
@@ -60,7 +60,7 @@ static const struct entry {
 
 enum { N_OPTIONS = sizeof(table) / sizeof(table[0]) };
 
-static const struct entry *
+static const struct known_option *
 find(char letter)
 {
 	for (size_t i = 0; i < N_OPTIONS; i++) {
@@ -80,7 +80,7 @@ void
 options_print(const char *takes, FILE *to)
 {
 	for (size_t i = 0; i < N_OPTIONS; i++) {
-		const struct entry *one = &table[i];
+		const struct known_option *one = &table[i];
 		char text[64];
 
 		if (!is_taken(takes, one->letter))
@@ -94,7 +94,7 @@ options_print(const char *takes, FILE *to)
 }
 
 void
-command_print_synopsis(const struct command *command, const char *before, FILE *to)
+subcommand_print_synopsis(const struct subcommand *command, const char *before, FILE *to)
 {
 	const char *line = command->synopsis;
 	size_t len;
@@ -110,13 +110,13 @@ command_print_synopsis(const struct command *command, const char *before, FILE *
 }
 
 static void
-print_usage(const struct command *command, FILE *to)
+print_usage(const struct subcommand *command, FILE *to)
 {
 	if (command->print_usage != NULL) {
 		command->print_usage(to);
 		return;
 	}
-	command_print_synopsis(command, "usage:", to);
+	subcommand_print_synopsis(command, "usage:", to);
 	fputs(command->help, to);
 	options_print(command->takes, to);
 }
@@ -142,7 +142,7 @@ add_to_list(struct options *opt)
 }
 
 static int
-set(struct options *opt, const struct entry *one)
+set(struct options *opt, const struct known_option *one)
 {
 	char *field = (char *)opt + one->offset;
 
@@ -166,7 +166,7 @@ set(struct options *opt, const struct entry *one)
 static bool
 is_wrong_letter(int c, const char *word)
 {
-	const struct entry *one = find((char)optopt);
+	const struct known_option *one = find((char)optopt);
 	const char *name = one != NULL ? one->name : "help";
 
 	if (c != '?' || optopt == 0)
@@ -179,7 +179,7 @@ is_wrong_letter(int c, const char *word)
  * may be a word of its own. text is memory for a single letter.
  */
 static const char *
-word_of(char **argv, int c, const struct entry *one, char text[3])
+word_of(char **argv, int c, const struct known_option *one, char text[3])
 {
 	const char *word = argv[optind - 1];
 
@@ -235,7 +235,7 @@ parse(struct options *opt, int argc, char **argv)
 					   table[i].letter};
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":hc:l:w:", longs, NULL)) != -1) {
-		const struct entry *one = find((char)c);
+		const struct known_option *one = find((char)c);
 
 		if (c == 'h') {
 			print_usage(opt->command, stdout);
@@ -255,7 +255,7 @@ parse(struct options *opt, int argc, char **argv)
 
 /* What was printed counts only where it was written: a full device is told. */
 static int
-flush(const struct command *command)
+flush(const struct subcommand *command)
 {
 	if (fflush(stdout) != EOF && ferror(stdout) == 0)
 		return 0;
@@ -264,7 +264,7 @@ flush(const struct command *command)
 }
 
 int
-command_run(const struct command *command, int argc, char **argv)
+subcommand_run(const struct subcommand *command, int argc, char **argv)
 {
 	struct options opt = {.command = command};
 	int status = parse(&opt, argc, argv);

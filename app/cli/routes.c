@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/command.h"
+#include "cli/subcommand.h"
 #include "cli/effective.h"
 #include "cli/sharing.h"
 #include "config/config.h"
 
 enum column { COLUMN_NAME, COLUMN_PATH, COLUMN_HANDLER, COLUMN_FROM, COLUMN_SHARED, N_COLUMNS };
 
-struct row {
+struct route_row {
 	char *cells[N_COLUMNS];
 };
 
@@ -60,7 +60,7 @@ add_shared(char **cell, const struct route *rt)
 }
 
 static int
-fill_row(struct row *row, const struct route *rt, const char *base)
+fill_row(struct route_row *row, const struct route *rt, const char *base)
 {
 	char **c = row->cells;
 
@@ -85,7 +85,7 @@ print_routes(const struct config *cfg)
 {
 	static const char *const titles[N_COLUMNS] = {"ROUTE", "PATH", "HANDLER", "FROM",
 						      "SHARED BY"};
-	struct row *rows = calloc(cfg->n_routes, sizeof(*rows));
+	struct route_row *rows = calloc(cfg->n_routes, sizeof(*rows));
 	size_t widths[N_COLUMNS];
 	int rc = rows != NULL ? 0 : -1;
 
@@ -130,7 +130,7 @@ run(const struct options *opt, char **args)
 	return status;
 }
 
-const struct command routes_command = {
+const struct subcommand routes_command = {
     .name = "routes",
     .synopsis = "[-c FILE]",
     .help = "Prints each route: its path, its handler, what it follows in Redis, which subscribers "

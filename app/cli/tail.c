@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "cli/client.h"
-#include "cli/command.h"
+#include "cli/subcommand.h"
 #include "config/config.h"
 #include "sse/wire.h"
 
@@ -21,7 +21,7 @@ on_interrupt(int number)
 }
 
 /* What of a stream is told so far. */
-struct told {
+struct tail_state {
 	bool is_json, has_begun, is_announced;
 };
 
@@ -44,7 +44,7 @@ is_named(const char *line, const char *eol, const char *name)
  * the last line says the end is for whoever comes back.
  */
 static bool
-is_shown(struct told *told, const char *line, const char *eol)
+is_shown(struct tail_state *told, const char *line, const char *eol)
 {
 	if (!told->is_json)
 		return true;
@@ -76,7 +76,7 @@ run(const struct options *opt, char **args)
 {
 	struct config *cfg = NULL;
 	struct client client;
-	struct told told = {.is_json = opt->is_json};
+	struct tail_state told = {.is_json = opt->is_json};
 	int status = 1;
 
 	client_init(&client, "tail");
@@ -97,7 +97,7 @@ run(const struct options *opt, char **args)
 	return status;
 }
 
-const struct command tail_command = {
+const struct subcommand tail_command = {
     .name = "tail",
     .synopsis =
 	"[-c FILE] [-l ADDRESS] [--json] [--user ID | --token TOKEN | --cookie NAME=VALUE] PATH",

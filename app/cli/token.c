@@ -12,7 +12,7 @@
 #include "auth/token.h"
 #include "base/clock.h"
 #include "base/units.h"
-#include "cli/command.h"
+#include "cli/subcommand.h"
 #include "config/config.h"
 #include "route/request.h"
 
@@ -227,7 +227,7 @@ run(const struct options *opt, char **args)
 	return status;
 }
 
-const struct command token_command = {
+const struct subcommand token_command = {
     .name = "token",
     .synopsis = "[-c FILE] --user ID [--ttl 1h] [--claim NAME=JSON]...\n"
 		"[-c FILE] --link PATH [--user ID] [--ttl 1h] [--may publish]",

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/client.h"
-#include "cli/command.h"
+#include "cli/subcommand.h"
 #include "config/config.h"
 
 static void
@@ -61,7 +61,7 @@ run(const struct options *opt, char **args)
 	return status;
 }
 
-const struct command wait_command = {
+const struct subcommand wait_command = {
     .name = "wait",
     .synopsis =
 	"[-c FILE] [-l ADDRESS] [--timeout MS] [--user ID | --token TOKEN | --cookie NAME=VALUE] "

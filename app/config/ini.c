@@ -21,7 +21,7 @@
 #define SECTION_NONE ((size_t)-1)
 #define SECTION_BAD  ((size_t)-2)
 
-struct scan {
+struct ini_scan {
 	struct ini *ini;
 	struct faults *faults;
 	unsigned file, line;
@@ -145,7 +145,7 @@ strip(const char **p, size_t *len)
 
 /* Writes "line 4" into text, or "other.ini:4" if that is not the file that is being read. */
 static const char *
-place(const struct scan *sc, char *text, size_t text_len, unsigned file, unsigned line)
+place(const struct ini_scan *sc, char *text, size_t text_len, unsigned file, unsigned line)
 {
 	if (file == sc->file)
 		snprintf(text, text_len, "on line %u", line);
@@ -168,7 +168,7 @@ find_section(const struct ini *ini, const char *p, size_t len)
 
 /* A line that begins with "[". */
 static void
-scan_section(struct scan *sc, const char *p, size_t len)
+scan_section(struct ini_scan *sc, const char *p, size_t len)
 {
 	const char *end = memchr(p, ']', len);
 	char where[256];
@@ -246,7 +246,7 @@ scan_value(const char **p, size_t *len)
 }
 
 static const struct ini_entry *
-find_key(const struct scan *sc, const char *key, size_t len)
+find_key(const struct ini_scan *sc, const char *key, size_t len)
 {
 	for (size_t i = 0; i < sc->ini->n_entries; i++) {
 		const struct ini_entry *e = &sc->ini->entries[i];
@@ -259,7 +259,7 @@ find_key(const struct scan *sc, const char *key, size_t len)
 }
 
 static void
-scan_key(struct scan *sc, const char *p, size_t len)
+scan_key(struct ini_scan *sc, const char *p, size_t len)
 {
 	const char *eq = memchr(p, '=', len), *key = p, *value, *why;
 	const struct ini_entry *first;
@@ -323,7 +323,7 @@ refuse_bytes(const char *p, size_t len)
 }
 
 static void
-scan_line(struct scan *sc, const char *p, size_t len)
+scan_line(struct ini_scan *sc, const char *p, size_t len)
 {
 	const char *why;
 
@@ -353,7 +353,7 @@ scan_line(struct scan *sc, const char *p, size_t len)
 }
 
 static void
-scan_text(struct scan *sc, const char *p, size_t len)
+scan_text(struct ini_scan *sc, const char *p, size_t len)
 {
 	const char *end = p + len, *eol;
 
@@ -386,7 +386,7 @@ be_quiet(const char *fmt, ...)
 
 /* The values of a file without faults must be the same as those that iniparser reads. */
 static int
-compare_values(const struct scan *sc, const char *path, size_t first_entry)
+compare_values(const struct ini_scan *sc, const char *path, size_t first_entry)
 {
 	const struct ini *ini = sc->ini;
 	dictionary *dict;
@@ -462,7 +462,7 @@ read_file(struct buf *b, const char *path, const char **why)
 int
 ini_read(struct ini *ini, const char *path, struct faults *faults)
 {
-	struct scan sc = {.ini = ini, .faults = faults, .section = SECTION_NONE};
+	struct ini_scan sc = {.ini = ini, .faults = faults, .section = SECTION_NONE};
 	size_t first_entry = ini->n_entries, n_faults = faults->n;
 	const char *why = NULL;
 	struct buf text;

@@ -12,17 +12,17 @@ struct cost {
 	bool may_be_empty;
 };
 
-struct walk {
+struct rule_walk {
 	const char *p;
 	struct rule_bytes *bytes;
 	const char *why; /* set at the first fault; the walk ends there */
 };
 
-static struct cost walk_branches(struct walk *w);
+static struct cost walk_branches(struct rule_walk *w);
 
 /* One character, class or escape of len bytes at w->p: libc says which bytes it stands for. */
 static void
-add_bytes(struct walk *w, size_t len)
+add_bytes(struct rule_walk *w, size_t len)
 {
 	char one[RULE_LEN_MAX + 3], byte[2] = {0};
 	regex_t re;
@@ -63,7 +63,7 @@ bracket_len(const char *p)
 }
 
 static struct cost
-walk_group(struct walk *w)
+walk_group(struct rule_walk *w)
 {
 	struct cost c;
 
@@ -79,7 +79,7 @@ walk_group(struct walk *w)
 }
 
 static struct cost
-walk_atom(struct walk *w)
+walk_atom(struct rule_walk *w)
 {
 	struct cost one = {1, 1, false};
 	size_t len;
@@ -120,7 +120,7 @@ walk_atom(struct walk *w)
  * least of it.
  */
 static unsigned long
-walk_bound(struct walk *w, unsigned long *low)
+walk_bound(struct rule_walk *w, unsigned long *low)
 {
 	char *end;
 	unsigned long high;
@@ -144,7 +144,7 @@ walk_bound(struct walk *w, unsigned long *low)
  * regcomp() takes minutes for ((a*)*){1,99}.
  */
 static void
-walk_repeats(struct walk *w, struct cost *c)
+walk_repeats(struct rule_walk *w, struct cost *c)
 {
 	unsigned long n, low;
 
@@ -174,7 +174,7 @@ walk_repeats(struct walk *w, struct cost *c)
 
 /* Characters and groups, up to a "|", a ")" or the end. */
 static struct cost
-walk_branch(struct walk *w)
+walk_branch(struct rule_walk *w)
 {
 	struct cost sum = {1, 0, true};
 
@@ -191,7 +191,7 @@ walk_branch(struct walk *w)
 }
 
 static struct cost
-walk_branches(struct walk *w)
+walk_branches(struct rule_walk *w)
 {
 	struct cost sum = walk_branch(w);
 
@@ -211,7 +211,7 @@ walk_branches(struct walk *w)
 int
 rule_check(const char *text, struct rule_bytes *bytes, char *why, size_t why_len)
 {
-	struct walk w = {.p = text, .bytes = bytes};
+	struct rule_walk w = {.p = text, .bytes = bytes};
 	struct cost c;
 
 	*bytes = (struct rule_bytes){0};

@@ -391,7 +391,7 @@ open_unix(struct listener *out, const struct listen_settings *ls, const char *pa
 	return fault(why, why_len, rc, "unix:%s: %s", path, strerror(-rc));
 }
 
-union address {
+union listen_address {
 	struct sockaddr sa;
 	struct sockaddr_in four;
 	struct sockaddr_in6 six;
@@ -399,7 +399,7 @@ union address {
 
 /* "127.0.0.1:9000", "localhost:9000", "[::1]:9000". */
 static int
-parse_tcp(union address *out, socklen_t *len, const char *text, char *why, size_t why_len)
+parse_tcp(union listen_address *out, socklen_t *len, const char *text, char *why, size_t why_len)
 {
 	char host[64];
 	bool is_bracketed;
@@ -472,7 +472,7 @@ take_what_comes(int fd)
 static int
 open_tcp(struct listener *out, const char *text, char *why, size_t why_len)
 {
-	union address addr = {.six = {.sin6_family = AF_UNSPEC}};
+	union listen_address addr = {.six = {.sin6_family = AF_UNSPEC}};
 	socklen_t len = 0;
 	int fd, rc;
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct kind {
+static const struct known_status {
 	int status;
 	unsigned retry_after_s; /* 0: there is no use in asking again, or one may do so at once */
 	const char *title;
@@ -30,10 +30,10 @@ static const struct kind {
     {HTTP_GATEWAY_TIMEOUT, 0, "Gateway Timeout"},
 };
 
-static const struct kind *
+static const struct known_status *
 kind_of(int status)
 {
-	static const struct kind other = {0, 0, "Error"};
+	static const struct known_status other = {0, 0, "Error"};
 	size_t i;
 
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

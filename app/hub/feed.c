@@ -120,7 +120,7 @@ feed_tell_listeners(struct feed *fd, const struct event *ev, bool is_entry)
 	struct list *node, *tmp;
 
 	LIST_FOREACH (node, tmp, &fd->listeners) {
-		struct listener *l = LIST_ENTRY(node, struct listener, of_feed);
+		struct feed_listener *l = LIST_ENTRY(node, struct feed_listener, of_feed);
 
 		l->ops->event(l, ev, is_entry);
 	}
@@ -130,7 +130,7 @@ feed_tell_listeners(struct feed *fd, const struct event *ev, bool is_entry)
  * The sink of a live feed. Listeners are told first, then all subscribers get the event, when the
  * route's rate and batch allow it.
  */
-struct live {
+struct live_sink {
 	struct sink sink;
 	struct feed *feed;
 };
@@ -138,7 +138,7 @@ struct live {
 static void
 put_live(struct sink *to, const struct event *ev, const struct template_scope *of, bool is_last)
 {
-	struct feed *fd = LIST_ENTRY(to, struct live, sink)->feed;
+	struct feed *fd = LIST_ENTRY(to, struct live_sink, sink)->feed;
 	const struct pace_settings *pace = &fd->class->settings->pace;
 	struct buf *key = &fd->class->hub->key;
 	int rc;
@@ -184,7 +184,7 @@ settle(struct feed *fd, const struct outcome *out)
 void
 feed_offer_message(struct feed *fd, struct message *msg)
 {
-	struct live live = {{put_live}, fd};
+	struct live_sink live = {{put_live}, fd};
 	struct place at = live_place(fd);
 	struct outcome out = render_own(fd, &at, msg, &live.sink);
 
@@ -212,7 +212,7 @@ tell_poison(struct feed *fd)
 void
 feed_message(struct feed *fd, struct message *arrived)
 {
-	struct live live = {{put_live}, fd};
+	struct live_sink live = {{put_live}, fd};
 	struct outcome out;
 	struct place at;
 
@@ -296,7 +296,7 @@ tell_confirmed(struct feed *fd)
 	struct list *node, *tmp;
 
 	LIST_FOREACH (node, tmp, &fd->listeners) {
-		struct listener *l = LIST_ENTRY(node, struct listener, of_feed);
+		struct feed_listener *l = LIST_ENTRY(node, struct feed_listener, of_feed);
 
 		l->ops->confirmed(l);
 	}

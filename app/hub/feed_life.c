@@ -257,7 +257,7 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 }
 
 void
-feed_add_listener(struct feed *fd, struct listener *l)
+feed_add_listener(struct feed *fd, struct feed_listener *l)
 {
 	l->feed = fd;
 	list_init(&l->of_feed);
@@ -267,7 +267,7 @@ feed_add_listener(struct feed *fd, struct listener *l)
 }
 
 void
-feed_remove_listener(struct listener *l)
+feed_remove_listener(struct feed_listener *l)
 {
 	struct feed *fd = l->feed;
 

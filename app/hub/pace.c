@@ -15,7 +15,7 @@ const char *const rate_mode_names[] = {
 };
 
 /* A copy of an event, because the message is gone when the event is sent. */
-struct held {
+struct held_event {
 	size_t id_len, type_len, data_len, channel_len;
 	char bytes[]; /* id, type, data, channel */
 };
@@ -26,16 +26,16 @@ struct window {
 	struct list of_pace;
 	struct fifo_node due; /* pace->fifos->windows */
 	struct pace *pace;
-	struct held *held; /* in mode latest: the newest event beyond the rate */
-	unsigned n;        /* sent since it opened */
+	struct held_event *held; /* in mode latest: the newest event beyond the rate */
+	unsigned n;              /* sent since it opened */
 	char key[];
 };
 
-static struct held *
+static struct held_event *
 hold(const struct event *ev)
 {
 	size_t len = ev->id_len + ev->type_len + ev->data_len + ev->channel_len;
-	struct held *h = malloc(sizeof(*h) + len);
+	struct held_event *h = malloc(sizeof(*h) + len);
 	char *p;
 
 	if (h == NULL)
@@ -57,7 +57,7 @@ hold(const struct event *ev)
 }
 
 static struct event
-event_of(const struct held *h)
+event_of(const struct held_event *h)
 {
 	const char *type = h->bytes + h->id_len, *data = type + h->type_len;
 
@@ -72,7 +72,7 @@ event_of(const struct held *h)
 }
 
 static size_t
-size_of(const struct held *h)
+size_of(const struct held_event *h)
 {
 	return sizeof(*h) + h->id_len + h->type_len + h->data_len + h->channel_len;
 }
@@ -140,7 +140,7 @@ pace_clear(struct pace *p)
 static void
 send_batch(struct pace *p)
 {
-	struct held *newest = p->newest;
+	struct held_event *newest = p->newest;
 	struct batch batch = p->batch;
 	struct event ev;
 	int rc;
@@ -167,7 +167,7 @@ static int
 keep_newest(struct pace *p, const struct event *ev)
 {
 	struct event name = *ev;
-	struct held *h;
+	struct held_event *h;
 
 	name.data_len = 0;
 	if ((h = hold(&name)) == NULL)
@@ -222,7 +222,7 @@ on_batch_due(struct fifo *fifo, struct fifo_node *node)
 static void
 release(struct window *w)
 {
-	struct held *h = w->held;
+	struct held_event *h = w->held;
 	struct event ev;
 
 	if (h == NULL)
@@ -304,7 +304,7 @@ static void
 supersede(struct window *w, const struct event *ev)
 {
 	struct pace *p = w->pace;
-	struct held *h;
+	struct held_event *h;
 
 	if ((h = hold(ev)) == NULL) {
 		/* The event before stays, which is better than none. */
@@ -400,7 +400,7 @@ struct owed {
 	const struct wire *wire;
 	struct buf *to;
 	struct batch batch;
-	const struct held *newest; /* of the batch */
+	const struct held_event *newest; /* of the batch */
 	int n;
 };
 
@@ -433,7 +433,7 @@ put_owed_batch(struct owed *o)
 
 /* What a window holds, in the same way as pass(). */
 static int
-put_owed_window(struct owed *o, const struct held *h)
+put_owed_window(struct owed *o, const struct held_event *h)
 {
 	const struct pace_limit *limit = &o->settings->batch;
 	struct event ev = event_of(h);
@@ -457,7 +457,7 @@ put_all_owed(struct owed *o, const struct pace *p)
 		return rc;
 	o->batch.n = p->batch.n;
 	for (node = p->windows.next; node != &p->windows && rc == 0; node = node->next) {
-		const struct held *h = LIST_ENTRY(node, struct window, of_pace)->held;
+		const struct held_event *h = LIST_ENTRY(node, struct window, of_pace)->held;
 
 		if (h != NULL)
 			rc = put_owed_window(o, h);

@@ -59,7 +59,8 @@ struct pace {
 	unsigned n_windows;
 	size_t held; /* bytes */
 	struct batch batch;
-	struct held *newest; /* the newest event of the batch, whose name and id the batch gets */
+	struct held_event
+	    *newest; /* the newest event of the batch, whose name and id the batch gets */
 	struct fifo_node due;
 };
 

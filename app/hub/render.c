@@ -13,7 +13,7 @@
 enum { EXPANDED_MAX = 64 * 1024, TOLD_MAX = 150, LOG_PAUSE_MS = 60000 };
 
 /* One message on its way. */
-struct way {
+struct message_way {
 	struct feed *feed;
 	const struct place *at;
 	struct sink *to;
@@ -22,7 +22,7 @@ struct way {
 };
 
 static void
-set_scope(struct way *way, struct message *msg)
+set_scope(struct message_way *way, struct message *msg)
 {
 	struct template_scope *scope = &way->scope;
 
@@ -48,7 +48,7 @@ told_len(size_t len)
  * is told.
  */
 static void
-refuse(struct way *way, const struct event *ev, const char *why)
+refuse(struct message_way *way, const struct event *ev, const char *why)
 {
 	struct feed_class *fc = way->feed->class;
 	bool is_ours = event_is_reserved(ev->type, ev->type_len) ||
@@ -66,7 +66,7 @@ refuse(struct way *way, const struct event *ev, const char *why)
 }
 
 static int
-expand(struct way *way, const struct template *t, struct buf *b)
+expand(struct message_way *way, const struct template *t, struct buf *b)
 {
 	int rc;
 
@@ -81,7 +81,7 @@ expand(struct way *way, const struct template *t, struct buf *b)
  * Returns 0, or < 0 and counts why not.
  */
 static int
-set_type(struct way *way, struct event *ev)
+set_type(struct message_way *way, struct event *ev)
 {
 	const struct template *t = way->feed->class->settings->event;
 	const struct message *msg = way->scope.msg;
@@ -110,7 +110,7 @@ set_type(struct way *way, struct event *ev)
  * set_type().
  */
 static int
-set_id(struct way *way, struct event *ev)
+set_id(struct message_way *way, struct event *ev)
 {
 	const struct template *t = way->feed->class->settings->id;
 	struct buf *id = &way->feed->class->hub->id;
@@ -137,7 +137,7 @@ set_id(struct way *way, struct event *ev)
 
 /* Replaces bytes that are not UTF-8 in an id or a name, too; the result stands in own. */
 static int
-mend_utf8(struct way *way, struct buf *own, const char **p, size_t *len)
+mend_utf8(struct message_way *way, struct buf *own, const char **p, size_t *len)
 {
 	size_t n_replaced = 0;
 	int rc;
@@ -157,7 +157,7 @@ mend_utf8(struct way *way, struct buf *own, const char **p, size_t *len)
 
 /* An event that cannot be sent is no result for anybody, so the message has failed. */
 static void
-put_mended(struct way *way, struct event *ev, bool is_last)
+put_mended(struct message_way *way, struct event *ev, bool is_last)
 {
 	const char *why = event_fault(ev);
 
@@ -173,7 +173,7 @@ put_mended(struct way *way, struct event *ev, bool is_last)
 }
 
 static void
-put_event(struct way *way, struct event *ev, bool is_last)
+put_event(struct message_way *way, struct event *ev, bool is_last)
 {
 	struct buf type = {0}, id = {0};
 
@@ -188,7 +188,7 @@ put_event(struct way *way, struct event *ev, bool is_last)
 }
 
 static void
-put_rendered(struct way *way, const struct rendering *r)
+put_rendered(struct message_way *way, const struct rendering *r)
 {
 	size_t i;
 
@@ -205,7 +205,7 @@ put_rendered(struct way *way, const struct rendering *r)
 }
 
 static struct outcome
-run(struct way *way, struct message *msg, bool is_last)
+run(struct message_way *way, struct message *msg, bool is_last)
 {
 	struct stages *stages = &way->feed->class->settings->stages;
 	struct rendering *r = &way->feed->class->hub->rendering;
@@ -244,7 +244,7 @@ begin_work(const struct feed *fd, const struct message *arrived)
 }
 
 static void
-run_logic(struct way *way, struct message *arrived)
+run_logic(struct message_way *way, struct message *arrived)
 {
 	const struct handler *h = way->feed->class->handler;
 	enum verdict verdict = KEEP;
@@ -263,7 +263,7 @@ run_logic(struct way *way, struct message *arrived)
 struct outcome
 render(struct feed *fd, const struct place *at, struct message *arrived, struct sink *to)
 {
-	struct way way = {.feed = fd, .at = at, .to = to};
+	struct message_way way = {.feed = fd, .at = at, .to = to};
 	enum poison_verdict poison = begin_work(fd, arrived);
 
 	if (poison != POISON_NONE) {
@@ -280,7 +280,7 @@ render(struct feed *fd, const struct place *at, struct message *arrived, struct 
 struct outcome
 render_own(struct feed *fd, const struct place *at, struct message *msg, struct sink *to)
 {
-	struct way way = {.feed = fd, .at = at, .to = to};
+	struct message_way way = {.feed = fd, .at = at, .to = to};
 
 	return run(&way, msg, false);
 }

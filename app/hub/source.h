@@ -128,23 +128,23 @@ const struct stream_id *feed_place(struct feed *fd, const struct stream_id *from
 const struct cursor *feed_cursor(const struct feed *fd); /* an empty one, if the feed has none */
 
 /* Takes a feed's next events beside its subscribers. Its owner embeds it. */
-struct listener {
+struct feed_listener {
 	struct list of_feed;
 	struct feed *feed; /* NULL: it does not listen any more */
-	const struct listener_ops *ops;
+	const struct feed_listener_ops *ops;
 };
 
-struct listener_ops {
+struct feed_listener_ops {
 	/*
 	 * ev NULL: there will be no more. is_entry: the event can be read again, and stands at the
 	 * feed's cursor.
 	 */
-	void (*event)(struct listener *l, const struct event *ev, bool is_entry);
-	void (*confirmed)(struct listener *l); /* from now on nothing that comes is missed */
+	void (*event)(struct feed_listener *l, const struct event *ev, bool is_entry);
+	void (*confirmed)(struct feed_listener *l); /* from now on nothing that comes is missed */
 };
 
-void feed_add_listener(struct feed *fd, struct listener *l);
-void feed_remove_listener(struct listener *l); /* if it was the last one, the feed lingers */
+void feed_add_listener(struct feed *fd, struct feed_listener *l);
+void feed_remove_listener(struct feed_listener *l); /* if it was the last one, the feed lingers */
 
 /*
  * What a kind of source keeps for the whole worker. The kind embeds it; it is freed with the hub.

@@ -38,7 +38,7 @@ struct evaluation {
 static const char *const scope_names[] = {"message", "text", "channel", "id",
 					  "params",  "user", "claims",  "now"};
 
-struct check {
+struct compiling {
 	bool is_file;
 	char *why;
 	size_t why_len;
@@ -74,7 +74,7 @@ nearest(const struct suggest *s)
 static int
 check_name(void *ctx, const char *text, size_t len, unsigned line)
 {
-	const struct check *check = ctx;
+	const struct compiling *check = ctx;
 	const char *known;
 	char name[64], place[32] = "";
 	struct suggest s;
@@ -107,7 +107,7 @@ int
 expression_check_names(const char *text, bool is_file, char *why, size_t why_len)
 {
 	static const struct names_ops ops = {.on_free = check_name};
-	struct check check = {is_file, why, why_len};
+	struct compiling check = {is_file, why, why_len};
 
 	return names_walk(text, strlen(text), &ops, &check);
 }

@@ -27,13 +27,14 @@ is_blank(char c)
 }
 
 bool
-token_is(const struct token *t, const char *text)
+lexeme_is(const struct lexeme *t, const char *text)
 {
-	return t->kind != TOKEN_STRING && t->len == strlen(text) && memcmp(t->p, text, t->len) == 0;
+	return t->kind != LEXEME_STRING && t->len == strlen(text) &&
+	       memcmp(t->p, text, t->len) == 0;
 }
 
 static bool
-is_keyword(const struct token *t)
+is_keyword(const struct lexeme *t)
 {
 	static const char *const words[] = {
 	    "and",      "break",  "do",   "else", "elseif", "end",   "false", "for",
@@ -43,7 +44,7 @@ is_keyword(const struct token *t)
 	size_t i;
 
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (token_is(t, words[i]))
+		if (lexeme_is(t, words[i]))
 			return true;
 	}
 	return false;
@@ -148,11 +149,11 @@ skip_escape(struct lexer *lx)
 }
 
 static void
-read_string(struct lexer *lx, struct token *t)
+read_string(struct lexer *lx, struct lexeme *t)
 {
 	char quote = *lx->p++;
 
-	t->kind = TOKEN_STRING;
+	t->kind = LEXEME_STRING;
 	t->p = lx->p;
 	while (lx->p < lx->end && *lx->p != quote && !is_eol(*lx->p)) {
 		if (*lx->p == '\\')
@@ -166,11 +167,11 @@ read_string(struct lexer *lx, struct token *t)
 }
 
 static void
-read_word(struct lexer *lx, struct token *t)
+read_word(struct lexer *lx, struct lexeme *t)
 {
-	t->kind = is_alpha(*lx->p) ? TOKEN_NAME : TOKEN_NUMBER;
-	while (lx->p < lx->end &&
-	       (is_alpha(*lx->p) || is_digit(*lx->p) || (t->kind == TOKEN_NUMBER && *lx->p == '.')))
+	t->kind = is_alpha(*lx->p) ? LEXEME_NAME : LEXEME_NUMBER;
+	while (lx->p < lx->end && (is_alpha(*lx->p) || is_digit(*lx->p) ||
+				   (t->kind == LEXEME_NUMBER && *lx->p == '.')))
 		lx->p++;
 	t->len = (size_t)(lx->p - t->p);
 }
@@ -195,24 +196,24 @@ operator_len(const struct lexer *lx)
 }
 
 void
-lexer_next(struct lexer *lx, struct token *t)
+lexer_next(struct lexer *lx, struct lexeme *t)
 {
 	int level;
 
 	skip_blank(lx);
-	*t = (struct token){TOKEN_END, lx->p, 0, lx->line};
+	*t = (struct lexeme){LEXEME_END, lx->p, 0, lx->line};
 	if (lx->p == lx->end)
 		return;
 	if (*lx->p == '"' || *lx->p == '\'') {
 		read_string(lx, t);
 	} else if ((level = long_bracket(lx)) >= 0) {
-		t->kind = TOKEN_STRING;
+		t->kind = LEXEME_STRING;
 		skip_long(lx, level);
 		t->len = (size_t)(lx->p - t->p);
 	} else if (is_alpha(*lx->p) || is_digit(*lx->p)) {
 		read_word(lx, t);
 	} else {
-		t->kind = TOKEN_OTHER;
+		t->kind = LEXEME_OTHER;
 		t->len = operator_len(lx);
 		lx->p += t->len;
 	}
@@ -225,17 +226,17 @@ lexer_init(struct lexer *lx, const char *text, size_t len)
 }
 
 bool
-token_is_any(const struct token *t, const char *const *words)
+lexeme_is_any(const struct lexeme *t, const char *const *words)
 {
 	for (; *words != NULL; words++) {
-		if (token_is(t, *words))
+		if (lexeme_is(t, *words))
 			return true;
 	}
 	return false;
 }
 
 bool
-token_is_name(const struct token *t)
+lexeme_is_name(const struct lexeme *t)
 {
-	return t->kind == TOKEN_NAME && !is_keyword(t);
+	return t->kind == LEXEME_NAME && !is_keyword(t);
 }

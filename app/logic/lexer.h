@@ -8,11 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum token_kind { TOKEN_END, TOKEN_NAME, TOKEN_STRING, TOKEN_NUMBER, TOKEN_OTHER };
+enum lexeme_kind { LEXEME_END, LEXEME_NAME, LEXEME_STRING, LEXEME_NUMBER, LEXEME_OTHER };
 
 /* Borrowed from the text. */
-struct token {
-	enum token_kind kind;
+struct lexeme {
+	enum lexeme_kind kind;
 	const char *p; /* of a string what stands between its quotes */
 	size_t len;
 	unsigned line;
@@ -25,11 +25,11 @@ struct lexer {
 };
 
 void lexer_init(struct lexer *lx, const char *text, size_t len);
-void lexer_next(struct lexer *lx, struct token *t);
+void lexer_next(struct lexer *lx, struct lexeme *t);
 
-/* token_is - is it this word or operator? A string never is. */
-bool token_is(const struct token *t, const char *text);
-bool token_is_any(const struct token *t, const char *const *words); /* ends with NULL */
-bool token_is_name(const struct token *t);                          /* and no keyword */
+/* lexeme_is - is it this word or operator? A string never is. */
+bool lexeme_is(const struct lexeme *t, const char *text);
+bool lexeme_is_any(const struct lexeme *t, const char *const *words); /* ends with NULL */
+bool lexeme_is_name(const struct lexeme *t);                          /* and no keyword */
 
 #endif

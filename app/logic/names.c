@@ -15,13 +15,13 @@ struct span {
  * Names that the text itself declares. There may be too many of them, because a fault must be
  * reported only if it is certain.
  */
-struct own {
+struct declared {
 	struct span *v;
 	size_t n, alloc;
 };
 
 static int
-add_own(struct own *own, const struct token *t)
+add_own(struct declared *own, const struct lexeme *t)
 {
 	struct span *v;
 
@@ -47,7 +47,7 @@ compare_spans(const void *a, const void *b)
 
 /* own is sorted, because a long script may declare thousands of names and use them as often. */
 static bool
-is_own(const struct own *own, const struct token *t)
+is_own(const struct declared *own, const struct lexeme *t)
 {
 	const struct span name = {t->p, t->len};
 
@@ -65,32 +65,32 @@ static const char *const list_begins[] = {"local", "function", "for", NULL};
  * "=": variables, and keys of tables.
  */
 static int
-find_own(struct own *own, const char *text, size_t len)
+find_own(struct declared *own, const char *text, size_t len)
 {
-	static const struct token self = {TOKEN_NAME, "self", 4, 0};
+	static const struct lexeme self = {LEXEME_NAME, "self", 4, 0};
 	struct lexer lx;
 	bool is_list = false;
-	struct token t;
+	struct lexeme t;
 	/* The length of own without the name that may yet turn out to stand before a "=". */
 	size_t n_sure = 0;
 	int rc = 0;
 
 	lexer_init(&lx, text, len);
-	for (lexer_next(&lx, &t); t.kind != TOKEN_END && rc == 0; lexer_next(&lx, &t)) {
-		if (token_is_any(&t, list_begins)) {
+	for (lexer_next(&lx, &t); t.kind != LEXEME_END && rc == 0; lexer_next(&lx, &t)) {
+		if (lexeme_is_any(&t, list_begins)) {
 			is_list = true;
-		} else if (token_is_name(&t)) {
+		} else if (lexeme_is_name(&t)) {
 			rc = add_own(own, &t);
 			if (is_list)
 				n_sure = own->n;
-		} else if (is_list && token_is(&t, ":")) { /* the name in function t:name() */
+		} else if (is_list && lexeme_is(&t, ":")) { /* the name in function t:name() */
 			rc = add_own(own, &self);
 			n_sure = own->n;
-		} else if (token_is(&t, "=")) {
+		} else if (lexeme_is(&t, "=")) {
 			n_sure = own->n;
 			is_list = false;
-		} else if (!token_is_any(&t, in_lists) || token_is(&t, "(")) {
-			is_list = is_list && token_is(&t, "(");
+		} else if (!lexeme_is_any(&t, in_lists) || lexeme_is(&t, "(")) {
+			is_list = is_list && lexeme_is(&t, "(");
 			own->n = n_sure;
 		}
 	}
@@ -100,31 +100,31 @@ find_own(struct own *own, const char *text, size_t len)
 	return rc;
 }
 
-struct walk {
+struct names_walk {
 	const struct names_ops *ops;
 	void *ctx;
-	const struct own *own;
+	const struct declared *own;
 };
 
 /*
  * One of our tables (params, claims) stands before what lx, a copy, reads next: reports the member.
  */
 static int
-tell_member(const struct walk *w, struct lexer lx,
+tell_member(const struct names_walk *w, struct lexer lx,
 	    int (*on_member)(void *ctx, const char *name, size_t len))
 {
-	struct token t, name;
+	struct lexeme t, name;
 
 	lexer_next(&lx, &t);
-	if (token_is(&t, "=")) /* a table's key */
+	if (lexeme_is(&t, "=")) /* a table's key */
 		return 0;
 	lexer_next(&lx, &name);
-	if (token_is(&t, ".") && token_is_name(&name))
+	if (lexeme_is(&t, ".") && lexeme_is_name(&name))
 		return on_member(w->ctx, name.p, name.len);
-	if (token_is(&t, "[") && name.kind == TOKEN_STRING &&
+	if (lexeme_is(&t, "[") && name.kind == LEXEME_STRING &&
 	    memchr(name.p, '\\', name.len) == NULL) {
 		lexer_next(&lx, &t);
-		if (token_is(&t, "]") && name.len > 0 && *name.p != '[')
+		if (lexeme_is(&t, "]") && name.len > 0 && *name.p != '[')
 			return on_member(w->ctx, name.p, name.len);
 	}
 	return on_member(w->ctx, NULL, 0);
@@ -134,10 +134,10 @@ tell_member(const struct walk *w, struct lexer lx,
 static bool
 is_key(struct lexer lx)
 {
-	struct token t;
+	struct lexeme t;
 
 	lexer_next(&lx, &t);
-	return token_is(&t, "=");
+	return lexeme_is(&t, "=");
 }
 
 /*
@@ -146,26 +146,27 @@ is_key(struct lexer lx)
  * name.
  */
 static int
-tell_asker(const struct walk *w, const struct token *t, const struct lexer *lx)
+tell_asker(const struct names_walk *w, const struct lexeme *t, const struct lexer *lx)
 {
-	bool is_all = token_is(t, "_ENV");
+	bool is_all = lexeme_is(t, "_ENV");
 	int rc = 0;
 
-	if (w->ops->on_param != NULL && token_is(t, "params"))
+	if (w->ops->on_param != NULL && lexeme_is(t, "params"))
 		rc = tell_member(w, *lx, w->ops->on_param);
 	else if (w->ops->on_param != NULL && is_all)
 		rc = w->ops->on_param(w->ctx, NULL, 0);
-	if (rc == 0 && w->ops->on_claim != NULL && token_is(t, "claims"))
+	if (rc == 0 && w->ops->on_claim != NULL && lexeme_is(t, "claims"))
 		rc = tell_member(w, *lx, w->ops->on_claim);
 	else if (rc == 0 && w->ops->on_claim != NULL && is_all)
 		rc = w->ops->on_claim(w->ctx, NULL, 0);
-	if (rc == 0 && w->ops->on_user != NULL && (is_all || (token_is(t, "user") && !is_key(*lx))))
+	if (rc == 0 && w->ops->on_user != NULL &&
+	    (is_all || (lexeme_is(t, "user") && !is_key(*lx))))
 		rc = w->ops->on_user(w->ctx);
 	return rc;
 }
 
 static int
-tell(const struct walk *w, const struct token *t, const struct lexer *lx)
+tell(const struct names_walk *w, const struct lexeme *t, const struct lexer *lx)
 {
 	int rc = tell_asker(w, t, lx);
 
@@ -178,16 +179,16 @@ tell(const struct walk *w, const struct token *t, const struct lexer *lx)
 
 /* ::name:: and goto name; lx is a copy, and reads what follows the name. */
 static bool
-is_label(const struct token *before, struct lexer lx)
+is_label(const struct lexeme *before, struct lexer lx)
 {
-	struct token next;
+	struct lexeme next;
 
-	if (token_is(before, "goto"))
+	if (lexeme_is(before, "goto"))
 		return true;
-	if (!token_is(before, "::"))
+	if (!lexeme_is(before, "::"))
 		return false;
 	lexer_next(&lx, &next);
-	return token_is(&next, "::");
+	return lexeme_is(&next, "::");
 }
 
 static const char *const before_fields[] = {".", ":", NULL};
@@ -196,16 +197,17 @@ int
 names_walk(const char *text, size_t len, const struct names_ops *ops, void *ctx)
 {
 	struct lexer lx;
-	struct token t, before = {0};
-	struct own own = {0};
-	const struct walk w = {ops, ctx, &own};
+	struct lexeme t, before = {0};
+	struct declared own = {0};
+	const struct names_walk w = {ops, ctx, &own};
 	int rc = find_own(&own, text, len);
 
 	lexer_init(&lx, text, len);
-	for (lexer_next(&lx, &t); t.kind != TOKEN_END && rc == 0; before = t, lexer_next(&lx, &t)) {
-		if (token_is_name(&t) &&
+	for (lexer_next(&lx, &t); t.kind != LEXEME_END && rc == 0;
+	     before = t, lexer_next(&lx, &t)) {
+		if (lexeme_is_name(&t) &&
 		    (before.p == NULL ||
-		     (!token_is_any(&before, before_fields) && !is_label(&before, lx))))
+		     (!lexeme_is_any(&before, before_fields) && !is_label(&before, lx))))
 			rc = tell(&w, &t, &lx);
 	}
 	free(own.v);
@@ -216,18 +218,18 @@ struct names_use
 names_use(const char *text, size_t len, const char *name)
 {
 	struct names_use use = {false, false};
-	struct token t, before = {0};
+	struct lexeme t, before = {0};
 	bool is_list = false;
 	struct lexer lx;
 
 	lexer_init(&lx, text, len);
-	for (lexer_next(&lx, &t); t.kind != TOKEN_END; before = t, lexer_next(&lx, &t)) {
-		if (token_is_any(&t, list_begins)) {
+	for (lexer_next(&lx, &t); t.kind != LEXEME_END; before = t, lexer_next(&lx, &t)) {
+		if (lexeme_is_any(&t, list_begins)) {
 			is_list = true;
-		} else if (!token_is_name(&t)) {
-			is_list = is_list && token_is_any(&t, in_lists);
-		} else if (token_is(&t, name) &&
-			   (before.p == NULL || !token_is_any(&before, before_fields))) {
+		} else if (!lexeme_is_name(&t)) {
+			is_list = is_list && lexeme_is_any(&t, in_lists);
+		} else if (lexeme_is(&t, name) &&
+			   (before.p == NULL || !lexeme_is_any(&before, before_fields))) {
 			use.is_declared = use.is_declared || is_list;
 			use.is_used = use.is_used || (!is_list && !is_key(lx));
 		}

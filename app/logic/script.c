@@ -28,28 +28,28 @@ struct script {
 };
 
 /* One call, under the sandbox's lua_pcall(). */
-struct run {
+struct script_call {
 	struct script *sc;
 	int callback;
 	const struct template_scope *scope;
 	struct rendering *r;
 };
 
-/* The key in the registry under which the struct run of the current callback stands. */
+/* The key in the registry under which the struct script_call of the current callback stands. */
 static const char running;
 
 /* run, or NULL */
 static void
-set_running(lua_State *L, struct run *run)
+set_running(lua_State *L, struct script_call *run)
 {
 	lua_pushlightuserdata(L, run);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &running);
 }
 
-static struct run *
+static struct script_call *
 running_call(lua_State *L)
 {
-	struct run *run;
+	struct script_call *run;
 
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &running);
 	run = lua_touserdata(L, -1);
@@ -77,7 +77,7 @@ add(lua_State *L, struct rendering *r, int value, const char *type, size_t type_
 static int
 event_message(lua_State *L)
 {
-	struct run *run = running_call(L);
+	struct script_call *run = running_call(L);
 	size_t len = 0;
 	const char *type = luaL_optlstring(L, 3, NULL, &len);
 
@@ -99,7 +99,7 @@ event_terminate(lua_State *L)
 static int
 event_after(lua_State *L)
 {
-	struct run *run = running_call(L);
+	struct script_call *run = running_call(L);
 	lua_Number ms = luaL_checknumber(L, 2);
 
 	if (!(ms >= 1 && ms <= 86400000.0))
@@ -200,7 +200,7 @@ script_sees_text(const struct script *sc)
 
 /* As in expressions, the text is pushed only if the script names it. */
 static void
-push_text(lua_State *L, const struct run *run)
+push_text(lua_State *L, const struct script_call *run)
 {
 	const char *text = NULL;
 	size_t len = 0;
@@ -215,7 +215,7 @@ push_text(lua_State *L, const struct run *run)
 
 /* Sets the names that change with each message, for functions that do not get them as arguments. */
 static void
-set_names(lua_State *L, const struct run *run, int channel, int message)
+set_names(lua_State *L, const struct script_call *run, int channel, int message)
 {
 	sandbox_push_names(run->sc->sb);
 	lua_pushvalue(L, channel);
@@ -239,7 +239,7 @@ set_names(lua_State *L, const struct run *run, int channel, int message)
 static int
 open_callback(lua_State *L)
 {
-	struct run *run = lua_touserdata(L, 1);
+	struct script_call *run = lua_touserdata(L, 1);
 
 	lua_pushnil(L);
 	lua_pushnil(L);
@@ -263,7 +263,7 @@ open_callback(lua_State *L)
 
 /* Calls fn under the sandbox's limits; event can be used meanwhile. */
 static int
-call(struct run *run, lua_CFunction fn, char *why, size_t why_len)
+call(struct script_call *run, lua_CFunction fn, char *why, size_t why_len)
 {
 	lua_State *L = sandbox_lua(run->sc->sb);
 	int rc;
@@ -281,7 +281,7 @@ script_open(struct script *sc, const struct template_scope *scope, int *callback
 	    uint64_t *after_ms, char *why, size_t why_len)
 {
 	struct rendering r = {0};
-	struct run run = {.sc = sc, .callback = SCRIPT_NONE, .scope = scope, .r = &r};
+	struct script_call run = {.sc = sc, .callback = SCRIPT_NONE, .scope = scope, .r = &r};
 	int rc = call(&run, open_callback, why, why_len);
 
 	*callback = run.callback;
@@ -298,7 +298,7 @@ script_close(struct script *sc, int callback)
 static int
 call_callback(lua_State *L)
 {
-	struct run *run = lua_touserdata(L, 1);
+	struct script_call *run = lua_touserdata(L, 1);
 	const struct template_scope *scope = run->scope;
 
 	lua_rawgeti(L, LUA_REGISTRYINDEX, run->callback);
@@ -323,7 +323,7 @@ int
 script_run(struct script *sc, int callback, const struct template_scope *scope, struct rendering *r,
 	   char *why, size_t why_len)
 {
-	struct run run = {.sc = sc, .callback = callback, .scope = scope, .r = r};
+	struct script_call run = {.sc = sc, .callback = callback, .scope = scope, .r = r};
 	int rc = call(&run, call_callback, why, why_len);
 	uint64_t after_ms = r->after_ms;
 

@@ -73,12 +73,12 @@ refuse(const struct check *check, unsigned line, const char *what, const char *n
 }
 
 static int
-check_operator(const struct check *check, const struct token *t)
+check_operator(const struct check *check, const struct lexeme *t)
 {
 	char name[NAME_MAX_LEN];
 	const char *instead;
 
-	if (t->kind != TOKEN_OTHER)
+	if (t->kind != LEXEME_OTHER)
 		return 0;
 	snprintf(name, sizeof(name), "%.*s", (int)t->len, t->p);
 	instead = FIND(operators, name);
@@ -87,7 +87,7 @@ check_operator(const struct check *check, const struct token *t)
 
 /* "math.flor": the nearest of math's own. */
 static int
-check_member(const struct check *check, const struct token *table, const struct token *member)
+check_member(const struct check *check, const struct lexeme *table, const struct lexeme *member)
 {
 	char name[NAME_MAX_LEN], whole[2 * NAME_MAX_LEN + 1], best[2 * NAME_MAX_LEN + 1];
 	const char *known, *instead;
@@ -112,22 +112,23 @@ check_member(const struct check *check, const struct token *table, const struct 
 
 /* function t:match() or match = …: does the text define a member of that name? */
 static bool
-makes_member(const char *text, const struct token *member)
+makes_member(const char *text, const struct lexeme *member)
 {
 	static const char *const in_function[] = {".", ":", NULL};
 	bool is_function = false;
 	struct lexer lx, ahead;
-	struct token t, next;
+	struct lexeme t, next;
 
 	lexer_init(&lx, text, strlen(text));
-	for (lexer_next(&lx, &t); t.kind != TOKEN_END; lexer_next(&lx, &t)) {
+	for (lexer_next(&lx, &t); t.kind != LEXEME_END; lexer_next(&lx, &t)) {
 		ahead = lx;
 		lexer_next(&ahead, &next);
-		if (t.kind == TOKEN_NAME && t.len == member->len &&
-		    memcmp(t.p, member->p, t.len) == 0 && (is_function || token_is(&next, "=")))
+		if (t.kind == LEXEME_NAME && t.len == member->len &&
+		    memcmp(t.p, member->p, t.len) == 0 && (is_function || lexeme_is(&next, "=")))
 			return true;
-		is_function = token_is(&t, "function") ||
-			      (is_function && (token_is_name(&t) || token_is_any(&t, in_function)));
+		is_function =
+		    lexeme_is(&t, "function") ||
+		    (is_function && (lexeme_is_name(&t) || lexeme_is_any(&t, in_function)));
 	}
 	return false;
 }
@@ -137,9 +138,9 @@ makes_member(const char *text, const struct token *member)
  * of its own table, or of event, so only names are refused that Lua's strings have elsewhere.
  */
 static int
-check_method(const struct check *check, const struct token *method)
+check_method(const struct check *check, const struct lexeme *method)
 {
-	static const struct token table = {TOKEN_NAME, "string", 6, 0};
+	static const struct lexeme table = {LEXEME_NAME, "string", 6, 0};
 	char whole[NAME_MAX_LEN + 8];
 	bool is_missing;
 
@@ -152,17 +153,17 @@ check_method(const struct check *check, const struct token *method)
 
 /* t is behind before; lx, a copy, reads what follows it. */
 static int
-check_name(const struct check *check, const struct token *before, const struct token *t,
+check_name(const struct check *check, const struct lexeme *before, const struct lexeme *t,
 	   struct lexer lx)
 {
-	struct token dot, member, behind;
+	struct lexeme dot, member, behind;
 	char table[NAME_MAX_LEN];
 
 	lexer_next(&lx, &dot);
 	lexer_next(&lx, &member);
 	lexer_next(&lx, &behind);
-	if (token_is(before, ".") || token_is(before, ":") || !token_is(&dot, ".") ||
-	    !token_is_name(&member) || token_is(&behind, "=") ||
+	if (lexeme_is(before, ".") || lexeme_is(before, ":") || !lexeme_is(&dot, ".") ||
+	    !lexeme_is_name(&member) || lexeme_is(&behind, "=") ||
 	    library_member(t->p, t->len, 0) == NULL)
 		return 0;
 	snprintf(table, sizeof(table), "%.*s", (int)t->len, t->p);
@@ -175,15 +176,16 @@ int
 slips_look(const char *text, bool is_file, char *why, size_t why_len)
 {
 	const struct check check = {text, is_file, why, why_len};
-	struct token t, next, before = {0};
+	struct lexeme t, next, before = {0};
 	struct lexer lx, ahead;
 	int rc = 0;
 
 	lexer_init(&lx, text, strlen(text));
-	for (lexer_next(&lx, &t); t.kind != TOKEN_END && rc == 0; before = t, lexer_next(&lx, &t)) {
+	for (lexer_next(&lx, &t); t.kind != LEXEME_END && rc == 0;
+	     before = t, lexer_next(&lx, &t)) {
 		ahead = lx;
 		lexer_next(&ahead, &next);
-		if (token_is_name(&t) && token_is(&before, ":") && token_is(&next, "("))
+		if (lexeme_is_name(&t) && lexeme_is(&before, ":") && lexeme_is(&next, "("))
 			rc = check_method(&check, &t);
 	}
 	return rc;
@@ -193,13 +195,14 @@ int
 slips_check(const char *text, bool is_file, char *why, size_t why_len)
 {
 	const struct check check = {text, is_file, why, why_len};
-	struct token t, before = {0};
+	struct lexeme t, before = {0};
 	struct lexer lx;
 	int rc = 0;
 
 	lexer_init(&lx, text, strlen(text));
-	for (lexer_next(&lx, &t); t.kind != TOKEN_END && rc == 0; before = t, lexer_next(&lx, &t)) {
-		if (token_is_name(&t))
+	for (lexer_next(&lx, &t); t.kind != LEXEME_END && rc == 0;
+	     before = t, lexer_next(&lx, &t)) {
+		if (lexeme_is_name(&t))
 			rc = check_name(&check, &before, &t, lx);
 		else
 			rc = check_operator(&check, &t);

@@ -24,7 +24,7 @@ enum {
 };
 
 /* The way to one server: the only one, or a node of the cluster. */
-struct way {
+struct server_way {
 	struct list of_command;
 	struct command *command;
 	struct node *node; /* NULL: no cluster */
@@ -42,7 +42,7 @@ struct errand {
 	struct command *command;
 	command_fn fn;
 	void *arg;
-	const struct way *way; /* where it was sent */
+	const struct server_way *way; /* where it was sent */
 	int slot;
 	unsigned n_redirects;
 	uint64_t until_ms;
@@ -71,7 +71,7 @@ struct command {
 	struct closing closing;
 };
 
-#define WAY(n)    LIST_ENTRY(n, struct way, of_command)
+#define WAY(n)    LIST_ENTRY(n, struct server_way, of_command)
 #define ERRAND(n) LIST_ENTRY(n, struct errand, of_command)
 
 static void try_waiting(struct command *cmd);
@@ -81,7 +81,7 @@ static void try_waiting(struct command *cmd);
 static void
 on_way_up(void *ctx)
 {
-	struct way *w = ctx;
+	struct server_way *w = ctx;
 	struct command *cmd = w->command;
 
 	if (w->tracking != NULL)
@@ -95,7 +95,7 @@ on_way_up(void *ctx)
 static void
 on_way_down(void *ctx)
 {
-	struct way *w = ctx;
+	struct server_way *w = ctx;
 
 	if (w->tracking != NULL)
 		tracking_lane_down(w->tracking);
@@ -103,11 +103,11 @@ on_way_down(void *ctx)
 
 static const struct lane_ops lane_ops = {.on_up = on_way_up, .on_down = on_way_down};
 
-static struct way *
+static struct server_way *
 way_new(struct command *cmd, struct node *node)
 {
 	struct topology *tp = node != NULL ? node->topology : cmd->topology;
-	struct way *w = calloc(1, sizeof(*w));
+	struct server_way *w = calloc(1, sizeof(*w));
 
 	if (w == NULL)
 		return NULL;
@@ -123,7 +123,7 @@ way_new(struct command *cmd, struct node *node)
 }
 
 static void
-way_free(struct way *w)
+way_free(struct server_way *w)
 {
 	list_del(&w->of_command);
 	tracking_free(w->tracking);
@@ -133,7 +133,7 @@ way_free(struct way *w)
 }
 
 /* Returns NULL if memory is short, or no node is known. */
-static struct way *
+static struct server_way *
 way_to(struct command *cmd, struct node *node)
 {
 	struct list *n;
@@ -147,7 +147,7 @@ way_to(struct command *cmd, struct node *node)
 	return way_new(cmd, node);
 }
 
-static struct way *
+static struct server_way *
 any_way(struct command *cmd)
 {
 	struct list *n;
@@ -164,7 +164,7 @@ any_way(struct command *cmd)
 static void
 on_key(void *ctx, const char *key, size_t len)
 {
-	struct way *w = ctx;
+	struct server_way *w = ctx;
 
 	if (w->command->tracker != NULL)
 		w->command->tracker->on_key(w->command->tracker_ctx, key, len);
@@ -173,13 +173,13 @@ on_key(void *ctx, const char *key, size_t len)
 static void
 on_tracking_ready(void *ctx)
 {
-	try_waiting(((struct way *)ctx)->command);
+	try_waiting(((struct server_way *)ctx)->command);
 }
 
 static void
 on_tracking_lost(void *ctx)
 {
-	struct way *w = ctx;
+	struct server_way *w = ctx;
 
 	if (w->command->tracker != NULL)
 		w->command->tracker->on_lost(w->command->tracker_ctx, w->node);
@@ -190,7 +190,7 @@ static const struct tracking_ops tracking_ops = {
 
 /* Is it known yet whether this node reports changes? */
 static bool
-knows_tracking(struct way *w)
+knows_tracking(struct server_way *w)
 {
 	if (w->tracking == NULL && tracking_new(&w->tracking, w->command->loop, w->node->topology,
 						w->lane, &tracking_ops, w) < 0)
@@ -230,7 +230,7 @@ static void on_reply(void *arg, const redisReply *reply);
 
 /* Returns false if it cannot be sent there now. */
 static bool
-send_by(struct errand *e, struct way *w, bool is_asking)
+send_by(struct errand *e, struct server_way *w, bool is_asking)
 {
 	static const char *const asking[] = {"ASKING"}, *const caching[] = {"CLIENT", "CACHING",
 									    "YES"};
@@ -254,9 +254,9 @@ static void
 dispatch(struct errand *e)
 {
 	struct command *cmd = e->command;
-	struct way *w = e->slot == ANY_SLOT
-			    ? any_way(cmd)
-			    : way_to(cmd, nodes_of_slot(cmd->nodes, (unsigned)e->slot));
+	struct server_way *w = e->slot == ANY_SLOT
+				   ? any_way(cmd)
+				   : way_to(cmd, nodes_of_slot(cmd->nodes, (unsigned)e->slot));
 
 	if (!send_by(e, w, false))
 		wait_a_moment(e);
@@ -344,7 +344,7 @@ drop_ways(struct command *cmd)
 	bool is_needed = false;
 
 	LIST_FOREACH (n, tmp, &cmd->ways) {
-		struct way *w = WAY(n);
+		struct server_way *w = WAY(n);
 
 		if (w->node->n_slots > 0)
 			continue;
@@ -493,7 +493,7 @@ int
 command_new(struct command **out, uv_loop_t *loop, struct topology *tp, unsigned timeout_ms)
 {
 	struct command *cmd = calloc(1, sizeof(*cmd));
-	struct way *only = NULL;
+	struct server_way *only = NULL;
 
 	if (cmd == NULL)
 		return -ENOMEM;

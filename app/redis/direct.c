@@ -177,7 +177,7 @@ greet(struct direct *d, const struct redis_settings *rs, const struct redis_url 
 }
 
 /* The command, and the reasons why it was not answered. */
-struct question {
+struct direct_question {
 	int argc;
 	const char *const *argv;
 	const size_t *lens;
@@ -188,7 +188,7 @@ struct question {
 };
 
 static redisReply *
-ask(struct direct *d, const struct question *q)
+ask(struct direct *d, const struct direct_question *q)
 {
 	static const char *const asking[] = {"ASKING"};
 	redisReply *reply;
@@ -216,7 +216,7 @@ add_why(char *why, size_t len, const struct redis_url *url, const char *text)
 }
 
 static struct redisReply *
-try_url(struct question *q, const struct redis_settings *rs, const struct redis_url *url)
+try_url(struct direct_question *q, const struct redis_settings *rs, const struct redis_url *url)
 {
 	struct direct d = {.until_ms = (int64_t)clock_ms() + rs->connect_timeout_ms,
 			   .why = "out of memory"};
@@ -240,7 +240,7 @@ try_url(struct question *q, const struct redis_settings *rs, const struct redis_
 }
 
 static redisReply *
-ask_url(struct question *q, const struct redis_settings *rs, const struct redis_url *url)
+ask_url(struct direct_question *q, const struct redis_settings *rs, const struct redis_url *url)
 {
 	char tls_why[256];
 
@@ -254,10 +254,10 @@ ask_url(struct question *q, const struct redis_settings *rs, const struct redis_
 
 /* Asks the server that the nth sentinel names. */
 static redisReply *
-ask_sentinel(struct question *q, const struct redis_settings *rs, size_t nth)
+ask_sentinel(struct direct_question *q, const struct redis_settings *rs, size_t nth)
 {
 	const char *argv[] = {"SENTINEL", "get-master-addr-by-name", rs->sentinel_master};
-	struct question where = {3, argv, NULL, q->tls, q->why, q->why_len, false};
+	struct direct_question where = {3, argv, NULL, q->tls, q->why, q->why_len, false};
 	struct redis_settings sentinel;
 	struct redis_url url = rs->urls[0];
 	redisReply *named, *reply = NULL;
@@ -282,7 +282,7 @@ ask_sentinel(struct question *q, const struct redis_settings *rs, size_t nth)
 
 /* Where this reply redirects the command. Returns false if it does not: the reply is the answer. */
 static bool
-find_next(struct question *q, struct redis_url *url, char *host, size_t host_len,
+find_next(struct direct_question *q, struct redis_url *url, char *host, size_t host_len,
 	  const redisReply *reply)
 {
 	const struct timespec moment = {.tv_nsec = AGAIN_MS * 1000000L};
@@ -309,11 +309,11 @@ find_next(struct question *q, struct redis_url *url, char *host, size_t host_len
  * published at a replica, nobody would receive it.
  */
 static void
-find_node(struct question *q, const struct redis_settings *rs, struct redis_url *url,
+find_node(struct direct_question *q, const struct redis_settings *rs, struct redis_url *url,
 	  char host[SLOT_HOST_MAX])
 {
 	const char *argv[] = {"CLUSTER", "SLOTS"};
-	struct question where = {2, argv, NULL, q->tls, q->why, q->why_len, false};
+	struct direct_question where = {2, argv, NULL, q->tls, q->why, q->why_len, false};
 	int key = keys_first(q->argc, q->argv);
 	struct slot_map *map = malloc(sizeof(*map));
 	redisReply *reply = NULL;
@@ -334,7 +334,7 @@ find_node(struct question *q, const struct redis_settings *rs, struct redis_url 
 
 /* Asks the nth node of url which node to ask, and then follows redirects. */
 static redisReply *
-ask_cluster(struct question *q, const struct redis_settings *rs, size_t nth)
+ask_cluster(struct direct_question *q, const struct redis_settings *rs, size_t nth)
 {
 	struct redis_settings node = *rs;
 	struct redis_url url = rs->urls[0];
@@ -355,7 +355,7 @@ ask_cluster(struct question *q, const struct redis_settings *rs, size_t nth)
 
 /* The nth URL is that of a server, a sentinel, or a node of a cluster. */
 static redisReply *
-ask_nth(struct question *q, const struct redis_settings *rs, size_t nth)
+ask_nth(struct direct_question *q, const struct redis_settings *rs, size_t nth)
 {
 	if (rs->sentinel_master != NULL)
 		return ask_sentinel(q, rs, nth);
@@ -366,7 +366,7 @@ int
 redis_direct(const struct redis_settings *rs, int argc, const char *const *argv, const size_t *lens,
 	     struct redisReply **out, char *why, size_t why_len)
 {
-	struct question q = {argc, argv, lens, NULL, why, why_len, false};
+	struct direct_question q = {argc, argv, lens, NULL, why, why_len, false};
 	size_t i;
 
 	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to a descriptor that may be closed */

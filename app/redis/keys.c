@@ -5,7 +5,7 @@
 #include <strings.h>
 
 /* Where a command has its keys. A command that is not listed has one, its first argument. */
-enum place {
+enum key_place {
 	PLACE_NONE,
 	PLACE_FIRST,
 	PLACE_SECOND,
@@ -17,7 +17,7 @@ enum place {
 
 static const struct {
 	const char *name;
-	enum place place;
+	enum key_place place;
 } places[] = {
     {"DBSIZE", PLACE_NONE},
     {"ECHO", PLACE_NONE},
@@ -66,7 +66,7 @@ static const struct {
     {"FCALL_RO", PLACE_COUNT_SECOND},
 };
 
-static enum place
+static enum key_place
 place_of(const char *name)
 {
 	size_t i;
@@ -97,7 +97,7 @@ is_behind_streams(int argc, const char *const *argv, int i)
 }
 
 static bool
-is_at(enum place place, int argc, const char *const *argv, int i)
+is_at(enum key_place place, int argc, const char *const *argv, int i)
 {
 	switch (place) {
 	case PLACE_FIRST:
@@ -126,7 +126,7 @@ keys_is_key(int argc, const char *const *argv, int i)
 int
 keys_first(int argc, const char *const *argv)
 {
-	enum place place = place_of(argv[0]);
+	enum key_place place = place_of(argv[0]);
 
 	for (int i = 1; i < argc; i++) {
 		if (is_at(place, argc, argv, i))

@@ -15,7 +15,7 @@ enum {
 	ROLE_MS = 2000, /* how often the server is asked if it is still a primary */
 };
 
-struct pending {
+struct unanswered {
 	struct list node;
 	command_fn fn;
 	void *arg;
@@ -34,16 +34,16 @@ struct lane {
 	void *ctx;
 };
 
-static struct pending *
+static struct unanswered *
 oldest(const struct lane *ln)
 {
-	return LIST_ENTRY(ln->pending.next, struct pending, node);
+	return LIST_ENTRY(ln->pending.next, struct unanswered, node);
 }
 
 static void
 answer_oldest(struct lane *ln, const redisReply *reply)
 {
-	struct pending *p = oldest(ln);
+	struct unanswered *p = oldest(ln);
 	command_fn fn = p->fn;
 	void *arg = p->arg;
 
@@ -197,7 +197,7 @@ lane_is_up(const struct lane *ln)
 static int
 await(struct lane *ln, command_fn fn, void *arg)
 {
-	struct pending *p = malloc(sizeof(*p));
+	struct unanswered *p = malloc(sizeof(*p));
 
 	if (p == NULL)
 		return -ENOMEM;
@@ -214,7 +214,7 @@ await(struct lane *ln, command_fn fn, void *arg)
 static void
 forget_latest(struct lane *ln)
 {
-	struct pending *p = LIST_ENTRY(ln->pending.prev, struct pending, node);
+	struct unanswered *p = LIST_ENTRY(ln->pending.prev, struct unanswered, node);
 
 	list_del(&p->node);
 	ln->n_pending--;

@@ -18,13 +18,13 @@ enum {
 	COUNT_MAX = 500,
 };
 
-enum question_kind { QUESTION_RANGE, QUESTION_INFO };
+enum past_question_kind { QUESTION_RANGE, QUESTION_INFO };
 
-struct question {
+struct past_question {
 	struct list node; /* in past->wanted; in no list once it was sent */
 	struct past *past;
 	struct list readings;
-	enum question_kind kind;
+	enum past_question_kind kind;
 	struct past_range range;
 	char key[];
 };
@@ -48,14 +48,14 @@ is_same_range(const struct past_range *a, const struct past_range *b)
  * An answer to XINFO must be newer than the question, so it is not shared once it has been sent.
  * The entries of a range do not change, because its end existed before anybody asked.
  */
-static struct question *
-find(const struct list *list, enum question_kind kind, const char *key,
+static struct past_question *
+find(const struct list *list, enum past_question_kind kind, const char *key,
      const struct past_range *range)
 {
 	struct list *node;
 
 	for (node = list->next; node != list; node = node->next) {
-		struct question *q = LIST_ENTRY(node, struct question, node);
+		struct past_question *q = LIST_ENTRY(node, struct past_question, node);
 
 		if (q->kind == kind && strcmp(q->key, key) == 0 && is_same_range(&q->range, range))
 			return q;
@@ -64,7 +64,7 @@ find(const struct list *list, enum question_kind kind, const char *key,
 }
 
 static void
-question_free(struct question *q)
+question_free(struct past_question *q)
 {
 	list_del(&q->node);
 	free(q);
@@ -72,7 +72,7 @@ question_free(struct question *q)
 
 /* Each caller may ask anew at once: that is another question. */
 static void
-answer_all(struct question *q, const redisReply *reply)
+answer_all(struct past_question *q, const redisReply *reply)
 {
 	struct past_answer answer = {.reply = reply};
 
@@ -99,7 +99,7 @@ send_soon(struct past *past)
 static void
 on_reply(void *arg, const redisReply *reply)
 {
-	struct question *q = arg;
+	struct past_question *q = arg;
 
 	list_del(&q->node);
 	if (q->past != NULL) {
@@ -111,7 +111,7 @@ on_reply(void *arg, const redisReply *reply)
 }
 
 static int
-send_range(struct command *command, struct question *q)
+send_range(struct command *command, struct past_question *q)
 {
 	const struct past_range *range = &q->range;
 	bool is_back = range->order == PAST_NEWEST_FIRST;
@@ -130,7 +130,7 @@ send_range(struct command *command, struct question *q)
 }
 
 static int
-send_question(struct command *command, struct question *q)
+send_question(struct command *command, struct past_question *q)
 {
 	const char *argv[] = {"XINFO", "STREAM", q->key};
 
@@ -146,7 +146,7 @@ on_soon(uv_timer_t *timer)
 	struct past *past = timer->data;
 
 	while (past->n_sent < SENT_MAX && !list_is_empty(&past->wanted)) {
-		struct question *q = LIST_ENTRY(past->wanted.next, struct question, node);
+		struct past_question *q = LIST_ENTRY(past->wanted.next, struct past_question, node);
 
 		list_del(&q->node);
 		if (list_is_empty(&q->readings)) {
@@ -162,10 +162,10 @@ on_soon(uv_timer_t *timer)
 }
 
 static int
-ask(struct past *past, struct past_reading *reading, enum question_kind kind, const char *key,
+ask(struct past *past, struct past_reading *reading, enum past_question_kind kind, const char *key,
     const struct past_range *range)
 {
-	struct question *q = find(&past->wanted, kind, key, range);
+	struct past_question *q = find(&past->wanted, kind, key, range);
 
 	if (q == NULL && kind == QUESTION_RANGE)
 		q = find(&past->sent, kind, key, range);
@@ -250,9 +250,9 @@ past_free(struct past *past)
 	if (past == NULL)
 		return;
 	while (!list_is_empty(&past->wanted))
-		question_free(LIST_ENTRY(past->wanted.next, struct question, node));
+		question_free(LIST_ENTRY(past->wanted.next, struct past_question, node));
 	while (!list_is_empty(&past->sent)) {
-		struct question *q = LIST_ENTRY(past->sent.next, struct question, node);
+		struct past_question *q = LIST_ENTRY(past->sent.next, struct past_question, node);
 
 		list_del(&q->node);
 		q->past = NULL;

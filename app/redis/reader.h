@@ -23,7 +23,7 @@
 struct node;
 struct readers;
 struct reader;
-struct reading;
+struct tracked_reading;
 
 /*
  * A stream that is followed. Embedded by whatever follows it; all fields but place belong to the
@@ -33,7 +33,7 @@ struct reader_stream {
 	struct map_node by_key;
 	struct list of_reader;
 	struct reader *reader;
-	struct reading *reading;   /* in a cluster: the question that was asked; NULL: none */
+	struct tracked_reading *reading; /* in a cluster: the question that was asked; NULL: none */
 	const struct node *node;   /* in a cluster: the node that reports its changes; NULL: none */
 	struct stream_place place; /* entries up to here were passed on, or came before */
 	bool is_looked_at;         /* since the connection is up, and since it was last quiet */

@@ -33,7 +33,7 @@ struct tracked {
 };
 
 /* A question on its way. */
-struct reading {
+struct tracked_reading {
 	struct list of_tracked;
 	struct tracked *tracked;      /* NULL: it has gone */
 	struct reader_stream *stream; /* NULL: it was left */
@@ -98,7 +98,7 @@ is_at_its_place(const struct tracked *t, const struct reader_stream *st)
 
 /* The question is answered. The stream, if it is still followed, goes into its list. */
 static void
-finish(struct reading *rg, enum next next)
+finish(struct tracked_reading *rg, enum next next)
 {
 	struct reader_stream *st = rg->stream;
 	struct tracked *t = rg->tracked;
@@ -138,7 +138,7 @@ after_look(const struct reader_stream *st, const struct stream_info *info)
 static void
 on_info(void *arg, const redisReply *reply)
 {
-	struct reading *rg = arg;
+	struct tracked_reading *rg = arg;
 	struct tracked *t = rg->tracked;
 	enum next next = NEXT_LATE;
 	struct stream_info info;
@@ -185,7 +185,7 @@ entries_of(const redisReply *reply)
 }
 
 static void
-hand_on(struct reading *rg, const redisReply *entries)
+hand_on(struct tracked_reading *rg, const redisReply *entries)
 {
 	struct tracked *t = rg->tracked;
 
@@ -200,7 +200,7 @@ hand_on(struct reading *rg, const redisReply *entries)
 
 /* Either the key is refused because it is no stream, or reading is refused: XINFO tells which. */
 static void
-on_refusal(struct reading *rg, const redisReply *reply)
+on_refusal(struct tracked_reading *rg, const redisReply *reply)
 {
 	struct reader_stream *st = rg->stream;
 	struct tracked *t = rg->tracked;
@@ -216,7 +216,7 @@ on_refusal(struct reading *rg, const redisReply *reply)
 
 /* It has changed, but nothing was added: it was trimmed, deleted, or begun anew. */
 static void
-on_nothing(struct reading *rg)
+on_nothing(struct tracked_reading *rg)
 {
 	struct reader_stream *st = rg->stream;
 
@@ -232,7 +232,7 @@ on_nothing(struct reading *rg)
 static void
 on_entries(void *arg, const redisReply *reply)
 {
-	struct reading *rg = arg;
+	struct tracked_reading *rg = arg;
 	const redisReply *entries;
 	bool is_all;
 
@@ -266,7 +266,7 @@ read_count(const struct tracked *t)
 }
 
 static int
-say(struct tracked *t, struct reader_stream *st, struct reading *rg)
+say(struct tracked *t, struct reader_stream *st, struct tracked_reading *rg)
 {
 	struct command *command = t->readers->command;
 	struct reader_question look;
@@ -288,7 +288,7 @@ say(struct tracked *t, struct reader_stream *st, struct reading *rg)
 static void
 ask(struct tracked *t, struct reader_stream *st)
 {
-	struct reading *rg = calloc(1, sizeof(*rg));
+	struct tracked_reading *rg = calloc(1, sizeof(*rg));
 
 	if (rg == NULL) {
 		make_late(t, st);
@@ -460,7 +460,7 @@ end(struct readers *rds)
 	struct list *n, *tmp;
 
 	LIST_FOREACH (n, tmp, &t->asked) {
-		struct reading *rg = LIST_ENTRY(n, struct reading, of_tracked);
+		struct tracked_reading *rg = LIST_ENTRY(n, struct tracked_reading, of_tracked);
 
 		if (rg->stream != NULL)
 			rg->stream->reading = NULL;

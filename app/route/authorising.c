@@ -33,16 +33,16 @@ struct asking {
 };
 
 /* How often a reason was logged in this second. */
-struct told {
+struct logged_reason {
 	const char *why; /* a constant */
 	uint64_t second;
 	unsigned n;
 };
 
-static struct told *
+static struct logged_reason *
 find_told(const char *why)
 {
-	static struct told reasons[REASONS_MAX];
+	static struct logged_reason reasons[REASONS_MAX];
 	size_t i;
 
 	for (i = 0; i + 1 < REASONS_MAX && reasons[i].why != NULL && reasons[i].why != why; i++)
@@ -55,7 +55,7 @@ find_told(const char *why)
 static void
 log_refusal(const struct serving *sv, int status, const char *what, const char *why)
 {
-	struct told *told = find_told(why);
+	struct logged_reason *told = find_told(why);
 	uint64_t now = clock_ms() / 1000;
 
 	if (now != told->second) {

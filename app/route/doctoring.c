@@ -44,7 +44,7 @@ struct plan {
 	bool is_drop;
 };
 
-struct run {
+struct doctor_run {
 	struct plan plan;
 	unsigned n;
 	struct json_object *greeting; /* the first event; NULL: it has been sent */
@@ -139,7 +139,7 @@ make_greeting(const struct params *vars)
 static int
 doctor_open(struct feed *feed, const struct request *req)
 {
-	struct run *run = calloc(1, sizeof(*run));
+	struct doctor_run *run = calloc(1, sizeof(*run));
 
 	if (run == NULL)
 		return HTTP_INTERNAL_ERROR;
@@ -152,7 +152,7 @@ doctor_open(struct feed *feed, const struct request *req)
 static void
 doctor_timer(struct feed *feed)
 {
-	struct run *run = feed_data(feed);
+	struct doctor_run *run = feed_data(feed);
 	struct json_object *o = run->greeting != NULL ? run->greeting : json_object_new_object();
 	const char *type = run->greeting != NULL ? "greeting" : "tick";
 
@@ -179,7 +179,7 @@ on_told(struct feed *feed, struct message *reply)
 static void
 doctor_close(struct feed *feed)
 {
-	struct run *run = feed_data(feed);
+	struct doctor_run *run = feed_data(feed);
 	char key[KEY_LEN], at[24], ttl[8];
 
 	if (run == NULL)

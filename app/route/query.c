@@ -27,14 +27,14 @@ query_decode(char *out, const char *p, size_t len, char plus)
 }
 
 /* What stands before, and behind, the first "=" of one pair. */
-struct pair {
+struct query_pair {
 	const char *name, *value;
 	size_t name_len, value_len;
 };
 
 /* The next pair from *text on, which moves on behind it. false: there is none. */
 static bool
-next_pair(struct pair *pair, const char **text)
+next_pair(struct query_pair *pair, const char **text)
 {
 	size_t len = strcspn(*text, "&"), name_len = strcspn(*text, "&=");
 
@@ -53,7 +53,7 @@ next_pair(struct pair *pair, const char **text)
  * none.
  */
 static bool
-decode_name(char name[QUERY_NAME_MAX + 1], const struct pair *pair)
+decode_name(char name[QUERY_NAME_MAX + 1], const struct query_pair *pair)
 {
 	return pair->name_len > 0 && pair->name_len <= QUERY_NAME_MAX &&
 	       query_decode(name, pair->name, pair->name_len, ' ') > 0;
@@ -70,7 +70,7 @@ find(const struct query *q, const char *name)
 }
 
 static int
-add_pair(struct query *q, const char *name, const struct pair *pair)
+add_pair(struct query *q, const char *name, const struct query_pair *pair)
 {
 	size_t len = strlen(name) + 1, i = find(q, name);
 	char *to = q->bytes + q->used;
@@ -96,7 +96,7 @@ static int
 add_pairs(struct query *q, const char *text, query_name_fn is_named, const void *ctx, bool wanted)
 {
 	char name[QUERY_NAME_MAX + 1];
-	struct pair pair;
+	struct query_pair pair;
 	int rc;
 
 	while (next_pair(&pair, &text)) {
@@ -125,7 +125,7 @@ query_find_last(const char *text, query_name_fn is_named, const void *ctx, const
 		size_t *len)
 {
 	char name[QUERY_NAME_MAX + 1];
-	struct pair pair;
+	struct query_pair pair;
 
 	*value = NULL;
 	while (next_pair(&pair, &text)) {

@@ -16,7 +16,7 @@
 enum { KNOWN_MS = 1000, TEXT_MAX = 1024 * 1024, KEY_MAX = 2048, WHY_LEN = 256 };
 
 /* The session of one cookie: it is being asked for, or is known until it is forgotten. */
-struct entry {
+struct cookie_session {
 	struct map_node by_cookie;
 	struct fifo_node forget;
 	struct list waiters;
@@ -41,7 +41,7 @@ struct sessions {
 };
 
 static void
-entry_free(struct entry *e)
+entry_free(struct cookie_session *e)
 {
 	fifo_del(&e->forget);
 	if (!e->is_stale)
@@ -54,11 +54,11 @@ static void
 on_forget(struct fifo *fifo, struct fifo_node *node)
 {
 	(void)fifo;
-	entry_free(LIST_ENTRY(node, struct entry, forget));
+	entry_free(LIST_ENTRY(node, struct cookie_session, forget));
 }
 
 static void
-tell_all(struct entry *e)
+tell_all(struct cookie_session *e)
 {
 	/*
 	 * A waiter that is told may remove others from this list, so the next one is looked up
@@ -97,7 +97,7 @@ read_session(const struct session_format *format, const redisReply *reply)
 }
 
 static void
-refuse(struct entry *e, int status, const char *why)
+refuse(struct cookie_session *e, int status, const char *why)
 {
 	e->answer = (struct session_answer){.state = SESSION_NONE, .no = {status, why}};
 }
@@ -130,7 +130,7 @@ evaluate_user(const struct auth_settings *settings, struct json_object *session,
  * before it.
  */
 static void
-name_user(struct entry *e)
+name_user(struct cookie_session *e)
 {
 	const struct auth_settings *settings = e->sessions->settings;
 	struct buf text;
@@ -150,7 +150,7 @@ name_user(struct entry *e)
 
 /* Takes the session over, and finds who it is. */
 static void
-accept_session(struct entry *e, struct json_object *session)
+accept_session(struct cookie_session *e, struct json_object *session)
 {
 	e->answer = (struct session_answer){.state = SESSION_THERE, .id = &e->id};
 	e->id = (struct identity){.claims = session, .is_by_cookie = true};
@@ -166,7 +166,7 @@ accept_session(struct entry *e, struct json_object *session)
 }
 
 static void
-understand(struct entry *e, const redisReply *reply)
+understand(struct cookie_session *e, const redisReply *reply)
 {
 	const struct session_format *format = e->sessions->settings->session_format;
 	struct json_object *session = read_session(format, reply);
@@ -183,7 +183,7 @@ understand(struct entry *e, const redisReply *reply)
 
 /* The cookie is the whole session, so Redis is not asked. */
 static void
-understand_cookie(struct entry *e)
+understand_cookie(struct cookie_session *e)
 {
 	const struct auth_settings *settings = e->sessions->settings;
 	const struct session_format *format = settings->session_format;
@@ -213,7 +213,7 @@ understand_cookie(struct entry *e)
 }
 
 static void
-finish(struct entry *e)
+finish(struct cookie_session *e)
 {
 	e->is_asked = false;
 	tell_all(e);
@@ -223,13 +223,13 @@ finish(struct entry *e)
 		fifo_add(&e->sessions->known, &e->forget);
 }
 
-static bool ask(struct entry *e, const char *command, command_fn fn);
+static bool ask(struct cookie_session *e, const char *command, command_fn fn);
 
 static void free_if_closed(struct sessions *sessions);
 
 /* Redis gave no answer, or nobody asks any more. */
 static bool
-is_no_answer(const struct entry *e, const redisReply *reply)
+is_no_answer(const struct cookie_session *e, const redisReply *reply)
 {
 	return reply == NULL || e->is_stale || e->sessions->is_closing;
 }
@@ -237,7 +237,7 @@ is_no_answer(const struct entry *e, const redisReply *reply)
 static void
 on_hash(void *arg, const redisReply *reply)
 {
-	struct entry *e = arg;
+	struct cookie_session *e = arg;
 	struct sessions *sessions = e->sessions;
 
 	sessions->n_asked--;
@@ -269,7 +269,7 @@ is_of_another_type(const redisReply *reply)
 static void
 on_string(void *arg, const redisReply *reply)
 {
-	struct entry *e = arg;
+	struct cookie_session *e = arg;
 	struct sessions *sessions = e->sessions;
 
 	sessions->n_asked--;
@@ -289,7 +289,7 @@ on_string(void *arg, const redisReply *reply)
 }
 
 static bool
-ask(struct entry *e, const char *command, command_fn fn)
+ask(struct cookie_session *e, const char *command, command_fn fn)
 {
 	struct sessions *sessions = e->sessions;
 	const struct template_value params[] = {{"cookie", e->cookie}, {NULL, NULL}};
@@ -314,7 +314,7 @@ ask(struct entry *e, const char *command, command_fn fn)
 
 /* Asks Redis; false: it cannot be asked now. */
 static bool
-begin(struct entry *e)
+begin(struct cookie_session *e)
 {
 	if (!e->sessions->settings->session_format->is_whole)
 		return e->is_asked = ask(e, "GET", on_string);
@@ -325,14 +325,14 @@ begin(struct entry *e)
 	return true;
 }
 
-static struct entry *
+static struct cookie_session *
 get(struct sessions *sessions, const char *cookie)
 {
 	struct map_node *node = map_find(&sessions->by_cookie, cookie, strlen(cookie));
-	struct entry *e;
+	struct cookie_session *e;
 
 	if (node != NULL)
-		return MAP_ENTRY(node, struct entry, by_cookie);
+		return MAP_ENTRY(node, struct cookie_session, by_cookie);
 	if ((e = calloc(1, sizeof(*e) + strlen(cookie) + 1)) == NULL)
 		return NULL;
 	memcpy(e->cookie, cookie, strlen(cookie));
@@ -353,7 +353,7 @@ get(struct sessions *sessions, const char *cookie)
 struct session_answer
 sessions_ask(struct sessions *sessions, const char *cookie, struct session_waiter *waiter)
 {
-	struct entry *e = get(sessions, cookie);
+	struct cookie_session *e = get(sessions, cookie);
 
 	list_init(&waiter->of_entry);
 	if (e == NULL)
@@ -392,7 +392,7 @@ forget_known(struct sessions *sessions)
 	struct map_node *node, *next;
 
 	for (node = map_first(&sessions->by_cookie); node != NULL; node = next) {
-		struct entry *e = MAP_ENTRY(node, struct entry, by_cookie);
+		struct cookie_session *e = MAP_ENTRY(node, struct cookie_session, by_cookie);
 
 		next = map_next(&sessions->by_cookie, node);
 		if (!e->is_asked && list_is_empty(&e->waiters))
@@ -412,7 +412,7 @@ forget_asked(struct sessions *sessions)
 
 	list_init(&stale);
 	for (at = map_first(&sessions->by_cookie); at != NULL; at = next) {
-		struct entry *e = MAP_ENTRY(at, struct entry, by_cookie);
+		struct cookie_session *e = MAP_ENTRY(at, struct cookie_session, by_cookie);
 
 		next = map_next(&sessions->by_cookie, at);
 		map_del(&sessions->by_cookie, at);
@@ -421,7 +421,7 @@ forget_asked(struct sessions *sessions)
 		list_add_tail(&stale, &e->of_stale);
 	}
 	LIST_FOREACH (node, tmp, &stale) {
-		struct entry *e = LIST_ENTRY(node, struct entry, of_stale);
+		struct cookie_session *e = LIST_ENTRY(node, struct cookie_session, of_stale);
 
 		list_del(&e->of_stale);
 		tell_all(e);

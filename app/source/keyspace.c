@@ -54,7 +54,7 @@ struct operation {
 };
 
 /* A key whose value will be read, or is being read. */
-struct reading {
+struct value_reading {
 	struct map_node by_key;
 	struct list of_keyspace;   /* in keyspace->due or ->failed */
 	struct keyspace *keyspace; /* NULL: it has gone */
@@ -185,17 +185,17 @@ tell_ready(struct feed *fd)
 /* Readings */
 
 static void
-reading_free(struct reading *rd)
+reading_free(struct value_reading *rd)
 {
 	map_del(&rd->keyspace->readings, &rd->by_key);
 	list_del(&rd->of_keyspace);
 	free(rd);
 }
 
-static struct reading *
+static struct value_reading *
 reading_new(struct keyspace *ks, const struct message *msg)
 {
-	struct reading *rd = calloc(1, sizeof(*rd) + msg->channel_len + 1);
+	struct value_reading *rd = calloc(1, sizeof(*rd) + msg->channel_len + 1);
 
 	if (rd == NULL)
 		return NULL;
@@ -213,7 +213,7 @@ reading_new(struct keyspace *ks, const struct message *msg)
 
 /* Gives the value to all operations that came before it was asked. NULL: it could not be read. */
 static void
-give(struct reading *rd, struct value *value)
+give(struct value_reading *rd, struct value *value)
 {
 	while (!list_is_empty(&rd->asked)) {
 		struct operation *op = LIST_ENTRY(rd->asked.next, struct operation, of_reading);
@@ -228,7 +228,7 @@ give(struct reading *rd, struct value *value)
 }
 
 static void
-tell_refusal(const struct reading *rd, const char *why)
+tell_refusal(const struct value_reading *rd, const char *why)
 {
 	struct list *node;
 
@@ -240,7 +240,7 @@ tell_refusal(const struct reading *rd, const char *why)
 static void on_again(uv_timer_t *timer);
 
 static void
-fail(struct reading *rd)
+fail(struct value_reading *rd)
 {
 	struct keyspace *ks = rd->keyspace;
 
@@ -250,10 +250,10 @@ fail(struct reading *rd)
 		uv_timer_start(&ks->again, on_again, AGAIN_MS, 0);
 }
 
-static void ask(struct reading *rd);
+static void ask(struct value_reading *rd);
 
 static void
-take_answer(struct reading *rd, const redisReply *reply)
+take_answer(struct value_reading *rd, const redisReply *reply)
 {
 	struct value *value = NULL;
 
@@ -276,7 +276,7 @@ take_answer(struct reading *rd, const redisReply *reply)
 static void
 on_answer(void *arg, const redisReply *reply)
 {
-	struct reading *rd = arg;
+	struct value_reading *rd = arg;
 
 	rd->is_asked = false;
 	if (rd->keyspace == NULL)
@@ -286,7 +286,7 @@ on_answer(void *arg, const redisReply *reply)
 }
 
 static int
-send_question(struct reading *rd)
+send_question(struct value_reading *rd)
 {
 	const struct hub *hub = rd->keyspace->hub;
 	const char *argv[] = {"EVAL", KEY_VALUE_SCRIPT, "1", NULL};
@@ -309,7 +309,7 @@ send_question(struct reading *rd)
 }
 
 static void
-ask(struct reading *rd)
+ask(struct value_reading *rd)
 {
 	list_del(&rd->of_keyspace);
 	list_splice_tail(&rd->asked, &rd->wanted);
@@ -329,7 +329,7 @@ ask_all(struct list *readings)
 	list_init(&some);
 	list_splice_tail(&some, readings); /* a reading that fails again is added to the list */
 	while (!list_is_empty(&some))
-		ask(LIST_ENTRY(some.next, struct reading, of_keyspace));
+		ask(LIST_ENTRY(some.next, struct value_reading, of_keyspace));
 }
 
 static void
@@ -353,8 +353,8 @@ want(struct operation *op, const struct message *msg)
 {
 	struct keyspace *ks = op->keyspace;
 	struct map_node *node = map_find(&ks->readings, msg->channel, msg->channel_len);
-	struct reading *rd =
-	    node != NULL ? MAP_ENTRY(node, struct reading, by_key) : reading_new(ks, msg);
+	struct value_reading *rd =
+	    node != NULL ? MAP_ENTRY(node, struct value_reading, by_key) : reading_new(ks, msg);
 
 	if (rd == NULL)
 		return -ENOMEM;
@@ -417,7 +417,7 @@ close_part(struct hub_part *part, struct closing *closing)
 	struct map_node *node;
 
 	while ((node = map_first(&ks->readings)) != NULL) {
-		struct reading *rd = MAP_ENTRY(node, struct reading, by_key);
+		struct value_reading *rd = MAP_ENTRY(node, struct value_reading, by_key);
 
 		map_del(&ks->readings, node);
 		list_del(&rd->of_keyspace);

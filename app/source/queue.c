@@ -119,7 +119,7 @@ on_flushed(struct outlet *o, struct subscriber *sub)
 		return;
 	if (q->is_auto && sub->own.len == 0) {
 		LIST_FOREACH (node, tmp, &share->held)
-			queue_finish(q, LIST_ENTRY(node, struct held, node));
+			queue_finish(q, LIST_ENTRY(node, struct pending_entry, node));
 	}
 	queue_go_on_soon(q);
 }
@@ -134,7 +134,7 @@ queue_left(struct feed *fd, struct subscriber *sub)
 	if (share == NULL)
 		return;
 	while (!list_is_empty(&share->held)) {
-		struct held *h = LIST_ENTRY(share->held.next, struct held, node);
+		struct pending_entry *h = LIST_ENTRY(share->held.next, struct pending_entry, node);
 
 		if (q->is_auto && sub->own.len == 0)
 			queue_finish(q, h); /* it was the last entry that the subscriber was sent */
@@ -268,7 +268,7 @@ queue_end(struct feed *fd)
 	queue_acknowledge(q);
 	queue_leave(q);
 	while (!list_is_empty(&q->done))
-		queue_forget(q, LIST_ENTRY(q->done.next, struct held, node));
+		queue_forget(q, LIST_ENTRY(q->done.next, struct pending_entry, node));
 	map_fini(&q->by_subscriber);
 	map_fini(&q->by_id);
 	q->feed = NULL;

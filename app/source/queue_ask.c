@@ -116,7 +116,7 @@ on_done_acked(void *arg, const redisReply *reply)
 		return; /* at the next tick */
 	feed_count(q->feed, COUNTER_ACKED, reply->integer);
 	while (q->n_acking > 0 && !list_is_empty(&q->done)) {
-		queue_forget(q, LIST_ENTRY(q->done.next, struct held, node));
+		queue_forget(q, LIST_ENTRY(q->done.next, struct pending_entry, node));
 		q->n_acking--;
 	}
 	queue_acknowledge(q);
@@ -132,7 +132,7 @@ queue_acknowledge(struct queue *q)
 	if (is_sent(q, QUEUE_ACK))
 		return;
 	for (node = q->done.next; node != &q->done && argc < 3 + ACK_MAX; node = node->next)
-		argv[argc++] = LIST_ENTRY(node, struct held, node)->id;
+		argv[argc++] = LIST_ENTRY(node, struct pending_entry, node)->id;
 	q->n_acking = (unsigned)argc - 3;
 	if (argc > 3)
 		(void)send_command(q, QUEUE_ACK, on_done_acked, argc, argv);
@@ -348,7 +348,7 @@ acknowledge_rest(struct queue *q)
 			n_told--;
 			continue;
 		}
-		argv[argc++] = LIST_ENTRY(node, struct held, node)->id;
+		argv[argc++] = LIST_ENTRY(node, struct pending_entry, node)->id;
 		if (argc == 3 + ACK_MAX || node->next == &q->done) {
 			(void)send_command(q, QUEUE_LEAVE, on_left, argc, argv);
 			argc = 3;

@@ -10,7 +10,7 @@
 /* What is held */
 
 void
-queue_forget(struct queue *q, struct held *h)
+queue_forget(struct queue *q, struct pending_entry *h)
 {
 	list_del(&h->node);
 	map_del(&q->by_id, &h->by_id);
@@ -19,17 +19,17 @@ queue_forget(struct queue *q, struct held *h)
 	free(h);
 }
 
-static struct held *
+static struct pending_entry *
 find_held(const struct queue *q, const char *id, size_t len)
 {
 	struct map_node *node = map_find(&q->by_id, id, len);
 
-	return node != NULL ? MAP_ENTRY(node, struct held, by_id) : NULL;
+	return node != NULL ? MAP_ENTRY(node, struct pending_entry, by_id) : NULL;
 }
 
 /* The entry is done: it is not given to anybody any more. */
 void
-queue_finish(struct queue *q, struct held *h)
+queue_finish(struct queue *q, struct pending_entry *h)
 {
 	if (h->share != NULL)
 		h->share->n_held--;
@@ -43,7 +43,7 @@ queue_acked(struct queue *q, const struct message *notice)
 {
 	const char *p = notice->data, *end = p + notice->data_len;
 	size_t len = strlen(q->group);
-	struct held *h;
+	struct pending_entry *h;
 
 	if ((size_t)(end - p) <= len || memcmp(p, q->group, len) != 0 || p[len] != ' ')
 		return false;
@@ -73,8 +73,8 @@ queue_expire(struct queue *q)
 		struct share *share = LIST_ENTRY(node, struct share, of_queue);
 
 		while ((first = share->held.next) != &share->held &&
-		       now - LIST_ENTRY(first, struct held, node)->since_ms > 2 * after)
-			queue_forget(q, LIST_ENTRY(first, struct held, node));
+		       now - LIST_ENTRY(first, struct pending_entry, node)->since_ms > 2 * after)
+			queue_forget(q, LIST_ENTRY(first, struct pending_entry, node));
 	}
 }
 
@@ -126,8 +126,8 @@ choose(const struct queue *q, const struct share *had)
 }
 
 /* The subscriber holds the entry from now on. Returns NULL if memory is short. */
-static struct held *
-hold(struct queue *q, const struct stream_id *id, struct held *h)
+static struct pending_entry *
+hold(struct queue *q, const struct stream_id *id, struct pending_entry *h)
 {
 	if (h == NULL) {
 		if ((h = calloc(1, sizeof(*h))) == NULL)
@@ -174,7 +174,8 @@ put_event(struct sink *to, const struct event *ev, const struct template_scope *
 }
 
 static void
-give_to(struct queue *q, struct share *share, struct held *h, const struct giving *g, bool ends)
+give_to(struct queue *q, struct share *share, struct pending_entry *h, const struct giving *g,
+	bool ends)
 {
 	uint64_t max = queue_settings(q)->max_events;
 	struct subscriber *sub = share->sub;
@@ -218,8 +219,8 @@ tell_poison(struct share *share)
  * drops it, it is acknowledged.
  */
 static void
-give_entry(struct queue *q, struct share *share, struct held *h, const struct stream_id *id,
-	   struct message *arrived)
+give_entry(struct queue *q, struct share *share, struct pending_entry *h,
+	   const struct stream_id *id, struct message *arrived)
 {
 	struct feed *fd = q->feed;
 	struct giving g = {.sink = {put_event}, .feed = fd, .frame = &fd->class->hub->frame};
@@ -252,7 +253,7 @@ give(struct queue *q, const redisReply *one)
 	struct stream_entry entry;
 	struct share *share;
 	struct entry en;
-	struct held *h;
+	struct pending_entry *h;
 	int rc;
 
 	if (!stream_entry_parse(&entry, one))

@@ -21,7 +21,7 @@ struct share {
 };
 
 /* An entry that was given to a subscriber and is not acknowledged. */
-struct held {
+struct pending_entry {
 	struct list node; /* in share->held or queue->done */
 	struct map_node by_id;
 	struct share *share; /* NULL: it is done, and Redis must be told */
@@ -96,9 +96,10 @@ unsigned queue_count_free(
 void queue_give_all(struct queue *q, const struct redisReply *entries); /* NULL: none */
 /* Somebody has acknowledged entries. Returns whether they belong to our group. */
 bool queue_acked(struct queue *q, const struct message *notice);
-void queue_forget(struct queue *q, struct held *h); /* it concerns us no more */
+void queue_forget(struct queue *q, struct pending_entry *h); /* it concerns us no more */
 void queue_expire(struct queue *q); /* entries that were held for longer than claim_after */
-void queue_finish(struct queue *q, struct held *h); /* it is done, and Redis must be told */
+void
+queue_finish(struct queue *q, struct pending_entry *h); /* it is done, and Redis must be told */
 
 /* queue_ask.c */
 void queue_go_on(struct queue *q);      /* asks for everything that can be asked for now */

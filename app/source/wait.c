@@ -61,13 +61,13 @@ is_had(const struct waiter *w)
 }
 
 static struct waiter *
-waiter_of(struct listener *l)
+waiter_of(struct feed_listener *l)
 {
 	return LIST_ENTRY(l, struct waiter, listener);
 }
 
 static void
-on_listened(struct listener *l, const struct event *ev, bool is_entry)
+on_listened(struct feed_listener *l, const struct event *ev, bool is_entry)
 {
 	struct waiter *w = waiter_of(l);
 
@@ -270,7 +270,7 @@ go_on(struct waiter *w)
 
 /* What is published from now on arrives, so the past is what came before. */
 static void
-on_confirmed(struct listener *l)
+on_confirmed(struct feed_listener *l)
 {
 	struct waiter *w = waiter_of(l);
 
@@ -280,7 +280,8 @@ on_confirmed(struct listener *l)
 	go_on(w);
 }
 
-static const struct listener_ops listener_ops = {.event = on_listened, .confirmed = on_confirmed};
+static const struct feed_listener_ops listener_ops = {.event = on_listened,
+						      .confirmed = on_confirmed};
 
 /* Returns 0, with whether the past counts; -EINVAL. */
 static int

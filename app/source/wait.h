@@ -29,7 +29,7 @@ enum waiter_state {
 
 /* Embedded by whatever answers the client. The fields belong to wait.c. */
 struct waiter {
-	struct listener listener; /* of its feed, until it has been told */
+	struct feed_listener listener; /* of its feed, until it has been told */
 	uv_timer_t timer;
 	uint64_t until_ms;
 	enum waiter_state state;

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "cli/command.h"
+#include "cli/subcommand.h"
 
 static void
 json(void **state)

@@ -1,4 +1,4 @@
-#include "slot.h"
+#include "worker_slot.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ enum {
 };
 
 void
-slot_begins(struct slot *slot, unsigned n, pid_t pid)
+worker_slot_begins(struct worker_slot *slot, unsigned n, pid_t pid)
 {
 	slot->pid = pid;
 	slot->started_ms = clock_ms();
@@ -33,13 +33,13 @@ slot_begins(struct slot *slot, unsigned n, pid_t pid)
 }
 
 void
-slot_failed(struct slot *slot)
+worker_slot_failed(struct worker_slot *slot)
 {
 	slot->restart_ms = clock_ms() + PAUSE_MS;
 }
 
 bool
-slot_is_crashing(const struct slot *slot)
+worker_slot_is_crashing(const struct worker_slot *slot)
 {
 	return slot->n_crashes >= CRASHES;
 }
@@ -87,7 +87,7 @@ look_at_its_work(unsigned n, int status, bool has_hung)
 }
 
 static void
-count_death(const struct slot *slot)
+count_death(const struct worker_slot *slot)
 {
 	enum board_fact fact = slot->aborted_ms > 0 ? BOARD_HUNG : BOARD_DIED;
 
@@ -96,7 +96,7 @@ count_death(const struct slot *slot)
 
 /* When the next one may begin. */
 static void
-plan_restart(struct slot *slot)
+plan_restart(struct worker_slot *slot)
 {
 	uint64_t now = clock_ms(), age = now - slot->started_ms, pause;
 
@@ -107,14 +107,14 @@ plan_restart(struct slot *slot)
 	if (pause > PAUSE_MAX_MS)
 		pause = PAUSE_MAX_MS;
 	slot->restart_ms = now + pause;
-	if (slot_is_crashing(slot))
+	if (worker_slot_is_crashing(slot))
 		logger_error("a worker has died %u times in a row, each within %d s of its start: "
 			     "the next one starts in %u ms",
 			     slot->n_crashes, YOUNG_MS / 1000, (unsigned)pause);
 }
 
 void
-slot_died(struct slot *slot, unsigned n, int status)
+worker_slot_died(struct worker_slot *slot, unsigned n, int status)
 {
 	log_death(slot->pid, status);
 	look_at_its_work(n, status, slot->aborted_ms > 0);
@@ -126,7 +126,7 @@ slot_died(struct slot *slot, unsigned n, int status)
 /* Workers that hang */
 
 static void
-end_hung(struct slot *slot, uint64_t now)
+end_hung(struct worker_slot *slot, uint64_t now)
 {
 	if (slot->aborted_ms == 0) {
 		logger_error("worker %d has not turned for %u ms: it is ended", (int)slot->pid,
@@ -139,7 +139,7 @@ end_hung(struct slot *slot, uint64_t now)
 }
 
 void
-slot_look(struct slot *slot, unsigned n, uint64_t passed_ms, uint64_t hung_ms)
+worker_slot_look(struct worker_slot *slot, unsigned n, uint64_t passed_ms, uint64_t hung_ms)
 {
 	uint64_t now = clock_ms(), beats = board_beats(n);
 

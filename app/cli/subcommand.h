@@ -1,8 +1,8 @@
-#ifndef SLUICE_CLI_COMMAND_H
-#define SLUICE_CLI_COMMAND_H
+#ifndef SLUICE_CLI_SUBCOMMAND_H
+#define SLUICE_CLI_SUBCOMMAND_H
 
 /*
- * command - one subcommand: a file with this table, and a line in main.c. --help is printed from
+ * subcommand - each is a file with this table, and a line in main.c. --help is printed from
  * this table and from the table of options.
  */
 #include <stdbool.h>
@@ -11,7 +11,7 @@
 
 struct options;
 
-struct command {
+struct subcommand {
 	const char *name;
 	const char *synopsis; /* what stands behind the name, one form a line; "" if nothing does */
 	const char *help;     /* whole lines */
@@ -29,12 +29,12 @@ struct command {
 
 enum { COMMAND_USAGE = 2 };
 
-extern const struct command check_command, cursor_command, dev_command, doctor_command,
+extern const struct subcommand check_command, cursor_command, dev_command, doctor_command,
     emit_command, routes_command, tail_command, token_command, wait_command;
 
 /* The given options; NULL: it was not given. */
 struct options {
-	const struct command *command;
+	const struct subcommand *command;
 	const char *config; /* never NULL: what -c says, or its default */
 	const char *address, *workers, *explain, *timeout, *user, *token, *cookie, *link, *ttl,
 	    *may, *upstream, *front, *silence, *streams;
@@ -44,10 +44,10 @@ struct options {
 };
 
 /*
- * command_run - argv[0] is the command's own name. Returns the exit status, which is 1 if its
+ * subcommand_run - argv[0] is the command's own name. Returns the exit status, which is 1 if its
  * output could not be written.
  */
-int command_run(const struct command *command, int argc, char **argv);
+int subcommand_run(const struct subcommand *command, int argc, char **argv);
 
 /*
  * command_refuse - prints on stderr why the command line is not understood. Returns COMMAND_USAGE.
@@ -55,10 +55,10 @@ int command_run(const struct command *command, int argc, char **argv);
 int command_refuse(const struct options *opt, const char *why);
 
 /*
- * command_print_synopsis - prints a line for each form; options_print - prints the options with
+ * subcommand_print_synopsis - prints a line for each form; options_print - prints the options with
  * those letters.
  */
-void command_print_synopsis(const struct command *command, const char *before, FILE *to);
+void subcommand_print_synopsis(const struct subcommand *command, const char *before, FILE *to);
 void options_print(const char *takes, FILE *to); /* NULL: all */
 
 /*
