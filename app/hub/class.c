@@ -1,9 +1,14 @@
-#include "hub/feed_parts.h"
+#include "hub/feed.h"
 
 #include <string.h>
 
 #include "base/counters.h"
 #include "base/logger.h"
+#include "hub/feed_life.h"
+#include "hub/feed_logic.h"
+#include "hub/feed_within.h"
+#include "hub/silence.h"
+#include "hub/source.h"
 
 static void
 on_beat_due(struct fifo *fifo, struct fifo_node *node)

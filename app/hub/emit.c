@@ -1,10 +1,13 @@
 /*
  * emit.c - appends an event to the feed's log. It is encoded once for all who read it.
  */
+#include "hub/emit.h"
+
 #include <string.h>
 
 #include "base/logger.h"
-#include "hub/feed_parts.h"
+#include "hub/feed_logic.h"
+#include "hub/source.h"
 #include "sse/wire.h"
 
 int

@@ -1,10 +1,13 @@
-#include "hub/feed.h"
+#include "hub/feed_within.h"
 
 #include <assert.h>
 
 #include "base/clock.h"
 #include "base/logger.h"
-#include "hub/feed_parts.h"
+#include "hub/emit.h"
+#include "hub/feed.h"
+#include "hub/feed_logic.h"
+#include "hub/silence.h"
 #include "sse/event.h"
 
 /* The ends of many */

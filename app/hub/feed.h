@@ -88,7 +88,7 @@ int feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
 int feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head_len,
 	      const char *last_event_id);
 
-/* feed_emit - encode one event for all subscribers. Returns 0, -EINVAL, -EMSGSIZE, -ENOMEM. */
+/* feed_emit - encodes one event for all subscribers. Returns 0, -EINVAL, -EMSGSIZE, -ENOMEM. */
 struct event;
 int feed_emit(struct feed *fd, const struct event *ev);
 

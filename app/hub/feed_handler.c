@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hub/feed_parts.h"
+#include "hub/emit.h"
+#include "hub/feed_logic.h"
+#include "hub/feed_within.h"
+#include "hub/silence.h"
 #include "logic/message.h"
 #include "sse/event.h"
 

@@ -2,12 +2,16 @@
  * feed_life.c - a feed begins when somebody asks for it first, and ends some seconds after its last
  * subscriber has gone. So the reload of a page costs Redis nothing.
  */
+#include "hub/feed_life.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/logger.h"
-#include "hub/feed_parts.h"
+#include "hub/feed_logic.h"
+#include "hub/feed_within.h"
+#include "hub/silence.h"
 #include "sse/wire.h"
 
 /*

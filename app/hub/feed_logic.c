@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "hub/emit.h"
 #include "hub/refusal.h"
 #include "logic/message.h"
 #include "logic/reply.h"

@@ -1,5 +1,4 @@
-#include "hub/feed_parts.h"
-#include "redis/past.h"
+#include "hub/hub.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -8,6 +7,10 @@
 
 #include "base/counters.h"
 #include "base/logger.h"
+#include "hub/feed_life.h"
+#include "hub/feed_state.h"
+#include "hub/feed_within.h"
+#include "redis/past.h"
 
 enum {
 	DRAIN_TICK_MS = 20,

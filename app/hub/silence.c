@@ -2,10 +2,14 @@
  * silence.c - what happens when no message comes: heartbeats, and at last the end, if the route has
  * abandoned.
  */
+#include "hub/silence.h"
+
 #include <string.h>
 
 #include "base/clock.h"
-#include "hub/feed_parts.h"
+#include "hub/emit.h"
+#include "hub/feed_logic.h"
+#include "hub/feed_within.h"
 #include "sse/event.h"
 #include "sse/wire.h"
 

@@ -11,9 +11,10 @@
 #include <string.h>
 
 #include "base/counters.h"
-#include "hub/feed_parts.h"
+#include "hub/feed_logic.h"
 #include "hub/pace.h"
 #include "hub/refusal.h"
+#include "hub/silence.h"
 
 static struct source *
 source_of(struct subscription *sn)

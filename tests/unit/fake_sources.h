@@ -10,7 +10,8 @@
 #include <hiredis/hiredis.h>
 
 #include "fake_client.h"
-#include "hub/feed_parts.h"
+#include "hub/feed_within.h"
+#include "hub/silence.h"
 #include "redis/command.h"
 #include "redis/past.h"
 #include "redis/topology.h"

@@ -7,7 +7,8 @@
 
 #include "source/kinds.h"
 
-#include "hub/feed_parts.h"
+#include "hub/feed_within.h"
+#include "hub/silence.h"
 
 /* A frame is small, or longer than the queue. */
 enum { QUEUE = 1000, SMALL = 200, LONG = 3000, DEPTH = 4, N_RANDOM = 20000, LENGTH = 14 };
