@@ -87,16 +87,6 @@ names_param(const struct route *rt, const char *param)
 	       (strcasecmp(param, "user") == 0 || strcasecmp(param, "cookie") == 0);
 }
 
-static const struct param_rule *
-find_rule(const struct route *rt, const char *name, size_t len)
-{
-	for (size_t i = 0; i < rt->n_rules; i++) {
-		if (strlen(rt->rules[i].name) == len && memcmp(rt->rules[i].name, name, len) == 0)
-			return &rt->rules[i];
-	}
-	return NULL;
-}
-
 static int
 add_rule(struct route *rt, const char *name, const char *text, char *why)
 {
@@ -130,7 +120,7 @@ add_rules(struct route *rt, const struct ini_entry *e, char *why)
 	int rc = rule_check(e->value, &bytes, why, WHY_LEN);
 
 	for (size_t n = 0; rc == 0 && (name = route_named_param(rt, n)) != NULL; n++) {
-		if (strcasecmp(name, wanted) == 0 && find_rule(rt, name, strlen(name)) == NULL)
+		if (strcasecmp(name, wanted) == 0 && route_find_rule(rt, name) == NULL)
 			rc = add_rule(rt, name, e->value, why);
 	}
 	return rc;

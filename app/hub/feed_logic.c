@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "hub/emit.h"
 #include "hub/refusal.h"
 #include "logic/message.h"
 #include "logic/reply.h"

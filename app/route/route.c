@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "base/strings.h"
+#include "route/param_default.h"
 #include "source/queue.h"
-
-enum { PARAM_LEN_MAX = 128 };
 
 static void
 free_templates(struct template **list)
@@ -75,48 +74,8 @@ route_free(struct route *rt)
 	free(rt);
 }
 
-#define PLAIN "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
-
-/*
- * The rules of parameters for which the route has no rule: no value may end a channel's name early,
- * or widen a pattern. A user may be an e-mail address, or what identity providers make up; a
- * session's name may hold what PHP allows. The first row whose name fits counts.
- */
-static const struct plain_rule {
-	const char *name; /* with a dot at its end: every name that begins so; NULL: every name */
-	const char *set, *text;
-} plain_rules[] = {
-    {"user", PLAIN "@+|", "[A-Za-z0-9_.@+|-]{1,128}"},
-    {"claim.", PLAIN "@+|", "[A-Za-z0-9_.@+|-]{1,128}"},
-    {"cookie", PLAIN ",", "[A-Za-z0-9_.,-]{1,128}"},
-    {NULL, PLAIN, "[A-Za-z0-9_.-]{1,128}"},
-};
-
-static const struct plain_rule *
-plain_rule(const char *name)
-{
-	const struct plain_rule *rule = plain_rules;
-
-	for (; rule->name != NULL; rule++) {
-		size_t len = strlen(rule->name);
-
-		if (rule->name[len - 1] == '.' ? strncmp(rule->name, name, len) == 0
-					       : strcmp(rule->name, name) == 0)
-			break;
-	}
-	return rule;
-}
-
-static bool
-is_plain(const char *name, const char *value)
-{
-	size_t len = strspn(value, plain_rule(name)->set);
-
-	return len >= 1 && len <= PARAM_LEN_MAX && value[len] == '\0';
-}
-
-static const struct param_rule *
-find_rule(const struct route *rt, const char *name)
+const struct param_rule *
+route_find_rule(const struct route *rt, const char *name)
 {
 	size_t i;
 
@@ -130,17 +89,18 @@ find_rule(const struct route *rt, const char *name)
 const char *
 route_rule_text(const struct route *rt, const char *name)
 {
-	const struct param_rule *rule = find_rule(rt, name);
+	const struct param_rule *rule = route_find_rule(rt, name);
 
-	return rule != NULL ? rule->text : plain_rule(name)->text;
+	return rule != NULL ? rule->text : param_default_text(name);
 }
 
 bool
 route_param_ok(const struct route *rt, const char *name, const char *value)
 {
-	const struct param_rule *rule = find_rule(rt, name);
+	const struct param_rule *rule = route_find_rule(rt, name);
 
-	return rule == NULL ? is_plain(name, value) : regexec(&rule->regex, value, 0, NULL, 0) == 0;
+	return rule == NULL ? param_default_ok(name, value)
+			    : regexec(&rule->regex, value, 0, NULL, 0) == 0;
 }
 
 static const struct template *

@@ -110,10 +110,10 @@ unsigned route_records(const struct route *rt, const char *channel, unsigned n);
 /* route_free - takes NULL and half-built routes; feeds must not be in use any more. */
 void route_free(struct route *rt);
 
-/*
- * route_param_ok - does the value keep the route's rule for this parameter: its own, or
- * [A-Za-z0-9_.-]{1,128}; with @, + and | for the user and a claim, with a comma for a cookie?
- */
+/* route_find_rule - the route's own rule for the parameter; NULL: that of param_default.h holds. */
+const struct param_rule *route_find_rule(const struct route *rt, const char *name);
+
+/* route_param_ok - does the value keep the rule that holds for this parameter? */
 bool route_param_ok(const struct route *rt, const char *name, const char *value);
 
 /*
