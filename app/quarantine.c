@@ -11,7 +11,7 @@
 #include "redis/recorded.h"
 #include "redis/stream_entry.h"
 
-enum { AGAIN_MS = 1000, LOG_MS = 60000, OWN_FIELDS = 4, HEAD = 3 };
+enum { AGAIN_MS = 1000, OWN_FIELDS = 4, HEAD = 3 };
 
 void
 quarantine_init(struct quarantine *q, uv_loop_t *loop)
@@ -52,7 +52,8 @@ put_back(struct quarantine *q)
 static void
 fail(struct quarantine *q, const redisReply *reply)
 {
-	if (reply != NULL && q->key != NULL && logger_may(&q->log_refused, uv_now(q->loop), LOG_MS))
+	if (reply != NULL && q->key != NULL &&
+	    logger_may(&q->log_refused, uv_now(q->loop), LOGGER_PERIOD_MS))
 		logger_error("[server] quarantine: Redis refuses what belongs into %s: %s", q->key,
 			     reply->type == REDIS_REPLY_ERROR ? reply->str : "an odd answer");
 	put_back(q);

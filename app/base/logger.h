@@ -37,6 +37,9 @@ void logger_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void logger_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void logger_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The usual period_ms below: of a fault that lasts, one line a minute is enough. */
+enum { LOGGER_PERIOD_MS = 60000 };
+
 /*
  * logger_pause - limits how often one kind of line is written. logger_may() is true if a line may
  * be written now, at most once each period_ms. Lines that were suppressed meanwhile are counted in

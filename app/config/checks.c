@@ -11,8 +11,8 @@
 
 enum {
 	WHY_LEN = 512,
-	USUAL_TIMEOUT_MS = 60000,
-	NEAR_FROM = 3 /* a shorter name is similar to too many others */
+	USUAL_TIMEOUT_MS = 60000, /* of a web server that hears nothing from its backend */
+	NEAR_FROM = 3             /* a shorter name is similar to too many others */
 };
 
 static bool

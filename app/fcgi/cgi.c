@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/closing.h"
 #include "base/counters.h"
 #include "base/list.h"
 #include "base/logger.h"
@@ -33,7 +34,7 @@ struct cgi {
 	bool has_in, has_out; /* the handle is open: the descriptor can be polled */
 	bool is_done;
 	int old_flags; /* of descriptor 1, which others may share */
-	unsigned n_handles;
+	struct closing closing;
 };
 
 static enum send_result on_send(struct subscriber *sub);
@@ -235,7 +236,6 @@ begin_body(struct cgi *cgi, unsigned body_ms)
 			;
 		return;
 	}
-	cgi->n_handles++;
 	uv_timer_start(&cgi->timer, on_body_late, body_ms, 0);
 	uv_poll_start(&cgi->in, UV_READABLE, on_in);
 }
@@ -286,11 +286,9 @@ cgi_serve(struct cgi **out, uv_loop_t *loop, const struct server_limits *limits,
 	subscriber_init(&cgi->sub, &ops);
 	buf_init(&cgi->body, limits->body_max);
 	uv_timer_init(loop, &cgi->timer);
-	cgi->n_handles = 1;
 	cgi->old_flags = fcntl(STDOUT_FILENO, F_GETFL);
 	/* epoll refuses a file. It is written at once, and has no reader that could go. */
 	cgi->has_out = uv_poll_init(loop, &cgi->out, STDOUT_FILENO) == 0;
-	cgi->n_handles += cgi->has_out;
 	*out = cgi;
 	if (rc > 0)
 		refuse(cgi, rc);
@@ -300,21 +298,12 @@ cgi_serve(struct cgi **out, uv_loop_t *loop, const struct server_limits *limits,
 }
 
 static void
-on_handle_closed(uv_handle_t *handle)
+on_handles_closed(struct closing *closing)
 {
-	struct cgi *cgi = handle->data;
+	struct cgi *cgi = LIST_ENTRY(closing, struct cgi, closing);
 
-	if (--cgi->n_handles > 0)
-		return;
 	buf_fini(&cgi->body);
 	free(cgi);
-}
-
-static void
-close_handle(struct cgi *cgi, uv_handle_t *handle)
-{
-	handle->data = cgi;
-	uv_close(handle, on_handle_closed);
 }
 
 void
@@ -323,11 +312,12 @@ cgi_free(struct cgi *cgi)
 	if (cgi == NULL)
 		return;
 	subscriber_close(&cgi->sub);
-	close_handle(cgi, (uv_handle_t *)&cgi->timer);
+	closing_begin(&cgi->closing, on_handles_closed);
+	closing_add(&cgi->closing, (uv_handle_t *)&cgi->timer);
 	if (cgi->has_in)
-		close_handle(cgi, (uv_handle_t *)&cgi->in);
+		closing_add(&cgi->closing, (uv_handle_t *)&cgi->in);
 	if (cgi->has_out)
-		close_handle(cgi, (uv_handle_t *)&cgi->out);
+		closing_add(&cgi->closing, (uv_handle_t *)&cgi->out);
 	if (cgi->old_flags >= 0)
 		fcntl(STDOUT_FILENO, F_SETFL, cgi->old_flags);
 }

@@ -296,7 +296,7 @@ on_fault(struct connection *conn)
 	struct server *srv = conn->srv;
 
 	counters_add(COUNTER_RECORDS_REFUSED, 1);
-	if (logger_may(&srv->log_fault, uv_now(srv->loop), 60000))
+	if (logger_may(&srv->log_fault, uv_now(srv->loop), LOGGER_PERIOD_MS))
 		logger_warn(
 		    "closed a connection whose peer does not speak FastCGI as a web server does");
 	close_now(conn);

@@ -93,7 +93,7 @@ take_connection(struct server *srv, int fd, const struct sockaddr_storage *from)
 	int on = 1;
 
 	if (!is_admitted(srv->peers, from)) {
-		if (logger_may(&srv->log_fault, uv_now(srv->loop), 60000))
+		if (logger_may(&srv->log_fault, uv_now(srv->loop), LOGGER_PERIOD_MS))
 			logger_warn("a connection from an address that FCGI_WEB_SERVER_ADDRS does "
 				    "not name: closed");
 		close(fd);

@@ -14,7 +14,6 @@
 
 enum {
 	DRAIN_TICK_MS = 20,
-	LOG_PAUSE_MS = 60000,
 	FRAME_MAX = 512 * 1024 * 1024, /* Redis's own limit of a message */
 	FRAME_KEPT = 1024 * 1024,      /* a larger buffer is given back */
 	NAME_MAX_LEN = 8192,
@@ -74,7 +73,7 @@ on_notice_refused(struct subscription *sn, const char *why)
 {
 	static struct logger_pause pause;
 
-	if (logger_may(&pause, uv_now(LIST_ENTRY(sn, struct hub, noticed)->loop), LOG_PAUSE_MS))
+	if (logger_may(&pause, uv_now(LIST_ENTRY(sn, struct hub, noticed)->loop), LOGGER_PERIOD_MS))
 		logger_warn("Redis refuses a subscription to %s: %s", subscription_name(sn), why);
 }
 

@@ -5,7 +5,7 @@
 #include "base/logger.h"
 #include "hub/feed_state.h"
 
-enum { LOG_PAUSE_MS = 60000, RETRY_MS = 1000 };
+enum { RETRY_MS = 1000 };
 
 unsigned
 class_retry_ms(const struct feed_class *fc)
@@ -18,7 +18,7 @@ class_tell_refusal(struct feed_class *fc, const char *what, const char *why)
 {
 	counters_add_of(fc->out.counted, COUNTER_REFUSALS, 1);
 	counters_set_refusal(fc->out.counted, clock_ms());
-	if (!logger_may(&fc->refusals, uv_now(fc->hub->loop), LOG_PAUSE_MS))
+	if (!logger_may(&fc->refusals, uv_now(fc->hub->loop), LOGGER_PERIOD_MS))
 		return;
 	if (fc->refusals.n_reported > 0)
 		logger_warn("[route %s] Redis refuses %s: %s (%u more since the last report)",

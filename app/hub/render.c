@@ -10,7 +10,7 @@
 #include "hub/feed_state.h"
 #include "sse/utf8.h"
 
-enum { EXPANDED_MAX = 64 * 1024, TOLD_MAX = 150, LOG_PAUSE_MS = 60000 };
+enum { EXPANDED_MAX = 64 * 1024, TOLD_MAX = 150 };
 
 /* One message on its way. */
 struct message_way {
@@ -56,7 +56,7 @@ refuse(struct message_way *way, const struct event *ev, const char *why)
 
 	feed_count(way->feed, is_ours ? COUNTER_DROPPED_RESERVED : COUNTER_DROPPED_INVALID, 1);
 	way->outcome.has_failed = true;
-	if (logger_may(&fc->log_refused, uv_now(fc->hub->loop), LOG_PAUSE_MS))
+	if (logger_may(&fc->log_refused, uv_now(fc->hub->loop), LOGGER_PERIOD_MS))
 		logger_warn(
 		    "[route %s] an event is not sent: %s (name \"%.*s\", id \"%.*s\"; %u more "
 		    "since the last report)",

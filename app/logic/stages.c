@@ -8,7 +8,7 @@
 #include "logic/message.h"
 #include "logic/stage.h"
 
-enum { WHY_LEN = 512, LOG_PAUSE_MS = 60000, AGAIN_MS = 1000 };
+enum { WHY_LEN = 512, AGAIN_MS = 1000 };
 
 void
 stages_fini(struct stages *st)
@@ -26,7 +26,7 @@ void
 stage_failed(struct stages *st, const char *name, const char *why)
 {
 	counters_add_of(st->counted, COUNTER_FAILED, 1);
-	if (!logger_may(&st->pause, clock_ms(), LOG_PAUSE_MS))
+	if (!logger_may(&st->pause, clock_ms(), LOGGER_PERIOD_MS))
 		return;
 	if (st->pause.n_reported > 0)
 		logger_warn("[route %s] %s: %s (%u more since the last report)", st->route, name,

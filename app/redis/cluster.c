@@ -17,7 +17,6 @@ enum {
 	SOON_MS = 100, /* the shortest time between two questions */
 	VAIN_MAX = 10, /* after this many doubts that this node's map did not resolve, another node
 			  is asked */
-	COMPLAIN_MS = 60000,
 	NAMES_MAX = 3, /* of nodes in a sentence */
 };
 
@@ -243,7 +242,7 @@ static void
 take_map(struct cluster *cl, const redisReply *reply)
 {
 	if (slot_map_read(cl->map, reply, link_url(cl->link)->host) < 0) {
-		if (logger_may(&cl->complaint, uv_now(cl->loop), COMPLAIN_MS))
+		if (logger_may(&cl->complaint, uv_now(cl->loop), LOGGER_PERIOD_MS))
 			logger_warn("cluster = yes: CLUSTER SLOTS: %s",
 				    reply->type == REDIS_REPLY_ERROR ? reply->str
 								     : "no map of the slots");

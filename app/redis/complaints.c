@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SAME_MS = 60000 };
-
 bool
 complaints_may(struct complaints *cs, size_t server, const char *why, uint64_t now_ms)
 {
@@ -13,7 +11,7 @@ complaints_may(struct complaints *cs, size_t server, const char *why, uint64_t n
 
 	if (strncmp(cs->of[n].why, why, max) != 0)
 		cs->of[n].pause = (struct logger_pause){0};
-	if (!logger_may(&cs->of[n].pause, now_ms, SAME_MS))
+	if (!logger_may(&cs->of[n].pause, now_ms, LOGGER_PERIOD_MS))
 		return false;
 	snprintf(cs->of[n].why, sizeof(cs->of[n].why), "%.*s", (int)max, why);
 	return true;

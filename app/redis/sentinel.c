@@ -10,7 +10,7 @@
 #include "base/logger.h"
 #include "redis/link.h"
 
-enum { ASK_MS = 1000, HOST_MAX = 256, COMPLAIN_MS = 60000 };
+enum { ASK_MS = 1000, HOST_MAX = 256 };
 
 /* One sentinel, and the server that it named last. */
 struct voice {
@@ -147,7 +147,7 @@ on_voice_reply(void *ctx, const redisReply *reply)
 		return;
 	}
 	v->port = 0;
-	if (logger_may(&v->complaint, uv_now(v->sentinel->loop), COMPLAIN_MS))
+	if (logger_may(&v->complaint, uv_now(v->sentinel->loop), LOGGER_PERIOD_MS))
 		logger_warn("Sentinel (%s): it names no primary for sentinel_master %s%s%s",
 			    redis_url_print(&v->settings.urls[0], where, sizeof(where)),
 			    v->sentinel->master, reply->type == REDIS_REPLY_ERROR ? ": " : "",

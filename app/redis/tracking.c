@@ -10,8 +10,6 @@
 
 #define CHANNEL "__redis__:invalidate"
 
-enum { COMPLAIN_MS = 60000 };
-
 struct tracking {
 	uv_loop_t *loop;
 	struct lane *lane;
@@ -35,7 +33,7 @@ complain(struct tracking *tr, const char *why)
 {
 	char where[256];
 
-	if (logger_may(&tr->complaint, uv_now(tr->loop), COMPLAIN_MS))
+	if (logger_may(&tr->complaint, uv_now(tr->loop), LOGGER_PERIOD_MS))
 		logger_warn("Redis (changes, %s): CLIENT TRACKING: %s: streams are polled",
 			    redis_url_print(link_url(tr->ear), where, sizeof(where)), why);
 }

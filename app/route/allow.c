@@ -19,7 +19,7 @@ allow_judge(const struct route *rt, const struct template_value *params)
 	bool is_true = false;
 
 	if (expression_is_true(rt->allow, &scope, &is_true, why, sizeof(why)) < 0 &&
-	    logger_may(&pause, clock_ms(), 60000))
+	    logger_may(&pause, clock_ms(), LOGGER_PERIOD_MS))
 		logger_warn("[route %s] allow: %s", rt->name, why);
 	if (is_true)
 		return ALLOWED;

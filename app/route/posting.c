@@ -12,8 +12,6 @@
 #include "route/publish.h"
 #include "route/serving.h"
 
-enum { LOG_PAUSE_MS = 60000 };
-
 /* A message that was sent to Redis, and the client that waits for the result. */
 struct posting {
 	struct deferred deferred;
@@ -36,7 +34,7 @@ log_refusal(const struct posting *p, const struct redisReply *reply)
 {
 	static struct logger_pause pause;
 
-	if (reply != NULL && logger_may(&pause, clock_ms(), LOG_PAUSE_MS))
+	if (reply != NULL && logger_may(&pause, clock_ms(), LOGGER_PERIOD_MS))
 		logger_warn("[route %s] Redis refuses a message to %s %s: %s", p->route,
 			    p->is_stream ? "stream" : "channel", p->name,
 			    reply->type == REDIS_REPLY_ERROR ? reply->str : "an odd reply");

@@ -160,7 +160,7 @@ log_failure(const struct request *req, const char *key, const char *why)
 {
 	static struct logger_pause pause;
 
-	if (logger_may(&pause, clock_ms(), 60000))
+	if (logger_may(&pause, clock_ms(), LOGGER_PERIOD_MS))
 		logger_warn("[route %s] %s: %s", req->route->name, key, why);
 }
 

@@ -116,7 +116,7 @@ on_reply(void *arg, const struct redisReply *reply)
 	static struct logger_pause pause;
 
 	if (reply != NULL && reply->type == REDIS_REPLY_ERROR &&
-	    logger_may(&pause, clock_ms(), 60000))
+	    logger_may(&pause, clock_ms(), LOGGER_PERIOD_MS))
 		logger_warn("allow_command: Redis refuses it: %s", reply->str);
 	if (question->fn != NULL)
 		question->fn(question->arg, judge(reply));

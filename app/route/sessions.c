@@ -120,7 +120,7 @@ evaluate_user(const struct auth_settings *settings, struct json_object *session,
 	scope.msg = &msg;
 	if (expression_render(settings->session_user, &scope, text, &is_some, why, sizeof(why)) <
 		0 &&
-	    logger_may(&pause, clock_ms(), 60000))
+	    logger_may(&pause, clock_ms(), LOGGER_PERIOD_MS))
 		logger_warn("[auth] session_user: %s", why);
 	message_fini(&msg);
 }
@@ -256,7 +256,7 @@ log_error(const redisReply *reply)
 {
 	static struct logger_pause pause;
 
-	if (reply != NULL && logger_may(&pause, clock_ms(), 60000))
+	if (reply != NULL && logger_may(&pause, clock_ms(), LOGGER_PERIOD_MS))
 		logger_warn("[auth] session_key: Redis refuses it: %s", reply->str);
 }
 

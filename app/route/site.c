@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/counters.h"
+#include "base/list.h"
 #include "route/cors.h"
 #include "route/doctoring.h"
 #include "route/serving.h"
@@ -19,8 +20,7 @@ struct site {
 	struct identity who;
 	struct answer out;
 	struct doctoring *doctoring;
-	/* of sessions, grants, pending and doctoring: how many are not closed yet */
-	unsigned n_parts;
+	unsigned n_closing; /* what site_close() waits for, besides the routes */
 	void (*on_closed)(void *arg);
 	void *closed_arg;
 };
@@ -155,7 +155,7 @@ free_if_closed(struct site *site)
 	void (*on_closed)(void *arg) = site->on_closed;
 	void *arg = site->closed_arg;
 
-	if (on_closed == NULL || site->table.n_closing > 0 || site->n_parts > 0)
+	if (on_closed == NULL || site->table.n_closing > 0 || site->n_closing > 0)
 		return;
 	answer_fini(&site->out);
 	identity_fini(&site->who);
@@ -164,19 +164,26 @@ free_if_closed(struct site *site)
 	on_closed(arg);
 }
 
+static void *
+await_one(struct site *site)
+{
+	site->n_closing++;
+	return site;
+}
+
 static void
-on_part_closed(void *arg)
+on_one_closed(void *arg)
 {
 	struct site *site = arg;
 
-	site->n_parts--;
+	site->n_closing--;
 	free_if_closed(site);
 }
 
 static void
 on_route_gone(struct table *table)
 {
-	free_if_closed((struct site *)(void *)((char *)table - offsetof(struct site, table)));
+	free_if_closed(LIST_ENTRY(table, struct site, table));
 }
 
 int
@@ -196,7 +203,6 @@ site_new(struct site **out, struct hub *hub, uv_loop_t *loop)
 		free(site); /* memory is short at the start, so the process ends */
 		return -ENOMEM;
 	}
-	site->n_parts = 4;
 	site->table = (struct table){.hub = hub, .in = &site->in, .on_gone = on_route_gone};
 	answer_init(&site->out);
 	*out = site;
@@ -228,10 +234,12 @@ site_close(struct site *site, void (*on_closed)(void *arg), void *arg)
 	table_close(&site->table, END_DRAIN);
 	site->on_closed = on_closed;
 	site->closed_arg = arg;
-	doctoring_close(site->doctoring, on_part_closed, site);
-	pending_close(site->in.pending, on_part_closed, site);
-	grants_close(site->in.grants, on_part_closed, site);
-	sessions_close(site->in.sessions, on_part_closed, site);
+	await_one(site); /* this call itself: nothing is freed before all have begun to close */
+	doctoring_close(site->doctoring, on_one_closed, await_one(site));
+	pending_close(site->in.pending, on_one_closed, await_one(site));
+	grants_close(site->in.grants, on_one_closed, await_one(site));
+	sessions_close(site->in.sessions, on_one_closed, await_one(site));
+	on_one_closed(site);
 }
 
 void
