@@ -59,7 +59,7 @@ on_open_wait_due(struct fifo *fifo, struct fifo_node *node)
 
 void
 feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *handler,
-		struct feed_settings *settings, const void *route, const struct feed_kind *kind)
+		struct feed_settings *settings, const struct feed_kind *kind)
 {
 	memset(fc, 0, sizeof(*fc));
 	fc->hub = hub;
@@ -67,7 +67,6 @@ feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *ha
 	fc->settings = settings;
 	fc->out.settings = settings;
 	fc->out.all = &hub->outlets;
-	fc->route = route;
 	fc->kind = kind;
 	fc->out.counted = settings->stages.counted = counters_of(settings->stages.route);
 	list_init(&fc->feeds);

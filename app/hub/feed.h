@@ -36,7 +36,6 @@ struct feed_class {
 	const struct handler *handler;
 	const struct feed_kind *kind;
 	struct feed_settings *settings; /* not const, because scripts run in it */
-	const void *route;              /* for feed_subjects(), which route/ implements */
 	struct outlet_class out; /* what the outlets of its feeds share, the route's tally too */
 	struct list of_hub;
 	struct list feeds;
@@ -54,12 +53,11 @@ struct feed_class {
 };
 
 /*
- * feed_class_init - settings, handler and route are borrowed until the class is closed. kind is one
+ * feed_class_init - settings and handler are borrowed until the class is closed. kind is one
  * of source/kinds.h.
  */
-void
-feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *handler,
-		struct feed_settings *settings, const void *route, const struct feed_kind *kind);
+void feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *handler,
+		     struct feed_settings *settings, const struct feed_kind *kind);
 
 /*
  * feed_class_close - ends its subscribers with the reason and lets no new one in. Calls on_closed

@@ -16,6 +16,8 @@
 #include "hub/refusal.h"
 #include "hub/silence.h"
 
+enum { EXPANDED_NAME_MAX = 16 * 1024 };
+
 static struct source *
 source_of(struct subscription *sn)
 {
@@ -241,6 +243,20 @@ feed_subject(struct feed *fd, enum subject_kind kind, const char *name)
 	if (len == 0 || len > SUBJECT_NAME_MAX)
 		return HTTP_BAD_REQUEST;
 	return feed_follow(fd, kind, name) == 0 ? 0 : HTTP_INTERNAL_ERROR;
+}
+
+int
+feed_subject_of(struct feed *fd, enum subject_kind kind, const struct template *t)
+{
+	const struct template_scope scope = {.params = fd->params};
+	struct buf name;
+	int status = HTTP_INTERNAL_ERROR;
+
+	buf_init(&name, EXPANDED_NAME_MAX);
+	if (template_expand(t, &scope, &name) == 0 && buf_putc(&name, '\0') == 0)
+		status = feed_subject(fd, kind, name.p);
+	buf_fini(&name);
+	return status;
 }
 
 /* What handlers call (sluice/handler.h). */

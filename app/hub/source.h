@@ -99,6 +99,8 @@ int feed_follow(struct feed *fd, enum subject_kind kind, const char *name);
  * HTTP status with which the request ends.
  */
 int feed_subject(struct feed *fd, enum subject_kind kind, const char *name);
+/* feed_subject_of - as feed_subject(); the name is what t makes of the values of the feed's key. */
+int feed_subject_of(struct feed *fd, enum subject_kind kind, const struct template *t);
 void feed_unfollow(struct feed *fd); /* all */
 
 /* What a source calls of its feed */

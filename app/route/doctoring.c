@@ -328,7 +328,7 @@ doctoring_new(struct doctoring **out, struct hub *hub, uv_loop_t *loop)
 							 .retry_ms = RETRY_MS,
 							 .queue = QUEUE_LEN};
 	feed_class_init(&doctoring->route.feeds, hub, &handler, &doctoring->route.stream,
-			&doctoring->route, feed_kind_of(&handler, &doctoring->route.stream));
+			feed_kind_of(&handler, &doctoring->route.stream));
 	list_init(&doctoring->dropped);
 	uv_timer_init(loop, &doctoring->soon);
 	doctoring->soon.data = doctoring;

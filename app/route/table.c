@@ -57,7 +57,7 @@ begin_route(struct table *table, struct route *rt)
 	rt->counted = counters_of(rt->name);
 	rt->table = table;
 	if (rt->handler->open != NULL) {
-		feed_class_init(&rt->feeds, table->hub, rt->handler, &rt->stream, rt,
+		feed_class_init(&rt->feeds, table->hub, rt->handler, &rt->stream,
 				feed_kind_of(rt->handler, &rt->stream));
 		rt->is_serving = true;
 	}

@@ -551,7 +551,7 @@ set_stage(void **state)
 static inline void
 begin(struct stage *s, const struct handler *handler)
 {
-	feed_class_init(&s->class, s->hub, handler, &s->settings, NULL,
+	feed_class_init(&s->class, s->hub, handler, &s->settings,
 			feed_kind_of(handler, &s->settings));
 }
 

@@ -66,7 +66,7 @@ set_stage(void **state)
 static void
 begin(struct stage *s)
 {
-	feed_class_init(&s->class, s->hub, &handler, &s->settings, NULL,
+	feed_class_init(&s->class, s->hub, &handler, &s->settings,
 			feed_kind_of(&handler, &s->settings));
 }
 

@@ -394,7 +394,7 @@ try(enum overflow overflow)
 	s->redis.prefix = no_name;
 	assert_int_equal(topology_new(&s->topology, &s->redis), 0);
 	assert_int_equal(hub_new(&s->hub, &s->loop, s->topology), 0);
-	feed_class_init(&s->class, s->hub, &handler, &s->settings, NULL,
+	feed_class_init(&s->class, s->hub, &handler, &s->settings,
 			feed_kind_of(&handler, &s->settings));
 	all_orders(s);
 	random_orders(s);

@@ -1,6 +1,7 @@
 /*
- * subjects.c - what the default handler opens: everything that the route's templates name. It
- * stands here because the hub knows no templates of a route (sluice/handler.h).
+ * expanding.c - what the templates of a route become for a request, for handlers
+ * (sluice/handler.h): the subjects that a feed follows, and the text of a handler's own key. It
+ * stands here because the hub does not know what a route's section says.
  */
 #include <errno.h>
 #include <string.h>
@@ -9,26 +10,7 @@
 #include "hub/source.h"
 #include "route/request.h"
 
-enum { NAME_MAX_LEN = 16 * 1024, PARAMS_MAX = 64 };
-
-static int
-open_all(struct feed *feed, enum subject_kind kind, struct template *const *list,
-	 const struct template_scope *scope)
-{
-	struct buf name;
-	int status = 0;
-
-	buf_init(&name, NAME_MAX_LEN);
-	for (; list != NULL && *list != NULL && status == 0; list++) {
-		buf_truncate(&name, 0);
-		if (template_expand(*list, scope, &name) < 0 || buf_putc(&name, '\0') < 0)
-			status = HTTP_INTERNAL_ERROR;
-		else
-			status = feed_subject(feed, kind, name.p);
-	}
-	buf_fini(&name);
-	return status;
-}
+enum { TEXT_MAX = 16 * 1024, PARAMS_MAX = 64 };
 
 /*
  * This template makes no name in Redis, so the user and the claims are taken as the credential says
@@ -62,7 +44,7 @@ expand(const struct request *req, const struct template *t, char **out)
 
 	if (status != 0)
 		return status;
-	buf_init(&text, NAME_MAX_LEN);
+	buf_init(&text, TEXT_MAX);
 	if ((rc = template_expand(t, &scope, &text)) == 0 && (rc = buf_putc(&text, '\0')) == 0 &&
 	    (*out = strdup(text.p)) == NULL)
 		rc = -ENOMEM;
@@ -81,19 +63,20 @@ request_key_text(const struct request *req, const char *name, char **out)
 	return t != NULL ? expand(req, t, out) : 0;
 }
 
+/*
+ * The names depend on the key alone, and the feed has its values: key_read() has checked them. So
+ * the request is not asked again.
+ */
 int
 feed_subjects(struct feed *feed, const struct request *req)
 {
-	struct template_value params[PARAMS_MAX + 1];
-	const struct template_scope scope = {.params = params};
-	const char *param;
+	struct template *const *t;
 	int status = 0;
-	size_t n;
 
-	for (n = 0; (param = route_key_param(req->route, n)) != NULL && n < PARAMS_MAX; n++)
-		params[n] = (struct template_value){param, request_param(req, param)};
-	params[n].name = NULL;
-	for (unsigned kind = 0; kind < N_SUBJECT_KINDS && status == 0; kind++)
-		status = open_all(feed, kind, req->route->subjects[kind], &scope);
+	for (unsigned kind = 0; kind < N_SUBJECT_KINDS; kind++) {
+		t = req->route->subjects[kind];
+		for (; t != NULL && *t != NULL && status == 0; t++)
+			status = feed_subject_of(feed, kind, *t);
+	}
 	return status;
 }
