@@ -154,9 +154,7 @@ take_up_to(size_t *sent, size_t max)
 static int
 end_filler(const struct outgoing *out, struct subscriber *sub, size_t len)
 {
-	const char *filler = subscriber_filler(sub);
-
-	if (len % strlen(filler) == 0 || !out->is_open)
+	if (len == 0 || !out->is_open || len % strlen(subscriber_filler(sub)) == 0)
 		return 0;
 	return subscriber_end_filler(sub);
 }

@@ -173,8 +173,9 @@ live_place(struct feed *fd)
 	return (struct place){c->at, c->n, c->whose, feed_callback(fd)};
 }
 
+/* What the route's logic wants done now that the message is on its way. */
 static void
-settle(struct feed *fd, const struct outcome *out)
+follow_up(struct feed *fd, const struct outcome *out)
 {
 	feed_check_script(fd, out);
 	if (out->after_ms > 0)
@@ -191,7 +192,7 @@ feed_offer_message(struct feed *fd, struct message *msg)
 	struct place at = live_place(fd);
 	struct outcome out = render_own(fd, &at, msg, &live.sink);
 
-	settle(fd, &out);
+	follow_up(fd, &out);
 }
 
 /*
@@ -228,7 +229,7 @@ feed_message(struct feed *fd, struct message *arrived)
 	out = render(fd, &at, arrived, &live.sink);
 	if (out.is_poison)
 		tell_poison(fd);
-	settle(fd, &out);
+	follow_up(fd, &out);
 }
 
 void
@@ -274,6 +275,11 @@ feed_cursor(const struct feed *fd)
 
 /* Confirmed */
 
+/*
+ * A subscriber is opened here, or by its backlog, which is set if its client was away and must
+ * first be sent what it missed. Only now, because before Redis's confirmation nobody knows up to
+ * where the past goes.
+ */
 void
 feed_open_one(struct feed *fd, struct subscriber *sub)
 {

@@ -66,6 +66,8 @@ read_query(struct serving *sv)
  * The order is that of what each step may know. The query is read by the route's names, so the
  * route is found first; who may ask depends on the service (publishing has a list of its own), so
  * that is found before the credentials are looked at. A preflight has none, and is answered before.
+ * A request that is part of a mux connection is judged twice: whether the connection carries this
+ * route at all does not depend on who asks; whether the page may read the answer does.
  */
 static void
 dispatch(struct serving *sv)
