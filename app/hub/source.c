@@ -235,8 +235,9 @@ feed_unfollow(struct feed *fd)
 	fd->cursor = NULL;
 }
 
-int
-feed_subject(struct feed *fd, enum subject_kind kind, const char *name)
+/* For a handler: the name came from a request. Returns 0, or an HTTP status. */
+static int
+follow_name(struct feed *fd, enum subject_kind kind, const char *name)
 {
 	size_t len = strlen(name);
 
@@ -254,7 +255,7 @@ feed_subject_of(struct feed *fd, enum subject_kind kind, const struct template *
 
 	buf_init(&name, EXPANDED_NAME_MAX);
 	if (template_expand(t, &scope, &name) == 0 && buf_putc(&name, '\0') == 0)
-		status = feed_subject(fd, kind, name.p);
+		status = follow_name(fd, kind, name.p);
 	buf_fini(&name);
 	return status;
 }
@@ -269,7 +270,7 @@ follow(struct feed *fd, enum subject_kind kind, const char *fmt, va_list ap)
 
 	if (len < 0 || (size_t)len >= sizeof(name))
 		return HTTP_BAD_REQUEST;
-	return feed_subject(fd, kind, name);
+	return follow_name(fd, kind, name);
 }
 
 int

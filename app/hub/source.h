@@ -95,11 +95,9 @@ struct source *feed_source_at(const struct feed *fd, unsigned index); /* in the 
  */
 int feed_follow(struct feed *fd, enum subject_kind kind, const char *name);
 /*
- * feed_subject - as feed_follow(), for a handler, whose name came from a request. Returns 0, or the
- * HTTP status with which the request ends.
+ * feed_subject_of - as feed_follow(); the name is what t makes of the values of the feed's key.
+ * Returns 0, or the HTTP status with which the request ends.
  */
-int feed_subject(struct feed *fd, enum subject_kind kind, const char *name);
-/* feed_subject_of - as feed_subject(); the name is what t makes of the values of the feed's key. */
 int feed_subject_of(struct feed *fd, enum subject_kind kind, const struct template *t);
 void feed_unfollow(struct feed *fd); /* all */
 
