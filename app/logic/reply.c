@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
+#include <string.h>
 #include <strings.h>
 
 #include "base/json_text.h"
@@ -116,18 +117,46 @@ reply_is_map(const char *command)
 	return strcasecmp(command, "HGETALL") == 0;
 }
 
-bool
-reply_is_collection(const char *command)
+static bool
+is_one_of(const char *command, const char *const *names)
 {
-	static const char *const names[] = {"HGETALL", "HKEYS",     "HVALS",
-					    "LRANGE",  "SMEMBERS",  "XRANGE",
-					    "ZRANGE",  "XREVRANGE", "ZREVRANGE"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcasecmp(command, names[i]) == 0)
+	for (; *names != NULL; names++) {
+		if (strcasecmp(command, *names) == 0)
 			return true;
 	}
 	return false;
+}
+
+/* Is it a JSON array of as many nulls as there are? */
+static bool
+is_nulls(const char *text, size_t len)
+{
+	static const char one[] = "null,";
+	size_t n = sizeof(one) - 1;
+
+	if (len < 2 || (len - 1) % n != 0 || text[0] != '[' || text[len - 1] != ']')
+		return false;
+	for (size_t i = 1; i + 1 < len; i++) {
+		if (text[i] != one[(i - 1) % n])
+			return false;
+	}
+	return true;
+}
+
+bool
+reply_is_of_no_key(const char *command, const char *text, size_t len)
+{
+	static const char *const collections[] = {
+	    "HGETALL",          "HKEYS",       "HVALS",         "LRANGE",
+	    "SMEMBERS",         "XRANGE",      "XREVRANGE",     "ZRANGE",
+	    "ZREVRANGE",        "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZREVRANGEBYLEX",
+	    "ZREVRANGEBYSCORE", NULL};
+	static const char *const members[] = {"HMGET",  "MGET",    "ZMSCORE",
+					      "GEOPOS", "GEOHASH", NULL};
+
+	if (len == 2 && memcmp(text, "[]", 2) == 0)
+		return is_one_of(command, collections);
+	return is_nulls(text, len) && is_one_of(command, members);
 }
 
 static bool
@@ -135,6 +164,17 @@ is_true_text(const char *text, size_t len)
 {
 	return len > 0 && !(len == 1 && *text == '0') &&
 	       !(len == 2 && strncasecmp(text, "no", 2) == 0);
+}
+
+/* SMISMEMBER says 0 of each that is no member, and HMGET nil of each field that is not there. */
+static bool
+has_true(const struct redisReply *list)
+{
+	for (size_t i = 0; i < list->elements; i++) {
+		if (reply_is_true(list->element[i]))
+			return true;
+	}
+	return false;
 }
 
 bool
@@ -147,7 +187,7 @@ reply_is_true(const struct redisReply *reply)
 	case REDIS_REPLY_STATUS:
 		return is_true_text(reply->str, reply->len);
 	case REDIS_REPLY_ARRAY:
-		return reply->elements > 0;
+		return has_true(reply);
 	default:
 		return false;
 	}

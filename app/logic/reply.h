@@ -28,12 +28,12 @@ int reply_put_json(struct buf *b, const struct redisReply *reply, bool is_map);
 bool reply_is_map(const char *command);
 
 /*
- * reply_is_collection - does the command read what one key holds, so that an empty answer means
- * that there is no key?
+ * reply_is_of_no_key - does this answer, as JSON, mean that there is no such key? In Redis an empty
+ * list, set or stream does not exist; and of a key that does not, HMGET says nil of each field.
  */
-bool reply_is_collection(const char *command);
+bool reply_is_of_no_key(const char *command, const char *text, size_t len);
 
-/* reply_is_true - false for nil, 0, an empty answer, "no" and an error. */
+/* reply_is_true - false for nil, 0, an empty answer, "no", an error, and a list of nothing else. */
 bool reply_is_true(const struct redisReply *reply);
 
 #endif

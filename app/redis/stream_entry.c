@@ -232,6 +232,21 @@ look_before_place(struct stream_place *place, const struct stream_info *info)
 	return STREAM_BEGAN_ANEW;
 }
 
+/* Fewer entries were ever added than we know of. */
+static bool
+had_fewer(const struct stream_place *place, const struct stream_info *info)
+{
+	return !place->is_uncounted && info->n_added > 0 && info->n_added < place->n_added;
+}
+
+/* Its newest id is our place, and there was nobody but its own server to lose anything of it. */
+static bool
+ends_anew_at_place(const struct stream_place *place, const struct stream_info *info)
+{
+	return !place->was_away && stream_id_compare(&info->newest, &place->last) == 0 &&
+	       had_fewer(place, info);
+}
+
 static enum stream_change
 look_behind_place(struct stream_place *place, const struct stream_info *info, int order)
 {
@@ -241,8 +256,7 @@ look_behind_place(struct stream_place *place, const struct stream_info *info, in
 	if (order == 0) {
 		/* Nothing is behind the place; unless it had fewer before: then some were
 		 * written before it, in the place of others. */
-		has_lost_some =
-		    !place->is_uncounted && info->n_added > 0 && info->n_added < place->n_added;
+		has_lost_some = had_fewer(place, info);
 		place->n_added = info->n_added;
 		place->is_uncounted = false;
 	} else if (has_lost_some) {
@@ -283,7 +297,7 @@ stream_place_look(struct stream_place *place, const struct stream_info *info)
 		place->n_lost = 0; /* it is not lost, but was deleted */
 	if (place->n_lost > 0 && (is_known_again || is_what_it_was(place, info)))
 		change = look_without_last(place, info);
-	else if (order < 0)
+	else if (order < 0 || ends_anew_at_place(place, info))
 		change = look_before_place(place, info);
 	else
 		change = look_behind_place(place, info, order);

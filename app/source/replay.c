@@ -379,6 +379,10 @@ go_on(struct replay *rp)
 		look(rp);
 		break;
 	case REPLAY_LOOKING:
+		if (is_to_be_asked(rp)) { /* Redis says that the client's id is none */
+			ask_where(rp);
+			return;
+		}
 		if (replay_is_ahead(rp)) {
 			rp->state = REPLAY_LAGGING;
 			replay_leave_place(rp);

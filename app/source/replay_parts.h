@@ -62,6 +62,7 @@ struct replay {
 	bool is_from;        /* the snapshot says it in the client's place */
 	bool is_past_wanted; /* nobody says it, so the past begins where "start" says */
 	const char *unknown; /* why the client's id is none of ours; NULL: it is one */
+	const char *overruled; /* that, if the snapshot says in its place where it stands */
 	bool is_trimmed;     /* and it is to be told so */
 	bool has_begun;      /* the client has been told where it stands */
 	bool has_place;

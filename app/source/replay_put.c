@@ -85,13 +85,14 @@ put_snapshot(struct replay *rp)
 int
 replay_put_beginning(struct replay *rp)
 {
+	const char *reset = rp->unknown != NULL ? rp->unknown : rp->overruled;
 	char text[CURSOR_TEXT];
 	int rc;
 
 	replay_print_beginning(text, rp);
 	if ((rc = subscriber_put_open(rp->sub, replay_is_known(rp) && !rp->is_from,
 				      rp->n > 0 ? text : NULL)) < 0 ||
-	    (rp->unknown != NULL && (rc = replay_put_reset(rp, rp->unknown)) < 0) ||
+	    (reset != NULL && (rc = replay_put_reset(rp, reset)) < 0) ||
 	    (rc = tell_trimmed(rp)) < 0)
 		return rc;
 	return put_snapshot(rp);

@@ -36,21 +36,20 @@ keep_missing(struct replay *rp)
 	return rc;
 }
 
-/* In Redis an empty list, set or stream does not exist. */
 static bool
 is_of_no_key(const struct feed *fd, const char *bytes, size_t len)
 {
 	const struct template_scope scope = {.params = fd->params, .channel = ""};
 	struct buf command;
-	bool is_collection;
+	bool is_of_none;
 
-	if (bytes == NULL || len != 2 || memcmp(bytes, "[]", 2) != 0)
-		return bytes == NULL;
+	if (bytes == NULL)
+		return true;
 	buf_init(&command, COMMAND_MAX);
-	is_collection = template_expand(fd->class->settings->snapshot[0], &scope, &command) == 0 &&
-			buf_putc(&command, '\0') == 0 && reply_is_collection(command.p);
+	is_of_none = template_expand(fd->class->settings->snapshot[0], &scope, &command) == 0 &&
+		     buf_putc(&command, '\0') == 0 && reply_is_of_no_key(command.p, bytes, len);
 	buf_fini(&command);
-	return is_collection;
+	return is_of_none;
 }
 
 static int
@@ -160,5 +159,6 @@ replay_begin_where_it_says(struct replay *rp)
 		return;
 	rp->is_past_wanted = false;
 	rp->is_resumed = rp->is_from = true;
+	rp->overruled = rp->unknown;
 	rp->unknown = rc == 0 && is_ours ? NULL : REPLAY_UNKNOWN_ID;
 }

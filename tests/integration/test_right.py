@@ -16,6 +16,7 @@ ORG = {"path": "/org/{org}", "channels": "r:{org}", "auth": "jwt session", "allo
 NO_LIST = {k: v for k, v in AUTH.items() if k != "jwt_channels"}
 ROUTES = {
     "org": ORG,
+    "any": {**ORG, "path": "/any/{org}", "allow_command": "SMISMEMBER r:members:{org} {user} everybody"},
     "both": {**ORG, "path": "/both/{org}", "allow": "claims.level == 1"},
     "role": {**ORG, "path": "/role", "channels": "r:role", "publish": "r:role", "allow_command": "HGET r:roles {claim.team}"},
     "broken": {**ORG, "path": "/broken", "channels": "r:b", "publish": "r:b", "allow_command": "GET r:members:a", "open_wait": "200ms"},
@@ -44,6 +45,14 @@ def test_who_may(sluice, redis):
     problem(sluice, "/org/a", 401)
     sluice.open("/org/a", headers=session(redis, '{"user":"zoe"}')).close()
     problem(sluice, "/org/a", 403, headers=session(redis, '{"user":"max"}'))
+
+
+def test_a_list_of_noes_is_no(sluice, redis):
+    redis.client().sadd("r:members:e", "zoe")
+    redis.client().sadd("r:members:f", "everybody")
+    problem(sluice, "/any/e", 403, headers=bearer("max"))
+    for path, user in (("/any/e", "zoe"), ("/any/f", "max")):
+        sluice.open(path, headers=bearer(user)).close()
 
 
 def test_both_must_be_true(sluice):

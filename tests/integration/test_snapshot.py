@@ -187,6 +187,7 @@ FROM = {
              "snapshot_missing": '{"at":"0-0"}'},
     "template": {"path": "/template/{k}", "channels": "nf:{k}", "snapshot": "HGETALL nf:{k}:h", "snapshot_missing": '{{"of":"{k}"}}'},
     "list": {"path": "/list/{k}", "channels": "nf:{k}", "snapshot": "LRANGE nf:{k}:l 0 -1", "snapshot_missing": '{{"none":"{k}"}}'},
+    "hash": {"path": "/hash/{k}", "channels": "nf:{k}", "snapshot": "HMGET nf:{k}:h a b", "snapshot_missing": "none"},
     "range": {"path": "/range/{k}", "channels": "nf:{k}", "snapshot": "XREVRANGE nf:{k}:x + - COUNT 3"},
     "ends": {"path": "/ends/{k}", "channels": "nf:{k}", "snapshot": "GET nf:{k}:now", "snapshot_missing": "gone", "until": "text == 'gone'"},
     "recorded": {"path": "/recorded/{k}", "channels": "nf:{k}", "record": 100, "snapshot": "GET nf:{k}:now", "snapshot_from": "{.at}"},
@@ -200,7 +201,7 @@ def places(launch_shared):
 
 def test_what_is_sent_for_a_key_that_is_not_there(places, redis):
     client = redis.client()
-    for path, data in (("/template/a", '{"of":"a"}'), ("/list/a", '{"none":"a"}')):
+    for path, data in (("/template/a", '{"of":"a"}'), ("/list/a", '{"none":"a"}'), ("/hash/a", "none")):
         with places.open(path) as stream:
             event = stream.next_event()
             assert (event.type, event.data) == ("snapshot", data)
@@ -209,6 +210,9 @@ def test_what_is_sent_for_a_key_that_is_not_there(places, redis):
     client.hset("nf:a:h", "x", "1")
     with places.open("/template/a") as stream:
         assert json.loads(stream.next_event().data) == {"x": "1"}
+    client.hset("nf:a:h", "b", "2")
+    with places.open("/hash/a") as stream:
+        assert json.loads(stream.next_event().data) == [None, "2"]
     with places.open("/ends/a") as stream:
         assert [e.type for e in stream.rest()] == ["snapshot", "stream-done"]
     client.set("nf:a:now", "")
@@ -242,6 +246,21 @@ def test_the_stream_begins_where_it_says(places, redis):
         assert [stream.next_message().data for _ in range(3)] == ["3", "4", "5"]
     with places.open("/t/b", headers={"Last-Event-ID": ids[3]}) as stream:  # it says so itself
         assert [stream.next_event().data for _ in range(2)] == ["4", "5"]
+
+
+@pytest.mark.parametrize("id", ["rubbish", "9999999999999-0"])
+def test_who_says_what_is_no_place(places, redis, id):
+    """The client is told that its own id is none, and the stream begins where the snapshot says."""
+    client = redis.client()
+    first = client.xadd("nf:g", {"data": "before"}).decode()
+    client.xadd("nf:g", {"data": "behind"})
+    client.set("nf:g:now", json.dumps({"at": first}))
+    with places.get("/t/g", headers={"Last-Event-ID": id}) as stream:
+        assert json.loads(stream.next_of("stream-open").data) == {"resumed": False, "from": first}
+        event = stream.next_event()
+        assert (event.type, json.loads(event.data)) == ("stream-reset", {"reason": "unknown-id"})
+        assert stream.next_event().type == "snapshot"
+        assert stream.next_message().data == "behind"
 
 
 @pytest.mark.parametrize("now", ['{"at":"rubbish"}', '{"at":"9999999999999-0"}', '{"text":"x"}', "no JSON", '{"at":"1-1,1-1"}'])

@@ -112,6 +112,40 @@ replies_as_json(void **state)
 }
 
 static void
+no_key(void **state)
+{
+	static const struct {
+		const char *command, *text;
+		bool is_of_none;
+	} cases[] = {
+	    {"LRANGE", "[]", true},
+	    {"lrange", "[null]", false},
+	    {"ZRANGEBYSCORE", "[]", true},
+	    {"EVAL", "[]", false},
+	    {"GET", "[]", false},
+	    {"GET", "[null]", false},
+	    {"HMGET", "[null]", true},
+	    {"hmget", "[null,null,null]", true},
+	    {"MGET", "[null,null]", true},
+	    {"HMGET", "[null,\"a\"]", false},
+	    {"HMGET", "[\"a\",null]", false},
+	    {"HMGET", "[null,nul]", false},
+	    {"HMGET", "[null,null", false},
+	    {"HMGET", "null,null]", false},
+	    {"HMGET", "[\"null\"]", false},
+	    {"HMGET", "[", false},
+	    {"HMGET", "", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (reply_is_of_no_key(cases[i].command, cases[i].text, strlen(cases[i].text)) !=
+		    cases[i].is_of_none)
+			fail_msg("%s: %s", cases[i].command, cases[i].text);
+	}
+}
+
+static void
 keys(void **state)
 {
 	/* Under each word that is a key, a "k". */
@@ -152,6 +186,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(replies),
 	    cmocka_unit_test(replies_as_json),
+	    cmocka_unit_test(no_key),
 	    cmocka_unit_test(keys),
 	};
 

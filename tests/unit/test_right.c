@@ -35,7 +35,6 @@ answers(void **state)
 	    {"NO", REDIS_REPLY_STRING, 0, "NO", 0, false},
 	    {"not no", REDIS_REPLY_STRING, 0, "now", 0, true},
 	    {"a status", REDIS_REPLY_STATUS, 0, "OK", 0, true},
-	    {"a list", REDIS_REPLY_ARRAY, 0, "", 1, true},
 	    {"an empty list", REDIS_REPLY_ARRAY, 0, "", 0, false},
 	    {"an error", REDIS_REPLY_ERROR, 0, "WRONGTYPE", 0, false},
 	};
@@ -51,6 +50,30 @@ answers(void **state)
 		if (reply_is_true(&reply) != cases[i].is_true)
 			fail_msg("%s", cases[i].name);
 	}
+}
+
+/* A list is as true as what stands in it. */
+static void
+lists(void **state)
+{
+	struct redisReply no[] = {{.type = REDIS_REPLY_INTEGER, .integer = 0},
+				  {.type = REDIS_REPLY_NIL},
+				  {.type = REDIS_REPLY_STRING, .str = (char *)"no", .len = 2},
+				  {.type = REDIS_REPLY_ARRAY}};
+	struct redisReply yes = {.type = REDIS_REPLY_INTEGER, .integer = 1};
+	struct redisReply *elements[] = {&no[0], &no[1], &no[2], &no[3], &yes};
+	struct redisReply list = {.type = REDIS_REPLY_ARRAY, .element = elements};
+	struct redisReply *outer[] = {&list};
+	const struct redisReply nested = {
+	    .type = REDIS_REPLY_ARRAY, .element = outer, .elements = 1};
+
+	(void)state;
+	for (list.elements = 0; list.elements <= 4; list.elements++) {
+		assert_false(reply_is_true(&list));
+		assert_false(reply_is_true(&nested));
+	}
+	assert_true(reply_is_true(&list));
+	assert_true(reply_is_true(&nested));
 }
 
 /* Other words, or the same cut otherwise, are another question. */
@@ -76,6 +99,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(answers),
+	    cmocka_unit_test(lists),
 	    cmocka_unit_test(questions),
 	};
 
