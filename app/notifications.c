@@ -31,14 +31,14 @@ on_notifications(void *arg, const redisReply *reply)
 void
 notifications_ask(struct notifications *nt, struct command *command, bool is_followed)
 {
-	static const char *const argv[] = {"CONFIG", "GET", "notify-keyspace-events"};
-
 	nt->asked_ms = clock_ms();
 	if (!is_followed) {
 		*nt->lack = '\0';
 	} else if (nt->n_asked == 0) {
 		*nt->found = '\0';
-		nt->n_asked = command_send_each(command, on_notifications, nt, 3, argv);
+		nt->n_asked =
+		    command_send_each(command, on_notifications, nt,
+				      RESP_WORDS("CONFIG", "GET", "notify-keyspace-events"));
 	}
 }
 

@@ -76,21 +76,21 @@ on_added(void *arg, const redisReply *reply)
 }
 
 /* The words of an XADD. */
-struct words {
+struct entry_words {
 	const char **argv;
 	size_t *lens;
 	int n;
 };
 
 static void
-add_word(struct words *w, const char *word, size_t len)
+add_word(struct entry_words *w, const char *word, size_t len)
 {
 	w->argv[w->n] = word;
 	w->lens[w->n++] = len;
 }
 
 static void
-add_text(struct words *w, const char *name, const char *value)
+add_text(struct entry_words *w, const char *name, const char *value)
 {
 	add_word(w, name, strlen(name));
 	add_word(w, value, strlen(value));
@@ -100,7 +100,7 @@ add_text(struct words *w, const char *name, const char *value)
  * The entry's own fields come first, then where it comes from, as in a dead letter.
  */
 static void
-add_origin(struct words *w, const struct poison *p)
+add_origin(struct entry_words *w, const struct poison *p)
 {
 	bool is_stream = p->id_len > 0 && !p->is_recorded;
 
@@ -112,7 +112,7 @@ add_origin(struct words *w, const struct poison *p)
 }
 
 static void
-add_fields(struct words *w, const redisReply *fields)
+add_fields(struct entry_words *w, const redisReply *fields)
 {
 	size_t i;
 
@@ -128,7 +128,7 @@ static void
 put(struct quarantine *q, const redisReply *fields)
 {
 	size_t max = HEAD + 2 * (OWN_FIELDS + 1) + (fields != NULL ? fields->elements : 0);
-	struct words w = {calloc(max, sizeof(char *)), calloc(max, sizeof(size_t)), 0};
+	struct entry_words w = {calloc(max, sizeof(char *)), calloc(max, sizeof(size_t)), 0};
 	int rc = -ENOMEM;
 
 	/* A reload may have removed the quarantine while the entry was read. */
@@ -141,7 +141,8 @@ put(struct quarantine *q, const redisReply *fields)
 			add_word(&w, q->p->data, q->p->kept_len);
 		}
 		add_origin(&w, q->p);
-		rc = command_send(q->command, on_added, q, w.n, w.argv, w.lens);
+		rc =
+		    command_send(q->command, on_added, q, (struct resp_words){w.n, w.argv, w.lens});
 	}
 	free(w.argv);
 	free(w.lens);
@@ -182,14 +183,13 @@ on_entry(void *arg, const redisReply *reply)
 static void
 ask_entry(struct quarantine *q)
 {
-	const char *argv[] = {"XRANGE", NULL, q->p->id, q->p->id};
 	char *key;
 	int rc = -ENOMEM;
 
 	if (asprintf(&key, "%s%s%s", q->prefix, q->p->subject,
 		     q->p->is_recorded ? RECORDED_SUFFIX : "") >= 0) {
-		argv[1] = key;
-		rc = command_send(q->command, on_entry, q, 4, argv, NULL);
+		rc = command_send(q->command, on_entry, q,
+				  RESP_WORDS("XRANGE", key, q->p->id, q->p->id));
 		free(key);
 	}
 	if (rc < 0)

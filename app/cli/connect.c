@@ -45,12 +45,12 @@ say(const char *what, const char *fmt, ...)
 
 /* Returns the reply, which is the caller's; NULL, having printed why. */
 static redisReply *
-ask(struct target *t, int argc, const char *const *argv)
+ask(struct target *t, struct resp_words words)
 {
 	redisReply *reply = NULL;
 	char why[WHY_MAX];
 
-	if (redis_direct(&t->settings, argc, argv, NULL, &reply, why, sizeof(why)) == 0)
+	if (redis_direct(&t->settings, words, &reply, why, sizeof(why)) == 0)
 		return reply;
 	say("fault", "%s", why);
 	t->is_at_fault = true;
@@ -205,19 +205,28 @@ judge_cluster(struct target *t, const redisReply *reply)
 }
 
 static const struct fact {
-	const char *argv[3];
-	int argc;
+	const char *argv[4]; /* ends with NULL */
 	void (*judge)(struct target *t, const redisReply *reply);
 	bool (*is_needed)(const struct config *cfg); /* NULL: it always is */
 } facts[] = {
-    {{"INFO", "server"}, 2, judge_version, NULL},
-    {{"ROLE"}, 1, judge_role, NULL},
-    {{"INFO", "memory"}, 2, judge_memory, NULL},
-    {{"CONFIG", "GET", "client-output-buffer-limit"}, 3, judge_output_limit, NULL},
-    {{"CONFIG", "GET", "notify-keyspace-events"}, 3, judge_notifications, follows_keys},
-    {{"TIME"}, 1, judge_time, NULL},
-    {{"CLUSTER", "INFO"}, 2, judge_cluster, is_cluster},
+    {{"INFO", "server"}, judge_version, NULL},
+    {{"ROLE"}, judge_role, NULL},
+    {{"INFO", "memory"}, judge_memory, NULL},
+    {{"CONFIG", "GET", "client-output-buffer-limit"}, judge_output_limit, NULL},
+    {{"CONFIG", "GET", "notify-keyspace-events"}, judge_notifications, follows_keys},
+    {{"TIME"}, judge_time, NULL},
+    {{"CLUSTER", "INFO"}, judge_cluster, is_cluster},
 };
+
+static struct resp_words
+words_of(const struct fact *fact)
+{
+	int n = 0;
+
+	while (fact->argv[n] != NULL)
+		n++;
+	return (struct resp_words){n, fact->argv, NULL};
+}
 
 /* Returns false if the server cannot be reached, or cannot be used. */
 static bool
@@ -228,7 +237,7 @@ ask_facts(struct target *t)
 
 		if (facts[i].is_needed != NULL && !facts[i].is_needed(t->cfg))
 			continue;
-		if ((reply = ask(t, facts[i].argc, facts[i].argv)) == NULL)
+		if ((reply = ask(t, words_of(&facts[i]))) == NULL)
 			return false;
 		if (is_error(reply, "NOPERM"))
 			say("note", "%s may not be asked, so it is not known what it would say",
@@ -261,7 +270,7 @@ try_text(struct target *t, const struct route *rt, const char *name, const char 
 	for (argc = 0; argc < VERB_WORDS_MAX && verb[argc] != NULL; argc++)
 		argv[argc] = verb[argc];
 	argv[argc] = name;
-	if ((reply = ask(t, argc + 1, argv)) == NULL)
+	if ((reply = ask(t, (struct resp_words){argc + 1, argv, NULL})) == NULL)
 		return;
 	if (is_refusal(reply)) {
 		say("fault", "[route %s] %s %s: %s", rt->name, verb[0], name, reply->str);
@@ -360,7 +369,8 @@ try_needs(struct target *t, const char *of, const struct needs *needs)
 	redisReply *reply;
 
 	if (needs->n_commands == 0 ||
-	    (reply = ask(t, needs->n_words, (const char *const *)needs->words)) == NULL)
+	    (reply = ask(t, (struct resp_words){needs->n_words, (const char *const *)needs->words,
+						NULL})) == NULL)
 		return;
 	if (!is_error(reply, "NOPERM")) {
 		tell_refused(t, of, needs, reply);
@@ -445,7 +455,7 @@ check_sentinels(const struct config *cfg)
 		printf("sentinel %s\n", redis_url_print(&cfg->redis.urls[i], where, sizeof(where)));
 		if (sentinel_settings(&t.settings, &cfg->redis, i) < 0)
 			return;
-		if ((reply = ask(&t, 3, argv)) != NULL) {
+		if ((reply = ask(&t, RESP_ARRAY(argv))) != NULL) {
 			tell_named(&t, reply, first, sizeof(first));
 			freeReplyObject(reply);
 		}
@@ -457,10 +467,10 @@ check_sentinels(const struct config *cfg)
 static void
 check_tracking(struct target *t)
 {
-	const char *argv[] = {"CLIENT", "TRACKING", "OFF"};
 	redisReply *reply;
 
-	if (!follows_streams(t->cfg) || (reply = ask(t, 3, argv)) == NULL)
+	if (!follows_streams(t->cfg) ||
+	    (reply = ask(t, RESP_WORDS("CLIENT", "TRACKING", "OFF"))) == NULL)
 		return;
 	if (reply->type == REDIS_REPLY_ERROR)
 		say("warning",
@@ -496,14 +506,13 @@ check_node(const struct config *cfg, const struct slot_node *node)
 static int
 check_cluster(const struct config *cfg)
 {
-	const char *argv[] = {"CLUSTER", "SLOTS"};
 	struct target t = {.settings = cfg->redis, .cfg = cfg};
 	struct slot_map *map = malloc(sizeof(*map));
 	redisReply *reply;
 	bool is_fine;
 
 	puts("cluster");
-	if (map == NULL || (reply = ask(&t, 2, argv)) == NULL) {
+	if (map == NULL || (reply = ask(&t, RESP_WORDS("CLUSTER", "SLOTS"))) == NULL) {
 		free(map);
 		return 1;
 	}

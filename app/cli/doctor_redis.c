@@ -14,11 +14,11 @@ enum { KEY_S = 900, NAME_LEN = 512, WHY_LEN = 512 };
 
 /* The reply, which is the caller's; NULL, and why. */
 static redisReply *
-ask(struct doctor *d, int argc, const char *const *argv, char *why, size_t len)
+ask(struct doctor *d, struct resp_words words, char *why, size_t len)
 {
 	redisReply *reply = NULL;
 
-	return redis_direct(&d->cfg->redis, argc, argv, NULL, &reply, why, len) == 0 ? reply : NULL;
+	return redis_direct(&d->cfg->redis, words, &reply, why, len) == 0 ? reply : NULL;
 }
 
 static void
@@ -43,7 +43,6 @@ bool
 doctor_key_put(struct doctor *d, char key[DOCTOR_KEY_LEN], char *why, size_t len)
 {
 	char name[NAME_LEN], ttl[16];
-	const char *argv[] = {"SET", name, "1", "EX", ttl};
 	redisReply *reply;
 	bool is_put;
 
@@ -52,7 +51,7 @@ doctor_key_put(struct doctor *d, char key[DOCTOR_KEY_LEN], char *why, size_t len
 		return false;
 	full_name(d, key, "", name);
 	snprintf(ttl, sizeof(ttl), "%d", KEY_S);
-	if ((reply = ask(d, 5, argv, why, len)) == NULL)
+	if ((reply = ask(d, RESP_WORDS("SET", name, "1", "EX", ttl), why, len)) == NULL)
 		return false;
 	if (!(is_put = reply->type == REDIS_REPLY_STATUS))
 		snprintf(why, len, "SET %s: %s", name, reply->str != NULL ? reply->str : "refused");
@@ -64,22 +63,21 @@ void
 doctor_key_drop(struct doctor *d, const char *key)
 {
 	char name[NAME_LEN], why[WHY_LEN];
-	const char *argv[] = {"SET", name, "1", "PX", "1"}; /* so that no right but SET is needed */
 
 	full_name(d, key, "", name);
-	freeReplyObject(ask(d, 5, argv, why, sizeof(why)));
+	/* By SET, so that no right but that is needed. */
+	freeReplyObject(ask(d, RESP_WORDS("SET", name, "1", "PX", "1"), why, sizeof(why)));
 }
 
 unsigned long long
 doctor_key_left(struct doctor *d, const char *key)
 {
 	char name[NAME_LEN], why[WHY_LEN];
-	const char *argv[] = {"GET", name};
 	unsigned long long at = 0;
 	redisReply *reply;
 
 	full_name(d, key, DOCTORING_SUFFIX, name);
-	if ((reply = ask(d, 2, argv, why, sizeof(why))) == NULL)
+	if ((reply = ask(d, RESP_WORDS("GET", name), why, sizeof(why))) == NULL)
 		return 0;
 	if (reply->type == REDIS_REPLY_STRING)
 		at = strtoull(reply->str, NULL, 10);
@@ -125,11 +123,10 @@ value_of(const redisReply *reply, const char *name, char *out, size_t len)
 }
 
 static bool
-ask_value(struct doctor *d, int argc, const char *const *argv, const char *name, char *out,
-	  size_t len)
+ask_value(struct doctor *d, struct resp_words words, const char *name, char *out, size_t len)
 {
 	char why[WHY_LEN];
-	redisReply *reply = ask(d, argc, argv, why, sizeof(why));
+	redisReply *reply = ask(d, words, why, sizeof(why));
 	bool is_known = value_of(reply, name, out, len);
 
 	freeReplyObject(reply);
@@ -139,10 +136,10 @@ ask_value(struct doctor *d, int argc, const char *const *argv, const char *name,
 static void
 check_eviction(struct doctor *d)
 {
-	const char *argv[] = {"INFO", "memory"};
 	char policy[64];
 
-	if (!ask_value(d, 2, argv, "maxmemory_policy", policy, sizeof(policy))) {
+	if (!ask_value(d, RESP_WORDS("INFO", "memory"), "maxmemory_policy", policy,
+		       sizeof(policy))) {
 		doctor_ok("eviction", "INFO may not be asked: maxmemory-policy must be noeviction");
 	} else if (strcmp(policy, "noeviction") == 0) {
 		doctor_ok("eviction", "none: maxmemory-policy noeviction");
@@ -160,12 +157,12 @@ check_eviction(struct doctor *d)
 static void
 check_memory_of(struct doctor *d)
 {
-	const char *info[] = {"INFO", "persistence"}, *config[] = {"CONFIG", "GET", "save"};
 	char aof[8], save[256];
 
-	if (ask_value(d, 2, info, "aof_enabled", aof, sizeof(aof)) && strcmp(aof, "1") == 0) {
+	if (ask_value(d, RESP_WORDS("INFO", "persistence"), "aof_enabled", aof, sizeof(aof)) &&
+	    strcmp(aof, "1") == 0) {
 		doctor_ok("kept", "appendonly yes: Redis has it after a restart");
-	} else if (!ask_value(d, 3, config, "save", save, sizeof(save))) {
+	} else if (!ask_value(d, RESP_WORDS("CONFIG", "GET", "save"), "save", save, sizeof(save))) {
 		doctor_ok("kept",
 			  "CONFIG may not be asked: appendonly must be yes, or save be set");
 	} else if (*save == '\0') {

@@ -110,7 +110,7 @@ publish(const struct config *cfg, const char *name, bool is_stream, const char *
 	what.n_kept = n_kept;
 	if (publish_argv(&words, &what) < 0)
 		fputs("sluice emit: out of memory\n", stderr);
-	else if (redis_direct(rs, words.argc, words.argv, words.lens, &reply, why, sizeof(why)) < 0)
+	else if (redis_direct(rs, publish_words(&words), &reply, why, sizeof(why)) < 0)
 		fprintf(stderr, "sluice emit: %s\n", why);
 	else
 		status = tell(reply);

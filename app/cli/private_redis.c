@@ -17,11 +17,10 @@ enum { WHY_MAX = 2048, DATABASES = 16 };
 bool
 private_redis_is_there(const struct redis_settings *rs)
 {
-	const char *argv[] = {"PING"};
 	redisReply *reply = NULL;
 	char why[WHY_MAX];
 
-	if (redis_direct(rs, 1, argv, NULL, &reply, why, sizeof(why)) < 0)
+	if (redis_direct(rs, RESP_WORDS("PING"), &reply, why, sizeof(why)) < 0)
 		return false;
 	freeReplyObject(reply);
 	return true;

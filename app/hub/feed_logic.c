@@ -218,16 +218,14 @@ static int
 send_ask(struct feed *fd, feed_reply_fn fn, int argc, const char *const *argv)
 {
 	struct ask *ask = malloc(sizeof(*ask));
-	size_t lens[ARGS_MAX];
-	int i, rc;
+	int rc;
 
 	if (ask == NULL)
 		return -ENOMEM;
-	for (i = 0; i < argc; i++)
-		lens[i] = strlen(argv[i]);
 	*ask = (struct ask){.feed = fd, .fn = fn};
 	snprintf(ask->command, sizeof(ask->command), "%s", argv[0]);
-	rc = command_send(fd->class->hub->command, on_reply, ask, argc, argv, lens);
+	rc = command_send(fd->class->hub->command, on_reply, ask,
+			  (struct resp_words){argc, argv, NULL});
 	if (rc < 0)
 		free(ask);
 	else

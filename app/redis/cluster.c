@@ -132,11 +132,10 @@ keep_any(struct cluster *cl)
 static void
 ask(uv_timer_t *timer)
 {
-	static const char *const argv[] = {"CLUSTER", "SLOTS"};
 	struct cluster *cl = timer->data;
 
 	uv_timer_start(timer, ask, ASK_MS, 0);
-	if (cl->asked != ASKED_NOTHING || link_send(cl->link, 2, argv, NULL) < 0)
+	if (cl->asked != ASKED_NOTHING || link_send(cl->link, RESP_WORDS("CLUSTER", "SLOTS")) < 0)
 		return; /* a link that is down asks when it comes up */
 	cl->asked = ASKED_SLOTS;
 	cl->is_doubted = false;
@@ -216,9 +215,7 @@ tell_coverage(struct cluster *cl)
 static void
 ask_state(struct cluster *cl)
 {
-	static const char *const argv[] = {"CLUSTER", "INFO"};
-
-	if (link_send(cl->link, 2, argv, NULL) == 0)
+	if (link_send(cl->link, RESP_WORDS("CLUSTER", "INFO")) == 0)
 		cl->asked = ASKED_STATE;
 }
 

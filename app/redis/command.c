@@ -232,8 +232,6 @@ static void on_reply(void *arg, const redisReply *reply);
 static bool
 send_by(struct errand *e, struct server_way *w, bool is_asking)
 {
-	static const char *const asking[] = {"ASKING"}, *const caching[] = {"CLIENT", "CACHING",
-									    "YES"};
 
 	if (w == NULL || !lane_is_up(w->lane))
 		return false;
@@ -244,8 +242,9 @@ send_by(struct errand *e, struct server_way *w, bool is_asking)
 	e->is_tracked =
 	    e->tracked_by != NULL && !is_asking && tracking_state(w->tracking) == TRACKING_ON;
 	/* Each of these counts only for the next command. */
-	if ((e->is_tracked && lane_send(w->lane, NULL, NULL, 3, caching, NULL) < 0) ||
-	    (is_asking && lane_send(w->lane, NULL, NULL, 1, asking, NULL) < 0))
+	if ((e->is_tracked &&
+	     lane_send(w->lane, NULL, NULL, RESP_WORDS("CLIENT", "CACHING", "YES")) < 0) ||
+	    (is_asking && lane_send(w->lane, NULL, NULL, RESP_WORDS("ASKING")) < 0))
 		return false;
 	return lane_send_bytes(w->lane, on_reply, e, e->bytes, e->len) == 0;
 }
@@ -386,18 +385,18 @@ on_change(struct nodes_watcher *watcher)
 
 /* The slot of its first key. */
 static int
-slot_for(int argc, const char *const *argv, const size_t *lens)
+slot_for(struct resp_words words)
 {
-	int i = keys_first(argc, argv);
+	int i = keys_first(words.n, words.v);
 
 	if (i == 0)
 		return ANY_SLOT;
-	return (int)slot_of(argv[i], lens != NULL ? lens[i] : strlen(argv[i]));
+	return (int)slot_of(words.v[i], resp_word_len(words, i));
 }
 
 static int
 begin_errand(struct command *cmd, command_fn fn, void *arg, const struct node **tracked_by,
-	     int argc, const char *const *argv, const size_t *lens)
+	     struct resp_words words)
 {
 	struct errand *e;
 	struct buf b;
@@ -407,15 +406,14 @@ begin_errand(struct command *cmd, command_fn fn, void *arg, const struct node **
 	if (cmd->n_errands >= ERRANDS_MAX)
 		return -EAGAIN;
 	buf_init(&b, ERRAND_SIZE);
-	if (resp_put_command(&b, argc, argv, lens) < 0 ||
-	    (e = malloc(sizeof(*e) + b.len)) == NULL) {
+	if (resp_put_command(&b, words) < 0 || (e = malloc(sizeof(*e) + b.len)) == NULL) {
 		buf_fini(&b);
 		return -ENOMEM;
 	}
 	*e = (struct errand){.command = cmd,
 			     .fn = fn,
 			     .arg = arg,
-			     .slot = slot_for(argc, argv, lens),
+			     .slot = slot_for(words),
 			     .until_ms = uv_now(cmd->loop) + cmd->timeout_ms,
 			     .tracked_by = tracked_by,
 			     .len = b.len};
@@ -428,32 +426,31 @@ begin_errand(struct command *cmd, command_fn fn, void *arg, const struct node **
 }
 
 int
-command_send(struct command *cmd, command_fn fn, void *arg, int argc, const char *const *argv,
-	     const size_t *lens)
+command_send(struct command *cmd, command_fn fn, void *arg, struct resp_words words)
 {
 	if (cmd->nodes == NULL)
-		return lane_send(cmd->only, fn, arg, argc, argv, lens);
-	return begin_errand(cmd, fn, arg, NULL, argc, argv, lens);
+		return lane_send(cmd->only, fn, arg, words);
+	return begin_errand(cmd, fn, arg, NULL, words);
 }
 
 unsigned
-command_send_each(struct command *cmd, command_fn fn, void *arg, int argc, const char *const *argv)
+command_send_each(struct command *cmd, command_fn fn, void *arg, struct resp_words words)
 {
 	unsigned n_sent = 0;
 	struct list *n;
 
 	for (n = cmd->ways.next; n != &cmd->ways; n = n->next)
-		n_sent += lane_send(WAY(n)->lane, fn, arg, argc, argv, NULL) == 0;
+		n_sent += lane_send(WAY(n)->lane, fn, arg, words) == 0;
 	return n_sent;
 }
 
 int
-command_read(struct command *cmd, command_fn fn, void *arg, const struct node **node, int argc,
-	     const char *const *argv)
+command_read(struct command *cmd, command_fn fn, void *arg, const struct node **node,
+	     struct resp_words words)
 {
 	if (cmd->nodes == NULL)
-		return lane_send(cmd->only, fn, arg, argc, argv, NULL);
-	return begin_errand(cmd, fn, arg, node, argc, argv, NULL);
+		return lane_send(cmd->only, fn, arg, words);
+	return begin_errand(cmd, fn, arg, node, words);
 }
 
 void

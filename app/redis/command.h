@@ -30,17 +30,15 @@ void command_on_up(struct command *cmd, void (*fn)(void *arg), void *arg);
 
 /*
  * command_send - fn is called exactly once, and not before this returns; if this fails it is not
- * called. argv and lens are copied. The caller adds the prefix to keys. Returns 0, -ENOTCONN,
+ * called. words are copied. The caller adds the prefix to keys. Returns 0, -ENOTCONN,
  * -ENOMEM, -EAGAIN while 100,000 are pending.
  */
-int command_send(struct command *cmd, command_fn fn, void *arg, int argc, const char *const *argv,
-		 const size_t *lens);
+int command_send(struct command *cmd, command_fn fn, void *arg, struct resp_words words);
 
 /*
  * command_send_each - sends it to each server that is up. Returns how many times fn will be called.
  */
-unsigned
-command_send_each(struct command *cmd, command_fn fn, void *arg, int argc, const char *const *argv);
+unsigned command_send_each(struct command *cmd, command_fn fn, void *arg, struct resp_words words);
 
 /*
  * For a cluster: is told of changes to keys that were read with tracking. Both are called from the
@@ -61,7 +59,7 @@ void command_untrack(struct command *cmd,
  * command_read - as command_send(), for a command that reads one key, whose next change is reported
  * once. *node is set just before fn is called: the node that will report it, or NULL if none does.
  */
-int command_read(struct command *cmd, command_fn fn, void *arg, const struct node **node, int argc,
-		 const char *const *argv);
+int command_read(struct command *cmd, command_fn fn, void *arg, const struct node **node,
+		 struct resp_words words);
 
 #endif

@@ -15,7 +15,6 @@
 #include "base/clock.h"
 #include "redis/greeting.h"
 #include "redis/keys.h"
-#include "redis/resp.h"
 #include "redis/sentinel.h"
 #include "redis/slot_map.h"
 #include "redis/transport.h"
@@ -178,9 +177,7 @@ greet(struct direct *d, const struct redis_settings *rs, const struct redis_url 
 
 /* The command, and the reasons why it was not answered. */
 struct direct_question {
-	int argc;
-	const char *const *argv;
-	const size_t *lens;
+	struct resp_words words;
 	struct tls *tls; /* NULL: no URL needed it yet */
 	char *why;
 	size_t why_len;
@@ -190,12 +187,11 @@ struct direct_question {
 static redisReply *
 ask(struct direct *d, const struct direct_question *q)
 {
-	static const char *const asking[] = {"ASKING"};
 	redisReply *reply;
 
 	d->why = "out of memory";
-	if ((q->is_asking && resp_put_command(&d->out, 1, asking, NULL) < 0) ||
-	    resp_put_command(&d->out, q->argc, q->argv, q->lens) < 0 || write_out(d) < 0)
+	if ((q->is_asking && resp_put_command(&d->out, RESP_WORDS("ASKING")) < 0) ||
+	    resp_put_command(&d->out, q->words) < 0 || write_out(d) < 0)
 		return NULL;
 	if (q->is_asking) {
 		if ((reply = next_reply(d)) == NULL)
@@ -256,8 +252,9 @@ ask_url(struct direct_question *q, const struct redis_settings *rs, const struct
 static redisReply *
 ask_sentinel(struct direct_question *q, const struct redis_settings *rs, size_t nth)
 {
-	const char *argv[] = {"SENTINEL", "get-master-addr-by-name", rs->sentinel_master};
-	struct direct_question where = {3, argv, NULL, q->tls, q->why, q->why_len, false};
+	struct direct_question where = {
+	    RESP_WORDS("SENTINEL", "get-master-addr-by-name", rs->sentinel_master), q->tls, q->why,
+	    q->why_len, false};
 	struct redis_settings sentinel;
 	struct redis_url url = rs->urls[0];
 	redisReply *named, *reply = NULL;
@@ -312,17 +309,16 @@ static void
 find_node(struct direct_question *q, const struct redis_settings *rs, struct redis_url *url,
 	  char host[SLOT_HOST_MAX])
 {
-	const char *argv[] = {"CLUSTER", "SLOTS"};
-	struct direct_question where = {2, argv, NULL, q->tls, q->why, q->why_len, false};
-	int key = keys_first(q->argc, q->argv);
+	struct direct_question where = {RESP_WORDS("CLUSTER", "SLOTS"), q->tls, q->why, q->why_len,
+					false};
+	int key = keys_first(q->words.n, q->words.v);
 	struct slot_map *map = malloc(sizeof(*map));
 	redisReply *reply = NULL;
 	unsigned place;
 
 	if (key > 0 && map != NULL && (reply = ask_url(&where, rs, url)) != NULL &&
 	    slot_map_read(map, reply, url->host) == 0 &&
-	    (place = map->of[slot_of(q->argv[key],
-				     q->lens != NULL ? q->lens[key] : strlen(q->argv[key]))]) > 0) {
+	    (place = map->of[slot_of(q->words.v[key], resp_word_len(q->words, key))]) > 0) {
 		snprintf(host, SLOT_HOST_MAX, "%s", map->nodes[place - 1].host);
 		url->host = host;
 		url->port = map->nodes[place - 1].port;
@@ -363,10 +359,10 @@ ask_nth(struct direct_question *q, const struct redis_settings *rs, size_t nth)
 }
 
 int
-redis_direct(const struct redis_settings *rs, int argc, const char *const *argv, const size_t *lens,
-	     struct redisReply **out, char *why, size_t why_len)
+redis_direct(const struct redis_settings *rs, struct resp_words words, struct redisReply **out,
+	     char *why, size_t why_len)
 {
-	struct direct_question q = {argc, argv, lens, NULL, why, why_len, false};
+	struct direct_question q = {words, NULL, why, why_len, false};
 	size_t i;
 
 	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to a descriptor that may be closed */

@@ -6,6 +6,7 @@
  */
 #include <stddef.h>
 
+#include "redis/resp.h"
 #include "redis/settings.h"
 
 struct redisReply;
@@ -15,7 +16,7 @@ struct redisReply;
  * which is the caller's (freeReplyObject) and may be an error. On failure why gets one line for
  * each URL. Returns 0, -ENOTCONN, -ENOMEM.
  */
-int redis_direct(const struct redis_settings *rs, int argc, const char *const *argv,
-		 const size_t *lens, struct redisReply **out, char *why, size_t why_len);
+int redis_direct(const struct redis_settings *rs, struct resp_words words, struct redisReply **out,
+		 char *why, size_t why_len);
 
 #endif

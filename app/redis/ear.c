@@ -100,7 +100,8 @@ say(struct ear *ear, struct sent *sent)
 		lens[1] = sent->subject->by_name.len;
 		sent->subject->awaited = sent;
 	}
-	if ((rc = link_send(ear->link, sent->kind == SENT_PING ? 1 : 2, argv, lens)) < 0)
+	if ((rc = link_send(ear->link,
+			    (struct resp_words){sent->kind == SENT_PING ? 1 : 2, argv, lens})) < 0)
 		sent_free(sent);
 	else
 		list_add_tail(&ear->sent, &sent->node);

@@ -14,10 +14,10 @@ enum { PASSWORD_MAX = 4096, WORDS_MAX = 3 };
 static const char set_name[] = "CLIENT", role[] = "ROLE";
 
 static int
-say(struct greeting *g, struct buf *out, int argc, const char *const *argv)
+say(struct greeting *g, struct buf *out, struct resp_words words)
 {
-	g->steps[g->n_steps++] = argv[0];
-	return resp_put_command(out, argc, argv, NULL);
+	g->steps[g->n_steps++] = words.v[0];
+	return resp_put_command(out, words);
 }
 
 /* Its first line, which an editor may have ended with CR LF. */
@@ -63,16 +63,16 @@ greeting_send(struct greeting *g, struct buf *out, const struct redis_settings *
 		if (url->user != NULL)
 			argv[argc++] = url->user;
 		argv[argc++] = password;
-		ret = say(g, out, argc, argv);
+		ret = say(g, out, (struct resp_words){argc, argv, NULL});
 	}
 	if (ret == 0 && url->db > 0) {
 		snprintf(db, sizeof(db), "%d", url->db);
-		ret = say(g, out, 2, (const char *[]){"SELECT", db});
+		ret = say(g, out, RESP_WORDS("SELECT", db));
 	}
 	if (ret == 0)
-		ret = say(g, out, 3, (const char *[]){set_name, "SETNAME", "sluice"});
+		ret = say(g, out, RESP_WORDS(set_name, "SETNAME", "sluice"));
 	if (ret == 0)
-		ret = say(g, out, 1, (const char *[]){role});
+		ret = say(g, out, RESP_WORDS(role));
 	explicit_bzero(from_file, sizeof(from_file));
 	return ret;
 }

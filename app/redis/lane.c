@@ -121,17 +121,13 @@ on_role(void *arg, const redisReply *reply)
 static void
 ask_role(uv_timer_t *timer)
 {
-	static const char *const argv[] = {"ROLE"};
-
-	lane_send(timer->data, on_role, timer->data, 1, argv, NULL);
+	lane_send(timer->data, on_role, timer->data, RESP_WORDS("ROLE"));
 }
 
 static void
 on_quiet(void *ctx)
 {
-	static const char *const ping[] = {"PING"};
-
-	lane_send(ctx, NULL, NULL, 1, ping, NULL);
+	lane_send(ctx, NULL, NULL, RESP_WORDS("PING"));
 }
 
 static const struct link_ops ops = {
@@ -236,12 +232,11 @@ prepare(struct lane *ln, command_fn fn, void *arg)
 }
 
 int
-lane_send(struct lane *ln, command_fn fn, void *arg, int argc, const char *const *argv,
-	  const size_t *lens)
+lane_send(struct lane *ln, command_fn fn, void *arg, struct resp_words words)
 {
 	int rc = prepare(ln, fn, arg);
 
-	if (rc == 0 && (rc = link_send(ln->link, argc, argv, lens)) < 0)
+	if (rc == 0 && (rc = link_send(ln->link, words)) < 0)
 		forget_latest(ln);
 	return rc;
 }

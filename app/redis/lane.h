@@ -32,11 +32,10 @@ bool lane_is_idle(const struct lane *ln); /* nothing is pending */
 
 /*
  * lane_send - fn, which may be NULL, is called exactly once, never before this returns, unless it
- * fails. argv and lens are copied. Returns 0, -ENOTCONN, -ENOMEM, -EAGAIN while 100,000 are
+ * fails. words are copied. Returns 0, -ENOTCONN, -ENOMEM, -EAGAIN while 100,000 are
  * pending.
  */
-int lane_send(struct lane *ln, command_fn fn, void *arg, int argc, const char *const *argv,
-	      const size_t *lens);
+int lane_send(struct lane *ln, command_fn fn, void *arg, struct resp_words words);
 
 /* lane_send_bytes - one command as resp_put_command() has written it. */
 int lane_send_bytes(struct lane *ln, command_fn fn, void *arg, const char *bytes, size_t len);

@@ -17,7 +17,6 @@
 #include "redis/complaints.h"
 #include "redis/greeting.h"
 #include "redis/reply_memory.h"
-#include "redis/resp.h"
 #include "redis/transport.h"
 
 enum {
@@ -427,11 +426,11 @@ on_writable(struct link *ln)
 }
 
 int
-link_send(struct link *ln, int argc, const char *const *argv, const size_t *lens)
+link_send(struct link *ln, struct resp_words words)
 {
 	if (ln->state != LINK_UP)
 		return -ENOTCONN;
-	if (resp_put_command(&ln->out, argc, argv, lens) < 0)
+	if (resp_put_command(&ln->out, words) < 0)
 		return -ENOMEM;
 	watch_descriptor(ln);
 	return 0;

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "redis/resp.h"
 #include "redis/topology.h"
 
 struct redisReply;
@@ -47,7 +48,7 @@ int link_new(struct link **out, uv_loop_t *loop, const char *name, struct topolo
  * link_send - queues one command; the commands of one turn are sent in one write. Returns 0,
  * -ENOTCONN, -ENOMEM.
  */
-int link_send(struct link *ln, int argc, const char *const *argv, const size_t *lens);
+int link_send(struct link *ln, struct resp_words words);
 
 /* link_send_bytes - commands as resp_put_command() has written them. Errors as link_send(). */
 int link_send_bytes(struct link *ln, const char *bytes, size_t len);

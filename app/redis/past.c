@@ -126,18 +126,17 @@ send_range(struct command *command, struct past_question *q)
 	stream_id_print(from, &range->from);
 	stream_id_print(to, &range->to);
 	snprintf(count, sizeof(count), "%u", range->count);
-	return command_send(command, on_reply, q, 6, argv, NULL);
+	return command_send(command, on_reply, q, RESP_ARRAY(argv));
 }
 
 static int
 send_question(struct command *command, struct past_question *q)
 {
-	const char *argv[] = {"XINFO", "STREAM", q->key};
-
 	if (command == NULL)
 		return -ENOTCONN;
-	return q->kind == QUESTION_RANGE ? send_range(command, q)
-					 : command_send(command, on_reply, q, 3, argv, NULL);
+	if (q->kind == QUESTION_RANGE)
+		return send_range(command, q);
+	return command_send(command, on_reply, q, RESP_WORDS("XINFO", "STREAM", q->key));
 }
 
 static void

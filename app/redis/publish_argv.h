@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "redis/resp.h"
 #include "redis/settings.h"
 
 enum publish_kind {
@@ -32,7 +33,7 @@ struct publish_what {
 };
 
 struct publish_argv {
-	const char *argv[14]; /* for hiredis; some of it points into publish_what */
+	const char *argv[14]; /* some of it points into publish_what */
 	size_t lens[14];
 	int argc;
 	char *made[5]; /* those that are owned */
@@ -44,5 +45,11 @@ enum publish_kind publish_kind(bool is_stream, unsigned n_recorded);
 
 int publish_argv(struct publish_argv *out, const struct publish_what *what); /* 0, -ENOMEM */
 void publish_argv_fini(struct publish_argv *words);
+
+static inline struct resp_words
+publish_words(const struct publish_argv *w)
+{
+	return (struct resp_words){w->argc, w->argv, w->lens};
+}
 
 #endif

@@ -50,12 +50,6 @@ static void on_retry(uv_timer_t *timer);
 
 /* What we say */
 
-static int
-say(struct reader *rd, int argc, const char *const *argv)
-{
-	return link_send(rd->link, argc, argv, NULL);
-}
-
 static void
 look(struct reader *rd)
 {
@@ -71,7 +65,7 @@ look(struct reader *rd)
 		if (st->is_looked_at)
 			continue;
 		reader_look(&q, st);
-		if (say(rd, q.argc, q.argv) < 0) {
+		if (link_send(rd->link, reader_words(&q)) < 0) {
 			link_fail(rd->link, "out of memory");
 			return;
 		}
@@ -164,7 +158,7 @@ read_streams(struct reader *rd)
 	argv[4] = block;
 	rd->state = READER_READING;
 	rd->is_woken = false;
-	if (say(rd, (int)(6 + 2 * n), argv) < 0)
+	if (link_send(rd->link, (struct resp_words){(int)(6 + 2 * n), argv, NULL}) < 0)
 		link_fail(rd->link, "out of memory");
 }
 
@@ -240,7 +234,6 @@ pause_reading(struct reader *rd)
 static void
 wake(struct reader *rd)
 {
-	const char *argv[] = {"CLIENT", "UNBLOCK", NULL};
 	char id[24];
 
 	if (rd->state == READER_IDLE || rd->state == READER_REFUSED) {
@@ -250,8 +243,8 @@ wake(struct reader *rd)
 	if (rd->state != READER_READING || rd->is_woken || rd->readers->command == NULL)
 		return;
 	snprintf(id, sizeof(id), "%lld", rd->client_id);
-	argv[2] = id;
-	rd->is_woken = command_send(rd->readers->command, NULL, NULL, 3, argv, NULL) == 0;
+	rd->is_woken = command_send(rd->readers->command, NULL, NULL,
+				    RESP_WORDS("CLIENT", "UNBLOCK", id)) == 0;
 }
 
 /* Replies */
@@ -390,7 +383,6 @@ on_reply(void *ctx, const redisReply *reply)
 static void
 on_up(void *ctx)
 {
-	static const char *const argv[] = {"CLIENT", "ID"};
 	struct reader *rd = ctx;
 	struct list *node, *tmp;
 
@@ -399,7 +391,7 @@ on_up(void *ctx)
 		stream_place_doubt(&stream_of(node)->place);
 	rd->state = READER_DOWN;
 	rd->is_id_asked = true;
-	if (say(rd, 2, argv) < 0)
+	if (link_send(rd->link, RESP_WORDS("CLIENT", "ID")) < 0)
 		link_fail(rd->link, "out of memory");
 }
 

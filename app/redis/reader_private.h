@@ -42,6 +42,12 @@ struct reader_question {
 };
 void reader_look(struct reader_question *q, struct reader_stream *st);
 
+static inline struct resp_words
+reader_words(const struct reader_question *q)
+{
+	return (struct resp_words){q->argc, q->argv, NULL};
+}
+
 enum reader_look { READER_LOOKED, READER_LOOK_ON, READER_PUT_OFF, READER_REFUSES };
 
 /*

@@ -277,12 +277,12 @@ say(struct tracked *t, struct reader_stream *st, struct tracked_reading *rg)
 		return -ENOTCONN;
 	if (!st->is_looked_at) {
 		reader_look(&look, st);
-		return command_send(command, on_info, rg, look.argc, look.argv, NULL);
+		return command_send(command, on_info, rg, reader_words(&look));
 	}
 	rg->count = read_count(t);
 	snprintf(count, sizeof(count), "%u", rg->count);
 	stream_id_print(id, &st->place.last);
-	return command_read(command, on_entries, rg, &rg->node, 6, read);
+	return command_read(command, on_entries, rg, &rg->node, RESP_ARRAY(read));
 }
 
 static void

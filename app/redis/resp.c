@@ -26,14 +26,20 @@ put_word(struct buf *b, const char *word, size_t len)
 	return buf_puts(b, "\r\n");
 }
 
+size_t
+resp_word_len(struct resp_words words, int n)
+{
+	return words.lens != NULL ? words.lens[n] : strlen(words.v[n]);
+}
+
 int
-resp_put_command(struct buf *b, int argc, const char *const *argv, const size_t *lens)
+resp_put_command(struct buf *b, struct resp_words words)
 {
 	size_t before = b->len;
-	int i, rc = put_head(b, '*', (unsigned)argc);
+	int i, rc = put_head(b, '*', (unsigned)words.n);
 
-	for (i = 0; i < argc && rc == 0; i++)
-		rc = put_word(b, argv[i], lens != NULL ? lens[i] : strlen(argv[i]));
+	for (i = 0; i < words.n && rc == 0; i++)
+		rc = put_word(b, words.v[i], resp_word_len(words, i));
 	if (rc < 0)
 		buf_truncate(b, before);
 	return rc;

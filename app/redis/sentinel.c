@@ -99,9 +99,8 @@ count_votes(struct sentinel *st, const struct voice *latest)
 static void
 ask(struct voice *v)
 {
-	const char *argv[] = {"SENTINEL", "get-master-addr-by-name", v->sentinel->master};
-
-	link_send(v->link, 3, argv, NULL); /* a link that is down asks when it comes up */
+	/* A link that is down asks when it comes up. */
+	link_send(v->link, RESP_WORDS("SENTINEL", "get-master-addr-by-name", v->sentinel->master));
 }
 
 static void
@@ -170,10 +169,9 @@ static const struct link_ops voice_ops = {
 static void
 on_ear_up(void *ctx)
 {
-	static const char *const argv[] = {"SUBSCRIBE", "+switch-master"};
 	struct sentinel *st = ctx;
 
-	link_send(st->ear, 2, argv, NULL);
+	link_send(st->ear, RESP_WORDS("SUBSCRIBE", "+switch-master"));
 }
 
 static void
@@ -196,10 +194,9 @@ on_ear_reply(void *ctx, const redisReply *reply)
 static void
 on_ear_quiet(void *ctx)
 {
-	static const char *const argv[] = {"PING"};
 	struct sentinel *st = ctx;
 
-	link_send(st->ear, 1, argv, NULL);
+	link_send(st->ear, RESP_WORDS("PING"));
 }
 
 static const struct link_ops ear_ops = {

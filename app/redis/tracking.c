@@ -82,7 +82,7 @@ switch_on(struct tracking *tr)
 	}
 	tr->switching->tracking = tr;
 	snprintf(id, sizeof(id), "%lld", tr->ear_id);
-	if (lane_send(tr->lane, on_switched, tr->switching, 6, argv, NULL) < 0) {
+	if (lane_send(tr->lane, on_switched, tr->switching, RESP_ARRAY(argv)) < 0) {
 		free(tr->switching);
 		tr->switching = NULL;
 		link_fail(tr->ear, "out of memory");
@@ -112,11 +112,10 @@ tracking_lane_down(struct tracking *tr)
 static void
 on_up(void *ctx)
 {
-	static const char *const argv[] = {"CLIENT", "ID"};
 	struct tracking *tr = ctx;
 
 	tr->is_id_asked = true;
-	if (link_send(tr->ear, 2, argv, NULL) < 0)
+	if (link_send(tr->ear, RESP_WORDS("CLIENT", "ID")) < 0)
 		link_fail(tr->ear, "out of memory");
 }
 
@@ -134,15 +133,13 @@ on_down(void *ctx, const char *why)
 static void
 on_id(struct tracking *tr, const redisReply *reply)
 {
-	static const char *const argv[] = {"SUBSCRIBE", CHANNEL};
-
 	tr->is_id_asked = false;
 	if (reply->type != REDIS_REPLY_INTEGER) {
 		link_fail(tr->ear, "it has no CLIENT ID");
 		return;
 	}
 	tr->ear_id = reply->integer;
-	if (link_send(tr->ear, 2, argv, NULL) < 0)
+	if (link_send(tr->ear, RESP_WORDS("SUBSCRIBE", CHANNEL)) < 0)
 		link_fail(tr->ear, "out of memory");
 }
 
@@ -188,10 +185,9 @@ on_reply(void *ctx, const redisReply *reply)
 static void
 on_quiet(void *ctx)
 {
-	static const char *const argv[] = {"PING"};
 	struct tracking *tr = ctx;
 
-	link_send(tr->ear, 1, argv, NULL);
+	link_send(tr->ear, RESP_WORDS("PING"));
 }
 
 static const struct link_ops link_ops = {

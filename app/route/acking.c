@@ -97,8 +97,8 @@ tell_redis(struct serving *sv, const struct template_value *key, const char **id
 		memcpy(argv + 5, ids, (size_t)n * sizeof(*ids));
 		argv[5 + n] = names.p + at[1];
 		argv[6 + n] = redis_publish_verb(hub_redis(sv->in->hub));
-		is_sent = command_send(hub_command(sv->in->hub), on_acked, deferred, 7 + n, argv,
-				       NULL) == 0;
+		is_sent = command_send(hub_command(sv->in->hub), on_acked, deferred,
+				       (struct resp_words){7 + n, argv, NULL}) == 0;
 	}
 	buf_fini(&names);
 	return is_sent;

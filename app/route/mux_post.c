@@ -110,11 +110,12 @@ static bool
 tell_holder(struct serving *sv, struct change *change, const char *secret, const char *control)
 {
 	char channel[1024];
-	const char *argv[] = {redis_publish_verb(hub_redis(sv->in->hub)), channel, control};
 
 	snprintf(channel, sizeof(channel), "%s" MUX_CHANNEL "%s", hub_prefix(sv->in->hub), secret);
 	return hub_command(sv->in->hub) != NULL &&
-	       command_send(hub_command(sv->in->hub), on_told, change, 3, argv, NULL) == 0;
+	       command_send(
+		   hub_command(sv->in->hub), on_told, change,
+		   RESP_WORDS(redis_publish_verb(hub_redis(sv->in->hub)), channel, control)) == 0;
 }
 
 static bool

@@ -95,7 +95,7 @@ tell_redis(struct serving *sv, struct posting *p, const struct publication *pub)
 	if (command == NULL)
 		return -ENOTCONN;
 	if ((rc = publish_argv(&words, &what)) == 0)
-		rc = command_send(command, on_posted, p, words.argc, words.argv, words.lens);
+		rc = command_send(command, on_posted, p, publish_words(&words));
 	publish_argv_fini(&words);
 	return rc;
 }

@@ -135,8 +135,8 @@ right_ask(struct hub *hub, char *const *words, right_fn fn, void *arg)
 	question->arg = arg;
 	while (words[n] != NULL)
 		n++;
-	if (command_send(hub_command(hub), on_reply, question, n, (const char *const *)words,
-			 NULL) == 0)
+	if (command_send(hub_command(hub), on_reply, question,
+			 (struct resp_words){n, (const char *const *)words, NULL}) == 0)
 		return question;
 	free(question);
 	return NULL;

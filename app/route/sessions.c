@@ -303,9 +303,8 @@ ask(struct cookie_session *e, const char *command, command_fn fn)
 	    buf_puts(&key, hub_prefix(sessions->hub)) == 0 &&
 	    template_expand(sessions->settings->session_key, &scope, &key) == 0 &&
 	    buf_putc(&key, '\0') == 0) {
-		const char *argv[] = {command, key.p};
-
-		is_sent = command_send(hub_command(sessions->hub), fn, e, 2, argv, NULL) == 0;
+		is_sent = command_send(hub_command(sessions->hub), fn, e,
+				       RESP_WORDS(command, key.p)) == 0;
 	}
 	buf_fini(&key);
 	sessions->n_asked += is_sent;

@@ -302,7 +302,7 @@ send_question(struct value_reading *rd)
 	    (rc = buf_put(&key, rd->by_key.key, rd->by_key.len)) == 0) {
 		argv[3] = key.len > 0 ? key.p : "";
 		lens[3] = key.len;
-		rc = command_send(hub->command, on_answer, rd, 4, argv, lens);
+		rc = command_send(hub->command, on_answer, rd, (struct resp_words){4, argv, lens});
 	}
 	buf_fini(&key);
 	return rc;

@@ -44,12 +44,11 @@ is_sent(const struct queue *q, enum queue_command which)
 }
 
 static bool
-send_command(struct queue *q, enum queue_command which, command_fn fn, int argc,
-	     const char *const *argv)
+send_command(struct queue *q, enum queue_command which, command_fn fn, struct resp_words words)
 {
 	struct command *command = q->feed->class->hub->command;
 
-	if (command == NULL || command_send(command, fn, q, argc, argv, NULL) < 0)
+	if (command == NULL || command_send(command, fn, q, words) < 0)
 		return false;
 	q->in_flight |= which;
 	q->n_pending++;
@@ -135,7 +134,8 @@ queue_acknowledge(struct queue *q)
 		argv[argc++] = LIST_ENTRY(node, struct pending_entry, node)->id;
 	q->n_acking = (unsigned)argc - 3;
 	if (argc > 3)
-		(void)send_command(q, QUEUE_ACK, on_done_acked, argc, argv);
+		(void)send_command(q, QUEUE_ACK, on_done_acked,
+				   (struct resp_words){argc, argv, NULL});
 }
 
 /* Asking */
@@ -180,7 +180,7 @@ ask(struct queue *q)
 	q->has_grown = false;
 	q->n_asked = n < ASK_MAX ? n : ASK_MAX;
 	snprintf(count, sizeof(count), "%u", q->n_asked);
-	if (send_command(q, QUEUE_READ, on_entries, 9, argv))
+	if (send_command(q, QUEUE_READ, on_entries, RESP_ARRAY(argv)))
 		q->n_coming += q->n_asked;
 }
 
@@ -227,7 +227,7 @@ claim(struct queue *q)
 	q->n_claimed = n < CLAIM_MAX ? n : CLAIM_MAX;
 	snprintf(count, sizeof(count), "%u", q->n_claimed);
 	snprintf(max, sizeof(max), "%u", has_dead ? q->max_deliveries : 0);
-	if (send_command(q, QUEUE_CLAIM, on_claimed, 10, argv))
+	if (send_command(q, QUEUE_CLAIM, on_claimed, RESP_ARRAY(argv)))
 		q->n_coming += q->n_claimed;
 }
 
@@ -257,7 +257,6 @@ create(struct queue *q)
 {
 	const struct feed_settings *fs = queue_settings(q);
 	char start[24] = "$";
-	const char *argv[] = {"EVAL", GROUP_CREATE_SCRIPT, "1", q->key, q->group, start};
 
 	if (is_sent(q, QUEUE_CREATE))
 		return;
@@ -265,7 +264,8 @@ create(struct queue *q)
 		strcpy(start, "0");
 	else if (fs->start.last > 0)
 		snprintf(start, sizeof(start), "last:%u", fs->start.last);
-	(void)send_command(q, QUEUE_CREATE, on_created, 6, argv);
+	(void)send_command(q, QUEUE_CREATE, on_created,
+			   RESP_WORDS("EVAL", GROUP_CREATE_SCRIPT, "1", q->key, q->group, start));
 }
 
 /* Consumers */
@@ -283,10 +283,11 @@ static bool
 tell_gone(struct queue *q, enum queue_command which, const char *consumer, command_fn fn)
 {
 	char idle[24];
-	const char *argv[] = {"EVAL", GROUP_LEAVE_SCRIPT, "1", q->key, q->group, consumer, idle};
 
 	snprintf(idle, sizeof(idle), "%llu", (unsigned long long)forgotten_ms(q));
-	return send_command(q, which, fn, 7, argv);
+	return send_command(
+	    q, which, fn,
+	    RESP_WORDS("EVAL", GROUP_LEAVE_SCRIPT, "1", q->key, q->group, consumer, idle));
 }
 
 static void
@@ -350,7 +351,8 @@ acknowledge_rest(struct queue *q)
 		}
 		argv[argc++] = LIST_ENTRY(node, struct pending_entry, node)->id;
 		if (argc == 3 + ACK_MAX || node->next == &q->done) {
-			(void)send_command(q, QUEUE_LEAVE, on_left, argc, argv);
+			(void)send_command(q, QUEUE_LEAVE, on_left,
+					   (struct resp_words){argc, argv, NULL});
 			argc = 3;
 		}
 	}

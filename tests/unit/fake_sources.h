@@ -458,21 +458,20 @@ command_on_up(struct command *cmd, void (*fn)(void *arg), void *arg)
 
 /* Of a script only its first ten bytes are noted. */
 int
-command_send(struct command *cmd, command_fn fn, void *arg, int argc, const char *const *argv,
-	     const size_t *lens)
+command_send(struct command *cmd, command_fn fn, void *arg, struct resp_words words)
 {
 	struct question *q = &cmd->v[cmd->n];
 
 	assert_true(cmd->n < 64);
 	*q = (struct question){fn, arg, ""};
 	cmd->n++;
-	for (int i = 0; i < argc; i++) {
-		size_t len = lens != NULL ? lens[i] : strlen(argv[i]), at = strlen(q->text);
+	for (int i = 0; i < words.n; i++) {
+		size_t len = resp_word_len(words, i), at = strlen(q->text);
 
-		if (i == 1 && strcmp(argv[0], "EVAL") == 0)
+		if (i == 1 && strcmp(words.v[0], "EVAL") == 0)
 			len = 10;
 		snprintf(q->text + at, sizeof(q->text) - at, "%s%.*s", i > 0 ? " " : "", (int)len,
-			 argv[i]);
+			 words.v[i]);
 	}
 	note_asked("%s|", q->text);
 	return 0;

@@ -80,7 +80,7 @@ say(const char *key)
 	void *arg;
 
 	memcpy(&arg, &key, sizeof(arg));
-	assert_int_equal(command_send(command, on_answer, arg, 2, argv, NULL), 0);
+	assert_int_equal(command_send(command, on_answer, arg, RESP_ARRAY(argv)), 0);
 }
 
 static void

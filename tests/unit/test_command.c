@@ -56,7 +56,7 @@ send_command(const char *name)
 	void *arg;
 
 	memcpy(&arg, &name, sizeof(arg)); /* on_answer() only reads it */
-	assert_int_equal(command_send(command, on_answer, arg, 2, argv, NULL), 0);
+	assert_int_equal(command_send(command, on_answer, arg, RESP_ARRAY(argv)), 0);
 }
 
 static void
@@ -91,7 +91,7 @@ test_command_while_down(void **state)
 	(void)state;
 	add_url_of_redis("", "");
 	assert_int_equal(command_new(&command, &loop, servers(), 1000), 0);
-	assert_int_equal(command_send(command, on_answer, NULL, 2, argv, NULL), -ENOTCONN);
+	assert_int_equal(command_send(command, on_answer, NULL, RESP_ARRAY(argv)), -ENOTCONN);
 }
 
 static void
@@ -117,7 +117,7 @@ try_to_send_at(const char *event)
 	const char *argv[] = {"GET", "x"};
 
 	(void)event;
-	assert_int_equal(command_send(command, on_answer, NULL, 2, argv, NULL), -ENOTCONN);
+	assert_int_equal(command_send(command, on_answer, NULL, RESP_ARRAY(argv)), -ENOTCONN);
 }
 
 static void
@@ -214,9 +214,9 @@ test_too_many_commands(void **state)
 	(void)state;
 	begin_commands(60000);
 	for (i = 0; i < 100000; i++)
-		assert_int_equal(command_send(command, NULL, NULL, 2, argv, NULL), 0);
-	assert_int_equal(command_send(command, NULL, NULL, 2, argv, NULL), -EAGAIN);
-	RUN_UNTIL(command_send(command, NULL, NULL, 2, argv, NULL) == 0);
+		assert_int_equal(command_send(command, NULL, NULL, RESP_ARRAY(argv)), 0);
+	assert_int_equal(command_send(command, NULL, NULL, RESP_ARRAY(argv)), -EAGAIN);
+	RUN_UNTIL(command_send(command, NULL, NULL, RESP_ARRAY(argv)) == 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -26,14 +26,12 @@ command_is_up(const struct command *cmd)
 }
 
 int
-command_send(struct command *cmd, command_fn fn, void *arg, int argc, const char *const *argv,
-	     const size_t *lens)
+command_send(struct command *cmd, command_fn fn, void *arg, struct resp_words words)
 {
 	(void)cmd;
-	(void)lens;
-	assert_true(argc > 0);
-	assert_true(strlen(argv[0]) < sizeof(said));
-	memcpy(said, argv[0], strlen(argv[0]) + 1);
+	assert_true(words.n > 0);
+	assert_true(strlen(words.v[0]) < sizeof(said));
+	memcpy(said, words.v[0], strlen(words.v[0]) + 1);
 	waits = fn;
 	waits_arg = arg;
 	return 0;

@@ -168,6 +168,7 @@ test_command(void **state)
 {
 	static const char *const argv[] = {"SET", "", "a\0b\r\n"};
 	static const size_t lens[] = {3, 0, 5};
+	const struct resp_words set = {3, argv, lens};
 	static const char want[] = "*3\r\n$3\r\nSET\r\n$0\r\n\r\n$5\r\na\0b\r\n\r\n";
 	struct buf b;
 	size_t cap;
@@ -176,17 +177,17 @@ test_command(void **state)
 	for (cap = 0; cap < sizeof(want); cap++) {
 		buf_init(&b, cap);
 		if (cap < sizeof(want) - 1) {
-			assert_true(resp_put_command(&b, 3, argv, lens) < 0);
+			assert_true(resp_put_command(&b, set) < 0);
 			assert_int_equal(b.len, 0);
 		} else {
-			assert_int_equal(resp_put_command(&b, 3, argv, lens), 0);
+			assert_int_equal(resp_put_command(&b, set), 0);
 			assert_int_equal(b.len, sizeof(want) - 1);
 			assert_memory_equal(b.p, want, b.len);
 		}
 		buf_fini(&b);
 	}
 	buf_init(&b, 64);
-	assert_int_equal(resp_put_command(&b, 1, (const char *const[]){"PING"}, NULL), 0);
+	assert_int_equal(resp_put_command(&b, RESP_WORDS("PING")), 0);
 	assert_memory_equal(b.p, "*1\r\n$4\r\nPING\r\n", b.len);
 	buf_fini(&b);
 }
