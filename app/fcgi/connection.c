@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,13 +21,12 @@ enum connection_state {
 	CONNECTION_READING,   /* no response is open */
 	CONNECTION_RUNNING,   /* one is: sub is in use */
 	CONNECTION_LINGERING, /* the rest is sent, and what comes is thrown away */
-	CONNECTION_CLOSED     /* libuv still holds the handle */
+	CONNECTION_CLOSED     /* it is freed when the loop waits again */
 };
 
 struct connection {
 	struct subscriber sub;
 	struct server *srv;
-	uv_poll_t poll;
 	struct list node;
 	struct fifo_node due;
 	struct record_walk walk;
@@ -34,14 +34,14 @@ struct connection {
 	struct outgoing out;
 	uint32_t lingered;    /* bytes thrown away */
 	unsigned char state;  /* enum connection_state */
-	unsigned char events; /* that poll waits for */
+	unsigned char events; /* EPOLLIN and EPOLLOUT: what it waits for */
+	bool is_polled;       /* the poller has it */
 };
 
-_Static_assert(sizeof(struct connection) <= 504, "ten thousand of them are idle at once");
+_Static_assert(sizeof(struct connection) <= 344, "ten thousand of them are idle at once");
 
 static enum send_result on_send(struct subscriber *sub);
 static void on_abort(struct subscriber *sub);
-static void on_poll(uv_poll_t *poll, int status, int events);
 
 static const struct subscriber_ops ops = {.send = on_send, .abort = on_abort};
 
@@ -59,12 +59,13 @@ set_state(struct connection *conn, enum connection_state state)
 }
 
 static void
-watch(struct connection *conn, int events)
+watch(struct connection *conn, unsigned events)
 {
 	if (conn->events == events || conn->state == CONNECTION_CLOSED)
 		return;
 	conn->events = (unsigned char)events;
-	uv_poll_start(&conn->poll, events, on_poll);
+	if (conn->is_polled)
+		poller_change(&conn->srv->poller, conn->out.fd, conn->events, conn);
 }
 
 /*
@@ -105,31 +106,44 @@ take_request(struct connection *conn)
 	return 0;
 }
 
-static void
-on_closed(uv_handle_t *handle)
+void
+connection_free_closed(struct server *srv)
 {
-	struct connection *conn = LIST_ENTRY(handle, struct connection, poll);
-	struct server *srv = conn->srv;
+	struct list *node, *tmp;
 
-	free(conn);
-	server_unref(srv);
+	LIST_FOREACH (node, tmp, &srv->closed) {
+		list_del(node);
+		free(LIST_ENTRY(node, struct connection, node));
+	}
+}
+
+static void
+on_sweep(uv_prepare_t *sweep)
+{
+	connection_free_closed(LIST_ENTRY(sweep, struct server, sweep));
+	uv_prepare_stop(sweep);
 }
 
 static void
 close_now(struct connection *conn)
 {
+	struct server *srv = conn->srv;
+
 	if (conn->state == CONNECTION_CLOSED)
 		return;
 	set_state(conn, CONNECTION_CLOSED);
 	subscriber_close(&conn->sub);
 	fifo_del(&conn->due);
-	list_del(&conn->node);
 	drop_request(conn);
 	outgoing_fini(&conn->out);
-	conn->srv->n_connections--;
+	srv->n_connections--;
 	counters_add(COUNTER_CONNECTIONS, -1);
-	uv_close((uv_handle_t *)&conn->poll, on_closed);
+	if (conn->is_polled)
+		poller_forget(&srv->poller, conn->out.fd);
 	close(conn->out.fd);
+	/* Who has called this may look at the state, and so may the poller. */
+	list_move_tail(&srv->closed, &conn->node);
+	uv_prepare_start(&srv->sweep, on_sweep);
 }
 
 void
@@ -181,7 +195,7 @@ leave(struct connection *conn)
 	begin_lingering(conn);
 	if (result == OUTGOING_ALL)
 		shutdown(conn->out.fd, SHUT_WR);
-	watch(conn, result == OUTGOING_ALL ? UV_READABLE : UV_READABLE | UV_WRITABLE);
+	watch(conn, result == OUTGOING_ALL ? EPOLLIN : EPOLLIN | EPOLLOUT);
 }
 
 /* The response has ended: closes the connection, or waits for the next request. */
@@ -201,14 +215,14 @@ end_response(struct connection *conn)
 	record_next(&conn->walk);
 	subscriber_init(&conn->sub, &ops);
 	if (conn->out.replies.len > 0)
-		watch(conn, UV_READABLE | UV_WRITABLE);
+		watch(conn, EPOLLIN | EPOLLOUT);
 }
 
 /* There is no other limit to how long a short answer may take. */
 static void
 on_blocked(struct connection *conn)
 {
-	watch(conn, UV_READABLE | UV_WRITABLE);
+	watch(conn, EPOLLIN | EPOLLOUT);
 	if (!subscriber_is_stream(&conn->sub) && conn->state == CONNECTION_RUNNING)
 		fifo_add(&conn->srv->waiting, &conn->due);
 }
@@ -228,7 +242,7 @@ send_response(struct connection *conn)
 		close_now(conn);
 		return SEND_GONE;
 	default:
-		watch(conn, UV_READABLE);
+		watch(conn, EPOLLIN);
 		return SEND_ALL;
 	}
 }
@@ -378,7 +392,7 @@ send_replies(struct connection *conn)
 	else if (result == OUTGOING_FAILED)
 		close_now(conn);
 	else if (result == OUTGOING_BLOCKED)
-		watch(conn, UV_READABLE | UV_WRITABLE);
+		watch(conn, EPOLLIN | EPOLLOUT);
 }
 
 static void
@@ -454,14 +468,14 @@ on_writable(struct connection *conn)
 {
 	switch ((enum connection_state)conn->state) {
 	case CONNECTION_RUNNING:
-		watch(conn, UV_READABLE);
+		watch(conn, EPOLLIN);
 		subscriber_unblocked(&conn->sub);
 		break;
 	case CONNECTION_LINGERING:
 		leave(conn);
 		break;
 	case CONNECTION_READING:
-		watch(conn, UV_READABLE);
+		watch(conn, EPOLLIN);
 		send_replies(conn);
 		break;
 	case CONNECTION_CLOSED:
@@ -469,18 +483,20 @@ on_writable(struct connection *conn)
 	}
 }
 
-static void
-on_poll(uv_poll_t *poll, int status, int events)
+void
+connection_on_ready(void *what, unsigned events)
 {
-	struct connection *conn = LIST_ENTRY(poll, struct connection, poll);
+	struct connection *conn = what;
 
-	if (status < 0) {
+	if (conn->state == CONNECTION_CLOSED)
+		return;
+	if (events & EPOLLERR) {
 		close_now(conn);
 		return;
 	}
-	if (events & UV_READABLE)
+	if (events & (EPOLLIN | EPOLLHUP))
 		read_more(conn);
-	if ((events & UV_WRITABLE) && conn->state != CONNECTION_CLOSED)
+	if ((events & EPOLLOUT) && conn->state != CONNECTION_CLOSED)
 		on_writable(conn);
 }
 
@@ -513,14 +529,28 @@ connection_on_lingering_due(struct fifo *fifo, struct fifo_node *node)
 	close_now(LIST_ENTRY(node, struct connection, due));
 }
 
+/* From now on the poller says when there is something to read or room to write. */
+static void
+begin_polling(struct connection *conn)
+{
+	unsigned events = conn->events != 0 ? conn->events : EPOLLIN;
+
+	if (poller_add(&conn->srv->poller, conn->out.fd, events, conn) < 0) {
+		logger_error("out of memory: a connection is closed");
+		close_now(conn);
+		return;
+	}
+	conn->events = (unsigned char)events;
+	conn->is_polled = true;
+}
+
 void
 connection_new(struct server *srv, int fd)
 {
 	struct connection *conn = calloc(1, sizeof(*conn));
 
-	if (conn == NULL || uv_poll_init(srv->loop, &conn->poll, fd) < 0) {
+	if (conn == NULL) {
 		logger_error("out of memory: a connection is closed");
-		free(conn);
 		close(fd);
 		return;
 	}
@@ -531,10 +561,9 @@ connection_new(struct server *srv, int fd)
 	fifo_node_init(&conn->due);
 	list_add_tail(&srv->connections, &conn->node);
 	srv->n_connections++;
-	srv->n_refs++;
 	counters_add(COUNTER_CONNECTIONS, 1);
 	fifo_add(&srv->reading, &conn->due);
 	read_more(conn); /* most web servers have written the request by now */
-	if (conn->events == 0)
-		watch(conn, UV_READABLE);
+	if (conn->state != CONNECTION_CLOSED)
+		begin_polling(conn);
 }

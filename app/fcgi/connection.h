@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/logger.h"
 #include "fcgi/decode.h"
+#include "fcgi/poller.h"
 #include "fcgi/record.h"
 #include "fcgi/server.h"
 #include "hub/fifo.h"
@@ -32,6 +33,9 @@ struct server {
 	/* what a connection reads into; NULL while a connection has it */
 	struct record_request *spare;
 	struct list connections;
+	struct list closed; /* those that are to be freed */
+	uv_prepare_t sweep; /* active if there are any */
+	struct poller poller;
 	size_t n_connections;
 	struct fifo reading; /* from the first byte of a request to its PARAMS */
 	struct fifo waiting; /* for its body; or for a peer to read its short answer */
@@ -43,7 +47,6 @@ struct server {
 	uint64_t yielding_ms; /* since when this worker lets others accept first; 0: it does not */
 	uint64_t yielding_mark;      /* board_others_mark() when one of the others last accepted */
 	struct closing closing;      /* of its own handles */
-	unsigned n_refs;             /* its own handles, and each connection */
 	void (*on_freed)(void *arg); /* set by server_free() */
 	void *freed_arg;
 };
@@ -65,10 +68,10 @@ void connection_on_reading_due(struct fifo *fifo, struct fifo_node *node);
 void connection_on_waiting_due(struct fifo *fifo, struct fifo_node *node);
 void connection_on_lingering_due(struct fifo *fifo, struct fifo_node *node);
 
-/*
- * server_unref - a handle of the server is closed; the last call frees the server, if server_free()
- * was called.
- */
-void server_unref(struct server *srv);
+/* connection_on_ready - the poller's on_ready(); what is the connection. */
+void connection_on_ready(void *what, unsigned events);
+
+/* connection_free_closed - only when the poller and all callers are done with them. */
+void connection_free_closed(struct server *srv);
 
 #endif

@@ -214,12 +214,6 @@ on_acceptable(uv_poll_t *poll, int status, int events)
 	}
 }
 
-static void
-on_handles_closed(struct closing *closing)
-{
-	server_unref(LIST_ENTRY(closing, struct server, closing));
-}
-
 static int
 begin_handles(struct server *srv)
 {
@@ -230,7 +224,7 @@ begin_handles(struct server *srv)
 	srv->accepting.data = srv;
 	uv_timer_init(srv->loop, &srv->pause);
 	srv->pause.data = srv;
-	srv->n_refs = 1;
+	uv_prepare_init(srv->loop, &srv->sweep);
 	uv_poll_start(&srv->accepting, UV_READABLE, on_acceptable);
 	srv->is_accepting = true;
 	return 0;
@@ -251,12 +245,25 @@ max_conns(void)
 static void
 free_server(struct server *srv)
 {
+	connection_free_closed(srv);
 	if (srv->spare != NULL)
 		record_request_fini(srv->spare);
 	free(srv->spare);
 	decode_close(srv->decoder);
 	free(srv->peers);
 	free(srv);
+}
+
+static void
+on_handles_closed(struct closing *closing)
+{
+	struct server *srv = LIST_ENTRY(closing, struct server, closing);
+	void (*on_freed)(void *arg) = srv->on_freed;
+	void *arg = srv->freed_arg;
+
+	free_server(srv);
+	if (on_freed != NULL)
+		on_freed(arg);
 }
 
 int
@@ -276,10 +283,16 @@ server_new(struct server **out, uv_loop_t *loop, int fd, const struct server_lim
 	srv->on_request = on_request;
 	srv->ctx = ctx;
 	list_init(&srv->connections);
+	list_init(&srv->closed);
 	if ((rc = decode_open(&srv->decoder, &srv->limits)) < 0 ||
 	    (rc = peers_new(&srv->peers, getenv("FCGI_WEB_SERVER_ADDRS"))) < 0 ||
-	    (rc = begin_handles(srv)) < 0)
+	    (rc = poller_open(&srv->poller, loop, connection_on_ready)) < 0)
 		goto fail;
+	closing_begin(&srv->closing, on_handles_closed);
+	if ((rc = begin_handles(srv)) < 0) {
+		poller_close(&srv->poller, &srv->closing);
+		return rc;
+	}
 	fifo_init(&srv->reading, loop, limits->read_ms, connection_on_reading_due);
 	fifo_init(&srv->waiting, loop, limits->body_ms, connection_on_waiting_due);
 	fifo_init(&srv->lingering, loop, LINGER_MS, connection_on_lingering_due);
@@ -325,19 +338,6 @@ server_n_connections(const struct server *srv)
 }
 
 void
-server_unref(struct server *srv)
-{
-	void (*on_freed)(void *arg) = srv->on_freed;
-	void *arg = srv->freed_arg;
-
-	if (--srv->n_refs > 0)
-		return;
-	free_server(srv);
-	if (on_freed != NULL)
-		on_freed(arg);
-}
-
-void
 server_free(struct server *srv, void (*on_freed)(void *arg), void *arg)
 {
 	struct list *node, *tmp;
@@ -349,9 +349,10 @@ server_free(struct server *srv, void (*on_freed)(void *arg), void *arg)
 	srv->freed_arg = arg;
 	LIST_FOREACH (node, tmp, &srv->connections)
 		connection_close_node(node);
-	closing_begin(&srv->closing, on_handles_closed);
 	closing_add(&srv->closing, (uv_handle_t *)&srv->accepting);
 	closing_add(&srv->closing, (uv_handle_t *)&srv->pause);
+	closing_add(&srv->closing, (uv_handle_t *)&srv->sweep);
+	poller_close(&srv->poller, &srv->closing);
 	fifo_close_in(&srv->reading, &srv->closing);
 	fifo_close_in(&srv->waiting, &srv->closing);
 	fifo_close_in(&srv->lingering, &srv->closing);
