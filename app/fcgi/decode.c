@@ -103,6 +103,22 @@ decode_close(struct decoder *d)
 	free(d);
 }
 
+static size_t
+record_len(size_t len)
+{
+	return sizeof(FCGI_Header) + len + record_padding(len);
+}
+
+/* What put_stream() takes. */
+static size_t
+stream_len(const struct buf *b)
+{
+	size_t rest = b->len % RECORD_CONTENT_MAX;
+
+	return b->len / RECORD_CONTENT_MAX * record_len(RECORD_CONTENT_MAX) +
+	       (rest > 0 ? record_len(rest) : 0) + record_len(0);
+}
+
 static char *
 put_record(char *at, unsigned char type, const char *p, size_t len)
 {
@@ -112,7 +128,7 @@ put_record(char *at, unsigned char type, const char *p, size_t len)
 	memcpy(at, &head, sizeof(head));
 	if (len > 0)
 		memcpy(at + sizeof(head), p, len);
-	return at + sizeof(head) + len + head.paddingLength;
+	return at + record_len(len);
 }
 
 static char *
@@ -128,19 +144,23 @@ put_stream(char *at, unsigned char type, const struct buf *b)
 }
 
 /*
- * KEEP_CONN makes libfcgi leave the descriptor open. It stops at the end of STDIN, so bytes behind
- * the last record are never read.
+ * KEEP_CONN makes libfcgi leave the descriptor open. The request stands at the end of the file,
+ * because libfcgi asks for 8 KiB at a time and the kernel copies what there is. Returns where it
+ * begins.
  */
-static void
+static off_t
 write_request(struct decoder *d, const struct record_request *rq)
 {
 	static const FCGI_BeginRequestBody begin = {.roleB0 = FCGI_RESPONDER,
 						    .flags = FCGI_KEEP_CONN};
-	char *at = d->map;
+	size_t from = d->map_len - sizeof(FCGI_BeginRequestRecord) - stream_len(&rq->params) -
+		      stream_len(&rq->body);
+	char *at = d->map + from;
 
 	at = put_record(at, FCGI_BEGIN_REQUEST, (const char *)&begin, sizeof(begin));
 	at = put_stream(at, FCGI_PARAMS, &rq->params);
 	put_stream(at, FCGI_STDIN, &rq->body);
+	return (off_t)from;
 }
 
 /*
@@ -174,8 +194,7 @@ decode_request(struct decoder *d, const struct record_request *rq, struct params
 			return -EIO;
 		}
 	}
-	write_request(d, rq);
-	if (lseek(d->fd, 0, SEEK_SET) < 0 || accept_request(d) < 0)
+	if (lseek(d->fd, write_request(d, rq), SEEK_SET) < 0 || accept_request(d) < 0)
 		return -EIO;
 	n = FCGX_GetStr(d->body, (int)d->body_max + 1, d->request.in);
 	if (n < 0 || (size_t)n != rq->body.len || FCGX_GetError(d->request.in) != 0) {

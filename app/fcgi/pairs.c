@@ -76,38 +76,36 @@ pairs_put(struct buf *b, const char *name, size_t name_len, const char *value, s
 	return rc;
 }
 
-/* Printable ASCII without '=', so that "NAME=value" is split at the right place. */
+/*
+ * A name is printable ASCII without '=', so that "NAME=value" is split at the right place. Returns
+ * whether it is one, and its hash in *out.
+ */
 static bool
-is_name(const struct pair *pr)
-{
-	size_t i;
-
-	for (i = 0; i < pr->name_len; i++) {
-		if (pr->name[i] <= ' ' || pr->name[i] > '~' || pr->name[i] == '=')
-			return false;
-	}
-	return pr->name_len > 0;
-}
-
-static uint32_t
-hash_name(const struct pair *pr)
+hash_name(const struct pair *pr, uint32_t *out)
 {
 	uint32_t h = 2166136261u; /* FNV-1a: there are at most PAIRS_MAX names, so collisions on
 				     purpose gain little */
 	size_t i;
 
-	for (i = 0; i < pr->name_len; i++)
+	for (i = 0; i < pr->name_len; i++) {
+		if (pr->name[i] <= ' ' || pr->name[i] > '~' || pr->name[i] == '=')
+			return false;
 		h = (h ^ (unsigned char)pr->name[i]) * 16777619u;
-	return h;
+	}
+	*out = h;
+	return pr->name_len > 0;
 }
 
-/* Remembers the name. false: it is there already. */
+/* Remembers the name. false: it is none, or is there already. */
 static bool
 add_name(struct names *names, const struct pair *pr)
 {
-	uint32_t i = hash_name(pr) & (N_SLOTS - 1);
 	const struct pair *there;
+	uint32_t i;
 
+	if (!hash_name(pr, &i))
+		return false;
+	i &= N_SLOTS - 1;
 	for (; names->slots[i] != 0; i = (i + 1) & (N_SLOTS - 1)) {
 		there = &names->pairs[names->slots[i] - 1];
 		if (there->name_len == pr->name_len &&
@@ -172,8 +170,7 @@ pairs_check(const char *p, size_t len, size_t body_max, size_t *content_length)
 	while ((rc = pairs_next(&pr, &at, end)) > 0) {
 		if (++n > PAIRS_MAX || pr.name_len > PAIRS_NAME_MAX)
 			status = worse_of(status, 431);
-		else if (!is_name(&pr) || memchr(pr.value, '\0', pr.value_len) != NULL ||
-			 !add_name(&names, &pr))
+		else if (memchr(pr.value, '\0', pr.value_len) != NULL || !add_name(&names, &pr))
 			status = worse_of(status, 400);
 		else if (is_content_length(&pr))
 			status =

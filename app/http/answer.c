@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* So much has room at once; most heads are no longer. */
+enum { HEAD_USUAL = 400 };
+
 static const struct known_status {
 	int status;
 	unsigned retry_after_s; /* 0: there is no use in asking again, or one may do so at once */
@@ -65,33 +68,45 @@ answer_check(struct answer *a, int rc)
 		a->is_broken = true;
 }
 
+#define SHORT_FIELDS \
+	"Cache-Control: no-store\r\n" \
+	"X-Content-Type-Options: nosniff\r\n"
+#define STREAM_FIELDS \
+	"Cache-Control: no-store, no-transform\r\n" \
+	"X-Content-Type-Options: nosniff\r\n" \
+	"X-Accel-Buffering: no\r\n" \
+	"Incremental: ?1\r\n"
+
+/* fields are whole lines, which are the same in all such answers. */
 static void
-begin(struct answer *a, int status, const char *type, const char *cache)
+begin(struct answer *a, int status, const char *type, const char *fields)
 {
 	buf_truncate(&a->head, 0);
 	buf_truncate(&a->body, 0);
 	a->is_broken = false;
 	a->has_type = type != NULL;
-	answer_field_printf(a, "Status", "%d %s", status, kind_of(status)->title);
+	answer_check(a, buf_reserve(&a->head, HEAD_USUAL));
+	answer_check(a, buf_puts(&a->head, "Status: "));
+	answer_check(a, buf_put_number(&a->head, (uint64_t)status));
+	answer_check(a, buf_puts(&a->head, " "));
+	answer_check(a, buf_puts(&a->head, kind_of(status)->title));
+	answer_check(a, buf_puts(&a->head, "\r\n"));
 	if (type != NULL)
 		answer_field(a, "Content-Type", type);
-	answer_field(a, "Cache-Control", cache);
-	answer_field(a, "X-Content-Type-Options", "nosniff");
+	answer_check(a, buf_puts(&a->head, fields));
 }
 
 void
 answer_begin(struct answer *a, int status, const char *type)
 {
-	begin(a, status, type, "no-store");
+	begin(a, status, type, SHORT_FIELDS);
 }
 
 void
 answer_begin_stream(struct answer *a, const char *type)
 {
-	begin(a, HTTP_OK, type, "no-store, no-transform");
+	begin(a, HTTP_OK, type, STREAM_FIELDS);
 	a->has_type = false; /* nobody knows how long it will be */
-	answer_field(a, "X-Accel-Buffering", "no");
-	answer_field(a, "Incremental", "?1");
 }
 
 void

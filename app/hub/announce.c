@@ -78,7 +78,7 @@ subscriber_put_end(struct buf *b, const struct wire *wire, const struct feed_set
 int
 subscriber_put_open(struct subscriber *sub, bool is_resumed, const char *cursor)
 {
-	char data[64 + CURSOR_TEXT];
+	char data[64 + CURSOR_TEXT], *end; /* a cursor is shorter than CURSOR_TEXT */
 	struct event ev = {.id = cursor,
 			   .id_len = cursor != NULL ? strlen(cursor) : 0,
 			   .type = "stream-open",
@@ -88,10 +88,13 @@ subscriber_put_open(struct subscriber *sub, bool is_resumed, const char *cursor)
 
 	if (!sub->outlet->class->settings->announce)
 		return sub->outlet->log.wire->lines(&sub->own, ev.retry_ms, ev.id, ev.id_len);
-	ev.data_len =
-	    (size_t)snprintf(data, sizeof(data), "{\"resumed\":%s,\"from\":%s%s%s}",
-			     is_resumed ? "true" : "false", cursor != NULL ? "\"" : "",
-			     cursor != NULL ? cursor : "null", cursor != NULL ? "\"" : "");
+	end = stpcpy(data,
+		     is_resumed ? "{\"resumed\":true,\"from\":" : "{\"resumed\":false,\"from\":");
+	if (cursor != NULL)
+		end = stpcpy(stpcpy(stpcpy(end, "\""), cursor), "\"}");
+	else
+		end = stpcpy(end, "null}");
+	ev.data_len = (size_t)(end - data);
 	return sub->outlet->log.wire->event(&sub->own, &ev, NULL);
 }
 

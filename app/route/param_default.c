@@ -5,10 +5,11 @@
 
 enum { LEN_MAX = 128 };
 
-#define ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-/* One spelling of the characters that a row allows besides these: both forms are made of it. */
-#define ALLOWS(more) ALNUM "_." more "-", "[A-Za-z0-9_." more "-]{1,128}"
+/*
+ * One spelling of the characters that a row allows besides letters and digits: both forms are made
+ * of it.
+ */
+#define ALLOWS(more) "_." more "-", "[A-Za-z0-9_." more "-]{1,128}"
 
 /*
  * A user may be an e-mail address, or what identity providers make up; a session's name may hold
@@ -16,7 +17,7 @@ enum { LEN_MAX = 128 };
  */
 static const struct rule {
 	const char *name; /* with a dot at its end: every name that begins so; NULL: every name */
-	const char *set, *text;
+	const char *others, *text;
 } rules[] = {
     {"user", ALLOWS("@+|")},
     {"claim.", ALLOWS("@+|")},
@@ -39,11 +40,22 @@ rule_of(const char *name)
 	return rule;
 }
 
+static bool
+is_letter_or_digit(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+}
+
+/* Most values are letters and digits, for which strspn() would make a table each time. */
 bool
 param_default_ok(const char *name, const char *value)
 {
-	size_t len = strspn(value, rule_of(name)->set);
+	const char *others = rule_of(name)->others;
+	size_t len = 0;
 
+	while (is_letter_or_digit(value[len]) ||
+	       (value[len] != '\0' && strchr(others, value[len]) != NULL))
+		len++;
 	return len >= 1 && len <= LEN_MAX && value[len] == '\0';
 }
 

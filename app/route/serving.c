@@ -132,11 +132,12 @@ serving_await_redis(struct serving *sv)
 int
 serving_take_grant(struct serving *sv, struct grant **grant)
 {
-	char address[ORIGIN_ADDRESS_MAX];
+	char address[ORIGIN_ADDRESS_MAX] = "";
 	const char *why = "";
 	int rc;
 
-	origin_address(address, sv->req, sv->in->trusted_proxies);
+	if (sv->req->route->max_per_ip > 0)
+		origin_address(address, sv->req, sv->in->trusted_proxies);
 	rc = grants_take(grant, sv->in->grants, sv->req, address, &why);
 	if (rc == -EAGAIN && wait_for_place(sv))
 		return rc;
