@@ -50,8 +50,8 @@ struct web_server {
 };
 
 /*
- * web_server_nth - the n-th kind, NULL past the last. web_server_find - by the name that a server
- * gives itself; NULL.
+ * doctor_servers.c: web_server_nth - the n-th kind, NULL past the last. web_server_find - by the
+ * name that a server gives itself; NULL.
  */
 const struct web_server *web_server_nth(size_t n);
 const struct web_server *web_server_find(const char *says);
@@ -104,7 +104,7 @@ struct doctor {
 	unsigned silence_ms, n_streams;
 };
 
-/* Each prints one line about what was found, with the lines to write below it. */
+/* doctor_report.c: each prints one line about what was found, with the lines to write below it. */
 void doctor_ok(const char *what, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void doctor_warn(const char *what, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void doctor_fail(struct doctor *d, const char *what, const char *fmt, ...)
@@ -117,8 +117,8 @@ void doctor_line(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /*
 void doctor_cure(const struct doctor *d, enum cure cure);
 
 /*
- * Each stream has a key in Redis. doctor_key_left: when it was noticed that its client had gone, in
- * Unix ms; 0: not yet.
+ * doctor_redis.c: each stream has a key in Redis. doctor_key_left: when it was noticed that its
+ * client had gone, in Unix ms; 0: not yet.
  */
 bool doctor_key_put(struct doctor *d, char key[DOCTOR_KEY_LEN], char *why, size_t len);
 void doctor_key_drop(struct doctor *d, const char *key);
@@ -126,8 +126,8 @@ unsigned long long doctor_key_left(struct doctor *d, const char *key);
 void doctor_check_redis(struct doctor *d);
 
 /*
- * doctor_stream_begin - ask for it below prefix. plan: the query; fields: more of the head. Returns
- * 0; -1: s->x says why. doctor_stream_end: in any case.
+ * doctor_stream.c: doctor_stream_begin - ask for it below prefix. plan: the query; fields: more of
+ * the head. Returns 0; -1: s->x says why. doctor_stream_end: in any case.
  */
 int doctor_stream_begin(struct doctor *d, struct doctor_stream *s, const char *prefix,
 			const char *plan, const char *fields);
@@ -145,24 +145,24 @@ bool doctor_is_forwarded(const struct doctor *d);
 
 /*
  * The checks of what goes through the web server; each says what it found, and doctor.c their
- * order. doctor_reach: does a request reach Sluice, and if not, where does it end?
+ * order. doctor_reach.c: does a request reach Sluice, and if not, where does it end?
  */
 void doctor_check_program(struct doctor *d);
 void doctor_check_reached(struct doctor *d);
 
-/* doctor_request: what becomes of its path and head, and whom it seems to come from. */
+/* doctor_request.c: what becomes of its path and head, and whom it seems to come from. */
 void doctor_check_base(struct doctor *d);
 void doctor_check_request(struct doctor *d);
 void doctor_check_proxies(struct doctor *d);
 
-/* doctor_flow: what becomes of a stream. Silence takes its time: begun early, looked at last. */
+/* doctor_flow.c: what becomes of a stream. Silence takes its time: begun early, looked at last. */
 void doctor_check_buffer(struct doctor *d);
 void doctor_check_gzip(struct doctor *d);
 void doctor_check_leaving(struct doctor *d);
 void doctor_begin_silence(struct doctor *d);
 void doctor_check_silence(struct doctor *d);
 
-/* doctor_limits: how many streams at a time, and what is said while no Sluice runs. */
+/* doctor_limits.c: how many streams at a time, and what is said while no Sluice runs. */
 void doctor_check_streams(struct doctor *d);
 void doctor_check_http2(struct doctor *d);
 void doctor_check_come_back(struct doctor *d);

@@ -62,14 +62,14 @@ void subcommand_print_synopsis(const struct subcommand *command, const char *bef
 void options_print(const char *takes, FILE *to); /* NULL: all */
 
 /*
- * command_refuse_json - NULL if text is one JSON value (RFC 8259) in UTF-8, else why it is not; *at
- * is the offset.
+ * emit.c: command_refuse_json - NULL if text is one JSON value (RFC 8259) in UTF-8, else why it is
+ * not; *at is the offset.
  */
 const char *command_refuse_json(const char *text, size_t len, size_t *at);
 
 /*
- * command_put_token - appends the token or link that the options ask for. Returns 0; 1 having
- * printed why not.
+ * token.c: command_put_token - appends the token or link that the options ask for. Returns 0; 1
+ * having printed why not.
  */
 struct buf;
 struct config;

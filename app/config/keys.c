@@ -249,7 +249,7 @@ static const struct config_key keys[] = {
     {PUBLISH(maxlen), .name = "publish_maxlen", .set = config_set_number, .fallback = "0", .min = 0,
      .max = UINT32_MAX, .help = "about how many entries the stream keeps; 0: all"},
     {ROUTE(auth), .name = "auth", .set = config_set_auth_list, .fallback = "none", .or_empty = true,
-     .help = "which credentials count: none, jwt, session, signed, remote_user"},
+     .help = "which credentials count, in the order in which they are tried"},
     {ROUTE(allow_text), .name = "allow", .set = config_set_text,
      .help = "expression of user, claims and params that must be true"},
     {ROUTE(allow_command), .name = "allow_command", .set = config_set_command,

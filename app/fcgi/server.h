@@ -57,10 +57,10 @@ size_t server_n_connections(const struct server *srv);
 void server_free(struct server *srv, void (*on_freed)(void *arg), void *arg);
 
 /*
- * cgi_serve - plain CGI (RFC 3875): serves the one request that the environment and descriptor 0
- * hold, and answers on descriptor 1. Stops loop when the response has ended, or the client is gone,
- * or lifetime_ms has passed (a CGI program is not told that an idle client has left). Returns 0 or
- * a negative errno; *out is freed by cgi_free().
+ * cgi.c: cgi_serve - plain CGI (RFC 3875): serves the one request that the environment and
+ * descriptor 0 hold, and answers on descriptor 1. Stops loop when the response has ended, or the
+ * client is gone, or lifetime_ms has passed (a CGI program is not told that an idle client has
+ * left). Returns 0 or a negative errno; *out is freed by cgi_free().
  */
 struct cgi;
 int cgi_serve(struct cgi **out, uv_loop_t *loop, const struct server_limits *limits,

@@ -67,12 +67,11 @@ void feed_class_close(struct feed_class *fc, enum end_reason reason,
 		      void (*on_closed)(struct feed_class *fc));
 
 /*
- * feed_get - finds the feed of the class for these parameters and this wire; if there is none, the
- * handler opens one. params are the values on which the feed depends: for one class always the same
- * names in the same order. They end with a NULL name. Values are copied, names are borrowed for the
- * class's life.
- * Returns 0 and *out, borrowed until control returns to the loop; the HTTP status that the handler
- * refused with; or -ENOMEM.
+ * feed_life.c: feed_get - finds the feed of the class for these parameters and this wire; if there
+ * is none, the handler opens one. params are the values on which the feed depends: for one class
+ * always the same names in the same order. They end with a NULL name. Values are copied, names are
+ * borrowed for the class's life. Returns 0 and *out, borrowed until control returns to the loop;
+ * the HTTP status that the handler refused with; or -ENOMEM.
  */
 int feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
 	     const struct template_value *params, const struct request *req);
@@ -86,11 +85,12 @@ int feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
 int feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head_len,
 	      const char *last_event_id);
 
-/* feed_emit - encodes one event for all subscribers. Returns 0, -EINVAL, -EMSGSIZE, -ENOMEM. */
+/* emit.c: feed_emit - encodes one event for all subscribers. Returns 0, -EINVAL, -EMSGSIZE,
+ * -ENOMEM. */
 struct event;
 int feed_emit(struct feed *fd, const struct event *ev);
 
-/* feed_of_stream - the feed that sub has joined; NULL: none. */
+/* feed_life.c: feed_of_stream - the feed that sub has joined; NULL: none. */
 struct feed *feed_of_stream(const struct subscriber *sub);
 
 /* feed_can_resume - can a client go on from the id of an event? */

@@ -48,8 +48,8 @@ bool hub_is_draining(const struct hub *hub);
 unsigned hub_return_ms(const struct hub *hub, unsigned usual_ms);
 
 /*
- * hub_shed - ends the clients with the most unsent bytes, with END_SLOW, until about this many
- * bytes are free. Returns how many clients.
+ * shed.c: hub_shed - ends the clients with the most unsent bytes, with END_SLOW, until about this
+ * many bytes are free. Returns how many clients.
  */
 size_t hub_shed(struct hub *hub, size_t bytes);
 

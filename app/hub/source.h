@@ -101,7 +101,7 @@ int feed_follow(struct feed *fd, enum subject_kind kind, const char *name);
 int feed_subject_of(struct feed *fd, enum subject_kind kind, const struct template *t);
 void feed_unfollow(struct feed *fd); /* all */
 
-/* What a source calls of its feed */
+/* What a source calls of its feed: feed.c */
 
 void feed_message(struct feed *fd, struct message *msg);
 void feed_await(struct feed *fd);         /* the feed waits for one thing more */
@@ -127,7 +127,9 @@ void feed_check_script(struct feed *fd, const struct outcome *out);
 const struct stream_id *feed_place(struct feed *fd, const struct stream_id *from);
 const struct cursor *feed_cursor(const struct feed *fd); /* an empty one, if the feed has none */
 
-/* Takes a feed's next events beside its subscribers. Its owner embeds it. */
+/*
+ * feed_life.c: takes a feed's next events beside its subscribers. Its owner embeds it.
+ */
 struct feed_listener {
 	struct list of_feed;
 	struct feed *feed; /* NULL: it does not listen any more */

@@ -145,10 +145,10 @@ struct subscriber {
 void subscriber_init(struct subscriber *sub, const struct subscriber_ops *ops);
 
 /*
- * subscriber_answer - makes sub a short answer, which has ended and is copied; without its body if
- * only the head was asked for. The carrier sends it as soon as the call returns that gave it the
- * request (it looks at subscriber_has_bytes()), or on its next send. Returns 0, -ENOMEM, -EMSGSIZE
- * past 1 MiB; sub is LAST in any case.
+ * short_answer.c: subscriber_answer - makes sub a short answer, which has ended and is copied;
+ * without its body if only the head was asked for. The carrier sends it as soon as the call returns
+ * that gave it the request (it looks at subscriber_has_bytes()), or on its next send. Returns 0,
+ * -ENOMEM, -EMSGSIZE past 1 MiB; sub is LAST in any case.
  */
 int subscriber_answer(struct subscriber *sub, const struct answer *a, bool with_body);
 /*
@@ -165,14 +165,11 @@ void subscriber_hold(struct subscriber *sub, struct subscriber_holder *holder);
 struct subscriber *subscriber_let_go(struct subscriber_holder *holder);
 
 /*
- * subscriber_gather - the bytes that wait, at most max of them, as at most *n_iov pieces. Sets
- * *n_iov to the pieces used. Returns how many bytes. The pieces stay valid until control returns to
- * the loop or subscriber_sent() is called.
+ * subscriber_bytes.c: subscriber_gather - the bytes that wait, at most max of them, as at most
+ * *n_iov pieces. Sets *n_iov to the pieces used. Returns how many bytes. The pieces stay valid
+ * until control returns to the loop or subscriber_sent() is called.
  */
 size_t subscriber_gather(const struct subscriber *sub, struct iovec *iov, int *n_iov, size_t max);
-
-/* subscriber_sent - the first len of the gathered bytes have been sent. */
-void subscriber_sent(struct subscriber *sub, size_t len);
 
 bool subscriber_has_bytes(const struct subscriber *sub); /* would gather give any? */
 
@@ -194,6 +191,9 @@ bool subscriber_is_over_after(const struct subscriber *sub, size_t len);
 /* subscriber_n_unsent - how many bytes wait, its own and the log's. */
 size_t subscriber_n_unsent(const struct subscriber *sub);
 
+/* subscriber_sent - the first len of the gathered bytes have been sent. */
+void subscriber_sent(struct subscriber *sub, size_t len);
+
 /*
  * subscriber_unblocked - the descriptor takes bytes again, so the hub calls send() at the turn's
  * end. A short answer is sent in this call, after which sub may be gone.
@@ -214,8 +214,8 @@ void subscriber_end(struct subscriber *sub, enum end_reason reason);
 void subscriber_probe(struct subscriber *sub);
 
 /*
- * subscriber_watch - watches sub, which is a stream, until it has gone: then left() is called, and
- * watch may be freed. subscriber_unwatch ends that. Returns 0, -ENOMEM.
+ * watch.c: subscriber_watch - watches sub, which is a stream, until it has gone: then left() is
+ * called, and watch may be freed. subscriber_unwatch ends that. Returns 0, -ENOMEM.
  */
 int subscriber_watch(struct subscriber *sub, struct subscriber_watch *watch);
 void subscriber_unwatch(struct subscriber *sub, struct subscriber_watch *watch);

@@ -33,9 +33,9 @@ void values_push_message(lua_State *L, struct message *msg,
 			 void (*push)(lua_State *L, struct json_object *json));
 
 /*
- * values_put - appends the value at index: a string as it is, anything else as JSON. Raises an
- * error for what JSON cannot hold (a function, NaN, a table within itself), past b's cap and if
- * memory is short; b may then hold a part.
+ * values_put.c: values_put - appends the value at index: a string as it is, anything else as JSON.
+ * Raises an error for what JSON cannot hold (a function, NaN, a table within itself), past b's cap
+ * and if memory is short; b may then hold a part.
  */
 void values_put(lua_State *L, int index, struct buf *b);
 

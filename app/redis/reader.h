@@ -57,7 +57,7 @@ struct readers_ops {
 	void (*on_loss)(struct reader_stream *stream, enum stream_change change);
 };
 
-/* readers_new - tp is borrowed for its life. Returns 0, -ENOMEM. */
+/* readers.c: readers_new - tp is borrowed for its life. Returns 0, -ENOMEM. */
 int readers_new(struct readers **out, uv_loop_t *loop, struct topology *tp,
 		const struct readers_ops *ops);
 void readers_free(struct readers *rds); /* takes NULL; its streams are left alone */
@@ -75,6 +75,7 @@ void readers_set_command(struct readers *rds, struct command *command);
  */
 int readers_follow(struct readers *rds, struct reader_stream *stream, const char *key, size_t len);
 void readers_leave(struct readers *rds, struct reader_stream *stream);
+/* reader_stream.c: NULL if it is not followed */
 struct reader_stream *readers_find(const struct readers *rds, const char *key, size_t len);
 
 /* readers_adopt - takes over all streams of another, and goes on where they stood. */

@@ -34,7 +34,7 @@ struct readers {
 	struct map by_key;
 };
 
-/* reader_look - what Redis is asked of a stream that is looked at. */
+/* reader_stream.c: reader_look - what Redis is asked of a stream that is looked at. */
 struct reader_question {
 	int argc;
 	const char *argv[6];

@@ -19,7 +19,7 @@ struct redis_url {
 };
 
 /*
- * redis_url_parse - redis://[user[:password]@]host[:port][/db], rediss:// likewise over TLS,
+ * url.c: redis_url_parse - redis://[user[:password]@]host[:port][/db], rediss:// likewise over TLS,
  * unix://[user[:password]@]/path[?db=N]; user and password percent-decoded;
  * host may be an IPv6 address in brackets. On failure *why says what is wrong
  * and what is allowed (a constant). Returns 0, -EINVAL, -ENOMEM; *out is the caller's.

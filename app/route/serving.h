@@ -82,7 +82,8 @@ extern const struct service service_polling; /* the same for "?mode=poll" of any
 extern const struct service service_queue;
 extern const struct service service_streaming;
 
-/* service_find - the service that takes the request, whose route is known; NULL: none does. */
+/* service.c: service_find - the service that takes the request, whose route is known; NULL: none
+ * does. */
 const struct service *service_find(const struct request *req);
 
 /*

@@ -97,8 +97,8 @@ dispatch(struct serving *sv)
 }
 
 static void
-serve(struct serving_context *in, struct subscriber *sub, const struct params *vars,
-      const char *body, size_t len, const struct kept_answer *kept)
+serve_request(struct serving_context *in, struct subscriber *sub, const struct params *vars,
+	      const char *body, size_t len, const struct kept_answer *kept)
 {
 	struct site *site = (struct site *)(void *)in;
 	struct serving sv = {.sub = sub,
@@ -132,7 +132,7 @@ site_serve(void *ctx, struct subscriber *sub, const struct params *params, const
 {
 	struct site *site = ctx;
 
-	serve(&site->in, sub, params, body, body_len, NULL);
+	serve_request(&site->in, sub, params, body, body_len, NULL);
 }
 
 /* Life */
@@ -196,10 +196,10 @@ site_new(struct site **out, struct hub *hub, uv_loop_t *loop)
 	if (site == NULL)
 		return -ENOMEM;
 	site->in = (struct serving_context){
-	    .hub = hub, .out = &site->out, .serve = serve, .nth_route = nth_route};
+	    .hub = hub, .out = &site->out, .serve = serve_request, .nth_route = nth_route};
 	if ((site->base = strdup("")) == NULL || sessions_new(&site->in.sessions, hub, loop) < 0 ||
 	    grants_new(&site->in.grants, hub, loop, site->in.sessions) < 0 ||
-	    pending_new(&site->in.pending, loop, &site->in, serve) < 0 ||
+	    pending_new(&site->in.pending, loop, &site->in, serve_request) < 0 ||
 	    doctoring_new(&site->doctoring, hub, loop) < 0) {
 		free(site->base);
 		free(site); /* memory is short at the start, so the process ends */
