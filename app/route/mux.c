@@ -56,6 +56,13 @@ text_at(struct json_object *array, size_t i)
 	return strlen(text) == (size_t)json_object_get_string_len(one) ? text : NULL;
 }
 
+/* The last id in ["key", "/path?query", "last id"]; NULL: there is none. */
+static const char *
+id_of(struct json_object *wanted)
+{
+	return json_object_is_type(wanted, json_type_array) ? text_at(wanted, 2) : NULL;
+}
+
 /* Reads ["key", "/path?query", "last id"]; if it is something else, an event says so. */
 static void
 add(struct mux *mux, struct json_object *wanted, const char *position, struct mux_slot *slot)
@@ -63,7 +70,7 @@ add(struct mux *mux, struct json_object *wanted, const char *position, struct mu
 	bool is_array = json_object_is_type(wanted, json_type_array);
 	const char *key = is_array ? text_at(wanted, 0) : NULL;
 	const char *path = is_array ? text_at(wanted, 1) : NULL;
-	const char *last_id = is_array ? text_at(wanted, 2) : NULL;
+	const char *last_id = id_of(wanted);
 	struct mux_leg *leg;
 
 	if (slot != NULL && position != NULL && strcmp(position, MUX_OVER) == 0) {
@@ -107,29 +114,64 @@ remove_leg(struct mux *mux, const char *key)
 		mux_slot_leave(slot, MUX_OVER);
 }
 
-/* The n-th member of "17-0;;5-3,6-1", for the caller to free; NULL: there is none. */
-static char *
-position_of(const char *positions, size_t n)
+/* Has "17-0;;5-3,6-1" as many members as there are subscriptions? Then it may be of ours. */
+static bool
+is_of_so_many(const char *positions, size_t n)
 {
-	if (positions != NULL && strcmp(positions, MUX_UNKNOWN) == 0)
-		return strdup(MUX_UNKNOWN);
-	for (; positions != NULL && n > 0; n--) {
-		positions = strchr(positions, ';');
-		positions = positions != NULL ? positions + 1 : NULL;
-	}
-	return positions != NULL ? strndup(positions, strcspn(positions, ";")) : NULL;
+	size_t n_members = 1;
+
+	for (; *positions != '\0'; positions++)
+		n_members += *positions == ';';
+	return n_members == n;
 }
 
-/* Adds the subscriptions of the address, which resume from one id. */
+/* Its n-th member, for the caller to free. */
+static char *
+member_of(const char *positions, size_t n)
+{
+	for (; n > 0; n--)
+		positions = strchr(positions, ';') + 1;
+	return strndup(positions, strcspn(positions, ";"));
+}
+
+/*
+ * Where a subscription of the address begins, for the caller to free; NULL: nobody says it. An id
+ * that is none of this address is none of each subscription, so each is told; but one whose own id
+ * stands in the address.
+ */
+static char *
+position_of(const struct mux *mux, const char *positions, struct json_object *list, size_t i)
+{
+	if (positions == NULL)
+		return NULL;
+	if (strcmp(positions, MUX_UNKNOWN) == 0)
+		return strdup(MUX_UNKNOWN);
+	if (is_of_so_many(positions, mux->legs.say.n_slots))
+		return member_of(positions, i);
+	return id_of(json_object_array_get_idx(list, i)) != NULL ? NULL : strdup(MUX_UNKNOWN);
+}
+
+/*
+ * Adds the subscriptions of the address, which resume from one id. Each id that is told from the
+ * first on has the places of all, also of those that are added later.
+ */
 static void
 add_first(struct mux *mux, struct json_object *list, const char *positions)
 {
-	size_t i;
+	struct mux_slot *slots = mux->legs.say.slots;
+	size_t n = mux->legs.say.n_slots, i;
 
-	for (i = 0; i < mux->legs.say.n_slots; i++) {
-		char *position = position_of(positions, i);
+	for (i = 0; i < n; i++) {
+		char *position = position_of(mux, positions, list, i);
 
-		add(mux, json_object_array_get_idx(list, i), position, &mux->legs.say.slots[i]);
+		if (position != NULL && (strcmp(position, MUX_OVER) == 0 || mux_is_place(position)))
+			mux_slot_leave(&slots[i], position);
+		free(position);
+	}
+	for (i = 0; i < n; i++) {
+		char *position = position_of(mux, positions, list, i);
+
+		add(mux, json_object_array_get_idx(list, i), position, &slots[i]);
 		free(position);
 	}
 }

@@ -319,14 +319,6 @@ mux_leg_find(const struct mux_legs *legs, const char *key)
 	return NULL;
 }
 
-/* May it be a place? It comes from a client, and stands among others with a ";" between them. */
-static bool
-is_place(const char *text)
-{
-	return strlen(text) <= EVENT_ID_MAX && strchr(text, ';') == NULL &&
-	       strcmp(text, MUX_OVER) != 0;
-}
-
 struct mux_leg *
 mux_leg_new(struct mux_legs *legs, struct mux_slot *slot, const char *key, const char *path,
 	    const char *last_id)
@@ -342,7 +334,7 @@ mux_leg_new(struct mux_legs *legs, struct mux_slot *slot, const char *key, const
 	list_add_tail(&legs->all, &leg->of_mux);
 	legs->n++;
 	snprintf(leg->last_id, sizeof(leg->last_id), "%s", last_id);
-	if (is_place(last_id))
+	if (mux_is_place(last_id))
 		snprintf(leg->place, sizeof(leg->place), "%s", last_id);
 	if ((leg->slot = slot) != NULL)
 		slot->place = leg->place;

@@ -36,6 +36,14 @@ mux_place(const char *id)
 	return event_is_end_id(id, strlen(id)) ? MUX_OVER : id;
 }
 
+bool
+mux_is_place(const char *text)
+{
+	const struct event ev = {.id = text, .id_len = strlen(text)};
+
+	return event_names_are_ok(&ev) && strchr(text, ';') == NULL && strcmp(text, MUX_OVER) != 0;
+}
+
 void
 mux_slot_leave(struct mux_slot *slot, const char *place)
 {
@@ -109,6 +117,8 @@ void
 mux_say(struct mux_say *say, const char *key, const char *type, const char *id, const char *data,
 	size_t len)
 {
+	if (len > 0 && data[len - 1] == '\n')
+		len--; /* of a problem document */
 	buf_truncate(&say->text, 0);
 	if (put_header(&say->text, key, type, strlen(type), id) < 0 ||
 	    buf_put(&say->text, data, len) < 0 || send_text(say) < 0)

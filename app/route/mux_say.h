@@ -7,6 +7,7 @@
  * is the event's data. Each event has the one id of the connection, which lists where its
  * subscriptions stand.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <sluice/handler.h>
@@ -57,6 +58,12 @@ int mux_say_frame(struct mux_say *say, const char *key, const struct frame *said
  * over.
  */
 const char *mux_place(const char *id);
+
+/*
+ * mux_is_place - may it stand in the connection's id? It comes from a client, and stands among
+ * others with a ";" between them.
+ */
+bool mux_is_place(const char *text);
 
 /*
  * mux_slot_leave - the subscription, which stood at this place, has ended. If memory is short the

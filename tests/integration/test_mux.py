@@ -252,6 +252,36 @@ def test_the_one_id_outlives_an_end(sluice, redis):
     redis.publish("m:until", '{"last":true}')
 
 
+@pytest.mark.parametrize("id", ["junk", "1-0;2-0;3-0", "a\nb;c\nd", "~"])
+def test_an_id_of_no_such_address_is_told_by_each(sluice, redis, id):
+    client = redis.client()
+    client.delete("m:s:e", "m:s:f")
+    for name in "ef":
+        client.xadd(f"m:s:{name}", {"data": name}, id="1-0")
+    query = urllib.parse.quote(id)
+    wanted = [["e", "/s/e"], ["f", "/s/f"], ["own", "/s/e", "0-0"]][:3 if id == "junk" else 2]
+    with sluice.open("/mux?s=" + urllib.parse.quote(json.dumps(wanted)) + "&last_event_id=" + query) as stream:
+        told = {}
+        while sum(len(names) for names in told.values()) < 2 * len(wanted):
+            event = stream.next_event()
+            if event.type == "mux":
+                key, name, _ = json.loads(event.data.split("\n")[0])
+                told.setdefault(key, []).append(name)
+    assert all(told[key] == ["stream-open", "stream-reset"] for key in "ef")
+    assert told.get("own", ["stream-open", "message"]) == ["stream-open", "message"]
+
+
+def test_the_first_id_has_the_places_of_all(sluice, redis):
+    """Whoever is cut before all subscriptions have begun has lost no place."""
+    client = redis.client()
+    client.delete("m:s:g")
+    client.xadd("m:s:g", {"data": "g"}, id="1-0")
+    with Mux(sluice, ["u", "/until"], ["gone", "/nothing"], ["g", "/s/g"], headers={"Last-Event-ID": "-;;1-0"}) as mux:
+        assert mux.next()[1] == "mux-end"
+        assert last_id(mux) == "-;;1-0"
+        assert json.loads(mux.next()[3])["status"] == 404
+
+
 def test_an_end_alone_is_no_end_of_the_connection(sluice, redis):
     with Mux(sluice, ["u", "/until"]) as mux:
         mux.opened("u")
