@@ -4,13 +4,9 @@
 /*
  * link - one connection to Redis that stays up by itself.
  *
- * It resolves the name without blocking (uv_getaddrinfo), connects, says AUTH
- * and SELECT, makes sure that it is a primary, watches that answers come, and on any trouble starts
- * anew after a pause that doubles from 100 ms to 2 s with jitter, where its topology says.
- *
- * hiredis serves as the protocol: its reply reader, and not redisAsyncContext, whose 0.14 aborts
- * the process on replies that a broken or false Redis may send, hands a message of an unknown
- * channel to another channel's callback, and cuts the connection on one refused SUBSCRIBE.
+ * It connects, says AUTH and SELECT, makes sure that it is a primary, watches that answers come,
+ * and on any trouble starts anew after a pause that doubles from 100 ms to 2 s with jitter, where
+ * its topology says. The bytes are those of a redis/socket.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * transport - the bytes of one connection to Redis, over TCP, a Unix socket or TLS. Never blocks.
  *
  * A connection begins with transport_connect(); once its descriptor is writable,
- * transport_handshake() is called until it is done. Whoever waits for the descriptor asks
- * transport_wants() what to wait for: TLS may have to read in order to write.
+ * transport_handshake() is called until it is done. Whoever waits for the descriptor looks at
+ * wants_write: TLS may have to write in order to read.
  */
 #include <stdbool.h>
 #include <stddef.h>
