@@ -38,7 +38,7 @@ struct connection {
 	bool is_polled;       /* the poller has it */
 };
 
-_Static_assert(sizeof(struct connection) <= 344, "ten thousand of them are idle at once");
+_Static_assert(sizeof(struct connection) <= 320, "ten thousand of them are idle at once");
 
 static enum send_result on_send(struct subscriber *sub);
 static void on_abort(struct subscriber *sub);

@@ -14,7 +14,7 @@ static void
 on_beat_due(struct fifo *fifo, struct fifo_node *node)
 {
 	(void)fifo;
-	feed_beat(LIST_ENTRY(node, struct feed, beat));
+	feed_beat(LIST_ENTRY(node, struct feed, due));
 }
 
 static void
@@ -43,7 +43,7 @@ static void
 on_silence_due(struct fifo *fifo, struct fifo_node *node)
 {
 	(void)fifo;
-	feed_abandon(LIST_ENTRY(node, struct feed, silence));
+	feed_abandon(LIST_ENTRY(node, struct feed_logic, silence)->feed);
 }
 
 /*
@@ -67,6 +67,8 @@ feed_class_init(struct feed_class *fc, struct hub *hub, const struct handler *ha
 	fc->settings = settings;
 	fc->out.settings = settings;
 	fc->out.all = &hub->outlets;
+	fc->out.ops = &feed_outlet_ops;
+	fc->out.tells_flushed = kind->flushed != NULL;
 	fc->kind = kind;
 	fc->out.counted = settings->stages.counted = counters_of(settings->stages.route);
 	list_init(&fc->feeds);

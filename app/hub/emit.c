@@ -15,8 +15,8 @@ feed_append(struct feed *fd, const struct buf *frame, bool is_event)
 {
 	int rc;
 
-	if ((rc = outlet_put(&fd->out, frame, is_event)) == 0)
-		fifo_add(&fd->class->beats, &fd->beat);
+	if ((rc = outlet_put(&fd->out, frame, is_event)) == 0 && feed_is_wanted(fd))
+		fifo_add(&fd->class->beats, &fd->due);
 	return rc;
 }
 

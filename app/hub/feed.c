@@ -32,14 +32,8 @@ feed_end_open(struct feed *fd, enum end_reason reason)
 {
 	struct list *node, *tmp;
 
-	fd->out.over_at = fd->out.log.end;
-	fd->out.over_reason = reason;
-	LIST_FOREACH (node, tmp, &fd->out.joined) {
-		struct subscriber *sub = LIST_ENTRY(node, struct subscriber, joined);
-
-		if (subscriber_is_open(sub))
-			subscriber_end(sub, reason);
-	}
+	LIST_FOREACH (node, tmp, &fd->out.joined)
+		subscriber_end_with_all(LIST_ENTRY(node, struct subscriber, joined), reason);
 }
 
 /*
@@ -120,11 +114,10 @@ feed_check_script(struct feed *fd, const struct outcome *out)
 void
 feed_tell_listeners(struct feed *fd, const struct event *ev, bool is_entry)
 {
-	struct list *node, *tmp;
+	struct feed_listener *l, *next;
 
-	LIST_FOREACH (node, tmp, &fd->listeners) {
-		struct feed_listener *l = LIST_ENTRY(node, struct feed_listener, of_feed);
-
+	for (l = fd->listeners; l != NULL; l = next) {
+		next = l->next;
 		l->ops->event(l, ev, is_entry);
 	}
 }
@@ -202,7 +195,7 @@ feed_offer_message(struct feed *fd, struct message *msg)
 bool
 feed_has_use(const struct feed *fd)
 {
-	return fd->out.n_subs > 0 || feed_has_listeners(fd) || feed_holds(fd);
+	return feed_is_wanted(fd) || feed_holds(fd);
 }
 
 /* The reset goes behind the events that came before the message. */
@@ -302,11 +295,10 @@ feed_open_one(struct feed *fd, struct subscriber *sub)
 static void
 tell_confirmed(struct feed *fd)
 {
-	struct list *node, *tmp;
+	struct feed_listener *l, *next;
 
-	LIST_FOREACH (node, tmp, &fd->listeners) {
-		struct feed_listener *l = LIST_ENTRY(node, struct feed_listener, of_feed);
-
+	for (l = fd->listeners; l != NULL; l = next) {
+		next = l->next;
 		l->ops->confirmed(l);
 	}
 }

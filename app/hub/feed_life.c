@@ -25,17 +25,20 @@ feed_bury(struct feed *fd)
 		return;
 	fd->is_dead = true;
 	map_del(&fd->class->by_key, &fd->by_key);
-	list_move_tail(&fd->class->hub->dead, &fd->linger.node);
+	list_move_tail(&fd->class->hub->dead, &fd->due.node);
 }
 
+/* If nobody is there any more, the feed lingers, and has no heartbeats. */
 static void
-linger(struct feed *fd)
+linger_if_alone(struct feed *fd)
 {
+	if (feed_is_wanted(fd) || fd->is_dead)
+		return;
 	/* Nobody else will find a private feed, so it need not linger. */
 	if (fd->class->is_closing || fd->class->handler->is_private)
 		feed_bury(fd);
 	else
-		fifo_add(&fd->class->hub->lingering, &fd->linger);
+		fifo_add(&fd->class->hub->lingering, &fd->due);
 }
 
 /* Its outlet */
@@ -77,11 +80,22 @@ on_left(struct outlet *o, struct subscriber *sub)
 
 	if (fd->class->kind->left != NULL)
 		fd->class->kind->left(fd, sub);
-	if (o->n_subs == 0 && !feed_has_listeners(fd))
-		linger(fd);
+	linger_if_alone(fd);
 }
 
-static const struct outlet_ops outlet_ops = {.ending = on_ending, .left = on_left};
+static void
+on_flushed(struct outlet *o, struct subscriber *sub)
+{
+	struct feed *fd = feed_of(o);
+
+	if (fd->class->kind->flushed != NULL)
+		fd->class->kind->flushed(fd, sub);
+	if (fd->logic != NULL && fd->logic->on_flushed != NULL)
+		fd->logic->on_flushed(fd);
+}
+
+const struct outlet_ops feed_outlet_ops = {
+    .ending = on_ending, .left = on_left, .flushed = on_flushed};
 
 /* Begin and end */
 
@@ -116,11 +130,8 @@ feed_alloc(struct feed_class *fc, const struct wire *wire, const struct template
 	}
 	for (i = 0; i < n; i++, value += strlen(value) + 1)
 		fd->params[i] = (struct template_value){params[i].name, value};
-	outlet_init(&fd->out, &fc->out, &outlet_ops, wire);
-	fifo_node_init(&fd->beat);
-	fifo_node_init(&fd->linger);
-	fifo_node_init(&fd->silence);
-	list_init(&fd->listeners);
+	outlet_init(&fd->out, &fc->out, wire);
+	fifo_node_init(&fd->due);
 	list_add_tail(&fc->feeds, &fd->of_class);
 	return fd;
 }
@@ -139,9 +150,7 @@ feed_free(struct feed *fd)
 	if (!fd->is_dead)
 		map_del(&fc->by_key, &fd->by_key);
 	list_del(&fd->of_class);
-	fifo_del(&fd->beat);
-	fifo_del(&fd->linger);
-	fifo_del(&fd->silence);
+	fifo_del(&fd->due);
 	outlet_fini(&fd->out);
 	if (!fd->is_tended)
 		feed_count(fd, COUNTER_FEEDS, -1);
@@ -166,7 +175,8 @@ begin_logic(struct feed *fd)
 	struct feed_settings *fs = fd->class->settings;
 	int rc;
 
-	if (fs->stages.script == NULL && fs->pace.rate.n == 0 && fs->pace.batch.n == 0)
+	if (fs->stages.script == NULL && fs->pace.rate.n == 0 && fs->pace.batch.n == 0 &&
+	    !class_counts_silence(fd->class))
 		return 0;
 	if ((rc = feed_need_logic(fd)) < 0)
 		return rc;
@@ -205,9 +215,8 @@ feed_get(struct feed **out, struct feed_class *fc, const struct wire *wire,
 		feed_free(fd);
 		return rc;
 	}
-	fifo_add(&fc->beats, &fd->beat);
 	/* The feed lingers until its first subscriber joins. */
-	fifo_add(&fc->hub->lingering, &fd->linger);
+	fifo_add(&fc->hub->lingering, &fd->due);
 	fd->was_confirmed = fd->n_unconfirmed == 0;
 	*out = fd;
 	return 0;
@@ -235,6 +244,13 @@ feed_begin_tended(struct feed_class *fc)
 
 /* Who is there */
 
+/* The first one has come. */
+static void
+begin_beats(struct feed *fd)
+{
+	fifo_add(&fd->class->beats, &fd->due);
+}
+
 int
 feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head_len,
 	  const char *last_event_id)
@@ -253,7 +269,8 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 	if (fd->out.n_subs == 1 && fd->logic != NULL && last_event_id == NULL)
 		pace_clear(&fd->logic->pace); /* what it holds was meant for others, and this client
 						 is none of them */
-	fifo_del(&fd->linger);
+	if (fd->out.n_subs == 1 && !feed_has_listeners(fd))
+		begin_beats(fd);
 	feed_listen(fd);
 	if (fd->n_unconfirmed == 0)
 		feed_open_one(fd, sub);
@@ -263,10 +280,14 @@ feed_join(struct feed *fd, struct subscriber *sub, const char *head, size_t head
 void
 feed_add_listener(struct feed *fd, struct feed_listener *l)
 {
+	if (!feed_is_wanted(fd))
+		begin_beats(fd);
 	l->feed = fd;
-	list_init(&l->of_feed);
-	list_add_tail(&fd->listeners, &l->of_feed);
-	fifo_del(&fd->linger);
+	l->next = fd->listeners;
+	l->prev = &fd->listeners;
+	if (l->next != NULL)
+		l->next->prev = &l->next;
+	fd->listeners = l;
 	feed_listen(fd);
 }
 
@@ -275,10 +296,11 @@ feed_remove_listener(struct feed_listener *l)
 {
 	struct feed *fd = l->feed;
 
-	list_del(&l->of_feed);
+	*l->prev = l->next;
+	if (l->next != NULL)
+		l->next->prev = l->prev;
 	l->feed = NULL;
-	if (fd->out.n_subs == 0 && !feed_has_listeners(fd) && !fd->is_dead)
-		linger(fd);
+	linger_if_alone(fd);
 }
 
 bool
@@ -310,13 +332,6 @@ feed_probe(struct feed *fd)
 		subscriber_probe(LIST_ENTRY(node, struct subscriber, joined));
 }
 
-static void
-tell_flushed(struct outlet *o, struct subscriber *sub)
-{
-	(void)sub;
-	feed_of(o)->logic->on_flushed(feed_of(o));
-}
-
 int
 feed_on_flushed(struct feed *fd, feed_flushed_fn fn)
 {
@@ -325,6 +340,6 @@ feed_on_flushed(struct feed *fd, feed_flushed_fn fn)
 	if (rc < 0)
 		return rc;
 	fd->logic->on_flushed = fn;
-	fd->out.flushed = tell_flushed;
+	fd->class->out.tells_flushed = true;
 	return 0;
 }

@@ -6,6 +6,9 @@
  * feed.h.
  */
 #include "hub/feed.h"
+#include "hub/outlet.h"
+
+extern const struct outlet_ops feed_outlet_ops; /* of all feeds */
 
 void feed_free(struct feed *fd);
 void feed_bury(struct feed *fd); /* it has no subscriber: it is freed at the turn's end */

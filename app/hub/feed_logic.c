@@ -45,6 +45,7 @@ feed_need_logic(struct feed *fd)
 	logic->callback = SCRIPT_NONE;
 	pace_init(&logic->pace, &fd->class->settings->pace, &fd->class->pace,
 		  fd->class->out.counted, emit_paced);
+	fifo_node_init(&logic->silence);
 	list_init(&logic->asks);
 	buf_init(&logic->last, BUF_CAP_MAX);
 	fd->logic = logic;
@@ -70,6 +71,7 @@ feed_end_logic(struct feed *fd)
 		list_del(node);
 	}
 	pace_clear(&logic->pace);
+	fifo_del(&logic->silence);
 	buf_fini(&logic->last);
 	stages_close(&fd->class->settings->stages, logic->callback);
 	fd->logic = NULL;

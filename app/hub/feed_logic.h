@@ -3,7 +3,7 @@
 
 /*
  * feed_logic - what a feed has only if its section or its handler needs it: a script, a rate or a
- * batch, a timer, questions to Redis, the newest event for later subscribers.
+ * batch, abandoned, a timer, questions to Redis, the newest event for later subscribers.
  */
 #include <uv.h>
 
@@ -19,8 +19,9 @@ struct feed_logic {
 	uv_timer_t timer; /* the handler's */
 	uv_timer_t after; /* the script's */
 	void (*on_after)(struct feed *fd);
-	bool has_timers;        /* they were needed */
-	struct closing closing; /* of them */
+	bool has_timers;          /* they were needed */
+	struct closing closing;   /* of them */
+	struct fifo_node silence; /* in class->silences, since the last message */
 	struct list asks;
 	bool is_reply_refused; /* the newest reply was an error that will not go away by itself */
 	struct buf last;       /* the newest event's frame */

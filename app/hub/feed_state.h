@@ -42,16 +42,15 @@ struct feed {
 	struct list of_class; /* class->feeds */
 	struct outlet out;
 	struct source *sources;
-	struct list listeners;    /* of source.h: what takes events beside the subscribers */
-	void *data;               /* the handler's */
-	void *kept;               /* what the kind of feed keeps; NULL: nothing */
-	struct cursor *cursor;    /* NULL: nothing that the feed follows can be read again */
-	struct feed_logic *logic; /* NULL: as for most */
-	struct fifo_node beat;    /* class->beats */
-	/* if it has no subscriber: in hub->lingering, at last in hub->dead */
-	struct fifo_node linger;
-	struct fifo_node silence; /* in class->silences, since the last message */
-	unsigned n_unconfirmed;   /* what Redis must still confirm before anybody is let in */
+	struct feed_listener *listeners; /* of source.h: what takes events beside the subscribers */
+	void *data;                      /* the handler's */
+	void *kept;                      /* what the kind of feed keeps; NULL: nothing */
+	struct cursor *cursor;           /* NULL: nothing that the feed follows can be read again */
+	struct feed_logic *logic;        /* NULL: as for most */
+	/* If anybody is there: in class->beats; otherwise in hub->lingering, at last in hub->dead
+	 */
+	struct fifo_node due;
+	unsigned n_unconfirmed; /* what Redis must still confirm before anybody is let in */
 	bool was_confirmed; /* it was let in once, so what happened since may have been missed */
 	bool is_tended;     /* the class's own feed without subscribers, for the handler's tend() */
 	bool is_dead;       /* it will be freed at the turn's end */
@@ -85,6 +84,19 @@ static inline struct feed *
 feed_of(const struct outlet *o)
 {
 	return LIST_ENTRY(o, struct feed, out);
+}
+
+static inline bool
+feed_has_listeners(const struct feed *fd)
+{
+	return fd->listeners != NULL;
+}
+
+/* Is anybody there? */
+static inline bool
+feed_is_wanted(const struct feed *fd)
+{
+	return fd->out.n_subs > 0 || feed_has_listeners(fd);
 }
 
 /* Counts for the feed's route. */

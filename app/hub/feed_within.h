@@ -30,10 +30,4 @@ feed_release_log(struct feed *fd)
 		fd->class->kind->release(fd);
 }
 
-static inline bool
-feed_has_listeners(const struct feed *fd)
-{
-	return !list_is_empty(&fd->listeners);
-}
-
 #endif

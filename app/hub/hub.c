@@ -87,7 +87,7 @@ static const struct subscription_ops notice_ops = {
 int
 hub_notice(struct hub *hub, const char *name, hub_notice_fn fn, void *arg)
 {
-	subjects_leave(&hub->noticed);
+	subjects_leave(hub->subjects, &hub->noticed);
 	if (name == NULL)
 		return 0;
 	hub->noticed.ops = &notice_ops;
@@ -104,7 +104,7 @@ free_dead(struct hub *hub)
 	struct list *node, *tmp;
 
 	LIST_FOREACH (node, tmp, &hub->dead)
-		feed_free(LIST_ENTRY(node, struct feed, linger.node));
+		feed_free(LIST_ENTRY(node, struct feed, due.node));
 }
 
 static void
@@ -131,7 +131,7 @@ static void
 on_linger_due(struct fifo *fifo, struct fifo_node *node)
 {
 	(void)fifo;
-	feed_bury(LIST_ENTRY(node, struct feed, linger));
+	feed_bury(LIST_ENTRY(node, struct feed, due));
 }
 
 int

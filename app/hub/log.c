@@ -85,7 +85,7 @@ static void
 chunk_free(struct log *lg, struct chunk *ck)
 {
 	list_del(&ck->node);
-	lg->n_bytes -= ck->len;
+	lg->n_bytes -= (uint32_t)ck->len;
 	if (ck->n_pieces == 0)
 		free(ck); /* else it is freed with its last piece */
 }
@@ -125,14 +125,14 @@ log_append(struct log *lg, const char *p, size_t len)
 		lg->end += len;
 		return 0;
 	}
-	if (ck == NULL && (ck = chunk_new(lg, len)) == NULL)
+	if (len > UINT32_MAX - lg->n_bytes || (ck == NULL && (ck = chunk_new(lg, len)) == NULL))
 		return -ENOMEM;
 	memcpy(ck->bytes + ck->len, p, len);
 	ck->last = ck->len;
 	ck->len += len;
 	ck->n_cursors += lg->n_at_end;
 	lg->n_at_end = 0;
-	lg->n_bytes += len;
+	lg->n_bytes += (uint32_t)len;
 	lg->end += len;
 	return 0;
 }

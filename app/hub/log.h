@@ -22,9 +22,9 @@ struct chunk;
 struct log {
 	const struct wire *wire; /* how its frames are written */
 	struct list chunks;
-	uint64_t end;    /* offset behind the newest byte */
-	size_t n_at_end; /* cursors that have read all */
-	size_t n_bytes;  /* held in chunks */
+	uint64_t end;      /* offset behind the newest byte */
+	uint32_t n_at_end; /* cursors that have read all */
+	uint32_t n_bytes;  /* held in chunks */
 };
 
 void log_init(struct log *lg, const struct wire *wire);

@@ -13,10 +13,9 @@ const char *const overflow_names[] = {
 };
 
 void
-outlet_init(struct outlet *o, struct outlet_class *class, const struct outlet_ops *ops,
-	    const struct wire *wire)
+outlet_init(struct outlet *o, struct outlet_class *class, const struct wire *wire)
 {
-	*o = (struct outlet){.class = class, .ops = ops};
+	*o = (struct outlet){.class = class};
 	log_init(&o->log, wire);
 	list_init(&o->joined);
 	list_init(&o->caught_up);

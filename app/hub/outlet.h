@@ -42,8 +42,10 @@ struct outlets {
  */
 struct outlet_class {
 	struct outlets *all;
+	const struct outlet_ops *ops;
 	const struct feed_settings *settings;
 	unsigned counted;      /* the route's tally (base/counters) */
+	bool tells_flushed;    /* ops->flushed is called */
 	struct fifo lifetimes; /* by when they opened */
 	struct fifo idles;    /* subscribers, in the order in which they were last sent a message */
 	struct fifo openings; /* subscribers that wait for Redis's confirmation */
@@ -64,13 +66,15 @@ struct outlet_ops {
 	 * take.
 	 */
 	void (*left)(struct outlet *o, struct subscriber *sub);
+	/*
+	 * It is open, and has been written all that it had. Called only for a class that
+	 * tells_flushed.
+	 */
+	void (*flushed)(struct outlet *o, struct subscriber *sub);
 };
 
 struct outlet {
 	struct outlet_class *class;
-	const struct outlet_ops *ops;
-	/* An open subscriber has been written all that it had. NULL, as usual: nobody asks. */
-	void (*flushed)(struct outlet *o, struct subscriber *sub);
 	struct log log;
 	struct list joined;    /* subscribers that have not ended, in the order of joining */
 	struct list caught_up; /* open subscribers that have read all of the log */
@@ -78,18 +82,15 @@ struct outlet {
 	unsigned n_subs;     /* subscribers that have not left */
 	unsigned n_waiting;  /* joined subscribers that do not read the log yet */
 	unsigned n_lapsed;   /* subscribers that were too slow and have left the log */
-	uint64_t lapsed_at;  /* where those return to the log; held while there are any */
-	uint64_t over_at;    /* subscribers that were there are sent the log up to here, and end */
-	enum end_reason over_reason;
-	uint32_t n_events; /* events that were put; the number wraps, and only differences count */
-	uint64_t newest;   /* offset of the newest event's frame */
+	uint32_t n_events;   /* events that were put; the number wraps, only differences count */
+	uint64_t lapsed_at;  /* where the lapsed return to the log; held while there are any */
+	uint64_t newest;     /* offset of the newest event's frame */
 	/* when the newest event's message came from Redis; 0: from elsewhere */
 	uint64_t arrived_us;
 };
 
 /* outlet_init - the wire writes its frames. */
-void outlet_init(struct outlet *o, struct outlet_class *class, const struct outlet_ops *ops,
-		 const struct wire *wire);
+void outlet_init(struct outlet *o, struct outlet_class *class, const struct wire *wire);
 void outlet_fini(struct outlet *o); /* nobody reads it any more */
 
 /*

@@ -44,7 +44,7 @@ feed_beat(struct feed *fd)
 	struct buf *frame = &fd->class->hub->frame;
 	struct list *node, *tmp;
 
-	fifo_add(&fd->class->beats, &fd->beat);
+	fifo_add(&fd->class->beats, &fd->due);
 	feed_release_log(fd);
 	if (fd->out.n_subs == 0 || encode_heartbeat(fd) < 0)
 		return;

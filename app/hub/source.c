@@ -33,7 +33,7 @@ on_message(struct subscription *sn, struct message *msg, const struct stream_id 
 
 	feed_heard(so->feed);
 	counters_add_route(so->feed->class->out.counted, COUNTER_MESSAGES, 1);
-	so->kind->message(so, msg, id);
+	source_kind(so)->message(so, msg, id);
 }
 
 static void
@@ -41,8 +41,8 @@ on_confirmed(struct subscription *sn)
 {
 	struct source *so = source_of(sn);
 
-	if (so->kind->confirmed != NULL)
-		so->kind->confirmed(so);
+	if (source_kind(so)->confirmed != NULL)
+		source_kind(so)->confirmed(so);
 	else
 		source_ready(so);
 }
@@ -54,8 +54,8 @@ on_lost(struct subscription *sn)
 
 	feed_deaf(so->feed);
 	source_await(so);
-	if (so->kind->lost != NULL)
-		so->kind->lost(so);
+	if (source_kind(so)->lost != NULL)
+		source_kind(so)->lost(so);
 }
 
 /* It is tried again. Meanwhile the subscribers wait, and the log says why. */
@@ -68,7 +68,7 @@ on_refused(struct subscription *sn, const char *why)
 static void
 on_change(struct subscription *sn, enum stream_change change)
 {
-	source_of(sn)->kind->changed(source_of(sn), change);
+	source_kind(source_of(sn))->changed(source_of(sn), change);
 }
 
 static const struct subscription_ops ops = {.on_message = on_message,
@@ -80,18 +80,18 @@ static const struct subscription_ops ops = {.on_message = on_message,
 void
 source_ready(struct source *so)
 {
-	if (!so->is_awaited)
+	if (!so->sn.is_awaited)
 		return;
-	so->is_awaited = false;
+	so->sn.is_awaited = false;
 	feed_confirmed(so->feed);
 }
 
 void
 source_await(struct source *so)
 {
-	if (so->is_awaited)
+	if (so->sn.is_awaited)
 		return;
-	so->is_awaited = true;
+	so->sn.is_awaited = true;
 	feed_await(so->feed);
 }
 
@@ -105,7 +105,7 @@ void
 source_print_key(char key[STREAM_KEY_MAX], const struct source *so)
 {
 	snprintf(key, STREAM_KEY_MAX, "%s%s", subscription_key(&so->sn),
-		 so->kind->suffix != NULL ? so->kind->suffix : "");
+		 source_kind(so)->suffix != NULL ? source_kind(so)->suffix : "");
 }
 
 /* Places */
@@ -115,7 +115,7 @@ source_take_position(struct source *so)
 {
 	struct cursor *c = so->feed->cursor;
 
-	c->at[so->index] = c->settled[so->index] = *subscription_place(&so->sn);
+	c->at[so->sn.index] = c->settled[so->sn.index] = *subscription_place(&so->sn);
 }
 
 void
@@ -125,7 +125,7 @@ source_advance(struct source *so, const struct stream_id *id)
 
 	if (!feed_holds(so->feed))
 		memcpy(c->settled, c->at, sizeof(c->settled));
-	c->at[so->index] = *id;
+	c->at[so->sn.index] = *id;
 }
 
 struct source *
@@ -133,7 +133,7 @@ feed_source_at(const struct feed *fd, unsigned index)
 {
 	struct source *so = fd->sources;
 
-	while (!so->kind->is_resumable || so->index != index)
+	while (!source_kind(so)->is_resumable || so->sn.index != index)
 		so = so->next;
 	return so;
 }
@@ -162,8 +162,9 @@ make_room(struct feed *fd)
 }
 
 static int
-source_new(struct source **out, struct feed *fd, const struct source_kind *kind)
+source_new(struct source **out, struct feed *fd, enum subject_kind sort)
 {
+	const struct source_kind *kind = fd->class->kind->follows[sort];
 	struct source *so;
 	int rc;
 
@@ -172,7 +173,7 @@ source_new(struct source **out, struct feed *fd, const struct source_kind *kind)
 	if ((so = calloc(1, kind->size > 0 ? kind->size : sizeof(*so))) == NULL)
 		return -ENOMEM;
 	so->sn.ops = &ops;
-	so->kind = kind;
+	so->sn.kind = (unsigned char)sort;
 	so->feed = fd;
 	*out = so;
 	return 0;
@@ -187,28 +188,27 @@ add(struct feed *fd, struct source *so, const char *name)
 	for (end = &fd->sources; *end != NULL; end = &(*end)->next)
 		;
 	*end = so;
-	if (so->kind->is_resumable) {
-		so->index = fd->cursor->n;
+	if (source_kind(so)->is_resumable) {
+		so->sn.index = (unsigned char)fd->cursor->n;
 		cursor_add(fd->cursor, name, fd->class->settings->is_of_user);
 	}
 	if (!subscription_is_confirmed(&so->sn))
 		source_await(so);
-	if (so->kind->begin != NULL)
-		so->kind->begin(so);
+	if (source_kind(so)->begin != NULL)
+		source_kind(so)->begin(so);
 }
 
 int
 feed_follow(struct feed *fd, enum subject_kind sort, const char *name)
 {
-	const struct source_kind *kind = fd->class->kind->follows[sort];
 	struct source *so;
 	int rc;
 
-	if (kind == NULL)
+	if (fd->class->kind->follows[sort] == NULL)
 		return -EINVAL;
 	if (follows(fd, sort, name))
 		return 0; /* two templates with the same result are one source */
-	if ((rc = source_new(&so, fd, kind)) < 0)
+	if ((rc = source_new(&so, fd, sort)) < 0)
 		return rc;
 	if ((rc = subjects_follow(fd->class->hub->subjects, &so->sn, sort, name)) < 0) {
 		free(so);
@@ -225,9 +225,9 @@ feed_unfollow(struct feed *fd)
 
 	while ((so = fd->sources) != NULL) {
 		fd->sources = so->next;
-		subjects_leave(&so->sn);
-		if (so->kind->end != NULL)
-			so->kind->end(so);
+		subjects_leave(fd->class->hub->subjects, &so->sn);
+		if (source_kind(so)->end != NULL)
+			source_kind(so)->end(so);
 		else
 			free(so);
 	}

@@ -44,12 +44,9 @@ struct source_kind {
 
 /* One thing that a feed follows. */
 struct source {
-	struct subscription sn;
-	const struct source_kind *kind;
-	struct source *next; /* the feed's next source, in the order of subscribing */
+	struct subscription sn; /* its index: in the feed's cursor, if it is resumable */
+	struct source *next;    /* the feed's next source, in the order of subscribing */
 	struct feed *feed;
-	unsigned index;  /* if it is resumable: its index in the feed's cursor */
-	bool is_awaited; /* the feed waits for its confirmation */
 };
 
 /* What a kind of feed does with its subscribers. All functions may be NULL. */
@@ -71,12 +68,19 @@ struct feed_kind {
 	void (*opened)(struct feed *fd,
 		       struct subscriber *sub); /* it begins to read the log, at the end */
 	void (*left)(struct feed *fd, struct subscriber *sub);
+	void (*flushed)(struct feed *fd, struct subscriber *sub); /* it was written all it had */
 	void (*hold)(
 	    struct feed *fd); /* an event comes to the log, which must be kept for a while */
 	void (*release)(struct feed *fd); /* the log need not be held any more */
 };
 
 /* Sources */
+
+static inline const struct source_kind *
+source_kind(const struct source *so)
+{
+	return so->feed->class->kind->follows[so->sn.kind];
+}
 
 void source_ready(struct source *so);             /* what the feed waited for is there */
 void source_await(struct source *so);             /* the feed waits, until source_ready() */
@@ -131,8 +135,8 @@ const struct cursor *feed_cursor(const struct feed *fd); /* an empty one, if the
  * feed_life.c: takes a feed's next events beside its subscribers. Its owner embeds it.
  */
 struct feed_listener {
-	struct list of_feed;
-	struct feed *feed; /* NULL: it does not listen any more */
+	struct feed_listener *next, **prev; /* of the feed's; prev: what points here */
+	struct feed *feed;                  /* NULL: it does not listen any more */
 	const struct feed_listener_ops *ops;
 };
 

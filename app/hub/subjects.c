@@ -25,8 +25,6 @@ struct subjects {
 /* A subject is one subscription in Redis, however many want it. */
 struct subject {
 	struct pubsub_subject remote;
-	bool is_confirmed;
-	struct subjects *of;
 	struct list of_subscribed;
 	struct list subscriptions;
 	char name[]; /* with the prefix */
@@ -35,6 +33,7 @@ struct subject {
 /* A subject that is a stream: its remote.kind says so. */
 struct stream_subject {
 	struct reader_stream remote;
+	struct subjects *of;
 	struct subject subject; /* last, for its name */
 };
 
@@ -74,19 +73,19 @@ tell_arrival(struct subject *subject, const struct pubsub_message *got, struct m
  * follows a pattern, or does not record, has no use for it.
  */
 static void
-on_message(struct pubsub_subject *remote, const struct pubsub_message *got)
+on_message(void *ctx, struct pubsub_subject *remote, const struct pubsub_message *got)
 {
-	struct subject *subject = subject_of(remote);
+	struct subjects *sj = ctx;
 	struct message msg;
 	struct stream_id id;
 	size_t head = 0;
 	bool has_id = recorded_parse(&id, &head, got->data, got->data_len);
 
-	turn_note_arrival(subject->of->turn);
+	turn_note_arrival(sj->turn);
 	if (!has_id)
 		head = 0;
 	message_init(&msg, got->channel, got->channel_len, got->data + head, got->data_len - head);
-	tell_arrival(subject, got, &msg, has_id ? &id : NULL);
+	tell_arrival(subject_of(remote), got, &msg, has_id ? &id : NULL);
 	message_fini(&msg);
 }
 
@@ -95,15 +94,16 @@ confirm(struct subject *subject)
 {
 	struct list *node, *tmp;
 
-	subject->is_confirmed = true;
+	subject->remote.is_confirmed = true;
 	LIST_FOREACH (node, tmp, &subject->subscriptions)
 		subscription_of(node)->ops->on_confirmed(subscription_of(node));
 }
 
 static void
-on_confirmed(struct pubsub_subject *remote)
+on_confirmed(void *ctx, struct pubsub_subject *remote)
 {
-	if (!subject_of(remote)->is_confirmed)
+	(void)ctx;
+	if (!remote->is_confirmed)
 		confirm(subject_of(remote));
 }
 
@@ -117,8 +117,9 @@ refuse(struct subject *subject, const char *why)
 }
 
 static void
-on_refused(struct pubsub_subject *remote, const char *why)
+on_refused(void *ctx, struct pubsub_subject *remote, const char *why)
 {
+	(void)ctx;
 	refuse(subject_of(remote), why);
 }
 
@@ -143,7 +144,7 @@ on_lost(void *ctx)
 		struct subject *subject = LIST_ENTRY(node, struct subject, of_subscribed);
 
 		if (subject->remote.is_lost)
-			subject->is_confirmed = false;
+			subject->remote.is_confirmed = false;
 	}
 	LIST_FOREACH (node, tmp, &sj->subscribed) {
 		struct subject *subject = LIST_ENTRY(node, struct subject, of_subscribed);
@@ -166,10 +167,16 @@ lose_all(struct subjects *sj)
 
 /* Streams */
 
+static struct stream_subject *
+stream_of(struct reader_stream *remote)
+{
+	return LIST_ENTRY(remote, struct stream_subject, remote);
+}
+
 static struct subject *
 subject_of_stream(struct reader_stream *remote)
 {
-	return &LIST_ENTRY(remote, struct stream_subject, remote)->subject;
+	return &stream_of(remote)->subject;
 }
 
 static void
@@ -185,10 +192,11 @@ static void
 on_entry(struct reader_stream *remote, const struct stream_entry *entry)
 {
 	struct subject *subject = subject_of_stream(remote);
-	size_t prefix = strlen(subjects_prefix(subject->of));
+	struct subjects *sj = stream_of(remote)->of;
+	size_t prefix = strlen(subjects_prefix(sj));
 	struct entry en;
 
-	turn_note_arrival(subject->of->turn);
+	turn_note_arrival(sj->turn);
 	counters_add(COUNTER_MESSAGES, 1);
 	if (entry_read(&en, subject->name + prefix, &entry->id, entry->fields) < 0) {
 		counters_add(COUNTER_DROPPED_MEMORY, 1);
@@ -324,10 +332,9 @@ subjects_prefix(const struct subjects *sj)
 }
 
 static void
-set_name(struct subject *subject, struct subjects *sj, const struct buf *name)
+set_name(struct subject *subject, const struct buf *name)
 {
 	memcpy(subject->name, name->p, name->len);
-	subject->of = sj;
 	list_init(&subject->of_subscribed);
 	list_init(&subject->subscriptions);
 }
@@ -342,7 +349,8 @@ get_stream(struct subject **out, struct subjects *sj, const struct buf *name)
 
 	if (st == NULL)
 		return -ENOMEM;
-	set_name(&st->subject, sj, name);
+	st->of = sj;
+	set_name(&st->subject, name);
 	if ((remote = readers_find(sj->readers, st->subject.name, name->len - 1)) != NULL) {
 		free(st);
 		*out = subject_of_stream(remote);
@@ -376,7 +384,7 @@ get_subject(struct subject **out, struct subjects *sj, enum subject_kind kind,
 	}
 	if ((subject = calloc(1, sizeof(*subject) + len + 1)) == NULL)
 		return -ENOMEM;
-	set_name(subject, sj, name);
+	set_name(subject, name);
 	if ((rc = pubsub_subscribe(sj->pubsub, &subject->remote, kind, subject->name, len)) < 0) {
 		free(subject);
 		return rc;
@@ -387,7 +395,7 @@ get_subject(struct subject **out, struct subjects *sj, enum subject_kind kind,
 }
 
 static void
-free_if_unwanted(struct subject *subject)
+free_if_unwanted(struct subjects *sj, struct subject *subject)
 {
 	struct stream_subject *st;
 
@@ -395,11 +403,11 @@ free_if_unwanted(struct subject *subject)
 		return;
 	if (subject->remote.kind == SUBJECT_STREAM) {
 		st = LIST_ENTRY(subject, struct stream_subject, subject);
-		readers_leave(subject->of->readers, &st->remote);
+		readers_leave(sj->readers, &st->remote);
 		free(st);
 		return;
 	}
-	pubsub_unsubscribe(subject->of->pubsub, &subject->remote);
+	pubsub_unsubscribe(sj->pubsub, &subject->remote);
 	list_del(&subject->of_subscribed);
 	free(subject);
 }
@@ -425,7 +433,7 @@ subjects_follow(struct subjects *sj, struct subscription *sn, enum subject_kind 
 }
 
 void
-subjects_leave(struct subscription *sn)
+subjects_leave(struct subjects *sj, struct subscription *sn)
 {
 	struct subject *subject = sn->subject;
 
@@ -433,7 +441,7 @@ subjects_leave(struct subscription *sn)
 		return;
 	sn->subject = NULL;
 	list_del(&sn->of_subject);
-	free_if_unwanted(subject);
+	free_if_unwanted(sj, subject);
 }
 
 /* Of one subscription */
@@ -459,7 +467,7 @@ subscription_name(const struct subscription *sn)
 bool
 subscription_is_confirmed(const struct subscription *sn)
 {
-	return sn->subject->is_confirmed;
+	return sn->subject->remote.is_confirmed;
 }
 
 const struct stream_id *

@@ -41,10 +41,13 @@ struct subscription_ops {
 struct subscription {
 	struct list of_subject; /* this and the next belong to subjects */
 	struct subject *subject;
-	unsigned char kind; /* enum subject_kind, as its owner calls it; the next two, too */
-	uint16_t head;      /* bytes of what arrives that stand before the owner's part */
-	uint16_t name_len;
 	const struct subscription_ops *ops;
+	uint16_t head; /* bytes of what arrives that stand before the owner's part */
+	uint16_t name_len;
+	unsigned char kind; /* enum subject_kind, as its owner calls it */
+	/* The owner's; they cost no memory here, and there is one for each channel that is open. */
+	unsigned char index;
+	bool is_awaited;
 };
 
 /* subjects_new - turn is told when something arrives. Returns 0, -ENOMEM or what libuv returned. */
@@ -67,7 +70,8 @@ const char *subjects_prefix(const struct subjects *sj);
  */
 int subjects_follow(struct subjects *sj, struct subscription *sn, enum subject_kind kind,
 		    const char *name);
-void subjects_leave(struct subscription *sn); /* may be called if it follows nothing */
+/* subjects_leave - may be called if it follows nothing. */
+void subjects_leave(struct subjects *sj, struct subscription *sn);
 
 enum subject_kind subscription_kind(const struct subscription *sn);
 const char *subscription_name(const struct subscription *sn);

@@ -58,9 +58,20 @@ make_ready(struct subscriber *sub)
 static void
 watch_lag(struct subscriber *sub)
 {
-	heap_del(&sub->outlet->blocked, &sub->blocked);
-	if (sub->is_blocked && subscriber_reads_log(sub))
+	if (sub->is_lagging) {
+		heap_del(&sub->outlet->blocked, &sub->blocked);
+		list_init(&sub->node);
+	}
+	sub->is_lagging = sub->is_blocked && subscriber_reads_log(sub);
+	if (sub->is_lagging)
 		heap_add(&sub->outlet->blocked, &sub->blocked, sub->cursor);
+}
+
+/* It has ended, and has read the log up to there. */
+static bool
+has_read_all(const struct subscriber *sub)
+{
+	return sub->state == SUBSCRIBER_ENDING && sub->cursor == sub->end_at;
 }
 
 /* It reads the log, or ends, so its backlog is not needed any more. */
@@ -144,9 +155,7 @@ subscriber_init(struct subscriber *sub, const struct subscriber_ops *ops)
 	list_init(&sub->joined);
 	fifo_node_init(&sub->life);
 	fifo_node_init(&sub->quiet);
-	heap_node_init(&sub->blocked);
 	buf_init(&sub->own, ANSWER_MAX);
-	sub->end_at = UINT64_MAX;
 }
 
 int
@@ -191,7 +200,7 @@ subscriber_sent(struct subscriber *sub, size_t len)
 		return;
 	log_move(&sub->outlet->log, sub->cursor, sub->cursor + len);
 	sub->cursor += len;
-	if (sub->cursor == sub->end_at)
+	if (has_read_all(sub))
 		finish(sub);
 }
 
@@ -239,8 +248,8 @@ subscriber_flushed(struct subscriber *sub, enum send_result result)
 	if (sub->state != SUBSCRIBER_OPEN)
 		return;
 	list_move_tail(&o->caught_up, &sub->node);
-	if (o->flushed != NULL)
-		o->flushed(o, sub);
+	if (o->class->tells_flushed)
+		o->class->ops->flushed(o, sub);
 	if (sub->n_seen != o->n_events) {
 		count(sub, COUNTER_DELIVERIES, o->n_events - sub->n_seen);
 		count_time(o);
@@ -273,6 +282,7 @@ void
 subscriber_begin_replay(struct subscriber *sub)
 {
 	subscriber_set_state(sub, SUBSCRIBER_REPLAYING);
+	sub->end_at = 0;
 	if (sub->is_held) /* Redis does not answer yet */
 		fifo_add(&sub->outlet->class->openings, &sub->quiet);
 	subscriber_check(sub);
@@ -292,22 +302,31 @@ end_at(struct subscriber *sub, uint64_t at, enum end_reason reason)
 	sub->end_at = at;
 	begin_ending(sub);
 	subscriber_set_state(sub, SUBSCRIBER_ENDING);
-	if (sub->cursor == at)
+	if (has_read_all(sub))
 		finish(sub);
 	make_ready(sub);
 }
 
 void
+subscriber_take_place(struct subscriber *sub)
+{
+	assert(sub->state == SUBSCRIBER_REPLAYING);
+	sub->end_at = 0;
+}
+
+void
 subscriber_go_on(struct subscriber *sub, uint64_t place, uint32_t n_seen, uint32_t n_events)
 {
+	uint64_t end = sub->end_at;
+
 	assert(sub->state == SUBSCRIBER_REPLAYING);
 	sub->outlet->n_waiting--;
 	sub->cursor = place;
 	sub->n_seen = n_seen;
 	sub->n_before = n_seen - n_events;
 	begin_reading(sub);
-	if (place < sub->outlet->over_at) /* the feed ended meanwhile for all who were there */
-		end_at(sub, sub->outlet->over_at, sub->outlet->over_reason);
+	if (place < end) /* its outlet has ended meanwhile */
+		end_at(sub, end, sub->reason);
 	else
 		make_ready(sub);
 }
@@ -423,7 +442,7 @@ subscriber_end(struct subscriber *sub, enum end_reason reason)
 	case SUBSCRIBER_OPEN:
 		/* A slow client misses more than what is held back, and is told so. */
 		if (reason != END_SLOW)
-			sub->outlet->ops->ending(sub->outlet, sub, reason);
+			sub->outlet->class->ops->ending(sub->outlet, sub, reason);
 		if (sub->state == SUBSCRIBER_OPEN)
 			end_at(sub, sub->outlet->log.end, reason);
 		else
@@ -440,6 +459,17 @@ subscriber_end(struct subscriber *sub, enum end_reason reason)
 		break;
 	default:
 		break;
+	}
+}
+
+void
+subscriber_end_with_all(struct subscriber *sub, enum end_reason reason)
+{
+	if (subscriber_is_open(sub)) {
+		subscriber_end(sub, reason);
+	} else if (sub->state == SUBSCRIBER_REPLAYING && sub->end_at == 0) {
+		sub->end_at = sub->outlet->log.end;
+		sub->reason = (unsigned char)reason;
 	}
 }
 
@@ -493,10 +523,10 @@ lapse(struct subscriber *sub)
 void
 subscriber_overflow(struct subscriber *sub)
 {
-	assert(heap_has(&sub->blocked));
+	assert(sub->is_lagging);
 	count(sub, COUNTER_SLOW, 1);
 	keep_rest_of_frame(sub);
-	if (sub->cursor == sub->end_at)
+	if (has_read_all(sub))
 		finish(sub); /* that frame was its last */
 	else if (settings_of(sub)->overflow == OVERFLOW_DISCONNECT ||
 		 sub->state == SUBSCRIBER_ENDING)
@@ -516,7 +546,7 @@ subscriber_shed(struct subscriber *sub)
 		return;
 	}
 	keep_rest_of_frame(sub);
-	if (sub->cursor == sub->end_at)
+	if (has_read_all(sub))
 		finish(sub);
 	else
 		end_slow(sub);
@@ -537,7 +567,8 @@ leave(struct subscriber *sub)
 		stop_waiting(sub);
 	if (sub->state == SUBSCRIBER_LAPSED)
 		outlet_lapsed_left(o);
-	heap_del(&o->blocked, &sub->blocked);
+	sub->is_blocked = false;
+	watch_lag(sub);
 	list_del(&sub->node);
 	list_del(&sub->joined);
 	fifo_del(&sub->life);
@@ -546,7 +577,7 @@ leave(struct subscriber *sub)
 	all_of(sub)->n_subs--;
 	count(sub, COUNTER_SUBSCRIBERS, -1);
 	sub->outlet = NULL;
-	o->ops->left(o, sub);
+	o->class->ops->left(o, sub);
 }
 
 void

@@ -116,10 +116,13 @@ struct backlog {
 struct subscriber {
 	const struct subscriber_ops *ops;
 	struct outlet *outlet;
-	struct list node;   /* in one of outlet->caught_up and turn->ready, or in neither */
-	struct list joined; /* outlet->joined, in the order of joining */
-	/* in outlet->blocked; key: its cursor, or the end of its current frame */
-	struct heap_node blocked;
+	union {
+		/* in one of outlet->caught_up and turn->ready, or in neither */
+		struct list node;
+		/* if is_lagging: in outlet->blocked; key: its cursor, or the end of its frame */
+		struct heap_node blocked;
+	};
+	struct list joined;     /* outlet->joined, in the order of joining */
 	struct fifo_node life;  /* in its route's lifetime; while it ends, in the hub's endings */
 	struct fifo_node quiet; /* in its route's idle; while it waits, in its route's openings */
 	struct log_piece rest; /* the rest of the frame that was on its way when it left the log; it
@@ -130,13 +133,22 @@ struct subscriber {
 		struct subscriber_holder *holder; /* if it is no stream: who will answer it later */
 		struct backlog *backlog;          /* before it is OPEN; NULL: there is none */
 	};
-	uint64_t end_at;      /* it reads the log up to here */
-	uint32_t n_before;    /* outlet->n_events when it opened */
-	uint32_t n_seen;      /* outlet->n_events when it last had read all */
+	union {
+		struct {                   /* while it is open */
+			uint32_t n_before; /* outlet->n_events when it opened */
+			uint32_t n_seen;   /* outlet->n_events when it last had read all */
+		};
+		/*
+		 * While it is ENDING: it reads the log up to here. While it is REPLAYING: it will,
+		 * if it comes to the log before this place; 0: its outlet has not ended meanwhile.
+		 */
+		uint64_t end_at;
+	};
 	unsigned char state;  /* enum subscriber_state */
 	unsigned char reason; /* enum end_reason, from ENDING on */
 	bool is_held;         /* it is WAITING, and its head must not be sent yet */
 	bool is_blocked;      /* the descriptor takes no more */
+	bool is_lagging;      /* it is blocked, and bytes of the log wait for it */
 	bool is_watched;      /* by a subscriber_watch */
 	bool is_told_retry;   /* when to come back */
 };
@@ -255,6 +267,12 @@ subscriber_is_open(const struct subscriber *sub)
 /* For its outlet, and for the outlet's owner */
 
 /*
+ * subscriber_end_with_all - its outlet has ended for those who were there: it is sent what stands
+ * in the log now, and ends. One that waits for Redis was not there.
+ */
+void subscriber_end_with_all(struct subscriber *sub, enum end_reason reason);
+
+/*
  * subscriber_join - sub, which is NEW, becomes WAITING. Its head, which is copied, is held back
  * until sub is opened or released. Its backlog is set, or NULL. Returns 0, -ENOMEM: then nothing
  * has changed.
@@ -273,6 +291,11 @@ void subscriber_open(struct subscriber *sub, const char *cursor, const struct bu
  */
 void subscriber_open_at(struct subscriber *sub, uint64_t at, unsigned n_events, const char *cursor);
 void subscriber_begin_replay(struct subscriber *sub); /* it is sent the past */
+/*
+ * subscriber_take_place - its backlog has entered the log at its end, for subscriber_go_on(): what
+ * ended before does not concern it.
+ */
+void subscriber_take_place(struct subscriber *sub);
 void
 subscriber_begin_times(struct subscriber *sub); /* its head may be sent, and its lifetime begins */
 void subscriber_has_more(struct subscriber *sub); /* there are new bytes of its own to send */

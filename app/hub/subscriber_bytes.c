@@ -32,7 +32,7 @@ subscriber_gather(const struct subscriber *sub, struct iovec *iov, int *n_iov, s
 	if (n < *n_iov && total < max)
 		total += put_piece(iov, &n, sub->own.p, sub->own.len, max - total);
 	if (subscriber_reads_log(sub) && total == sub->rest.len + sub->own.len) {
-		to = sub->outlet->log.end < sub->end_at ? sub->outlet->log.end : sub->end_at;
+		to = sub->state == SUBSCRIBER_ENDING ? sub->end_at : sub->outlet->log.end;
 		if (to - sub->cursor > max - total)
 			to = sub->cursor + (max - total);
 		n_log = *n_iov - n;

@@ -35,8 +35,8 @@ subscriber_check(const struct subscriber *sub)
 	       subscriber_is_stream(sub) == states[sub->state].has_outlet);
 	assert(!list_is_empty(&sub->joined) == states[sub->state].is_joined);
 	assert(!states[sub->state].has_place || log_has(&sub->outlet->log, sub->cursor));
-	assert(heap_has(&sub->blocked) == (sub->is_blocked && subscriber_reads_log(sub)));
-	assert(!sub->is_blocked || list_is_empty(&sub->node));
+	assert(sub->is_lagging == (sub->is_blocked && subscriber_reads_log(sub)));
+	assert(!sub->is_blocked || sub->is_lagging || list_is_empty(&sub->node));
 	assert(sub->state != SUBSCRIBER_LAPSED || sub->is_blocked);
 	assert(sub->state != SUBSCRIBER_ENDING || sub->cursor < sub->end_at);
 	assert(!sub->is_held || subscriber_is_before_log(sub));

@@ -2,13 +2,12 @@
 
 #include <errno.h>
 #include <hiredis.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/buf.h"
 #include "base/counters.h"
-#include "base/list.h"
 #include "base/map.h"
 #include "redis/slot_map.h"
 
@@ -21,13 +20,12 @@ enum { RETRY_MS = 500, REFUSED_MS = 1000 };
 enum sent_kind { SENT_SUBSCRIBE, SENT_UNSUBSCRIBE, SENT_PING };
 
 struct sent {
-	struct list node;
-	enum sent_kind kind;
 	struct pubsub_subject *subject; /* for SUBSCRIBE; NULL: it was unsubscribed since */
+	char *name;                     /* for UNSUBSCRIBE, whose subject is gone */
+	uint32_t len;
+	unsigned char kind; /* enum sent_kind */
 	unsigned char verb;
 	bool was_refused;
-	uint32_t len;
-	char name[]; /* for UNSUBSCRIBE, whose subject is gone */
 };
 
 struct ear {
@@ -35,10 +33,13 @@ struct ear {
 	const struct pubsub_ops *ops;
 	void *ctx;
 	struct map subjects[EAR_VERBS];
-	struct list sent;
-	struct list postponed; /* commands that Redis refused because it was busy */
-	struct list refused;   /* commands that Redis does not permit, for now */
-	unsigned n_refused;
+	/*
+	 * Of struct sent, the oldest first. They are no allocations of their own: ten thousand that
+	 * are freed between what stays would leave as many holes.
+	 */
+	struct buf sent;
+	struct buf postponed;   /* commands that Redis refused because it was busy */
+	struct buf refused;     /* commands that Redis does not permit, for now */
 	uint64_t refused_at_ms; /* the loop's time when it is tried again */
 	uv_timer_t retry;
 };
@@ -53,36 +54,65 @@ static const struct {
     [EAR_SHARD] = {"SSUBSCRIBE", "SUNSUBSCRIBE", "ssubscribe", "sunsubscribe", "smessage", 3},
 };
 
-static struct sent *
-sent_new(enum sent_kind kind, struct pubsub_subject *subject)
+static size_t
+n_of(const struct buf *queue)
 {
-	size_t len = kind == SENT_UNSUBSCRIBE ? subject->by_name.len : 0;
-	struct sent *sent = calloc(1, sizeof(*sent) + len);
+	return queue->len / sizeof(struct sent);
+}
 
-	if (sent == NULL)
-		return NULL;
-	list_init(&sent->node);
-	sent->kind = kind;
-	sent->len = (uint32_t)len;
-	if (kind == SENT_SUBSCRIBE)
-		sent->subject = subject;
-	if (kind == SENT_UNSUBSCRIBE)
-		memcpy(sent->name, subject->by_name.key, len);
-	if (subject != NULL)
-		sent->verb = subject->verb;
+static struct sent *
+oldest(const struct buf *queue) /* NULL: there is none */
+{
+	return queue->len > 0 ? (struct sent *)(void *)queue->p : NULL;
+}
+
+static struct sent
+take_oldest(struct buf *queue)
+{
+	struct sent sent = *oldest(queue);
+
+	buf_consume(queue, sizeof(sent));
 	return sent;
 }
 
 static void
-sent_free(struct sent *sent)
+sent_fini(struct sent *sent)
 {
 	if (sent->subject != NULL)
-		sent->subject->awaited = NULL;
-	list_del(&sent->node);
-	free(sent);
+		sent->subject->is_awaited = false;
+	free(sent->name);
 }
 
-/* Takes sent, which is in no list. Returns 0; or < 0, and then sent is freed. */
+/* Takes sent. Returns 0; or < 0, and then sent is over. */
+static int
+keep(struct buf *queue, struct sent *sent)
+{
+	int rc = buf_put(queue, sent, sizeof(*sent));
+
+	if (rc < 0)
+		sent_fini(sent);
+	return rc;
+}
+
+static int
+sent_init(struct sent *sent, enum sent_kind kind, struct pubsub_subject *subject)
+{
+	*sent = (struct sent){.kind = (unsigned char)kind};
+	if (subject != NULL)
+		sent->verb = subject->verb;
+	if (kind == SENT_SUBSCRIBE)
+		sent->subject = subject;
+	if (kind != SENT_UNSUBSCRIBE)
+		return 0;
+	sent->len = subject->by_name.len;
+	sent->name = malloc(sent->len + 1);
+	if (sent->name == NULL)
+		return -ENOMEM;
+	memcpy(sent->name, subject->by_name.key, sent->len);
+	return 0;
+}
+
+/* Takes sent. Returns 0; or < 0, and then sent is over. */
 static int
 say(struct ear *ear, struct sent *sent)
 {
@@ -98,27 +128,28 @@ say(struct ear *ear, struct sent *sent)
 	if (sent->subject != NULL) {
 		argv[1] = sent->subject->by_name.key;
 		lens[1] = sent->subject->by_name.len;
-		sent->subject->awaited = sent;
+		sent->subject->is_awaited = true;
 	}
-	if ((rc = link_send(ear->link,
-			    (struct resp_words){sent->kind == SENT_PING ? 1 : 2, argv, lens})) < 0)
-		sent_free(sent);
-	else
-		list_add_tail(&ear->sent, &sent->node);
-	return rc;
+	if ((rc = buf_reserve(&ear->sent, sizeof(*sent))) < 0 ||
+	    (rc = link_send(ear->link, (struct resp_words){sent->kind == SENT_PING ? 1 : 2, argv,
+							   lens})) < 0) {
+		sent_fini(sent);
+		return rc;
+	}
+	return keep(&ear->sent, sent);
 }
 
 /* Returns 0, or < 0 while the link is down: then everything is sent when it comes up. */
 static int
 send_one(struct ear *ear, enum sent_kind kind, struct pubsub_subject *subject)
 {
-	struct sent *sent;
+	struct sent sent;
 
 	if (!link_is_up(ear->link))
 		return -ENOTCONN;
-	if ((sent = sent_new(kind, subject)) == NULL)
+	if (sent_init(&sent, kind, subject) < 0)
 		return -ENOMEM;
-	return say(ear, sent);
+	return say(ear, &sent);
 }
 
 static void
@@ -145,13 +176,21 @@ on_up(void *ctx)
 }
 
 static void
+forget_queue(struct buf *queue)
+{
+	while (queue->len > 0) {
+		struct sent sent = take_oldest(queue);
+
+		sent_fini(&sent);
+	}
+}
+
+static void
 forget_sent(struct ear *ear)
 {
-	list_splice_tail(&ear->sent, &ear->postponed);
-	list_splice_tail(&ear->sent, &ear->refused);
-	ear->n_refused = 0;
-	while (!list_is_empty(&ear->sent))
-		sent_free(LIST_ENTRY(ear->sent.next, struct sent, node));
+	forget_queue(&ear->sent);
+	forget_queue(&ear->postponed);
+	forget_queue(&ear->refused);
 	uv_timer_stop(&ear->retry);
 }
 
@@ -167,22 +206,19 @@ is_wanted(const struct ear *ear, const struct sent *sent)
 	return ear_find(ear, sent->verb, sent->name, sent->len) == NULL;
 }
 
-/* Sends up to n commands of a list again. Returns 0, or < 0: the link was given up. */
+/* Sends up to n commands of a queue again. Returns 0, or < 0: the link was given up. */
 static int
-say_again(struct ear *ear, struct list *list, unsigned n)
+say_again(struct ear *ear, struct buf *queue, size_t n)
 {
-	while (n > 0 && !list_is_empty(list)) {
-		struct sent *sent = LIST_ENTRY(list->next, struct sent, node);
+	while (n > 0 && queue->len > 0) {
+		struct sent sent = take_oldest(queue);
 		int rc;
 
-		if (list == &ear->refused)
-			ear->n_refused--;
-		if (!is_wanted(ear, sent)) {
-			sent_free(sent);
+		if (!is_wanted(ear, &sent)) {
+			sent_fini(&sent);
 			continue;
 		}
-		list_del(&sent->node);
-		if ((rc = say(ear, sent)) < 0) {
+		if ((rc = say(ear, &sent)) < 0) {
 			link_fail(ear->link, "out of memory");
 			return rc;
 		}
@@ -201,43 +237,45 @@ on_retry(uv_timer_t *timer)
 	struct ear *ear = timer->data;
 	uint64_t now = uv_now(timer->loop);
 
-	if (say_again(ear, &ear->postponed, UINT_MAX) < 0)
+	if (say_again(ear, &ear->postponed, SIZE_MAX) < 0)
 		return;
 	if (now >= ear->refused_at_ms) {
 		ear->refused_at_ms = now + REFUSED_MS;
-		if (say_again(ear, &ear->refused, 1 + ear->n_refused / 10) < 0)
+		if (say_again(ear, &ear->refused, 1 + n_of(&ear->refused) / 10) < 0)
 			return;
 	}
-	if (!list_is_empty(&ear->refused))
+	if (ear->refused.len > 0)
 		uv_timer_start(timer, on_retry, RETRY_MS, 0);
 }
 
-static void
+/* Both take sent, and return 0; or < 0: the link was given up. */
+static int
+keep_for_later(struct ear *ear, struct buf *queue, struct sent *sent)
+{
+	int rc = keep(queue, sent);
+
+	if (rc < 0)
+		link_fail(ear->link, "out of memory");
+	else if (!uv_is_active((uv_handle_t *)&ear->retry))
+		uv_timer_start(&ear->retry, on_retry, RETRY_MS, 0);
+	return rc;
+}
+
+static int
 keep_refused(struct ear *ear, struct sent *sent)
 {
-	list_move_tail(&ear->refused, &sent->node);
-	ear->n_refused++;
 	sent->was_refused = true;
 	if (ear->refused_at_ms <= uv_now(ear->retry.loop))
 		ear->refused_at_ms = uv_now(ear->retry.loop) + REFUSED_MS;
-	if (!uv_is_active((uv_handle_t *)&ear->retry))
-		uv_timer_start(&ear->retry, on_retry, RETRY_MS, 0);
+	return keep_for_later(ear, &ear->refused, sent);
 }
 
 static void
 hasten_refused(struct ear *ear)
 {
 	ear->refused_at_ms = 0;
-	if (!list_is_empty(&ear->refused))
+	if (ear->refused.len > 0)
 		uv_timer_start(&ear->retry, on_retry, 0, 0);
-}
-
-static void
-postpone(struct ear *ear, struct sent *sent)
-{
-	list_move_tail(&ear->postponed, &sent->node);
-	if (!uv_is_active((uv_handle_t *)&ear->retry))
-		uv_timer_start(&ear->retry, on_retry, RETRY_MS, 0);
 }
 
 static void
@@ -293,7 +331,7 @@ deliver(struct ear *ear, enum ear_verb verb, const redisReply *name, const redis
 	msg.channel_len = channel->len;
 	msg.data = data->str;
 	msg.data_len = data->len;
-	ear->ops->on_message(MAP_ENTRY(node, struct pubsub_subject, by_name), &msg);
+	ear->ops->on_message(ear->ctx, MAP_ENTRY(node, struct pubsub_subject, by_name), &msg);
 }
 
 /*
@@ -303,34 +341,33 @@ deliver(struct ear *ear, enum ear_verb verb, const redisReply *name, const redis
 static struct pubsub_subject *
 take_sent(struct ear *ear, enum sent_kind kind, bool *is_right)
 {
-	struct sent *sent = LIST_ENTRY(ear->sent.next, struct sent, node);
-	struct pubsub_subject *subject;
+	struct sent sent;
 
-	*is_right = !list_is_empty(&ear->sent) && sent->kind == kind;
+	*is_right = ear->sent.len > 0 && oldest(&ear->sent)->kind == kind;
 	if (!*is_right) {
 		link_fail(ear->link, "it answered what nobody asked");
 		return NULL;
 	}
-	subject = sent->subject;
-	if (sent->was_refused)
+	sent = take_oldest(&ear->sent);
+	if (sent.was_refused)
 		hasten_refused(ear);
-	sent_free(sent);
-	return subject;
+	sent_fini(&sent);
+	return sent.subject;
 }
 
 static void
-on_answer(struct ear *ear, enum sent_kind kind, const redisReply *name)
+on_answer(struct ear *ear, const redisReply *name)
 {
 	bool is_right;
-	struct pubsub_subject *subject = take_sent(ear, kind, &is_right);
+	struct pubsub_subject *subject = take_sent(ear, SENT_SUBSCRIBE, &is_right);
 
 	if (subject == NULL)
 		return;
-	if (name == NULL || name->type != REDIS_REPLY_STRING || name->len != subject->by_name.len ||
+	if (name->type != REDIS_REPLY_STRING || name->len != subject->by_name.len ||
 	    memcmp(name->str, subject->by_name.key, name->len) != 0)
 		link_fail(ear->link, "it confirmed another name than the one asked for");
 	else
-		ear->ops->on_confirmed(subject);
+		ear->ops->on_confirmed(ear->ctx, subject);
 }
 
 /*
@@ -370,23 +407,25 @@ is_elsewhere(const struct sent *sent, const redisReply *error)
 static void
 on_error(struct ear *ear, const redisReply *reply)
 {
-	struct sent *sent = LIST_ENTRY(ear->sent.next, struct sent, node);
-	struct pubsub_subject *subject;
+	const struct sent *next = oldest(&ear->sent);
+	struct sent sent;
 
-	if (!list_is_empty(&ear->sent) && is_elsewhere(sent, reply)) {
-		subject = sent->subject;
-		sent_free(sent);
-		if (subject != NULL)
-			ear->ops->on_gone(subject, reply);
-	} else if (list_is_empty(&ear->sent) || is_fatal(sent, reply)) {
+	if (next == NULL || (!is_elsewhere(next, reply) && is_fatal(next, reply))) {
 		link_fail(ear->link, reply->str);
-	} else if (sent->kind != SENT_PING && is_passing(reply)) {
-		postpone(ear, sent);
-	} else if ((subject = sent->subject) != NULL) {
-		keep_refused(ear, sent);
-		ear->ops->on_refused(subject, reply->str);
+		return;
+	}
+	sent = take_oldest(&ear->sent);
+	if (is_elsewhere(&sent, reply)) {
+		sent_fini(&sent);
+		if (sent.subject != NULL)
+			ear->ops->on_gone(ear->ctx, sent.subject, reply);
+	} else if (sent.kind != SENT_PING && is_passing(reply)) {
+		keep_for_later(ear, &ear->postponed, &sent);
+	} else if (sent.subject != NULL) {
+		if (keep_refused(ear, &sent) == 0)
+			ear->ops->on_refused(ear->ctx, sent.subject, reply->str);
 	} else {
-		sent_free(sent);
+		sent_fini(&sent);
 	}
 }
 
@@ -394,20 +433,20 @@ on_error(struct ear *ear, const redisReply *reply)
 static void
 on_end(struct ear *ear, enum ear_verb verb, const redisReply *name)
 {
-	struct sent *sent = LIST_ENTRY(ear->sent.next, struct sent, node);
+	const struct sent *next = oldest(&ear->sent);
 	struct pubsub_subject *subject;
+	bool is_right;
 
 	if (verb != EAR_SHARD) {
-		on_answer(ear, SENT_UNSUBSCRIBE, NULL);
+		take_sent(ear, SENT_UNSUBSCRIBE, &is_right);
 	} else if (name->type != REDIS_REPLY_STRING) {
 		link_fail(ear->link, "a message of another shape than Redis's");
-	} else if (!list_is_empty(&ear->sent) && sent->kind == SENT_UNSUBSCRIBE &&
-		   sent->verb == verb && sent->len == name->len &&
-		   memcmp(sent->name, name->str, name->len) == 0) {
-		sent_free(sent);
+	} else if (next != NULL && next->kind == SENT_UNSUBSCRIBE && next->verb == verb &&
+		   next->len == name->len && memcmp(next->name, name->str, name->len) == 0) {
+		take_sent(ear, SENT_UNSUBSCRIBE, &is_right);
 	} else if ((subject = ear_find(ear, verb, name->str, name->len)) != NULL &&
-		   subject->awaited == NULL) {
-		ear->ops->on_gone(subject, NULL);
+		   !subject->is_awaited) {
+		ear->ops->on_gone(ear->ctx, subject, NULL);
 	}
 }
 
@@ -420,7 +459,7 @@ take_of(struct ear *ear, enum ear_verb verb, const redisReply *reply)
 	if (reply->elements == verbs[verb].n && is_text(e[0], verbs[verb].message))
 		deliver(ear, verb, e[1], e[reply->elements - 2], e[reply->elements - 1]);
 	else if (reply->elements == 3 && is_text(e[0], verbs[verb].begun))
-		on_answer(ear, SENT_SUBSCRIBE, e[1]);
+		on_answer(ear, e[1]);
 	else if (reply->elements == 3 && is_text(e[0], verbs[verb].ended))
 		on_end(ear, verb, e[1]);
 	else
@@ -485,9 +524,9 @@ ear_new(struct ear **out, uv_loop_t *loop, struct topology *tp, const struct pub
 	ear->ctx = ctx;
 	for (unsigned verb = 0; verb < EAR_VERBS; verb++)
 		map_init(&ear->subjects[verb]);
-	list_init(&ear->sent);
-	list_init(&ear->postponed);
-	list_init(&ear->refused);
+	buf_init(&ear->sent, BUF_CAP_MAX);
+	buf_init(&ear->postponed, BUF_CAP_MAX);
+	buf_init(&ear->refused, BUF_CAP_MAX);
 	if ((rc = link_new(&ear->link, loop, "pub/sub", tp, &link_ops, ear)) < 0) {
 		free(ear);
 		return rc;
@@ -529,8 +568,7 @@ ear_begin(struct ear *ear, struct pubsub_subject *subject, enum ear_verb verb, c
 	int rc;
 
 	subject->verb = (unsigned char)verb;
-	subject->awaited = NULL;
-	subject->is_lost = false;
+	subject->is_awaited = subject->is_lost = false;
 	if ((rc = map_add(&ear->subjects[verb], &subject->by_name, name, len)) < 0)
 		return rc;
 	if (send_one(ear, SENT_SUBSCRIBE, subject) == -ENOMEM) {
@@ -540,12 +578,35 @@ ear_begin(struct ear *ear, struct pubsub_subject *subject, enum ear_verb verb, c
 	return 0;
 }
 
+static bool
+forget_in(struct buf *queue, const struct pubsub_subject *subject)
+{
+	struct sent *sent = oldest(queue);
+
+	for (size_t i = 0; i < n_of(queue); i++) {
+		if (sent[i].subject != subject)
+			continue;
+		sent[i].subject = NULL;
+		return true;
+	}
+	return false;
+}
+
+/* It is seldom unsubscribed before the answer has come, so it need not know its place. */
+static void
+stop_awaiting(struct ear *ear, struct pubsub_subject *subject)
+{
+	if (!subject->is_awaited)
+		return;
+	subject->is_awaited = false;
+	(void)(forget_in(&ear->sent, subject) || forget_in(&ear->postponed, subject) ||
+	       forget_in(&ear->refused, subject));
+}
+
 void
 ear_forget(struct ear *ear, struct pubsub_subject *subject)
 {
-	if (subject->awaited != NULL)
-		subject->awaited->subject = NULL;
-	subject->awaited = NULL;
+	stop_awaiting(ear, subject);
 	map_del(&ear->subjects[subject->verb], &subject->by_name);
 }
 
@@ -553,9 +614,7 @@ ear_forget(struct ear *ear, struct pubsub_subject *subject)
 void
 ear_end(struct ear *ear, struct pubsub_subject *subject)
 {
-	if (subject->awaited != NULL)
-		subject->awaited->subject = NULL;
-	subject->awaited = NULL;
+	stop_awaiting(ear, subject);
 	send_one(ear, SENT_UNSUBSCRIBE, subject);
 	map_del(&ear->subjects[subject->verb], &subject->by_name);
 }

@@ -134,30 +134,30 @@ static void on_retry(uv_timer_t *timer);
 static void remove_post(struct post *post, bool is_told);
 
 static void
-on_message(struct pubsub_subject *remote, const struct pubsub_message *msg)
+on_message(void *ctx, struct pubsub_subject *remote, const struct pubsub_message *msg)
 {
-	struct post *post = POST(remote);
+	struct pubsub *ps = ((struct station *)ctx)->pubsub;
 
-	post->at->pubsub->ops->on_message(post->subject, msg);
+	ps->ops->on_message(ps->ctx, POST(remote)->subject, msg);
 }
 
 static void
-on_confirmed(struct pubsub_subject *remote)
+on_confirmed(void *ctx, struct pubsub_subject *remote)
 {
+	struct pubsub *ps = ((struct station *)ctx)->pubsub;
 	struct post *post = POST(remote);
-	struct pubsub *ps = post->at->pubsub;
 
 	post->is_confirmed = true;
 	if (is_confirmed(ps, post->subject))
-		ps->ops->on_confirmed(post->subject);
+		ps->ops->on_confirmed(ps->ctx, post->subject);
 }
 
 static void
-on_refused(struct pubsub_subject *remote, const char *why)
+on_refused(void *ctx, struct pubsub_subject *remote, const char *why)
 {
-	struct post *post = POST(remote);
+	struct pubsub *ps = ((struct station *)ctx)->pubsub;
 
-	post->at->pubsub->ops->on_refused(post->subject, why);
+	ps->ops->on_refused(ps->ctx, POST(remote)->subject, why);
 }
 
 static void
@@ -188,11 +188,11 @@ on_lost(void *ctx)
 
 /* It is subscribed again where the slot is now. The reply says where, or the map will be asked. */
 static void
-on_gone(struct pubsub_subject *remote, const struct redisReply *reply)
+on_gone(void *ctx, struct pubsub_subject *remote, const struct redisReply *reply)
 {
+	struct pubsub *ps = ((struct station *)ctx)->pubsub;
 	struct post *post = POST(remote);
 	struct pubsub_subject *subject = post->subject;
-	struct pubsub *ps = post->at->pubsub;
 	struct redirect to;
 
 	if (reply != NULL && redirect_read(&to, reply) == REDIRECT_MOVED) {

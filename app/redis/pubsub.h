@@ -23,11 +23,12 @@ struct redisReply;
 /* A channel or a pattern. Embedded by whatever wants it; the fields belong to pubsub. */
 struct pubsub_subject {
 	struct map_node by_name;
-	struct sent *awaited; /* its SUBSCRIBE, until that has been answered */
-	struct post *posts;   /* in a cluster: the nodes where it is subscribed */
-	unsigned char kind;   /* enum subject_kind */
-	unsigned char verb;   /* enum ear_verb */
-	bool is_lost;         /* it was confirmed, and on_lost() must report it */
+	struct post *posts; /* in a cluster: the nodes where it is subscribed */
+	unsigned char kind; /* enum subject_kind */
+	unsigned char verb; /* enum ear_verb */
+	bool is_awaited;    /* its SUBSCRIBE is not answered yet */
+	bool is_lost;       /* it was confirmed, and on_lost() must report it */
+	bool is_confirmed;  /* the caller's */
 };
 
 struct pubsub_message { /* borrowed */
@@ -39,17 +40,18 @@ struct pubsub_message { /* borrowed */
 };
 
 struct pubsub_ops {
-	void (*on_message)(struct pubsub_subject *subject, const struct pubsub_message *msg);
+	void (*on_message)(void *ctx, struct pubsub_subject *subject,
+			   const struct pubsub_message *msg);
 	/*
 	 * Redis has confirmed: what is published from now on arrives. Called again after each
 	 * on_lost.
 	 */
-	void (*on_confirmed)(struct pubsub_subject *subject);
+	void (*on_confirmed)(void *ctx, struct pubsub_subject *subject);
 	/*
 	 * Redis refuses the subscription (ACL). It is tried again, and each time this or
 	 * on_confirmed is called.
 	 */
-	void (*on_refused)(struct pubsub_subject *subject, const char *why);
+	void (*on_refused)(void *ctx, struct pubsub_subject *subject, const char *why);
 	/*
 	 * A link broke, or subjects have moved: subjects with is_lost, which the callee resets, are
 	 * not confirmed any more.
@@ -59,7 +61,7 @@ struct pubsub_ops {
 	 * Only for the ear of one node of a cluster: the slot has moved. reply says where; NULL:
 	 * the node has ended the subscription.
 	 */
-	void (*on_gone)(struct pubsub_subject *subject, const struct redisReply *reply);
+	void (*on_gone)(void *ctx, struct pubsub_subject *subject, const struct redisReply *reply);
 };
 
 /* pubsub_new - tp is borrowed for its life. Errors as link_new(). */

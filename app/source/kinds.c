@@ -57,6 +57,7 @@ static const struct feed_kind queue = {
     .end = queue_end,
     .opened = queue_joined,
     .left = queue_left,
+    .flushed = queue_flushed,
 };
 
 const struct feed_kind *

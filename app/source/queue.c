@@ -61,7 +61,7 @@ stream_of(const struct feed *fd)
 {
 	const struct source *so = fd->sources;
 
-	while (so != NULL && so->kind != &source_queue)
+	while (so != NULL && source_kind(so) != &source_queue)
 		so = so->next;
 	return so;
 }
@@ -108,10 +108,10 @@ queue_joined(struct feed *fd, struct subscriber *sub)
 }
 
 /* With ack = auto an entry is done when it has been written. */
-static void
-on_flushed(struct outlet *o, struct subscriber *sub)
+void
+queue_flushed(struct feed *fd, struct subscriber *sub)
 {
-	struct queue *q = queue_of(feed_of(o));
+	struct queue *q = queue_of(fd);
 	struct share *share = share_of(q, sub);
 	struct list *node, *tmp;
 
@@ -242,7 +242,6 @@ queue_begin(struct feed *fd)
 	tick = tick < TICK_MIN_MS ? TICK_MIN_MS : tick > TICK_MAX_MS ? TICK_MAX_MS : tick;
 	uv_timer_start(&q->tick, on_tick, tick, tick);
 	fd->kept = q;
-	fd->out.flushed = on_flushed;
 	feed_await(fd); /* nobody is let in before the group exists */
 	q->is_awaited = true;
 	queue_go_on(q);

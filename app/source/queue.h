@@ -31,5 +31,6 @@ bool queue_is_auto(const struct own_keys *keys);
 
 void queue_joined(struct feed *fd, struct subscriber *sub); /* it is open */
 void queue_left(struct feed *fd, struct subscriber *sub);
+void queue_flushed(struct feed *fd, struct subscriber *sub);
 
 #endif

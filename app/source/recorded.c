@@ -91,7 +91,7 @@ static void
 set_place(struct recorded *rec, const struct stream_place *place)
 {
 	struct cursor *c = rec->source.feed->cursor;
-	unsigned i = rec->source.index;
+	unsigned i = rec->source.sn.index;
 
 	rec->place = *place;
 	c->at[i] = c->settled[i] = place->last;

@@ -128,7 +128,7 @@ has_channels(const struct feed *fd)
 	const struct source *so;
 
 	for (so = fd->sources; so != NULL; so = so->next) {
-		if (!so->kind->is_resumable)
+		if (!source_kind(so)->is_resumable)
 			return true;
 	}
 	return false;

@@ -85,6 +85,7 @@ replay_take_place(struct replay *rp)
 		rp->parts[i].to = to[i];
 	rp->has_place = true;
 	rp->place = log_enter(&rp->feed->out.log);
+	subscriber_take_place(rp->sub);
 	rp->n_feed_events = rp->feed->out.n_events;
 }
 

@@ -24,7 +24,7 @@ on_entry(struct source *so, struct message *msg, const struct stream_id *id)
 {
 	struct feed *fd = so->feed;
 
-	if (stream_id_compare(id, &fd->cursor->at[so->index]) <= 0)
+	if (stream_id_compare(id, &fd->cursor->at[so->sn.index]) <= 0)
 		return; /* it subscribed later */
 	source_advance(so, id);
 	feed_message(fd, msg);

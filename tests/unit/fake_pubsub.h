@@ -112,7 +112,7 @@ lose_all(void)
 static inline void
 confirm(const char *name)
 {
-	fake_redis.ops->on_confirmed(subject_named(name));
+	fake_redis.ops->on_confirmed(fake_redis.ctx, subject_named(name));
 }
 
 static inline void
@@ -121,7 +121,7 @@ publish(const char *name, const char *data)
 	struct pubsub_message msg = {
 	    .channel = name, .channel_len = strlen(name), .data = data, .data_len = strlen(data)};
 
-	fake_redis.ops->on_message(subject_named(name), &msg);
+	fake_redis.ops->on_message(fake_redis.ctx, subject_named(name), &msg);
 }
 
 #endif

@@ -156,10 +156,11 @@ subjects_follow(struct subjects *sj, struct subscription *sn, enum subject_kind 
 }
 
 void
-subjects_leave(struct subscription *sn)
+subjects_leave(struct subjects *sj, struct subscription *sn)
 {
 	size_t i = 0;
 
+	(void)sj;
 	if (sn->subject == NULL)
 		return;
 	while (followed[i] != sn)

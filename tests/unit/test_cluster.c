@@ -258,21 +258,24 @@ test_addresses_need_no_quoting(void **state)
 static struct pubsub_subject subject;
 
 static void
-on_message(struct pubsub_subject *remote, const struct pubsub_message *msg)
+on_message(void *ctx, struct pubsub_subject *remote, const struct pubsub_message *msg)
 {
+	(void)ctx;
 	assert_ptr_equal(remote, &subject);
 	note("message %s=%s", msg->channel, msg->data);
 }
 
 static void
-on_confirmed(struct pubsub_subject *remote)
+on_confirmed(void *ctx, struct pubsub_subject *remote)
 {
+	(void)ctx;
 	note("confirmed %s", remote->by_name.key);
 }
 
 static void
-on_refused(struct pubsub_subject *remote, const char *why)
+on_refused(void *ctx, struct pubsub_subject *remote, const char *why)
 {
+	(void)ctx;
 	note("refused %s: %s", remote->by_name.key, why);
 }
 

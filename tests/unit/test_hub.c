@@ -552,7 +552,7 @@ a_refused_subject_is_waited_for(void **state)
 
 	begin(s);
 	c = join(s, 0);
-	fake_redis.ops->on_refused(subject_named("ch"), "NOPERM");
+	fake_redis.ops->on_refused(fake_redis.ctx, subject_named("ch"), "NOPERM");
 	other = join(s, 1);
 	turn(s);
 	assert_false(c->is_closed || other->is_closed);

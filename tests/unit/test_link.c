@@ -29,21 +29,24 @@ name_of(struct pubsub_subject *remote)
 }
 
 static void
-on_message(struct pubsub_subject *remote, const struct pubsub_message *msg)
+on_message(void *ctx, struct pubsub_subject *remote, const struct pubsub_message *msg)
 {
+	(void)ctx;
 	note("message %s:%.*s=%.*s", name_of(remote), (int)msg->channel_len, msg->channel,
 	     (int)msg->data_len, msg->data);
 }
 
 static void
-on_confirmed(struct pubsub_subject *remote)
+on_confirmed(void *ctx, struct pubsub_subject *remote)
 {
+	(void)ctx;
 	note("confirmed %s", name_of(remote));
 }
 
 static void
-on_refused(struct pubsub_subject *remote, const char *why)
+on_refused(void *ctx, struct pubsub_subject *remote, const char *why)
 {
+	(void)ctx;
 	note("refused %s: %s", name_of(remote), why);
 }
 
@@ -441,8 +444,9 @@ static size_t got_len;
 static char got_data[256];
 
 static void
-keep_message(struct pubsub_subject *remote, const struct pubsub_message *msg)
+keep_message(void *ctx, struct pubsub_subject *remote, const struct pubsub_message *msg)
 {
+	(void)ctx;
 	(void)remote;
 	assert_true(msg->data_len <= sizeof(got_data));
 	memcpy(got_data, msg->data, got_len = msg->data_len);

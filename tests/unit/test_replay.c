@@ -56,6 +56,21 @@ what_was_missed_is_sent_once(void **state)
 	assert_asked("");
 }
 
+/* Two messages were the last while it was sent the past: the first of them ends its stream. */
+static void
+who_is_sent_the_past_ends_with_the_first_end(void **state)
+{
+	struct stage *s = come_back(state, &one, "5-0", "2-0");
+
+	answer_info("1-0", "5-0", 5);
+	publish("s", "six", "6-0");
+	feed_end(feed_of_stream(&s->clients[0].sub));
+	publish("s", "seven", "7-0");
+	feed_end(feed_of_stream(&s->clients[0].sub));
+	answer_entries("3-0 4-0 5-0", true);
+	assert_got(s, 0, RESUMED("2-0") "3-0|4-0|5-0|six|stream-done {\"reason\":\"until\"}|");
+}
+
 static void
 pages_follow_each_other(void **state)
 {
@@ -307,6 +322,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    STAGED(what_was_missed_is_sent_once),
+	    STAGED(who_is_sent_the_past_ends_with_the_first_end),
 	    STAGED(pages_follow_each_other),
 	    STAGED(what_was_trimmed_between_pages_is_told),
 	    STAGED(a_page_of_one_entry_is_sent),
