@@ -262,15 +262,10 @@ hub_refuse_new(struct hub *hub, bool is_full)
 }
 
 bool
-hub_is_full(const struct hub *hub)
+hub_takes_streams(const struct hub *hub, enum end_reason *why)
 {
-	return hub->is_full;
-}
-
-bool
-hub_is_draining(const struct hub *hub)
-{
-	return hub->outlets.drain.is_draining;
+	*why = hub->outlets.drain.is_draining ? END_DRAIN : END_SLOW;
+	return !hub->outlets.drain.is_draining && !hub->is_full;
 }
 
 unsigned

@@ -39,7 +39,6 @@ const struct redis_settings *hub_redis(const struct hub *hub); /* until it is se
  * usual. Otherwise they come back when this program has ended.
  */
 void hub_drain(struct hub *hub, uint64_t ms, bool is_succeeded);
-bool hub_is_draining(const struct hub *hub);
 
 /*
  * hub_return_ms - when a client that is sent away now is to come back: usual_ms. During a drain it
@@ -58,7 +57,12 @@ size_t hub_shed(struct hub *hub, size_t bytes);
  * for them; or, with false, no more.
  */
 void hub_refuse_new(struct hub *hub, bool is_full);
-bool hub_is_full(const struct hub *hub);
+
+/*
+ * hub_takes_streams - false: it drains, or there is no memory. A new stream would end at once, with
+ * the reason *why.
+ */
+bool hub_takes_streams(const struct hub *hub, enum end_reason *why);
 
 /* hub_count_lags - writes into each route's tally by how much its slowest client lags. */
 void hub_count_lags(struct hub *hub);

@@ -210,8 +210,7 @@ join(struct doctoring *doctoring, struct serving *sv)
 	int rc;
 
 	sv->req->is_opening = true;
-	serving_begin_stream(sv);
-	if ((rc = answer_end(sv->out)) < 0 ||
+	if ((rc = serving_make_head(sv)) < 0 ||
 	    (rc = feed_get(&fd, &doctoring->route.feeds, sv->req->wire, none, sv->req)) != 0 ||
 	    (rc = feed_join(fd, sv->sub, sv->out->head.p, sv->out->head.len, NULL)) != 0)
 		serving_refuse_open(sv, rc);

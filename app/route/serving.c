@@ -32,6 +32,13 @@ serving_begin_stream(struct serving *sv)
 	put_cors(sv);
 }
 
+int
+serving_make_head(struct serving *sv)
+{
+	serving_begin_stream(sv);
+	return answer_end(sv->out);
+}
+
 void
 serving_send(struct serving *sv)
 {

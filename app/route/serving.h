@@ -89,10 +89,13 @@ const struct service *service_find(const struct request *req);
 /*
  * serving_begin - begins an answer of this status and media type (NULL: it has no body), with the
  * route's CORS fields. serving_begin_stream: one that does not end. serving_send: sends it.
+ * serving_make_head: only the head of a stream, for a subscriber that takes it along to a feed;
+ * returns 0, or < 0 as answer_end().
  */
 void serving_begin(struct serving *sv, int status, const char *type);
 void serving_begin_stream(struct serving *sv);
 void serving_send(struct serving *sv);
+int serving_make_head(struct serving *sv);
 
 /* serving_refuse - detail says which rule was broken, and nothing about the inside of the site. */
 void serving_refuse(struct serving *sv, int status, const char *detail);

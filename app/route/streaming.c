@@ -41,8 +41,7 @@ join(struct serving *sv, const struct template_value *key, struct grant *grant)
 	 * what the first of them said.
 	 */
 	req->is_opening = true;
-	serving_begin_stream(sv);
-	if ((rc = answer_end(sv->out)) < 0 ||
+	if ((rc = serving_make_head(sv)) < 0 ||
 	    (rc = feed_get(&fd, &req->route->feeds, req->wire, key, req)) != 0 ||
 	    (rc = feed_join(fd, sv->sub, sv->out->head.p, sv->out->head.len, req->last_event_id)) !=
 		0) {
@@ -66,16 +65,15 @@ serve(struct serving *sv)
 {
 	struct template_value key[KEY_PARAMS_MAX + 1];
 	struct grant *grant;
+	enum end_reason why;
 
 	if (key_read(sv, key) != 0)
 		return;
 	if (is_ended(sv->req)) {
 		serving_begin(sv, HTTP_NO_CONTENT, NULL);
 		serving_send(sv);
-	} else if (hub_is_draining(sv->in->hub)) {
-		send_away(sv, END_DRAIN);
-	} else if (hub_is_full(sv->in->hub)) {
-		send_away(sv, END_SLOW);
+	} else if (!hub_takes_streams(sv->in->hub, &why)) {
+		send_away(sv, why);
 	} else if (sv->req->method == METHOD_HEAD) {
 		serving_begin_stream(sv);
 		serving_send(sv);
