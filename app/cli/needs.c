@@ -204,7 +204,8 @@ begin(struct needs *needs, const struct config *cfg)
 static int
 add_queue(struct needs *needs, const struct route *rt)
 {
-	const struct template *dead = own_template(&rt->stream.own, "dead_letter");
+	const struct template *dead =
+	    handler_setting_template(&rt->stream.handler_settings, "dead_letter");
 	int rc = add_names(needs, NEED_QUEUE, rt->subjects[SUBJECT_STREAM], "");
 
 	needs->needs_eval = true;

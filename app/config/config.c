@@ -10,18 +10,18 @@
 
 #include "base/buf.h"
 #include "base/strings.h"
+#include "base/suggest.h"
 #include "config/auth.h"
+#include "config/between_routes.h"
+#include "config/cluster.h"
+#include "config/files.h"
+#include "config/handler_keys.h"
+#include "config/ini.h"
 #include "config/keys.h"
 #include "config/mux.h"
-#include "config/own.h"
 #include "config/route.h"
-#include "config/slots.h"
-#include "config/together.h"
 #include "config/values.h"
 #include "route/handlers.h"
-#include "config/files.h"
-#include "config/ini.h"
-#include "base/suggest.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/sluice/sluice.ini"
 #define ROUTE_NAME_MAX      64
@@ -425,9 +425,9 @@ set_routes(struct loader *ld)
 			rc = add_route_section(ld, i, name);
 	}
 	if (rc == 0)
-		rc = config_check_together(&src, ld->built, cfg->n_routes, cfg->server.base);
+		rc = config_check_between_routes(&src, ld->built, cfg->n_routes, cfg->server.base);
 	for (size_t i = 0; rc == 0 && i < cfg->n_routes; i++)
-		config_slots_check(&src, &cfg->redis, ld->built[i].rt, ld->built[i].section);
+		config_check_cluster(&src, &cfg->redis, ld->built[i].rt, ld->built[i].section);
 	for (size_t i = 0; rc == 0 && i < cfg->n_routes; i++)
 		config_mux_check(&src, cfg->routes, cfg->n_routes, i, ld->built[i].section);
 	if (rc == 0)

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/strings.h"
-#include "config/own.h"
+#include "config/handler_keys.h"
 #include "config/source.h"
 #include "route/handlers.h"
 
@@ -61,7 +61,7 @@ use_module(struct loader *ld, const char *path, const struct ini_entry *where)
 	int rc = handlers_load(path, why, sizeof(why));
 
 	if (rc == 0)
-		rc = config_own_refuse(why, sizeof(why));
+		rc = config_handler_keys_refuse(why, sizeof(why));
 	if (rc != -EINVAL)
 		return rc;
 	faults_add(&ld->faults, where->file, where->line, "[server] modules: %s", why);

@@ -5,11 +5,11 @@
  * files - what belongs to a configuration besides its first file: included files, modules, and
  * variables of the environment.
  */
+#include "config/between_routes.h"
 #include "config/config.h"
 #include "config/faults.h"
 #include "config/ini.h"
 #include "config/keys.h"
-#include "config/together.h"
 
 /* A configuration while it is loaded. */
 struct loader {

@@ -6,16 +6,16 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/strings.h"
 #include "base/buf.h"
+#include "base/strings.h"
+#include "base/suggest.h"
 #include "config/auth.h"
-#include "config/checks.h"
+#include "config/handler_keys.h"
 #include "config/keys.h"
 #include "config/logic.h"
-#include "config/own.h"
+#include "config/param_rule.h"
 #include "config/values.h"
-#include "config/rule.h"
-#include "base/suggest.h"
+#include "config/within_route.h"
 
 #define PARAM_PREFIX "param."
 #define WHY_LEN      512
@@ -99,7 +99,7 @@ add_rule(struct route *rt, const char *name, const char *text, char *why)
 	rule.name = strdup(name);
 	rule.text = strdup(text);
 	if (rule.name == NULL || rule.text == NULL ||
-	    (rc = rule_compile(&rule.regex, text, why, WHY_LEN)) < 0) {
+	    (rc = param_rule_compile(&rule.regex, text, why, WHY_LEN)) < 0) {
 		free(rule.name);
 		free(rule.text);
 		return rc;
@@ -116,8 +116,8 @@ static int
 add_rules(struct route *rt, const struct ini_entry *e, char *why)
 {
 	const char *wanted = e->key + strlen(PARAM_PREFIX), *name;
-	struct rule_bytes bytes;
-	int rc = rule_check(e->value, &bytes, why, WHY_LEN);
+	struct param_rule_bytes bytes;
+	int rc = param_rule_check(e->value, &bytes, why, WHY_LEN);
 
 	for (size_t n = 0; rc == 0 && (name = route_named_param(rt, n)) != NULL; n++) {
 		if (strcasecmp(name, wanted) == 0 && route_find_rule(rt, name) == NULL)
@@ -183,18 +183,18 @@ struct subject_walk {
 	bool is_pattern;
 	const char *param; /* the parameter before, NULL at first */
 	size_t param_len;
-	struct rule_bytes param_bytes;
-	struct rule_bytes between; /* literal bytes since that parameter */
+	struct param_rule_bytes param_bytes;
+	struct param_rule_bytes between; /* literal bytes since that parameter */
 	bool has_between;
 };
 
 static void
-rule_bytes_of(const struct route *rt, const char *name, size_t len, struct rule_bytes *bytes)
+rule_bytes_of(const struct route *rt, const char *name, size_t len, struct param_rule_bytes *bytes)
 {
 	char text[WHY_LEN], why[WHY_LEN];
 
 	snprintf(text, sizeof(text), "%.*s", (int)len, name);
-	(void)rule_check(route_rule_text(rt, text), bytes, why, sizeof(why));
+	(void)param_rule_check(route_rule_text(rt, text), bytes, why, sizeof(why));
 }
 
 /*
@@ -239,7 +239,7 @@ visit_param(struct subject_walk *w, const char *name, size_t len)
 	}
 	w->param = name;
 	w->param_len = len;
-	w->between = (struct rule_bytes){0};
+	w->between = (struct param_rule_bytes){0};
 	w->has_between = false;
 }
 
@@ -346,7 +346,7 @@ put_source(const struct config_source *src, const struct route *rt, size_t secti
 			    b, key->name, e != NULL ? e->value : fallback_of(src, key, section));
 	}
 	if (rc == 0)
-		rc = config_own_put(rt, b);
+		rc = config_handler_keys_put(rt, b);
 	if (rc == 0)
 		rc = config_logic_put_adds(src, section, b);
 	for (size_t i = 0; rc == 0 && i < rt->n_rules; i++) {
@@ -415,7 +415,7 @@ config_route_build(struct route **out, const struct config_source *src, size_t s
 	}
 	/* Only here is the function compared; all other code uses this field. */
 	rt->is_of_subjects = rt->handler != NULL && rt->handler->open == feed_subjects;
-	if ((rc = config_own_set(src, rt, section)) < 0 ||
+	if ((rc = config_handler_keys_set(src, rt, section)) < 0 ||
 	    (rc = config_logic_build(src, rt, section)) < 0 ||
 	    (rc = set_rules(src, rt, section, true)) < 0 ||
 	    (src->defaults != CONFIG_NO_SECTION &&
@@ -429,8 +429,8 @@ config_route_build(struct route **out, const struct config_source *src, size_t s
 	check_subjects(src, rt, section, "publish_stream", false,
 		       (struct template *const[]){rt->publish.stream, NULL});
 	check_whole(src, rt, section);
-	config_own_check(src, rt, section);
-	config_check_route(src, rt, section);
+	config_handler_keys_check(src, rt, section);
+	config_check_within_route(src, rt, section);
 	if ((rc = route_set_key(rt)) < 0)
 		goto fail;
 	config_auth_check_route(src, rt, section);
@@ -449,7 +449,7 @@ config_route_check_defaults(const struct config_source *src, struct route *const
 {
 	const struct ini *ini = src->ini;
 	const struct config_key *key;
-	struct rule_bytes bytes;
+	struct param_rule_bytes bytes;
 	struct route *scratch;
 	char why[WHY_LEN];
 	int rc = 0;
@@ -465,14 +465,14 @@ config_route_check_defaults(const struct config_source *src, struct route *const
 		if (!is_rule(e)) {
 			key = config_key_find(CONFIG_ROUTE, e->key);
 			if (key != NULL && key->handler != NULL)
-				rc = config_own_try(src, e, key);
+				rc = config_handler_keys_try(src, e, key);
 			else if (key != NULL && key->set != NULL && strcmp(key->name, "path") != 0)
 				rc = set_entry(src, key, scratch, e);
 			continue;
 		}
 		for (size_t r = 0; r < n_routes; r++)
 			is_used = is_used || names_param(routes[r], e->key + strlen(PARAM_PREFIX));
-		if (rule_check(e->value, &bytes, why, sizeof(why)) < 0)
+		if (param_rule_check(e->value, &bytes, why, sizeof(why)) < 0)
 			config_fault(src, e, why);
 		else if (!is_used)
 			config_fault(src, e,

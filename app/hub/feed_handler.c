@@ -46,20 +46,21 @@ feed_is_open(const struct feed *fd)
 const char *
 feed_key(const struct feed *fd, const char *name)
 {
-	return own_text(&fd->class->settings->own, name);
+	return handler_setting_text(&fd->class->settings->handler_settings, name);
 }
 
 unsigned long long
 feed_key_number(const struct feed *fd, const char *name)
 {
-	return own_number(&fd->class->settings->own, name);
+	return handler_setting_number(&fd->class->settings->handler_settings, name);
 }
 
 int
 feed_key_text(const struct feed *fd, const char *name, char **out)
 {
 	const struct template_scope scope = {.params = fd->params, .channel = ""};
-	const struct template *t = own_template(&fd->class->settings->own, name);
+	const struct template *t =
+	    handler_setting_template(&fd->class->settings->handler_settings, name);
 	struct buf text;
 	int rc;
 

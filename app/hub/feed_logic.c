@@ -322,9 +322,10 @@ feed_publish_verb(const struct feed *fd)
 int
 feed_ask_key(struct feed *fd, const char *name, feed_reply_fn fn)
 {
-	const struct own *own = own_find(&fd->class->settings->own, name);
+	const struct handler_setting *setting =
+	    handler_setting_find(&fd->class->settings->handler_settings, name);
 
-	return feed_ask_words(fd, own != NULL ? own->words : NULL, fn);
+	return feed_ask_words(fd, setting != NULL ? setting->words : NULL, fn);
 }
 
 unsigned

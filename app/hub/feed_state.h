@@ -5,7 +5,7 @@
  * feed_state - a hub and its feeds, as the files of hub/ see them, and those of source/, which
  * stand above. Each of these files calls only those before it:
  *
- *   fifo log drain own cursor                     what falls due; frames; keys; places
+ *   fifo log drain handler_setting cursor         what falls due; frames; keys; places
  *   announce watch short_answer subscriber outlet a response, and who reads a log
  *   turn subjects                                 when all are written; what is followed in Redis
  *   refusal pace render emit feed_logic           what becomes of a message

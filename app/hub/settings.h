@@ -11,17 +11,17 @@
 
 #include <sluice/handler.h>
 
+#include "hub/handler_setting.h"
 #include "hub/outlet.h"
-#include "hub/own.h"
 #include "hub/pace.h"
 #include "logic/stages.h"
 #include "logic/template.h"
 
 /* What a route's section says about its streams. The class borrows it for its life. */
 struct feed_settings {
-	struct own_keys own;    /* the handler's */
-	struct template *event; /* NULL: no event name */
-	struct template *id;    /* NULL: events have no id but that of their message */
+	struct handler_settings handler_settings; /* of the keys that the handler adds */
+	struct template *event;                   /* NULL: no event name */
+	struct template *id; /* NULL: events have no id but that of their message */
 	struct stages stages;
 	struct pace_settings pace;
 	unsigned interval_ms;

@@ -60,7 +60,8 @@ static int
 put_names(struct serving *sv, const struct template_value *key, struct buf *b, size_t at[3])
 {
 	const struct route *rt = sv->req->route;
-	const struct template *group = own_template(&rt->stream.own, "group");
+	const struct template *group =
+	    handler_setting_template(&rt->stream.handler_settings, "group");
 	const struct template_scope scope = {.params = key, .channel = ""};
 	const char *prefix = hub_prefix(sv->in->hub);
 	int rc = 0, i;

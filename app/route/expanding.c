@@ -57,7 +57,8 @@ expand(const struct request *req, const struct template *t, char **out)
 int
 request_key_text(const struct request *req, const char *name, char **out)
 {
-	const struct template *t = own_template(&req->route->stream.own, name);
+	const struct template *t =
+	    handler_setting_template(&req->route->stream.handler_settings, name);
 
 	*out = NULL;
 	return t != NULL ? expand(req, t, out) : 0;

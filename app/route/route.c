@@ -68,7 +68,7 @@ route_free(struct route *rt)
 	template_free(rt->stream.abandoned_data);
 	free(rt->stream.heartbeat_event);
 	strings_free(rt->cors_origins);
-	own_fini(&rt->stream.own);
+	handler_settings_fini(&rt->stream.handler_settings);
 	free(rt->source);
 	free(rt->key);
 	free(rt);
@@ -130,7 +130,7 @@ nth_template(const struct route *rt, size_t n)
 	}
 	if ((t = nth_of(fs->snapshot, &n)) != NULL)
 		return t;
-	for (size_t i = 0; (t = own_shared(&fs->own, i)) != NULL; i++) {
+	for (size_t i = 0; (t = handler_setting_shared(&fs->handler_settings, i)) != NULL; i++) {
 		if (n-- == 0)
 			return t;
 	}
@@ -190,8 +190,8 @@ route_named_param(const struct route *rt, size_t n)
 				return name;
 		}
 	}
-	for (size_t k = 0; k < rt->stream.own.n; k++) {
-		const struct template *t = rt->stream.own.v[k].template;
+	for (size_t k = 0; k < rt->stream.handler_settings.n; k++) {
+		const struct template *t = rt->stream.handler_settings.v[k].template;
 
 		for (size_t i = 0; t != NULL && (name = template_param(t, i)) != NULL; i++) {
 			if (n-- == 0)
@@ -280,13 +280,13 @@ route_can_be_carried(const struct route *rt)
 	if (h == NULL || h->answer != NULL || !route_can_follow(rt))
 		return false;
 	return h->kind == HANDLER_STREAM ||
-	       (h->kind == HANDLER_QUEUE && !queue_is_auto(&rt->stream.own));
+	       (h->kind == HANDLER_QUEUE && !queue_is_auto(&rt->stream.handler_settings));
 }
 
 bool
 route_carries(const struct route *mux, const struct route *rt)
 {
-	const char *list = own_text(&mux->stream.own, "routes"), *name;
+	const char *list = handler_setting_text(&mux->stream.handler_settings, "routes"), *name;
 	size_t len;
 
 	while (list != NULL && (name = strings_next(&list, &len)) != NULL) {

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/wait.h"
 #include "base/json_text.h"
 #include "route/serving.h"
+#include "source/wait.h"
 
 /* How long "?mode=poll" waits by default, and how long at most. */
 enum { POLL_TIMEOUT_MS = 10000, POLL_TIMEOUT_MAX_MS = 60000 };
@@ -73,14 +73,14 @@ on_waited(struct waiter *w, const struct event *ev)
 static int
 read_timeout(struct serving *sv, uint64_t *ms)
 {
-	const struct own_keys *keys = &sv->req->route->stream.own;
+	const struct handler_settings *keys = &sv->req->route->stream.handler_settings;
 	bool has_keys = sv->req->route->handler->kind == HANDLER_WAIT;
-	uint64_t max = has_keys ? own_number(keys, "timeout_max") : POLL_TIMEOUT_MAX_MS;
+	uint64_t max = has_keys ? handler_setting_number(keys, "timeout_max") : POLL_TIMEOUT_MAX_MS;
 	const char *text = request_raw_param(sv->req, "timeout");
 	unsigned long long n;
 	char *end;
 
-	*ms = has_keys ? own_number(keys, "timeout") : POLL_TIMEOUT_MS;
+	*ms = has_keys ? handler_setting_number(keys, "timeout") : POLL_TIMEOUT_MS;
 	if (text == NULL)
 		return 0;
 	errno = 0;

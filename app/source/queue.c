@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/queue_private.h"
 #include "redis/group.h"
 #include "source/kinds.h"
+#include "source/queue_private.h"
 
 enum { TICK_MIN_MS = 50, TICK_MAX_MS = 1000, NAME_MAX_LEN = SUBJECT_NAME_MAX };
 
@@ -195,21 +195,21 @@ follow_acks(struct queue *q, struct feed *fd)
 }
 
 bool
-queue_is_auto(const struct own_keys *keys)
+queue_is_auto(const struct handler_settings *keys)
 {
-	const char *ack = own_text(keys, "ack");
+	const char *ack = handler_setting_text(keys, "ack");
 
 	return ack == NULL || strcmp(ack, "client") != 0;
 }
 
 /* The section's values hold for the feed's life, because a reload makes a new feed. */
 static void
-read_keys(struct queue *q, const struct own_keys *keys)
+read_keys(struct queue *q, const struct handler_settings *keys)
 {
 	q->is_auto = queue_is_auto(keys);
-	q->claim_after_ms = own_number(keys, "claim_after");
-	q->prefetch = (unsigned)own_number(keys, "prefetch");
-	q->max_deliveries = (unsigned)own_number(keys, "max_deliveries");
+	q->claim_after_ms = handler_setting_number(keys, "claim_after");
+	q->prefetch = (unsigned)handler_setting_number(keys, "prefetch");
+	q->max_deliveries = (unsigned)handler_setting_number(keys, "max_deliveries");
 }
 
 int
@@ -224,7 +224,7 @@ queue_begin(struct feed *fd)
 	if ((q = calloc(1, sizeof(*q))) == NULL)
 		return -ENOMEM;
 	q->stream = stream_of(fd);
-	read_keys(q, &fd->class->settings->own);
+	read_keys(q, &fd->class->settings->handler_settings);
 	tick = q->claim_after_ms / 4;
 	if ((rc = name_parts(q, fd)) < 0 || (rc = follow_acks(q, fd)) < 0) {
 		queue_free_if_done(q);

@@ -11,7 +11,7 @@
  */
 #include <stdbool.h>
 
-#include "hub/own.h"
+#include "hub/handler_setting.h"
 #include "hub/subscriber.h"
 
 struct feed;
@@ -27,7 +27,7 @@ void queue_end(struct feed *fd); /* the feed ends */
  * queue_is_auto - by the handler's keys: is an entry done when it has been written? Otherwise a
  * client says so.
  */
-bool queue_is_auto(const struct own_keys *keys);
+bool queue_is_auto(const struct handler_settings *keys);
 
 void queue_joined(struct feed *fd, struct subscriber *sub); /* it is open */
 void queue_left(struct feed *fd, struct subscriber *sub);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "config/rule.h"
+#include "config/param_rule.h"
 #include "route/param_default.h"
 
 static const char *const names[] = {"id", "user", "users", "claim.org", "claim", "cookie"};
@@ -23,11 +23,11 @@ every_byte_is_as_the_text_says(void **state)
 {
 	(void)state;
 	for (size_t n = 0; n < N_NAMES; n++) {
-		struct rule_bytes bytes;
+		struct param_rule_bytes bytes;
 		char why[256];
 
-		assert_int_equal(rule_check(param_default_text(names[n]), &bytes, why, sizeof(why)),
-				 0);
+		assert_int_equal(
+		    param_rule_check(param_default_text(names[n]), &bytes, why, sizeof(why)), 0);
 		for (int c = 1; c < 256; c++) {
 			const char value[] = {'a', (char)c, 'z', '\0'};
 
@@ -46,7 +46,7 @@ every_length_is_as_the_text_says(void **state)
 	(void)state;
 	for (size_t n = 0; n < N_NAMES; n++) {
 		assert_int_equal(
-		    rule_compile(&regex, param_default_text(names[n]), why, sizeof(why)), 0);
+		    param_rule_compile(&regex, param_default_text(names[n]), why, sizeof(why)), 0);
 		for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
 			memset(value, 'x', lens[i]);
 			value[lens[i]] = '\0';

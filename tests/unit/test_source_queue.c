@@ -26,7 +26,7 @@ static const struct handler handler = {.name = "q", .kind = HANDLER_QUEUE, .open
 #define OPEN "stream-open {\"resumed\":false,\"from\":null}|"
 
 /* The section: a group, and who acknowledges. */
-static struct own own[4];
+static struct handler_setting set[4];
 
 static void
 say(struct stage *s, const char *ack)
@@ -38,14 +38,14 @@ say(struct stage *s, const char *ack)
 	static char texts[2][8] = {"auto", "client"};
 	char why[128];
 
-	memset(own, 0, sizeof(own));
-	own[0].key = &group;
-	assert_int_equal(template_compile(&own[0].template, "g", TEMPLATE_PARAMS, why, sizeof(why)),
+	memset(set, 0, sizeof(set));
+	set[0].key = &group;
+	assert_int_equal(template_compile(&set[0].template, "g", TEMPLATE_PARAMS, why, sizeof(why)),
 			 0);
-	own[1] = (struct own){.key = &by, .text = texts[strcmp(ack, "client") == 0]};
-	own[2] = (struct own){.key = &claim, .number = 10000};
-	own[3] = (struct own){.key = &fetch, .number = 2};
-	s->settings.own = (struct own_keys){own, 4};
+	set[1] = (struct handler_setting){.key = &by, .text = texts[strcmp(ack, "client") == 0]};
+	set[2] = (struct handler_setting){.key = &claim, .number = 10000};
+	set[3] = (struct handler_setting){.key = &fetch, .number = 2};
+	s->settings.handler_settings = (struct handler_settings){set, 4};
 }
 
 static int
@@ -53,7 +53,7 @@ strike(void **state)
 {
 	int rc = strike_stage(state);
 
-	template_free(own[0].template);
+	template_free(set[0].template);
 	return rc;
 }
 

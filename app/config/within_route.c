@@ -1,4 +1,4 @@
-#include "config/checks.h"
+#include "config/within_route.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -350,7 +350,7 @@ check_params(const struct config_source *src, const struct route *rt, size_t sec
 }
 
 void
-config_check_route(const struct config_source *src, const struct route *rt, size_t section)
+config_check_within_route(const struct config_source *src, const struct route *rt, size_t section)
 {
 	check_params(src, rt, section);
 	if (rt->handler != NULL && rt->handler->answer != NULL)

@@ -1,4 +1,4 @@
-#include "config/own.h"
+#include "config/handler_keys.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -43,12 +43,13 @@ set_yes_no(const struct config_key *key, void *field, const char *text, char *wh
 	return rc;
 }
 
-/* text becomes own->text. The key's words are one text, because a handler has no table of them. */
+/* text becomes setting->text. The words are one text, because a handler has no table of them. */
 static int
 set_word(const struct config_key *as, void *field, const char *text, char *why, size_t why_len)
 {
-	const struct own *own = (const void *)((const char *)field - offsetof(struct own, number));
-	const char *p = own->key->words, *word;
+	const struct handler_setting *setting =
+	    (const void *)((const char *)field - offsetof(struct handler_setting, number));
+	const char *p = setting->key->words, *word;
 	size_t len;
 
 	(void)as;
@@ -56,7 +57,7 @@ set_word(const struct config_key *as, void *field, const char *text, char *why, 
 		if (strlen(text) == len && memcmp(word, text, len) == 0)
 			return 0;
 	}
-	snprintf(why, why_len, "\"%.40s\" is none of: %s", text, own->key->words);
+	snprintf(why, why_len, "\"%.40s\" is none of: %s", text, setting->key->words);
 	return -EINVAL;
 }
 
@@ -68,42 +69,45 @@ static const struct {
 	unsigned allow;
 } kinds[] = {
     [HANDLER_TEXT] = {NULL, 0, 0},
-    [HANDLER_NUMBER] = {config_set_number, offsetof(struct own, number), 0},
-    [HANDLER_DURATION] = {config_set_duration, offsetof(struct own, number), 0},
-    [HANDLER_SIZE] = {config_set_size, offsetof(struct own, number), 0},
-    [HANDLER_YES_NO] = {set_yes_no, offsetof(struct own, number), 0},
-    [HANDLER_WORD] = {set_word, offsetof(struct own, number), 0},
-    [HANDLER_TEMPLATE] = {config_set_template, offsetof(struct own, template), TEMPLATE_PARAMS},
-    [HANDLER_SHARED] = {config_set_template, offsetof(struct own, template), TEMPLATE_PARAMS},
-    [HANDLER_COMMAND] = {config_set_command, offsetof(struct own, words), TEMPLATE_PARAMS},
+    [HANDLER_NUMBER] = {config_set_number, offsetof(struct handler_setting, number), 0},
+    [HANDLER_DURATION] = {config_set_duration, offsetof(struct handler_setting, number), 0},
+    [HANDLER_SIZE] = {config_set_size, offsetof(struct handler_setting, number), 0},
+    [HANDLER_YES_NO] = {set_yes_no, offsetof(struct handler_setting, number), 0},
+    [HANDLER_WORD] = {set_word, offsetof(struct handler_setting, number), 0},
+    [HANDLER_TEMPLATE] = {config_set_template, offsetof(struct handler_setting, template),
+			  TEMPLATE_PARAMS},
+    [HANDLER_SHARED] = {config_set_template, offsetof(struct handler_setting, template),
+			TEMPLATE_PARAMS},
+    [HANDLER_COMMAND] = {config_set_command, offsetof(struct handler_setting, words),
+			 TEMPLATE_PARAMS},
 };
 
 static int
-parse(struct own *own, const char *text, char *why, size_t why_len)
+parse(struct handler_setting *setting, const char *text, char *why, size_t why_len)
 {
-	const struct handler_key *key = own->key;
+	const struct handler_key *key = setting->key;
 	const struct config_key as = {
-	    .size = sizeof(own->number),
+	    .size = sizeof(setting->number),
 	    .min = key->min,
 	    .max = key->max,
 	    .allow = kinds[key->kind].allow,
 	};
-	void *field = (char *)own + kinds[key->kind].offset;
+	void *field = (char *)setting + kinds[key->kind].offset;
 	int rc = 0;
 
 	if (kinds[key->kind].set != NULL)
 		rc = kinds[key->kind].set(&as, field, text, why, why_len);
 	if (rc < 0)
 		return rc;
-	return (own->text = strdup(text)) != NULL ? 0 : -ENOMEM;
+	return (setting->text = strdup(text)) != NULL ? 0 : -ENOMEM;
 }
 
 static int
-set_one(const struct config_source *src, struct own *own, const struct ini_entry *e)
+set_one(const struct config_source *src, struct handler_setting *setting, const struct ini_entry *e)
 {
-	const char *text = e != NULL ? e->value : own->key->fallback;
+	const char *text = e != NULL ? e->value : setting->key->fallback;
 	char why[WHY_LEN] = "";
-	int rc = text != NULL ? parse(own, text, why, sizeof(why)) : 0;
+	int rc = text != NULL ? parse(setting, text, why, sizeof(why)) : 0;
 
 	if (rc != -EINVAL)
 		return rc;
@@ -113,9 +117,9 @@ set_one(const struct config_source *src, struct own *own, const struct ini_entry
 }
 
 int
-config_own_set(const struct config_source *src, struct route *rt, size_t section)
+config_handler_keys_set(const struct config_source *src, struct route *rt, size_t section)
 {
-	struct own_keys *keys = &rt->stream.own;
+	struct handler_settings *keys = &rt->stream.handler_settings;
 	const struct handler_key *key;
 	size_t n = 0;
 	int rc = 0;
@@ -134,33 +138,33 @@ config_own_set(const struct config_source *src, struct route *rt, size_t section
 }
 
 int
-config_own_try(const struct config_source *src, const struct ini_entry *e,
-	       const struct config_key *key)
+config_handler_keys_try(const struct config_source *src, const struct ini_entry *e,
+			const struct config_key *key)
 {
-	struct own own = {0};
+	struct handler_setting setting = {0};
 	const struct handler_key *one;
 	int rc = 0;
 
-	for (size_t n = 0; (one = nth_key(key->handler, n)) != NULL && own.key == NULL; n++) {
+	for (size_t n = 0; (one = nth_key(key->handler, n)) != NULL && setting.key == NULL; n++) {
 		if (strcmp(one->name, key->name) == 0)
-			own.key = one;
+			setting.key = one;
 	}
-	if (own.key != NULL)
-		rc = set_one(src, &own, e);
-	own_clear(&own);
+	if (setting.key != NULL)
+		rc = set_one(src, &setting, e);
+	handler_setting_clear(&setting);
 	return rc;
 }
 
 int
-config_own_put(const struct route *rt, struct buf *b)
+config_handler_keys_put(const struct route *rt, struct buf *b)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < rt->stream.own.n && rc == 0; i++) {
-		const struct own *own = &rt->stream.own.v[i];
+	for (size_t i = 0; i < rt->stream.handler_settings.n && rc == 0; i++) {
+		const struct handler_setting *setting = &rt->stream.handler_settings.v[i];
 
-		if (own->text != NULL)
-			rc = config_put_value(b, own->key->name, own->text);
+		if (setting->text != NULL)
+			rc = config_put_value(b, setting->key->name, setting->text);
 	}
 	return rc;
 }
@@ -168,12 +172,12 @@ config_own_put(const struct route *rt, struct buf *b)
 static bool
 has(const struct handler *h, const struct config_key *key)
 {
-	const struct handler_key *own;
+	const struct handler_key *one;
 
 	if (key->handler == NULL)
 		return true;
-	for (size_t n = 0; (own = nth_key(h, n)) != NULL; n++) {
-		if (strcmp(own->name, key->name) == 0)
+	for (size_t n = 0; (one = nth_key(h, n)) != NULL; n++) {
+		if (strcmp(one->name, key->name) == 0)
 			return true;
 	}
 	return false;
@@ -254,7 +258,7 @@ refuse_unless_0(const struct config_source *src, size_t section, const char *key
 }
 
 void
-config_own_check(const struct config_source *src, const struct route *rt, size_t section)
+config_handler_keys_check(const struct config_source *src, const struct route *rt, size_t section)
 {
 	const struct handler *h = rt->handler;
 	const struct config_key *key;
@@ -293,7 +297,7 @@ may_be_called(const struct config_key *key)
 }
 
 int
-config_own_refuse(char *why, size_t why_len)
+config_handler_keys_refuse(char *why, size_t why_len)
 {
 	const struct config_key *key;
 

@@ -1,4 +1,4 @@
-#include "config/rule.h"
+#include "config/param_rule.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ struct cost {
 
 struct rule_walk {
 	const char *p;
-	struct rule_bytes *bytes;
+	struct param_rule_bytes *bytes;
 	const char *why; /* set at the first fault; the walk ends there */
 };
 
@@ -24,7 +24,7 @@ static struct cost walk_branches(struct rule_walk *w);
 static void
 add_bytes(struct rule_walk *w, size_t len)
 {
-	char one[RULE_LEN_MAX + 3], byte[2] = {0};
+	char one[PARAM_RULE_LEN_MAX + 3], byte[2] = {0};
 	regex_t re;
 
 	snprintf(one, sizeof(one), "^%.*s$", (int)len, w->p);
@@ -163,10 +163,10 @@ walk_repeats(struct rule_walk *w, struct cost *c)
 			return;
 		if (c->may_be_empty)
 			w->why = "it repeats what may be empty";
-		else if (n > RULE_REPEAT_MAX || c->repeat * n > RULE_REPEAT_MAX)
+		else if (n > PARAM_RULE_REPEAT_MAX || c->repeat * n > PARAM_RULE_REPEAT_MAX)
 			w->why = "it repeats more than 255 times, counts that stand one in "
 				 "another multiplied";
-		else if (c->total * n > RULE_COST_MAX)
+		else if (c->total * n > PARAM_RULE_COST_MAX)
 			w->why = "its repetitions written out come to more than 4,096 characters";
 		c->may_be_empty = low == 0;
 	}
@@ -209,24 +209,24 @@ walk_branches(struct rule_walk *w)
 }
 
 int
-rule_check(const char *text, struct rule_bytes *bytes, char *why, size_t why_len)
+param_rule_check(const char *text, struct param_rule_bytes *bytes, char *why, size_t why_len)
 {
 	struct rule_walk w = {.p = text, .bytes = bytes};
 	struct cost c;
 
-	*bytes = (struct rule_bytes){0};
+	*bytes = (struct param_rule_bytes){0};
 	if (*text == '\0') {
 		snprintf(why, why_len, "an expression is missing");
 		return -EINVAL;
 	}
-	if (strlen(text) > RULE_LEN_MAX) {
-		snprintf(why, why_len, "an expression has at most %d bytes", RULE_LEN_MAX);
+	if (strlen(text) > PARAM_RULE_LEN_MAX) {
+		snprintf(why, why_len, "an expression has at most %d bytes", PARAM_RULE_LEN_MAX);
 		return -EINVAL;
 	}
 	c = walk_branches(&w);
 	if (w.why == NULL && *w.p == ')')
 		w.why = "a \")\" has no \"(\"";
-	if (w.why == NULL && c.total > RULE_COST_MAX)
+	if (w.why == NULL && c.total > PARAM_RULE_COST_MAX)
 		w.why = "its repetitions written out come to more than 4,096 characters";
 	if (w.why != NULL) {
 		snprintf(why, why_len, "%s", w.why);
@@ -236,7 +236,7 @@ rule_check(const char *text, struct rule_bytes *bytes, char *why, size_t why_len
 }
 
 int
-rule_compile(regex_t *out, const char *text, char *why, size_t why_len)
+param_rule_compile(regex_t *out, const char *text, char *why, size_t why_len)
 {
 	char *anchored;
 	int rc;
