@@ -338,7 +338,7 @@ look(struct grant *g)
 		return;
 	}
 	g->waiter.on_known = on_looked;
-	answer = sessions_ask(g->grants->sessions, g->id.session, &g->waiter);
+	answer = sessions_ask(g->grants->sessions, g->id.session, SESSION_ANEW, &g->waiter);
 	g->is_looking = answer.state == SESSION_ASKED;
 	if (!g->is_looking)
 		judge(g, &answer);

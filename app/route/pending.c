@@ -164,7 +164,7 @@ pending_ask(struct pending *pending, const struct pending_request *rq, struct se
 	if (k == NULL)
 		return answer;
 	k->waiter.on_known = on_known;
-	answer = sessions_ask(sessions, cookie, &k->waiter);
+	answer = sessions_ask(sessions, cookie, rq->age, &k->waiter);
 	if (answer.state == SESSION_ASKED) {
 		list_add_tail(&pending->asked, &k->of_pending);
 		subscriber_hold(rq->sub, &k->holder);

@@ -55,6 +55,7 @@ struct pending_request {
 	const char *body;
 	size_t body_len;
 	struct patience patience;
+	enum session_age age; /* SESSION_RECENT for one that is kept not for the first time */
 };
 
 /*

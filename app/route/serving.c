@@ -98,7 +98,8 @@ serving_request(const struct serving *sv, struct patience patience)
 					.params = sv->req->vars,
 					.body = sv->body,
 					.body_len = sv->body_len,
-					.patience = patience};
+					.patience = patience,
+					.age = sv->was_kept ? SESSION_RECENT : SESSION_ANEW};
 }
 
 /*

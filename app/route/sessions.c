@@ -13,7 +13,7 @@
 #include "logic/reply.h"
 #include "redis/command.h"
 
-enum { KNOWN_MS = 1000, TEXT_MAX = 1024 * 1024, KEY_MAX = 2048, WHY_LEN = 256 };
+enum { RECENT_MS = 1000, TEXT_MAX = 1024 * 1024, KEY_MAX = 2048, WHY_LEN = 256 };
 
 /* The session of one cookie: it is being asked for, or is known until it is forgotten. */
 struct cookie_session {
@@ -23,6 +23,7 @@ struct cookie_session {
 	struct list of_stale; /* while these are told */
 	struct sessions *sessions;
 	bool is_asked;
+	bool is_told;  /* to its waiters, at this moment */
 	bool is_stale; /* it was asked for with settings that hold no longer; it is in no map */
 	struct session_answer answer;
 	struct identity id;
@@ -60,6 +61,7 @@ on_forget(struct fifo *fifo, struct fifo_node *node)
 static void
 tell_all(struct cookie_session *e)
 {
+	e->is_told = true;
 	/*
 	 * A waiter that is told may remove others from this list, so the next one is looked up
 	 * anew.
@@ -71,6 +73,7 @@ tell_all(struct cookie_session *e)
 		list_del(&waiter->of_entry);
 		waiter->on_known(waiter, &e->answer);
 	}
+	e->is_told = false;
 }
 
 /* What Redis has of it */
@@ -349,11 +352,33 @@ get(struct sessions *sessions, const char *cookie)
 	return NULL;
 }
 
-struct session_answer
-sessions_ask(struct sessions *sessions, const char *cookie, struct session_waiter *waiter)
+/*
+ * What is known is forgotten, and Redis is asked anew; but an answer that is being told has just
+ * come. A cookie that is the whole session says the same each time. NULL: it cannot be asked now.
+ */
+static struct cookie_session *
+renew(struct cookie_session *e)
 {
+	if (e->is_asked || e->is_told || e->sessions->settings->session_format->is_whole)
+		return e;
+	fifo_del(&e->forget);
+	identity_fini(&e->id);
+	e->answer = (struct session_answer){.state = SESSION_AWAY};
+	if (begin(e))
+		return e;
+	entry_free(e);
+	return NULL;
+}
+
+struct session_answer
+sessions_ask(struct sessions *sessions, const char *cookie, enum session_age age,
+	     struct session_waiter *waiter)
+{
+	bool is_known = map_find(&sessions->by_cookie, cookie, strlen(cookie)) != NULL;
 	struct cookie_session *e = get(sessions, cookie);
 
+	if (is_known && age == SESSION_ANEW)
+		e = renew(e);
 	list_init(&waiter->of_entry);
 	if (e == NULL)
 		return (struct session_answer){.state = SESSION_AWAY};
@@ -378,7 +403,7 @@ sessions_new(struct sessions **out, struct hub *hub, uv_loop_t *loop)
 		return -ENOMEM;
 	sessions->hub = hub;
 	map_init(&sessions->by_cookie);
-	fifo_init(&sessions->known, loop, KNOWN_MS, on_forget);
+	fifo_init(&sessions->known, loop, RECENT_MS, on_forget);
 	sessions->known.timer.data = sessions;
 	sessions->is_timer_open = true;
 	*out = sessions;

@@ -2,8 +2,9 @@
 #define SLUICE_ROUTE_SESSIONS_H
 
 /*
- * sessions - asks Redis for the session of a cookie. Requests that ask at the same time, or within
- * a second, share one answer.
+ * sessions - asks Redis for the session of a cookie. Those who ask at the same time share one
+ * answer. Nobody is given an older one, for a session may begin and end at any moment: whoever has
+ * just logged in is let in, and whoever has just logged out is not.
  */
 #include <uv.h>
 
@@ -30,12 +31,16 @@ int sessions_new(struct sessions **out, struct hub *hub, uv_loop_t *loop);
  */
 void sessions_set(struct sessions *sessions, const struct auth_settings *settings);
 
+/* Whose answer counts: that of who asks now, or also that which was given within a second. */
+enum session_age { SESSION_ANEW, SESSION_RECENT };
+
 /*
  * sessions_ask - returns what is known, borrowed until control returns to the loop; or
- * SESSION_ASKED. sessions_forget_waiter: it is told nothing any more.
+ * SESSION_ASKED. SESSION_RECENT is for a request that is served again, because the answer may have
+ * been given to it. sessions_forget_waiter: it is told nothing any more.
  */
-struct session_answer
-sessions_ask(struct sessions *sessions, const char *cookie, struct session_waiter *waiter);
+struct session_answer sessions_ask(struct sessions *sessions, const char *cookie,
+				   enum session_age age, struct session_waiter *waiter);
 void sessions_forget_waiter(struct session_waiter *waiter);
 
 /* sessions_close - there must be no waiters; on_closed is called when it is freed. */

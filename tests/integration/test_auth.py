@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 import secrets
+import signal
 import time
 
 import pytest
@@ -294,16 +295,36 @@ def test_a_wrong_type(sluice, redis):
     problem(sluice, "/session", 401, headers={"Cookie": "PHPSESSID=list"})
 
 
-def test_many_ask_at_once(sluice, redis):
+def test_many_ask_at_once(launch, own_redis):
+    """Redis is asked once for all who ask for the same session while it has not answered."""
+    redis = own_redis().start()
+    sluice = launch({"session": {**ROUTES["session"], "open_wait": "60s"}}, redis, auth=AUTH)
     headers = session(redis, '{"user":"many"}')
-    before = redis.client().info("commandstats")["cmdstat_get"]["calls"]
+    redis.client().config_resetstat()
     connections = [sluice.connect() for _ in range(200)]
-    for c in connections:
-        c.send(fcgi.request("/session", headers=headers))
+    before = sluice.status()["requests"]
+    redis.child.send_signal(signal.SIGSTOP)
+    try:
+        for c in connections:
+            c.send(fcgi.request("/session", headers=headers))
+        wait_for(lambda: sluice.status()["requests"] >= before + 200, "all have asked")
+    finally:
+        redis.child.send_signal(signal.SIGCONT)
     for c in connections:
         with fcgi.Response(c) as r:
             r.opened(20)
-    assert redis.client().info("commandstats")["cmdstat_get"]["calls"] - before <= 8
+    assert redis.client().info("commandstats")["cmdstat_get"]["calls"] <= 20
+
+
+def test_a_session_counts_as_it_is_at_the_moment(sluice, redis):
+    """Who has just logged in is let in, and who has just logged out is not, however short ago it was asked."""
+    name = secrets.token_hex(8)
+    headers = {"Cookie": f"PHPSESSID={name}"}
+    for _ in range(3):
+        problem(sluice, "/session", 401, headers=headers)
+        session(redis, '{"user":"zoe"}', name)
+        sluice.open("/session", headers=headers).close()
+        redis.client().delete(f"sess:{name}")
 
 
 def test_the_first_kind_that_is_there(sluice, redis):
