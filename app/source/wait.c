@@ -314,7 +314,7 @@ wait_begin(struct waiter *w, struct feed *fd, uint64_t ms, const char *after,
 
 	memset(w, 0, sizeof(*w));
 	w->state = WAITER_LIVE;
-	if (after != NULL && (rc = read_after(w, fd, after)) < 0)
+	if (after != NULL && *after != '\0' && (rc = read_after(w, fd, after)) < 0)
 		return rc;
 	w->on_event = on_event;
 	w->on_closed = on_closed;

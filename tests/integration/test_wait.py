@@ -116,6 +116,7 @@ def test_before_the_request(sluice):
     post(sluice, "/recorded/a", "3")
     assert answer(connection)[:2] == (200, 3)
     assert answer(ask(sluice, "/recorded/a?after=rubbish"))[0] == 400
+    assert answer(ask(sluice, "/recorded/a?after=&timeout=100"))[0] == 504  # the first of many, which has no ID yet
 
 
 def test_a_script_sees_the_past_too(launch, redis):
