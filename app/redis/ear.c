@@ -429,25 +429,29 @@ on_error(struct ear *ear, const redisReply *reply)
 	}
 }
 
+/* Did we ask to end the subscription of this name? */
+static bool
+is_our_end(const struct sent *next, enum ear_verb verb, const redisReply *name)
+{
+	return next != NULL && next->kind == SENT_UNSUBSCRIBE && next->verb == verb &&
+	       name->type == REDIS_REPLY_STRING && next->len == name->len &&
+	       memcmp(next->name, name->str, name->len) == 0;
+}
+
 /* The node has ended the subscription because the slot has moved; or we have ended it. */
 static void
 on_end(struct ear *ear, enum ear_verb verb, const redisReply *name)
 {
-	const struct sent *next = oldest(&ear->sent);
 	struct pubsub_subject *subject;
 	bool is_right;
 
-	if (verb != EAR_SHARD) {
+	if (verb != EAR_SHARD || is_our_end(oldest(&ear->sent), verb, name))
 		take_sent(ear, SENT_UNSUBSCRIBE, &is_right);
-	} else if (name->type != REDIS_REPLY_STRING) {
+	else if (name->type != REDIS_REPLY_STRING)
 		link_fail(ear->link, "a message of another shape than Redis's");
-	} else if (next != NULL && next->kind == SENT_UNSUBSCRIBE && next->verb == verb &&
-		   next->len == name->len && memcmp(next->name, name->str, name->len) == 0) {
-		take_sent(ear, SENT_UNSUBSCRIBE, &is_right);
-	} else if ((subject = ear_find(ear, verb, name->str, name->len)) != NULL &&
-		   !subject->is_awaited) {
+	else if ((subject = ear_find(ear, verb, name->str, name->len)) != NULL &&
+		 !subject->is_awaited)
 		ear->ops->on_gone(ear->ctx, subject, NULL);
-	}
 }
 
 /* Returns false if the reply is not of this verb. */

@@ -58,13 +58,13 @@ struct replay {
 	struct feed *feed;
 	struct subscriber *sub;
 	enum replay_state state;
-	bool is_resumed;     /* the client says where it stands */
-	bool is_from;        /* the snapshot says it in the client's place */
-	bool is_past_wanted; /* nobody says it, so the past begins where "start" says */
-	const char *unknown; /* why the client's id is none of ours; NULL: it is one */
+	bool is_resumed;       /* the client says where it stands */
+	bool is_from;          /* the snapshot says it in the client's place */
+	bool is_past_wanted;   /* nobody says it, so the past begins where "start" says */
+	const char *unknown;   /* why the client's id is none of ours; NULL: it is one */
 	const char *overruled; /* that, if the snapshot says in its place where it stands */
-	bool is_trimmed;     /* and it is to be told so */
-	bool has_begun;      /* the client has been told where it stands */
+	bool is_trimmed;       /* and it is to be told so */
+	bool has_begun;        /* the client has been told where it stands */
 	bool has_place;
 	bool has_failed, is_refused; /* one of the current answers */
 	bool has_snapshot, is_snapshot_refused, is_snapshot_missing;
