@@ -90,9 +90,12 @@ chunk_free(struct log *lg, struct chunk *ck)
 		free(ck); /* else it is freed with its last piece */
 }
 
+/* A cursor has left the chunk. As long as one stands in the first, nothing has been passed. */
 static void
-free_passed(struct log *lg)
+leave_chunk(struct log *lg, struct chunk *ck)
 {
+	if (--ck->n_cursors > 0)
+		return;
 	while (!list_is_empty(&lg->chunks) && chunk_of(lg->chunks.next)->n_cursors == 0)
 		chunk_free(lg, chunk_of(lg->chunks.next));
 }
@@ -168,8 +171,7 @@ log_leave(struct log *lg, uint64_t at)
 		lg->n_at_end--;
 		return;
 	}
-	chunk_at(lg, at)->n_cursors--;
-	free_passed(lg);
+	leave_chunk(lg, chunk_at(lg, at));
 }
 
 void
@@ -188,8 +190,7 @@ log_move(struct log *lg, uint64_t from, uint64_t to)
 	} else {
 		chunk_at(lg, to)->n_cursors++;
 	}
-	old->n_cursors--;
-	free_passed(lg);
+	leave_chunk(lg, old);
 }
 
 size_t

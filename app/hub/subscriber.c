@@ -194,8 +194,10 @@ subscriber_sent(struct subscriber *sub, size_t len)
 {
 	counters_add_of(subscriber_is_stream(sub) ? sub->outlet->class->counted : 0, COUNTER_BYTES,
 			(int64_t)len);
-	log_piece_consume(&sub->rest, take_up_to(&len, sub->rest.len));
-	buf_consume(&sub->own, take_up_to(&len, sub->own.len));
+	if (sub->rest.len > 0)
+		log_piece_consume(&sub->rest, take_up_to(&len, sub->rest.len));
+	if (sub->own.len > 0)
+		buf_consume(&sub->own, take_up_to(&len, sub->own.len));
 	if (len == 0)
 		return;
 	log_move(&sub->outlet->log, sub->cursor, sub->cursor + len);

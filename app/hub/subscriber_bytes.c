@@ -28,7 +28,8 @@ subscriber_gather(const struct subscriber *sub, struct iovec *iov, int *n_iov, s
 		*n_iov = 0;
 		return 0;
 	}
-	total += put_piece(iov, &n, log_piece_bytes(&sub->rest), sub->rest.len, max);
+	if (sub->rest.len > 0)
+		total += put_piece(iov, &n, log_piece_bytes(&sub->rest), sub->rest.len, max);
 	if (n < *n_iov && total < max)
 		total += put_piece(iov, &n, sub->own.p, sub->own.len, max - total);
 	if (subscriber_reads_log(sub) && total == sub->rest.len + sub->own.len) {
