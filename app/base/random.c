@@ -1,8 +1,11 @@
 #include "base/random.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -40,4 +43,17 @@ random_below(unsigned n)
 	state ^= state >> 7;
 	state ^= state << 17;
 	return (unsigned)((state >> 32) * n >> 32);
+}
+
+int
+random_secret(char *out, size_t n)
+{
+	unsigned char bytes[RANDOM_SECRET_MAX];
+
+	assert(n <= sizeof(bytes));
+	if (getrandom(bytes, n, 0) != (ssize_t)n)
+		return -EIO;
+	for (size_t i = 0; i < n; i++)
+		snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+	return 0;
 }

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "base/random.h"
 #include "cli/doctor.h"
 #include "redis/direct.h"
 
@@ -27,18 +27,6 @@ full_name(const struct doctor *d, const char *key, const char *suffix, char name
 	snprintf(name, NAME_LEN, "%s" DOCTORING_KEY "%s%s", d->cfg->redis.prefix, key, suffix);
 }
 
-static bool
-draw(char key[DOCTOR_KEY_LEN])
-{
-	unsigned char bytes[DOCTORING_DIGITS / 2];
-
-	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-		return false;
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(key + 2 * i, 3, "%02x", bytes[i]);
-	return true;
-}
-
 bool
 doctor_key_put(struct doctor *d, char key[DOCTOR_KEY_LEN], char *why, size_t len)
 {
@@ -47,7 +35,7 @@ doctor_key_put(struct doctor *d, char key[DOCTOR_KEY_LEN], char *why, size_t len
 	bool is_put;
 
 	snprintf(why, len, "no key can be drawn");
-	if (!draw(key))
+	if (random_secret(key, DOCTORING_DIGITS / 2) < 0)
 		return false;
 	full_name(d, key, "", name);
 	snprintf(ttl, sizeof(ttl), "%d", KEY_S);

@@ -396,21 +396,19 @@ send_replies(struct connection *conn)
 }
 
 static void
-walk(struct connection *conn, const char *p, size_t len)
+walk(struct connection *conn, struct record_bytes in)
 {
 	enum record_phase before = conn->walk.phase;
 	enum record_verdict verdict;
-	size_t used;
 
-	while (len > 0 && conn->state <= CONNECTION_RUNNING && conn->walk.phase != RECORD_BROKEN) {
+	while (in.len > 0 && conn->state <= CONNECTION_RUNNING &&
+	       conn->walk.phase != RECORD_BROKEN) {
 		if (take_request(conn) < 0) {
 			on_verdict(conn, RECORD_NO_MEMORY);
 			return;
 		}
-		verdict = record_walk(&conn->walk, conn->request, &conn->srv->limits, p, len, &used,
+		verdict = record_walk(&conn->walk, conn->request, &conn->srv->limits, &in,
 				      &conn->out.replies);
-		p += used;
-		len -= used;
 		on_verdict(conn, verdict);
 	}
 	if (conn->state == CONNECTION_CLOSED)
@@ -457,7 +455,7 @@ read_more(struct connection *conn)
 	else if (conn->state == CONNECTION_LINGERING)
 		on_bytes_while_lingering(conn, (size_t)n);
 	else
-		walk(conn, scratch, (size_t)n);
+		walk(conn, (struct record_bytes){scratch, (size_t)n});
 }
 
 /*

@@ -380,48 +380,48 @@ end_record(struct record_walk *w, struct record_request *rq, const struct record
 	}
 }
 
-static size_t
-min_size(size_t a, size_t b)
+/* The first bytes, at most max of them. */
+static struct record_bytes
+take_off(struct record_bytes *in, size_t max)
 {
-	return a < b ? a : b;
+	struct record_bytes taken = {in->p, in->len < max ? in->len : max};
+
+	in->p += taken.len;
+	in->len -= taken.len;
+	return taken;
 }
 
 /* Takes the bytes that belong to the current record, or to its header. */
 static enum record_verdict
 take(struct record_walk *w, struct record_request *rq, const struct record_limits *limits,
-     const char *p, size_t len, size_t *taken)
+     struct record_bytes *in)
 {
-	size_t n;
-	int rc;
+	struct record_bytes taken;
 
 	if (w->head_len < FCGI_HEADER_LEN) {
-		*taken = n = min_size(len, (size_t)FCGI_HEADER_LEN - w->head_len);
-		memcpy((char *)&w->head + w->head_len, p, n);
-		w->head_len = (unsigned char)(w->head_len + n);
+		taken = take_off(in, (size_t)FCGI_HEADER_LEN - w->head_len);
+		memcpy((char *)&w->head + w->head_len, taken.p, taken.len);
+		w->head_len = (unsigned char)(w->head_len + taken.len);
 		return w->head_len == FCGI_HEADER_LEN ? begin_record(w, rq, limits) : RECORD_MORE;
 	}
 	if (w->content_left > 0) {
-		*taken = n = min_size(len, w->content_left);
-		w->content_left = (uint16_t)(w->content_left - n);
-		rc = take_content(w, rq, p, n);
-		return verdict_of(w, rc);
+		taken = take_off(in, w->content_left);
+		w->content_left = (uint16_t)(w->content_left - taken.len);
+		return verdict_of(w, take_content(w, rq, taken.p, taken.len));
 	}
-	*taken = n = min_size(len, w->padding_left);
-	w->padding_left = (unsigned char)(w->padding_left - n);
+	taken = take_off(in, w->padding_left);
+	w->padding_left = (unsigned char)(w->padding_left - taken.len);
 	return RECORD_MORE;
 }
 
 enum record_verdict
 record_walk(struct record_walk *w, struct record_request *rq, const struct record_limits *limits,
-	    const char *p, size_t len, size_t *used, struct buf *replies)
+	    struct record_bytes *in, struct buf *replies)
 {
 	enum record_verdict verdict = RECORD_MORE;
-	size_t taken;
 
-	*used = 0;
-	while (verdict == RECORD_MORE && *used < len) {
-		verdict = take(w, rq, limits, p + *used, len - *used, &taken);
-		*used += taken;
+	while (verdict == RECORD_MORE && in->len > 0) {
+		verdict = take(w, rq, limits, in);
 		if (verdict == RECORD_MORE && w->head_len == FCGI_HEADER_LEN &&
 		    w->content_left == 0 && w->padding_left == 0) {
 			w->head_len = 0;

@@ -79,15 +79,21 @@ bool record_request_is_empty(const struct record_request *rq);
 
 void record_walk_init(struct record_walk *w);
 
+/* What has come and is not walked over yet. */
+struct record_bytes {
+	const char *p;
+	size_t len;
+};
+
 /*
- * record_walk - takes up to len bytes of p; *used says how many were taken. It stops at the first
- * verdict that is not RECORD_MORE; call it again with the rest, unless the phase is RECORD_BROKEN.
+ * record_walk - takes bytes off the front of in. It stops at the first verdict that is not
+ * RECORD_MORE; call it again with the rest, unless the phase is RECORD_BROKEN.
  * What must be sent at once is appended to replies: answers to management records, and END_REQUEST
  * for what cannot be served.
  */
 enum record_verdict
 record_walk(struct record_walk *w, struct record_request *rq, const struct record_limits *limits,
-	    const char *p, size_t len, size_t *used, struct buf *replies);
+	    struct record_bytes *in, struct buf *replies);
 
 /* record_next - the response has ended and the connection goes on: a new request may begin. */
 void record_next(struct record_walk *w);

@@ -16,10 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "base/strings.h"
 #include "base/json_text.h"
+#include "base/random.h"
+#include "base/strings.h"
 #include "logic/message.h"
 #include "route/mux_leg.h"
 #include "route/serving.h"
@@ -253,19 +253,6 @@ mux_close(struct feed *feed)
 	free(mux);
 }
 
-static int
-make_secret(char secret[MUX_SECRET_TEXT])
-{
-	unsigned char bytes[MUX_SECRET_BYTES];
-	size_t i;
-
-	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-		return -EIO;
-	for (i = 0; i < sizeof(bytes); i++)
-		snprintf(secret + 2 * i, 3, "%02x", bytes[i]);
-	return 0;
-}
-
 /* The client of the connection has read everything. */
 static void
 on_flushed(struct feed *feed)
@@ -293,7 +280,7 @@ mux_open(struct feed *feed, const struct request *req)
 		mux->legs.lag_max = PIECE_MIN;
 	feed_set_data(feed, mux);
 	if ((mux->legs.vars.envp = strings_copy(req->vars->envp)) == NULL ||
-	    make_secret(mux->secret) < 0 ||
+	    random_secret(mux->secret, MUX_SECRET_BYTES) < 0 ||
 	    (req->identity->user != NULL && (mux->user = strdup(req->identity->user)) == NULL))
 		return HTTP_INTERNAL_ERROR;
 	if (text != NULL && !json_text_check(text, strlen(text), NULL))

@@ -100,7 +100,8 @@ run(struct buf *said, const char *p, size_t len, size_t each, bool answers)
 	struct record_walk w;
 	struct buf replies;
 	enum record_verdict verdict;
-	size_t n, used;
+	struct record_bytes in;
+	size_t n;
 
 	record_walk_init(&w);
 	record_request_init(&rq, &limits);
@@ -108,8 +109,9 @@ run(struct buf *said, const char *p, size_t len, size_t each, bool answers)
 	buf_init(said, 1 << 24);
 	while (len > 0 && w.phase != RECORD_BROKEN) {
 		n = len < each ? len : each;
-		verdict = record_walk(&w, &rq, &limits, p, n, &used, &replies);
-		MUST(used > 0 && used <= n);
+		in = (struct record_bytes){p, n};
+		verdict = record_walk(&w, &rq, &limits, &in, &replies);
+		MUST(in.len < n && in.p == p + n - in.len);
 		MUST(rq.params.len <= limits.params_max && rq.body.len <= limits.body_max);
 		MUST(rq.content.len <= FCGI_MAX_LENGTH && rq.body.len <= w.body_len);
 		note(said, verdict, &w, &rq);
@@ -118,8 +120,8 @@ run(struct buf *said, const char *p, size_t len, size_t each, bool answers)
 			record_request_clear(&rq);
 		if (answers && w.phase == RECORD_WHOLE)
 			record_next(&w);
-		p += used;
-		len -= used;
+		len -= n - in.len;
+		p = in.p;
 	}
 	MUST(buf_put(said, replies.p, replies.len) == 0);
 	record_request_fini(&rq);

@@ -62,12 +62,31 @@ test_fork(void **state)
 	close(ends[1]);
 }
 
+static void
+secrets_are_digits_and_never_the_same(void **state)
+{
+	char a[2 * RANDOM_SECRET_MAX + 2], b[2 * RANDOM_SECRET_MAX + 2];
+
+	(void)state;
+	for (size_t n = 1; n <= RANDOM_SECRET_MAX; n++) {
+		memset(a, '!', sizeof(a));
+		assert_int_equal(random_secret(a, n), 0);
+		assert_int_equal(strlen(a), 2 * n);
+		assert_int_equal(strspn(a, "0123456789abcdef"), 2 * n);
+		assert_int_equal(a[2 * n + 1], '!');
+	}
+	assert_int_equal(random_secret(a, 16), 0);
+	assert_int_equal(random_secret(b, 16), 0);
+	assert_string_not_equal(a, b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_below),
 	    cmocka_unit_test(test_fork),
+	    cmocka_unit_test(secrets_are_digits_and_never_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

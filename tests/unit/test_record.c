@@ -131,20 +131,18 @@ say_verdict(struct trial *t, enum record_verdict verdict)
 static void
 feed(struct trial *t, const char *p, size_t len)
 {
-	char *at = guarded + ROOM - len;
+	struct record_bytes in = {guarded + ROOM - len, len};
 	enum record_verdict verdict;
-	size_t used;
 
 	assert_true(len <= ROOM);
-	memcpy(at, p, len);
-	while (len > 0 && t->walk.phase != RECORD_BROKEN) {
-		verdict = record_walk(&t->walk, &t->request, &limits, at, len, &used, &t->replies);
-		assert_true(used <= len);
-		assert_true(used > 0);
+	memcpy(guarded + ROOM - len, p, len);
+	while (in.len > 0 && t->walk.phase != RECORD_BROKEN) {
+		verdict = record_walk(&t->walk, &t->request, &limits, &in, &t->replies);
+		assert_true(in.len < len);
+		assert_ptr_equal(in.p + in.len, guarded + ROOM);
+		len = in.len;
 		assert_true(t->request.params.len <= PARAMS_MAX);
 		assert_true(t->request.body.len <= BODY_MAX);
-		at += used;
-		len -= used;
 		say_verdict(t, verdict);
 		if (t->walk.phase == RECORD_WHOLE && t->answers && verdict != RECORD_MORE)
 			record_next(&t->walk);
@@ -720,7 +718,8 @@ static void
 a_response_ends_in_the_middle_of_a_record(void **state)
 {
 	struct buf in;
-	size_t cut, used, before;
+	struct record_bytes rest;
+	size_t cut, before;
 
 	(void)state;
 	buf_init(&in, ROOM);
@@ -738,8 +737,8 @@ a_response_ends_in_the_middle_of_a_record(void **state)
 		buf_init(&t.said, SAID_MAX);
 		feed(&t, in.p, cut);
 		record_next(&t.walk);
-		assert_int_equal(record_walk(&t.walk, &t.request, &limits, in.p + cut, in.len - cut,
-					     &used, &t.replies),
+		rest = (struct record_bytes){in.p + cut, in.len - cut};
+		assert_int_equal(record_walk(&t.walk, &t.request, &limits, &rest, &t.replies),
 				 RECORD_MORE);
 		/* Either it is the next request, or it is told that it is not. */
 		assert_true(t.walk.phase == RECORD_PARAMS ? t.replies.len == 0 && t.walk.id == 2
@@ -758,7 +757,7 @@ replies_are_bounded(void **state)
 	struct record_walk w;
 	struct buf in, replies;
 	enum record_verdict verdict;
-	size_t used;
+	struct record_bytes bytes;
 	int i;
 
 	(void)state;
@@ -766,12 +765,13 @@ replies_are_bounded(void **state)
 	for (i = 0; i < 100; i++)
 		put(&in, 42, 0, "", 0, 0);
 	buf_init(&replies, 160);
+	bytes = (struct record_bytes){in.p, in.len};
 	record_walk_init(&w);
 	record_request_init(&rq, &limits);
-	verdict = record_walk(&w, &rq, &limits, in.p, in.len, &used, &replies);
+	verdict = record_walk(&w, &rq, &limits, &bytes, &replies);
 	assert_int_equal(verdict, RECORD_FAULT);
 	assert_int_equal(replies.len, 160);
-	assert_int_equal(used, 11 * 8);
+	assert_int_equal(bytes.p - in.p, 11 * 8);
 	record_request_fini(&rq);
 	buf_fini(&replies);
 	buf_fini(&in);
