@@ -155,6 +155,20 @@ static const struct {
 
 enum { N_KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
+/* Others of a set may be of a curve that verifies nothing here, as secp256k1 (RFC 7517, 5). */
+static bool
+is_of_unknown_curve(struct json_object *jwk)
+{
+	static const char *const known[] = {"P-256", "P-384", "P-521", "Ed25519"};
+	size_t i = 0;
+
+	if (json_text(jwk, "crv") == NULL)
+		return false;
+	while (i < 4 && !json_is(jwk, "crv", known[i]))
+		i++;
+	return i == 4;
+}
+
 /* 1: it is passed over. */
 static int
 read_one(struct auth_key **out, struct json_object *jwk, char *why, size_t why_len)
@@ -208,8 +222,12 @@ add_all(struct auth_keys *keys, struct json_object *list, char *why, size_t why_
 
 	if (!json_object_is_type(list, json_type_array))
 		return REFUSE("its \"keys\" is no list");
-	for (size_t i = 0; rc == 0 && i < json_object_array_length(list); i++)
-		rc = add_one(keys, json_object_array_get_idx(list, i), why, why_len);
+	for (size_t i = 0; rc == 0 && i < json_object_array_length(list); i++) {
+		struct json_object *jwk = json_object_array_get_idx(list, i);
+
+		if (!is_of_unknown_curve(jwk))
+			rc = add_one(keys, jwk, why, why_len);
+	}
 	return rc;
 }
 

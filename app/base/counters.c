@@ -17,8 +17,8 @@ struct counters_page {
 	struct counters_row rows[];
 };
 
-const unsigned short counter_statuses[COUNTER_STATUSES] = {400, 401, 403, 404, 405, 408, 413,
-							   414, 415, 422, 429, 500, 503, 0};
+const unsigned short counter_statuses[COUNTER_STATUSES] = {400, 401, 403, 404, 405, 408, 413, 414,
+							   415, 422, 429, 431, 500, 503, 504, 0};
 
 const uint32_t counter_bucket_us[COUNTER_BUCKETS] = {
     250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 5000000, 0};

@@ -65,7 +65,7 @@ extern const struct counter_text counter_texts[COUNTER_MAX];
 
 enum {
 	/* the statuses that are counted one by one; the last stands for all others */
-	COUNTER_STATUSES = 14,
+	COUNTER_STATUSES = 16,
 	COUNTER_BUCKETS = 13, /* steps of the time from Redis to the write; the last stands for all
 				 longer times */
 };

@@ -40,6 +40,8 @@ run(const struct options *opt, char **args)
 	struct config *cfg;
 	int status = 0;
 
+	if (opt->explain != NULL && opt->is_connect)
+		return command_refuse(opt, "one of --explain and --connect");
 	if (config_load(&cfg, path, stderr) < 0)
 		return 1;
 	if (cfg->notes != NULL)

@@ -291,6 +291,18 @@ read_records(struct client *client, int fd)
 }
 
 int
+client_check(const struct options *opt)
+{
+	if (opt->user != NULL && opt->token != NULL)
+		return command_refuse(opt, "one of --user and --token");
+	if (opt->user != NULL && *opt->user == '\0')
+		return command_refuse(opt, "--user is empty");
+	if (opt->cookie != NULL && (*opt->cookie == '=' || strchr(opt->cookie, '=') == NULL))
+		return command_refuse(opt, "--cookie takes NAME=VALUE");
+	return 0;
+}
+
+int
 client_authorise(struct client *client, const struct config *cfg, const struct options *opt)
 {
 	client->cookie = opt->cookie;

@@ -43,10 +43,16 @@ int
 client_ask(struct client *client, const struct config *cfg, const char *address, const char *path);
 
 /*
+ * client_check - can the options name one who asks? Returns 0; else what the command exits with,
+ * having printed why not.
+ */
+struct options;
+int client_check(const struct options *opt);
+
+/*
  * client_authorise - sets the credential that the options name. Returns 0; 1 having printed why
  * not.
  */
-struct options;
 int client_authorise(struct client *client, const struct config *cfg, const struct options *opt);
 
 /* client_print_problem - prints on stderr what the problem document in text says. */

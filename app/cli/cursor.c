@@ -38,8 +38,11 @@ run(const struct options *opt, char **args)
 {
 	struct config *cfg = NULL;
 	struct client client;
-	int status = 1, rc;
+	int status = client_check(opt), rc;
 
+	if (status != 0)
+		return status;
+	status = 1;
 	client_init(&client, "cursor");
 	client.on_body = take_cursor;
 	client.last_event_id = NOBODYS_ID;

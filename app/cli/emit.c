@@ -68,6 +68,15 @@ read_input(struct buf *b)
 	}
 }
 
+/* Those that a shell or an editor ends a text with; within the event they would be lines of data.
+ */
+static void
+drop_line_ends(struct buf *b)
+{
+	while (b->len > 0 && (b->p[b->len - 1] == '\n' || b->p[b->len - 1] == '\r'))
+		b->len--;
+}
+
 /* Prints Redis's answer: how many got it, or its ID. */
 static int
 tell(const struct redisReply *reply)
@@ -128,12 +137,15 @@ run(const struct options *opt, char **args)
 	int status = 1;
 	size_t at;
 
+	if (*args[0] == '\0')
+		return command_refuse(opt, "the channel's name is empty");
 	buf_init(&json, EMIT_MAX + 65536);
 	if (config_load(&cfg, opt->config, stderr) < 0)
 		goto out;
 	if (strcmp(args[1], "-") == 0) {
 		if (read_input(&json) < 0)
 			goto out;
+		drop_line_ends(&json);
 	} else if (buf_puts(&json, args[1]) < 0) {
 		fputs("sluice emit: out of memory\n", stderr);
 		goto out;

@@ -47,7 +47,7 @@ static const struct known_option {
      "heartbeat"},
     {"streams", "N", 'n', KIND_TEXT, FIELD(streams), "how many are opened at once: 50"},
     {"insecure", NULL, 'i', KIND_FLAG, FIELD(is_insecure), "take any certificate"},
-    {"may", "publish", 'M', KIND_TEXT, FIELD(may), "the link permits to publish, not to read"},
+    {"may", "publish", 'M', KIND_TEXT, FIELD(may), "the link permits to publish, too"},
     {"upstream", "URL", 'U', KIND_TEXT, FIELD(upstream),
      "the site's own development server, as http://127.0.0.1:8000"},
     {"front", "SERVER", 'F', KIND_TEXT, FIELD(front),

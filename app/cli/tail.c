@@ -77,8 +77,11 @@ run(const struct options *opt, char **args)
 	struct config *cfg = NULL;
 	struct client client;
 	struct tail_state told = {.is_json = opt->is_json};
-	int status = 1;
+	int status = client_check(opt);
 
+	if (status != 0)
+		return status;
+	status = 1;
 	client_init(&client, "tail");
 	client.on_body = print_lines;
 	if (opt->is_json)

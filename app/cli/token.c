@@ -217,6 +217,10 @@ run(const struct options *opt, char **args)
 		return command_refuse(opt, "for whom? --user ID, or --link PATH");
 	if (opt->may != NULL && opt->link == NULL)
 		return command_refuse(opt, "--may goes with --link");
+	if (opt->n_claims > 0 && opt->link != NULL)
+		return command_refuse(opt, "a link has no claims: --claim goes with --user alone");
+	if (opt->user != NULL && *opt->user == '\0')
+		return command_refuse(opt, "--user is empty");
 	buf_init(&text, TEXT_MAX);
 	if (config_load(&cfg, opt->config, stderr) == 0)
 		status = command_put_token(&text, cfg, opt);
@@ -234,7 +238,8 @@ const struct subcommand token_command = {
     .help =
 	"Prints a token for the user, signed with [auth] jwt_key or the first secret among\n"
 	"jwt_key_file; or the path, which may have a query, as a link signed with signed_key or\n"
-	"signed_key_file, which permits to read, or with --may publish to publish. Both are good "
+	"signed_key_file, which permits to read, or with --may publish to publish, too. Both are "
+	"good "
 	"for\n"
 	"the time, such as 30m or 24h.\n",
     .takes = "cuLTCM",

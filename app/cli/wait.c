@@ -36,11 +36,15 @@ make_path(const struct options *opt, const char *path)
 static int
 run(const struct options *opt, char **args)
 {
-	char *path = make_path(opt, args[0]);
 	struct config *cfg = NULL;
 	struct client client;
-	int status = 1;
+	int status = client_check(opt);
+	char *path;
 
+	if (status != 0)
+		return status;
+	status = 1;
+	path = make_path(opt, args[0]);
 	client_init(&client, "wait");
 	client.accept = "application/json";
 	client.refuses_streams = true;

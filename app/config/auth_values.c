@@ -31,11 +31,11 @@ enum { KEY_FILE_MAX = 64 * 1024, PATH_LEN_MAX = 1024, WHY_LEN = 512 };
 /* Keys */
 
 /*
- * Reads the whole file, which is the caller's, and its length. Returns 0, -ENOMEM, -EINVAL with
- * why.
+ * Reads the whole file, which is the caller's, its length, and whether everybody may read it.
+ * Returns 0, -ENOMEM, -EINVAL with why.
  */
 static int
-read_key_file(const char *path, char **text, size_t *len, char *why, size_t why_len)
+read_key_file(const char *path, char **text, size_t *len, bool *is_open, char *why, size_t why_len)
 {
 	FILE *f = fopen(path, "re");
 	struct stat st;
@@ -50,11 +50,27 @@ read_key_file(const char *path, char **text, size_t *len, char *why, size_t why_
 		rc = -ENOMEM;
 	else
 		*len = fread(*text, 1, KEY_FILE_MAX, f);
-	if (rc == 0 && (st.st_mode & S_IROTH) != 0)
-		logger_warn("%s holds a key and can be read by everybody: chmod 0640", path);
+	*is_open = rc == 0 && (st.st_mode & S_IROTH) != 0;
 	if (f != NULL)
 		fclose(f);
 	return rc;
+}
+
+static void
+warn_of_open_file(const char *path)
+{
+	logger_warn("%s holds a secret and can be read by everybody: chmod 0640", path);
+}
+
+/* Are there secrets among the keys behind the first n? What verifies alone may be read by all. */
+static bool
+has_secrets(const struct auth_keys *keys, size_t n)
+{
+	size_t len;
+
+	while (n < keys->n && auth_key_secret(keys->v[n], &len) == NULL)
+		n++;
+	return n < keys->n;
 }
 
 /*
@@ -74,14 +90,17 @@ set_keys_of_files(struct auth_settings *auth, struct auth_keys *keys, const char
 		return CONFIG_REFUSE("there is a key already: one of the key and the files");
 	while (rc == 0 && (one = strings_next(&paths, &len)) != NULL) {
 		char *text = NULL;
-		size_t text_len = 0;
+		size_t text_len = 0, n = keys->n;
+		bool is_open;
 
 		snprintf(path, sizeof(path), "%.*s", (int)len, one);
-		if ((rc = read_key_file(path, &text, &text_len, why, why_len)) == 0) {
+		if ((rc = read_key_file(path, &text, &text_len, &is_open, why, why_len)) == 0) {
 			auth_settings_note(auth, text, text_len);
 			rc = keys_add(keys, text, text_len, KEYS_OF_FILE, reason, sizeof(reason));
 			if (rc == -EINVAL)
 				rc = CONFIG_REFUSE("%.*s: %s", CONFIG_QUOTED_MAX, path, reason);
+			if (is_open && has_secrets(keys, n))
+				warn_of_open_file(path);
 		}
 		free(text);
 	}
@@ -189,10 +208,13 @@ CONFIG_SETTER(config_set_session_secret_file)
 	const char *reason;
 	char *secrets = NULL;
 	size_t len = 0;
-	int rc = read_key_file(text, &secrets, &len, why, why_len);
+	bool is_open;
+	int rc = read_key_file(text, &secrets, &len, &is_open, why, why_len);
 
 	(void)key;
 	if (rc == 0) {
+		if (is_open)
+			warn_of_open_file(text);
 		auth_settings_note(auth, secrets, len);
 		rc = session_secrets_add(&auth->session_secrets, secrets, len, &reason);
 		if (rc == -EINVAL)
@@ -243,6 +265,38 @@ CONFIG_SETTER(config_set_session_key)
 	}
 	*(struct template **)field = t;
 	return 0;
+}
+
+/* Names of cookies and parameters */
+
+/* RFC 6265, 4.1.1: a token of HTTP. No browser sends another. */
+CONFIG_SETTER(config_set_cookie_name)
+{
+	(void)key;
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p <= ' ' || *p > '~' || strchr("()<>@,;:\\\"/[]?={}", *p) != NULL)
+			return CONFIG_REFUSE("\"%.*s\" is no cookie's name", CONFIG_QUOTED_MAX,
+					     text);
+	}
+	return config_copy(field, text);
+}
+
+/* One that has a meaning already would be taken for both. */
+CONFIG_SETTER(config_set_token_parameter)
+{
+	static const char *const ours[] = {
+	    "mode",    "timeout",       "after",       "s",           "connection",
+	    "ack",     "last_event_id", "lastEventId", "lastEventID", "Last-Event-ID",
+	    "expires", "signature",     "user",        "may"};
+
+	(void)key;
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		if (strcmp(text, ours[i]) == 0)
+			return CONFIG_REFUSE("the parameter \"%s\" has a meaning of its own; take "
+					     "another, such as token",
+					     text);
+	}
+	return config_copy(field, text);
 }
 
 /* Lists */

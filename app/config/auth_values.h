@@ -8,6 +8,8 @@
 #include "config/values.h"
 
 /* Each of these gets the whole struct auth_settings as its field. */
+CONFIG_SETTER(config_set_cookie_name);
+CONFIG_SETTER(config_set_token_parameter);
 CONFIG_SETTER(config_set_jwt_key_file);
 CONFIG_SETTER(config_set_jwt_key);
 CONFIG_SETTER(config_set_link_key_file);

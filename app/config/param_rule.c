@@ -98,6 +98,9 @@ walk_atom(struct rule_walk *w)
 			w->why = "back-references are not allowed";
 		else if (w->p[1] == '\0')
 			w->why = "nothing stands behind the last \"\\\"";
+		else if (w->p[1] == 'd' || w->p[1] == 'D')
+			w->why = "POSIX has no \\d, which would be the letter; did you mean "
+				 "\"[0-9]\"?";
 		else
 			add_bytes(w, 2);
 		return one;

@@ -71,8 +71,9 @@ CONFIG_SETTER(config_set_size)
 	uint64_t n;
 
 	if (units_size(&n, text) < 0 || !is_in_range(key, n))
-		return CONFIG_REFUSE("\"%.*s\" is no size from %s to %s, as in 65536, 64k, 1m",
-				     CONFIG_QUOTED_MAX, text, units_size_text(low, key->min),
+		return CONFIG_REFUSE("\"%.*s\" is no size %sfrom %s to %s, as in 65536, 64k, 1m",
+				     CONFIG_QUOTED_MAX, text, key->or_zero ? "of 0, or " : "",
+				     units_size_text(low, key->min),
 				     units_size_text(high, key->max));
 	store(field, key->size, n);
 	return 0;
@@ -240,6 +241,8 @@ CONFIG_SETTER(config_set_log)
 	if (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
 		return CONFIG_REFUSE("%.*s: there is no folder %.*s", CONFIG_QUOTED_MAX, text,
 				     CONFIG_QUOTED_MAX, folder);
+	if (slash[1] == '\0' || (stat(text, &st) == 0 && S_ISDIR(st.st_mode)))
+		return CONFIG_REFUSE("%.*s is a folder, not a file", CONFIG_QUOTED_MAX, text);
 	return config_copy(field, text);
 }
 
@@ -253,6 +256,24 @@ CONFIG_SETTER(config_set_readable_file)
 	if (!S_ISREG(st.st_mode))
 		return CONFIG_REFUSE("%.*s is no regular file", CONFIG_QUOTED_MAX, text);
 	return config_copy(field, text);
+}
+
+/* The password is the first line. An empty one would be sent, and nobody be let in with it. */
+CONFIG_SETTER(config_set_password_file)
+{
+	int rc = config_set_readable_file(key, field, text, why, why_len), first;
+	FILE *f;
+
+	if (rc < 0)
+		return rc;
+	if ((f = fopen(text, "re")) == NULL)
+		return CONFIG_REFUSE("%.*s: %s", CONFIG_QUOTED_MAX, text, strerror(errno));
+	first = getc(f);
+	fclose(f);
+	if (first == EOF || first == '\n' || first == '\r')
+		return CONFIG_REFUSE("%.*s: its first line, the password, is empty",
+				     CONFIG_QUOTED_MAX, text);
+	return 0;
 }
 
 /* Addresses */
@@ -287,6 +308,8 @@ CONFIG_SETTER(config_set_listen)
 		if (text[5] == '\0')
 			return CONFIG_REFUSE(
 			    "unix: needs a path, as in unix:/run/sluice/sluice.sock");
+		if (strstr(text + 5, "unix:") != NULL)
+			return CONFIG_REFUSE("it is one address, not several");
 		if (strlen(text + 5) > path_max)
 			return CONFIG_REFUSE("the path of a Unix socket has at most %zu bytes; "
 					     "that of unix:%.*s... has %zu",

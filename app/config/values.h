@@ -35,5 +35,6 @@ CONFIG_SETTER(config_set_log);
 
 CONFIG_SETTER(config_set_urls); /* field is the struct redis_settings */
 CONFIG_SETTER(config_set_readable_file);
+CONFIG_SETTER(config_set_password_file);
 
 #endif

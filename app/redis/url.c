@@ -303,6 +303,22 @@ check_cluster(const struct redis_settings *rs, char *why, size_t why_len)
 	return NULL;
 }
 
+/* What sentinels are asked for is another matter: it may need no password. */
+static const char *
+check_logins(const struct redis_settings *rs, char *why, size_t why_len)
+{
+	if (rs->password_file != NULL || rs->sentinel_master != NULL)
+		return NULL;
+	for (size_t i = 0; i < rs->n_urls; i++) {
+		if (rs->urls[i].user != NULL && rs->urls[i].password == NULL) {
+			snprintf(why, why_len,
+				 "it names a user, and neither it nor password_file a password");
+			return "url";
+		}
+	}
+	return NULL;
+}
+
 const char *
 redis_settings_check(const struct redis_settings *rs, char *why, size_t why_len)
 {
@@ -312,6 +328,8 @@ redis_settings_check(const struct redis_settings *rs, char *why, size_t why_len)
 
 	if (key == NULL)
 		key = check_cluster(rs, why, why_len);
+	if (key == NULL)
+		key = check_logins(rs, why, why_len);
 	if (key != NULL)
 		return key;
 	key = tls_key_given(&rs->tls);

@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 import signal
+import subprocess
 import time
 
 import pytest
@@ -615,8 +616,21 @@ def test_keys_of_files_and_of_the_environment(launch, folder, redis):
     assert SECRET not in shown.out + shown.err
 
 
+def test_a_file_that_everybody_may_read(launch, folder):
+    """That is told of a secret, and not of a public key."""
+    secret, public = folder / "secret", folder / "public.pem"
+    secret.write_text(SECRET + "\n")
+    pair = subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519"], check=True, capture_output=True).stdout
+    public.write_bytes(subprocess.run(["openssl", "pkey", "-pubout"], input=pair, check=True, capture_output=True).stdout)
+    for file in (secret, public):
+        file.chmod(0o644)
+    sluice = launch({"jwt": JWT}, auth={"jwt_key_file": f"{public} {secret}"}, start=False)
+    result = sluice.run("check", "-c", sluice.config)
+    assert result.returncode == 0 and f"{secret} holds a secret" in result.err, result.err
+    assert str(public) not in result.err
+
+
 def test_tail_as_a_user(sluice, redis):
-    import subprocess
     tail = subprocess.Popen(sluice.argv("tail", "-c", sluice.config, "--user", "tess", "/inbox"), stdout=subprocess.PIPE)
     try:
         redis.wait_subscribed("a:inbox:tess")

@@ -104,6 +104,10 @@ FAULTS = [
     ("server", "log_format = xml", "json"),
     ("server", "base = events", "/"),
     ("server", "user = nobody-of-that-name", "nobody-of-that-name"),
+    ("server", "log = /tmp", "is a folder"),
+    ("server", "log = /tmp/", "is a folder"),
+    ("server", "listen = unix:/tmp/a, unix:/tmp/b", "one address"),
+    ("server", "max_memory = 1m", "of 0, or from 16m"),
     ("server", "socket_group = no-such-group", "no-such-group"),
     ("redis", "url = http://127.0.0.1", "redis://"),
     ("redis", "url = redis://127.0.0.1:99999", ""),
@@ -111,6 +115,11 @@ FAULTS = [
     ("redis", "urls = redis://127.0.0.1", "url"),
     ("redis", "connect_timeout = 0", ""),
     ("redis", "password_file = /nonexistent/password", "/nonexistent/password"),
+    ("redis", "password_file = /dev/null", "/dev/null"),
+    ("redis", "url = redis://sluice@127.0.0.1", "names a user"),
+    ("auth", "jwt_query = last_event_id", "meaning of its own"),
+    ("auth", "jwt_cookie = a b", "no cookie's name"),
+    ("auth", "session_cookie = a=b", "no cookie's name"),
     ("defaults", "path = /y", "path"),
     ("defaults", "hartbeat = 1s", "heartbeat"),
     ("nonsense", "a = b", "nonsense"),
@@ -118,6 +127,7 @@ FAULTS = [
     ("route x", "handler = reley", "relay"),
     ("route x", "channels = a:{id", ""),
     ("route x", "param.id = [", ""),
+    ("route x", r"param.id = \d+", "[0-9]"),
     ("route x", "param.other = [a-z]+", "other"),
     ("route x", "heartbeat = 15", ""),
     ("route x", "heartbeat = soon", ""),
@@ -285,6 +295,9 @@ def test_emit_from_standard_input(running):
         result = running.run("emit", "-c", running.config, "x:1", "-", stdin=b'{"n":"Zo\xc3\xab"}')
         assert result.returncode == 0, result.err
         assert json.loads(stream.next_event().data) == {"n": "Zo\u00eb"}
+        result = running.run("emit", "-c", running.config, "x:1", "-", stdin=b' {"n": 1}\r\n\n')
+        assert result.returncode == 0, result.err
+        assert stream.next_event().data == ' {"n": 1}'  # what a shell ends the text with is no line of it
 
 
 def test_emit_to_a_stream(running, redis):
@@ -454,7 +467,14 @@ def test_check_explains_a_path(sluice):
     (["serve", "--work", "x"], "sluice serve: -w takes a number"),
     (["tail", "--explain", "/x", "/y"], "sluice tail: there is no option --explain"),
     (["tail", "--explain=/x", "/y"], "sluice tail: there is no option --explain=/x"),
-    (["-z"], "sluice serve: there is no option -z")])
+    (["-z"], "sluice serve: there is no option -z"),
+    (["check", "--explain", "/x", "--connect"], "sluice check: one of --explain and --connect"),
+    (["token", "--link", "/x", "--claim", "a=1"], "sluice token: a link has no claims"),
+    (["token", "--user", ""], "sluice token: --user is empty"),
+    (["tail", "--user", "a", "--token", "b", "/x"], "sluice tail: one of --user and --token"),
+    (["wait", "--cookie", "a", "/x"], "sluice wait: --cookie takes NAME=VALUE"),
+    (["cursor", "--cookie", "=a", "/x"], "sluice cursor: --cookie takes NAME=VALUE"),
+    (["emit", "", "1"], "sluice emit: the channel's name is empty")])
 def test_an_option_that_is_none(sluice, args, says):
     result = sluice.run(*args)
     assert result.returncode == 2

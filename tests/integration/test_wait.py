@@ -92,6 +92,12 @@ def test_time_out_at_the_moment(sluice, query, ms):
     assert ms - 5 <= took < ms + late
 
 
+def test_time_outs_are_counted_by_their_status(sluice):
+    assert answer(ask(sluice, "/wait/job/counted?timeout=50"))[0] == 504
+    refused = [r["refused"] for r in sluice.status()["routes"] if r["refused"]]
+    assert any(r.get("504") for r in refused) and not any("0" in r for r in refused)
+
+
 @pytest.mark.parametrize("value", ["0", "x", "-1", "1.5", "", "99999999999999999999999"])
 def test_a_time_that_is_none(sluice, value):
     assert answer(ask(sluice, f"/wait/job/5?timeout={value}"))[0] == 400
