@@ -6,38 +6,19 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/buf.h"
 #include "base/counters.h"
 #include "base/map.h"
+#include "redis/sent.h"
 #include "redis/slot_map.h"
 
 enum { RETRY_MS = 500, REFUSED_MS = 1000 };
-
-/*
- * A command that was sent and is not answered yet. Redis answers in order; messages may come in
- * between.
- */
-enum sent_kind { SENT_SUBSCRIBE, SENT_UNSUBSCRIBE, SENT_PING };
-
-struct sent {
-	struct pubsub_subject *subject; /* for SUBSCRIBE; NULL: it was unsubscribed since */
-	char *name;                     /* for UNSUBSCRIBE, whose subject is gone */
-	uint32_t len;
-	unsigned char kind; /* enum sent_kind */
-	unsigned char verb;
-	bool was_refused;
-};
 
 struct ear {
 	struct link *link;
 	const struct pubsub_ops *ops;
 	void *ctx;
 	struct map subjects[EAR_VERBS];
-	/*
-	 * Of struct sent, the oldest first. They are no allocations of their own: ten thousand that
-	 * are freed between what stays would leave as many holes.
-	 */
-	struct buf sent;
+	struct buf sent;        /* queues of redis/sent */
 	struct buf postponed;   /* commands that Redis refused because it was busy */
 	struct buf refused;     /* commands that Redis does not permit, for now */
 	uint64_t refused_at_ms; /* the loop's time when it is tried again */
@@ -53,64 +34,6 @@ static const struct {
     [EAR_PATTERN] = {"PSUBSCRIBE", "PUNSUBSCRIBE", "psubscribe", "punsubscribe", "pmessage", 4},
     [EAR_SHARD] = {"SSUBSCRIBE", "SUNSUBSCRIBE", "ssubscribe", "sunsubscribe", "smessage", 3},
 };
-
-static size_t
-n_of(const struct buf *queue)
-{
-	return queue->len / sizeof(struct sent);
-}
-
-static struct sent *
-oldest(const struct buf *queue) /* NULL: there is none */
-{
-	return queue->len > 0 ? (struct sent *)(void *)queue->p : NULL;
-}
-
-static struct sent
-take_oldest(struct buf *queue)
-{
-	struct sent sent = *oldest(queue);
-
-	buf_consume(queue, sizeof(sent));
-	return sent;
-}
-
-static void
-sent_fini(struct sent *sent)
-{
-	if (sent->subject != NULL)
-		sent->subject->is_awaited = false;
-	free(sent->name);
-}
-
-/* Takes sent. Returns 0; or < 0, and then sent is over. */
-static int
-keep(struct buf *queue, struct sent *sent)
-{
-	int rc = buf_put(queue, sent, sizeof(*sent));
-
-	if (rc < 0)
-		sent_fini(sent);
-	return rc;
-}
-
-static int
-sent_init(struct sent *sent, enum sent_kind kind, struct pubsub_subject *subject)
-{
-	*sent = (struct sent){.kind = (unsigned char)kind};
-	if (subject != NULL)
-		sent->verb = subject->verb;
-	if (kind == SENT_SUBSCRIBE)
-		sent->subject = subject;
-	if (kind != SENT_UNSUBSCRIBE)
-		return 0;
-	sent->len = subject->by_name.len;
-	sent->name = malloc(sent->len + 1);
-	if (sent->name == NULL)
-		return -ENOMEM;
-	memcpy(sent->name, subject->by_name.key, sent->len);
-	return 0;
-}
 
 /* Takes sent. Returns 0; or < 0, and then sent is over. */
 static int
@@ -136,7 +59,7 @@ say(struct ear *ear, struct sent *sent)
 		sent_fini(sent);
 		return rc;
 	}
-	return keep(&ear->sent, sent);
+	return sent_keep(&ear->sent, sent);
 }
 
 /* Returns 0, or < 0 while the link is down: then everything is sent when it comes up. */
@@ -176,21 +99,11 @@ on_up(void *ctx)
 }
 
 static void
-forget_queue(struct buf *queue)
-{
-	while (queue->len > 0) {
-		struct sent sent = take_oldest(queue);
-
-		sent_fini(&sent);
-	}
-}
-
-static void
 forget_sent(struct ear *ear)
 {
-	forget_queue(&ear->sent);
-	forget_queue(&ear->postponed);
-	forget_queue(&ear->refused);
+	sent_forget_all(&ear->sent);
+	sent_forget_all(&ear->postponed);
+	sent_forget_all(&ear->refused);
 	uv_timer_stop(&ear->retry);
 }
 
@@ -211,7 +124,7 @@ static int
 say_again(struct ear *ear, struct buf *queue, size_t n)
 {
 	while (n > 0 && queue->len > 0) {
-		struct sent sent = take_oldest(queue);
+		struct sent sent = sent_take_oldest(queue);
 		int rc;
 
 		if (!is_wanted(ear, &sent)) {
@@ -241,7 +154,7 @@ on_retry(uv_timer_t *timer)
 		return;
 	if (now >= ear->refused_at_ms) {
 		ear->refused_at_ms = now + REFUSED_MS;
-		if (say_again(ear, &ear->refused, 1 + n_of(&ear->refused) / 10) < 0)
+		if (say_again(ear, &ear->refused, 1 + sent_count(&ear->refused) / 10) < 0)
 			return;
 	}
 	if (ear->refused.len > 0)
@@ -252,7 +165,7 @@ on_retry(uv_timer_t *timer)
 static int
 keep_for_later(struct ear *ear, struct buf *queue, struct sent *sent)
 {
-	int rc = keep(queue, sent);
+	int rc = sent_keep(queue, sent);
 
 	if (rc < 0)
 		link_fail(ear->link, "out of memory");
@@ -343,12 +256,12 @@ take_sent(struct ear *ear, enum sent_kind kind, bool *is_right)
 {
 	struct sent sent;
 
-	*is_right = ear->sent.len > 0 && oldest(&ear->sent)->kind == kind;
+	*is_right = ear->sent.len > 0 && sent_oldest(&ear->sent)->kind == kind;
 	if (!*is_right) {
 		link_fail(ear->link, "it answered what nobody asked");
 		return NULL;
 	}
-	sent = take_oldest(&ear->sent);
+	sent = sent_take_oldest(&ear->sent);
 	if (sent.was_refused)
 		hasten_refused(ear);
 	sent_fini(&sent);
@@ -407,14 +320,14 @@ is_elsewhere(const struct sent *sent, const redisReply *error)
 static void
 on_error(struct ear *ear, const redisReply *reply)
 {
-	const struct sent *next = oldest(&ear->sent);
+	const struct sent *next = sent_oldest(&ear->sent);
 	struct sent sent;
 
 	if (next == NULL || (!is_elsewhere(next, reply) && is_fatal(next, reply))) {
 		link_fail(ear->link, reply->str);
 		return;
 	}
-	sent = take_oldest(&ear->sent);
+	sent = sent_take_oldest(&ear->sent);
 	if (is_elsewhere(&sent, reply)) {
 		sent_fini(&sent);
 		if (sent.subject != NULL)
@@ -445,7 +358,7 @@ on_end(struct ear *ear, enum ear_verb verb, const redisReply *name)
 	struct pubsub_subject *subject;
 	bool is_right;
 
-	if (verb != EAR_SHARD || is_our_end(oldest(&ear->sent), verb, name))
+	if (verb != EAR_SHARD || is_our_end(sent_oldest(&ear->sent), verb, name))
 		take_sent(ear, SENT_UNSUBSCRIBE, &is_right);
 	else if (name->type != REDIS_REPLY_STRING)
 		link_fail(ear->link, "a message of another shape than Redis's");
@@ -582,29 +495,15 @@ ear_begin(struct ear *ear, struct pubsub_subject *subject, enum ear_verb verb, c
 	return 0;
 }
 
-static bool
-forget_in(struct buf *queue, const struct pubsub_subject *subject)
-{
-	struct sent *sent = oldest(queue);
-
-	for (size_t i = 0; i < n_of(queue); i++) {
-		if (sent[i].subject != subject)
-			continue;
-		sent[i].subject = NULL;
-		return true;
-	}
-	return false;
-}
-
-/* It is seldom unsubscribed before the answer has come, so it need not know its place. */
 static void
 stop_awaiting(struct ear *ear, struct pubsub_subject *subject)
 {
 	if (!subject->is_awaited)
 		return;
 	subject->is_awaited = false;
-	(void)(forget_in(&ear->sent, subject) || forget_in(&ear->postponed, subject) ||
-	       forget_in(&ear->refused, subject));
+	(void)(sent_forget_subject(&ear->sent, subject) ||
+	       sent_forget_subject(&ear->postponed, subject) ||
+	       sent_forget_subject(&ear->refused, subject));
 }
 
 void
