@@ -11,9 +11,9 @@
 struct identity {
 	char *user;                 /* owned; NULL: nobody */
 	struct json_object *claims; /* an object, owned; NULL: there are none */
-	char *session;              /* the session cookie's value, owned; NULL: it was no session */
-	int64_t expires;            /* Unix seconds; 0: never */
-	bool is_token;              /* it comes from a token, whose claims may list channels */
+	char *session; /* the session cookie's value, owned; NULL: the credential was no session */
+	int64_t expires;   /* Unix seconds; 0: never */
+	bool is_token;     /* it comes from a token, whose claims may list channels */
 	bool is_by_cookie; /* browsers send the credential by themselves, even for another site's
 			      page */
 };

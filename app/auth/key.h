@@ -44,10 +44,13 @@ const char *auth_key_algorithm(const struct auth_key *key, size_t n);
 /* auth_key_fits - can it verify by this algorithm? */
 bool auth_key_fits(const struct auth_key *key, const char *algorithm);
 
-/* auth_key_suits - is it the usual one for the key, or the one that its owner names? */
+/* auth_key_suits - is this the usual algorithm for the key, or the one that its owner names? */
 bool auth_key_suits(const struct auth_key *key, const char *algorithm);
 
-/* auth_key_verify - is it the text's signature by this algorithm, one that the key fits? */
+/*
+ * auth_key_verify - is this the text's signature by this algorithm? Never, if the key does not fit
+ * the algorithm.
+ */
 bool auth_key_verify(const struct auth_key *key, const char *algorithm, const void *text,
 		     size_t len, const void *signature, size_t signature_len);
 

@@ -29,7 +29,10 @@ enum {
 
 static const char base64_mark[] = "base64:";
 
-/* A cookie, taken apart: what is encrypted, and what proves it. The texts are the JSON's. */
+/*
+ * A cookie, taken apart: what is encrypted, and what proves that it is the site's. The texts belong
+ * to json.
+ */
 struct sealed {
 	struct json_object *json;
 	const char *iv_text, *value_text, *mac;
@@ -165,7 +168,7 @@ decrypt(struct sealed *s, const EVP_CIPHER *cipher, bool is_gcm, const unsigned 
 	return is_good ? len + rest : -1;
 }
 
-/* How many bytes it was; -1: it is not by this secret. */
+/* Returns how many bytes were encrypted; -1: it was not encrypted with this secret. */
 static int
 open_by(struct sealed *s, const unsigned char *key, size_t key_len, unsigned char *out)
 {

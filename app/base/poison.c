@@ -240,7 +240,7 @@ work_of(const struct poison *p)
 				    .data_len = p->data_len};
 }
 
-/* Whoever has killed nobody else for so long was in work by chance. */
+/* A message that has killed no other worker for so long was being worked on by chance. */
 static void
 forget_old(uint64_t now_ms)
 {

@@ -52,7 +52,7 @@ int poison_open(unsigned n);
 void poison_use(unsigned row); /* this process is the worker with this number */
 
 /* A worker calls these. */
-void poison_watch(bool is_watched); /* from now on marks are written; before they are not */
+void poison_watch(bool is_watched); /* are marks written? Before the first call they are not */
 
 enum poison_verdict {
 	POISON_NONE,

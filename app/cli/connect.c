@@ -346,7 +346,7 @@ try_route(struct target *t, const struct route *rt)
 			  subject_traits[SUBJECT_STREAM].following);
 }
 
-/* of: "[route x]", or what else needs them. */
+/* of says who needs them: "[route x]", or something else. */
 static void
 tell_refused(struct target *t, const char *of, const struct needs *needs, const redisReply *reply)
 {
@@ -421,7 +421,10 @@ check_target(struct target *t, const char *where)
 		try_routes(t);
 }
 
-/* Whom the others named is in first, which is empty if nobody was asked yet. */
+/*
+ * first is the server that the sentinels before this one named; it is empty if this is the first
+ * sentinel.
+ */
 static void
 tell_named(const struct target *t, const redisReply *reply, char *first, size_t len)
 {

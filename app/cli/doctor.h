@@ -144,8 +144,8 @@ const char *doctor_greeted(const struct doctor *d, const char *name);
 bool doctor_is_forwarded(const struct doctor *d);
 
 /*
- * The checks of what goes through the web server; each says what it found, and doctor.c their
- * order. doctor_reach.c: does a request reach Sluice, and if not, where does it end?
+ * The checks of what goes through the web server. Each prints what it found; their order stands in
+ * doctor.c. doctor_reach.c: does a request reach Sluice, and if not, where does it end?
  */
 void doctor_check_program(struct doctor *d);
 void doctor_check_reached(struct doctor *d);

@@ -12,7 +12,7 @@
 
 enum { KEY_S = 900, NAME_LEN = 512, WHY_LEN = 512 };
 
-/* The reply, which is the caller's; NULL, and why. */
+/* Returns the reply, which is the caller's; or NULL, and writes why. */
 static redisReply *
 ask(struct doctor *d, struct resp_words words, char *why, size_t len)
 {

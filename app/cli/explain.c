@@ -118,7 +118,7 @@ print(struct explained *ex, const char *path)
 	free(auth);
 }
 
-/* The route that serves the request; NULL having printed why there is none. */
+/* Returns the route that serves the request. If there is none it prints why, and returns NULL. */
 static struct route *
 find(struct explained *ex, const struct config *cfg, const char *path)
 {

@@ -257,7 +257,7 @@ count_at(const struct needs *needs, int at)
 	return (int)strtol(needs->words[at], NULL, 10);
 }
 
-/* Behind EVAL, the script and 0. */
+/* The first three words are EVAL, the script and 0; the commands stand behind them. */
 bool
 needs_print(const struct needs *needs, int n, char *out, size_t len)
 {

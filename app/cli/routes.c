@@ -1,5 +1,5 @@
 /*
- * cmd_routes.c - the routes as the program understands them.
+ * routes.c - the routes as the program understands them.
  */
 #include <stdio.h>
 #include <stdlib.h>

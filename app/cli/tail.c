@@ -56,7 +56,10 @@ is_shown(struct tail_state *told, const char *line, const char *eol)
 	return told->is_announced || !is_named(line, eol, "stream-done");
 }
 
-/* What is whole of the stream. Nobody reads on what cannot be written. */
+/*
+ * Prints the frames that have come as a whole. If stdout cannot be written any more, no more is
+ * read.
+ */
 static int
 print_lines(struct client *client)
 {

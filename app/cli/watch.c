@@ -43,7 +43,7 @@ ends_with(const char *text, const char *end)
 	return len >= n && strcmp(text + len - n, end) == 0;
 }
 
-/* One of ours; or one that an include may name from now on. */
+/* Is this a file of the configuration, or could it be a new one that an include names? */
 static bool
 is_of_files(const struct watch *watch, const char *name)
 {

@@ -2,11 +2,9 @@
 #define SLUICE_CONFIG_PARAM_RULE_H
 
 /*
- * param_rule - what a parameter's expression costs and which bytes it lets through.
- *
- * POSIX extended expressions. Back-references and large repetitions are refused: regcomp() would
- * copy
- * ((a{1,255}){1,255}) 65,025 times, and a back-reference makes matching exponential.
+ * param_rule - what the rule of a parameter (param.NAME) costs, and which bytes it lets through. A
+ * rule is a POSIX extended expression. Back-references and large repetitions are refused: regcomp()
+ * would copy ((a{1,255}){1,255}) 65,025 times, and a back-reference makes matching exponential.
  */
 #include <regex.h>
 #include <stdbool.h>

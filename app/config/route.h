@@ -2,8 +2,8 @@
 #define SLUICE_CONFIG_ROUTE_H
 
 /*
- * config_route - makes a route of one [route NAME] section and [defaults]; and reports faults that
- * show only when its keys, or several routes, are seen together.
+ * config_route - makes a route of one [route NAME] section and [defaults], and reports what is
+ * wrong with it.
  */
 #include "config/source.h"
 #include "route/route.h"

@@ -2,8 +2,8 @@
 #define SLUICE_CONFIG_SOURCE_H
 
 /*
- * config_source - the sections of a route and what is found wrong with them: what all that checks a
- * route is given.
+ * config_source - from what a route is made: its section and [defaults], and where faults are
+ * reported. Every function that sets or checks something of a route is given it.
  */
 #include "auth/settings.h"
 #include "base/buf.h"

@@ -141,7 +141,10 @@ close_now(struct connection *conn)
 	if (conn->is_polled)
 		poller_forget(&srv->poller, conn->out.fd);
 	close(conn->out.fd);
-	/* Who has called this may look at the state, and so may the poller. */
+	/*
+	 * It is freed only when the loop waits again, because the caller and the poller may still
+	 * look at its state.
+	 */
 	list_move_tail(&srv->closed, &conn->node);
 	uv_prepare_start(&srv->sweep, on_sweep);
 }
@@ -179,8 +182,8 @@ begin_lingering(struct connection *conn)
 }
 
 /*
- * No response is open any more. A connection with unread input is not closed at once: the kernel
- * would reset it, and what the peer has not read yet would be lost.
+ * Ends the connection, on which no response is open any more. If there is unread input it is not
+ * closed at once: the kernel would reset it, and what the peer has not read yet would be lost.
  */
 static void
 leave(struct connection *conn)

@@ -186,8 +186,8 @@ account(struct outgoing *out, struct subscriber *sub, const struct parcel *pc, s
 }
 
 /*
- * After the first time there is nearly always nothing more, and then nothing is composed. What is
- * held back counts as more.
+ * This is asked after each write, so that in the usual case, in which all has been sent, no record
+ * is composed. Bytes that are held back count, too.
  */
 static bool
 may_have_more(const struct outgoing *out, const struct subscriber *sub)

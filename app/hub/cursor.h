@@ -28,7 +28,7 @@ struct cursor {
 		   1]; /* the digest as text; "": the streams are the same for everybody */
 };
 
-/* Whose id it is. */
+/* Whether a client's id is one of this feed. */
 enum cursor_said {
 	CURSOR_OURS,
 	CURSOR_OTHER,  /* it belongs to streams of other names */

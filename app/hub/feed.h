@@ -102,12 +102,12 @@ bool feed_can_resume(const struct feed *fd);
  */
 size_t feed_n_unsent(const struct feed *fd);
 
-/* feed_probe - subscriber_probe() of all. */
+/* feed_probe - calls subscriber_probe() for each subscriber. */
 void feed_probe(struct feed *fd);
 
 /*
- * feed_on_flushed - fn is called when a subscriber has been written all that it had. Returns 0,
- * -ENOMEM.
+ * feed_on_flushed - fn is called whenever all bytes that waited for a subscriber have been sent.
+ * Returns 0, -ENOMEM.
  */
 typedef void (*feed_flushed_fn)(struct feed *fd);
 int feed_on_flushed(struct feed *fd, feed_flushed_fn fn);

@@ -38,7 +38,8 @@ const struct template *
 handler_setting_template(const struct handler_settings *hs, const char *name);
 
 /*
- * own_shared - the n-th template whose parameters are part of the feed's key; NULL past the last.
+ * handler_setting_shared - the n-th template whose parameters are part of the feed's key; NULL past
+ * the last.
  */
 const struct template *handler_setting_shared(const struct handler_settings *hs, size_t n);
 

@@ -57,8 +57,8 @@ struct outlet_class {
  */
 struct outlet_ops {
 	/*
-	 * It reads the log, and ends. The owner may put what it holds back, or give it to this one
-	 * alone.
+	 * A subscriber that reads the log is about to end. The owner may put what it holds back
+	 * into the log now, or give it to this subscriber alone.
 	 */
 	void (*ending)(struct outlet *o, struct subscriber *sub, enum end_reason reason);
 	/*

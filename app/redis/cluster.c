@@ -34,7 +34,7 @@ struct cluster {
 	bool is_doubted;
 	bool is_down; /* the node that was asked last says that keys are not served */
 	unsigned n_vain;
-	unsigned n_covered; /* as was told in the log */
+	unsigned n_covered; /* the number that the log has told last */
 	uint64_t asked_ms;
 	uv_timer_t ask, tell;
 	struct logger_pause complaint;

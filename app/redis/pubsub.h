@@ -58,8 +58,8 @@ struct pubsub_ops {
 	 */
 	void (*on_lost)(void *ctx);
 	/*
-	 * Only for the ear of one node of a cluster: the slot has moved. reply says where; NULL:
-	 * the node has ended the subscription.
+	 * Only the ear of one node of a cluster calls it: the slot has moved. reply says where to;
+	 * NULL: the node has ended the subscription.
 	 */
 	void (*on_gone)(void *ctx, struct pubsub_subject *subject, const struct redisReply *reply);
 };

@@ -22,8 +22,10 @@ struct sentinel;
 int sentinel_new(struct sentinel **out, uv_loop_t *loop, struct topology *tp);
 void sentinel_free(struct sentinel *st); /* takes NULL */
 
-/* sentinel_settings - how one of the sentinels is spoken to. Borrows what rs holds; not to be
- * freed with redis_settings_fini(), but url with free(). Returns 0, -ENOMEM. */
+/*
+ * sentinel_settings - the settings with which one of the sentinels is asked. They borrow what rs
+ * holds, so only their urls are freed, with free(). Returns 0, -ENOMEM.
+ */
 int sentinel_settings(struct redis_settings *out, const struct redis_settings *rs, size_t nth);
 
 struct redisReply;

@@ -38,11 +38,17 @@ struct redis_settings {
 				is read at each connection */
 	unsigned connect_timeout_ms;
 	struct tls_settings tls; /* for all URLs with rediss:// */
-	/* Then the URLs name sentinels; their logins, databases and TLS are the primary's. */
+	/*
+	 * If sentinel_master is set, the URLs name sentinels, and their logins, databases and TLS
+	 * are used for the primary.
+	 */
 	char *sentinel_master;        /* NULL: they name servers */
 	char *sentinel_password_file; /* NULL: the sentinels need none */
 	bool is_of_sentinels;         /* these URLs are those of sentinels, which are asked */
-	/* Then the URLs name some nodes of a cluster, whose logins and TLS are all nodes'. */
+	/*
+	 * If is_cluster is set, the URLs name some nodes of a cluster, and their logins and TLS are
+	 * used for all nodes.
+	 */
 	bool is_cluster;
 	bool is_sharded; /* channels are the cluster's sharded ones */
 	bool is_of_map;  /* the node is only asked where the slots are, so a replica will do */

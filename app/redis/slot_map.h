@@ -34,13 +34,14 @@ int slot_map_read(struct slot_map *out, const struct redisReply *reply, const ch
 enum redirect_kind {
 	REDIRECT_NONE,  /* another reply */
 	REDIRECT_MOVED, /* the slot is there from now on */
-	REDIRECT_ASK,   /* this once: ASKING there */
-	REDIRECT_WAIT,  /* it can be said again in a moment, to whom the map then names */
+	REDIRECT_ASK,   /* this command alone goes there, behind ASKING */
+	REDIRECT_WAIT,  /* the command can be sent again in a moment, to the node that the map names
+			   by then */
 };
 
 struct redirect {
 	unsigned slot;
-	struct slot_node to; /* an empty host: that of who said so */
+	struct slot_node to; /* an empty host: that of the node that has redirected us */
 };
 
 /* redirect_read - is the reply one of those errors by which a node sends us elsewhere? */

@@ -38,7 +38,8 @@ int stream_info_read(struct stream_info *info, const struct redisReply *reply);
 /* stream_reply_is_passing - an error that says only that Redis cannot answer now. */
 bool stream_reply_is_passing(const struct redisReply *reply);
 
-enum { STREAM_HAD_MAX = 32 }; /* so many may be lost by a fail-over, and nothing else is */
+/* If a fail-over loses at most so many entries, nothing else is missed. */
+enum { STREAM_HAD_MAX = 32 };
 
 /* Where somebody who follows a stream stands in it. */
 struct stream_place {

@@ -38,7 +38,9 @@ struct subject_traits {
 	/* What is said to Redis before the name, which it refuses who may not follow it; ends with
 	 * NULL. NULL: as of the kind that its subject_name says. */
 	const char *const *following;
-	/* As subject_name_init(). NULL: the prefix and the name. */
+	/*
+	 * Does the work of subject_name_init(). NULL: the name in Redis is the prefix and the name.
+	 */
 	int (*name)(struct subject_name *out, const struct redis_settings *rs, const char *name);
 };
 

@@ -209,7 +209,8 @@ topology_found(struct topology *tp, const char *host, int port, bool is_sure, co
 }
 
 /*
- * The first link that fails there moves all; links that fail there later find that this was done.
+ * The first link that fails at this server makes all links try the next one. Links that fail there
+ * later find that this was done.
  */
 static void
 turn_from(struct topology *tp, unsigned server)

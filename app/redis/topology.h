@@ -71,7 +71,10 @@ void topology_failed(struct topology *tp, const struct topology_member *m); /* i
 void topology_up(struct topology *tp, struct topology_member *m);
 void topology_down(struct topology *tp, struct topology_member *m);
 
-/* topology_leave - the server of m is none to be at: all of its links go to the next. */
+/*
+ * topology_leave - the server to which m is connected cannot be used: all links leave it for the
+ * next one.
+ */
 void topology_leave(struct topology *tp, const struct topology_member *m, const char *why);
 
 #endif

@@ -21,7 +21,7 @@ static const struct handler *const compiled[] = {
 
 enum { N_COMPILED = sizeof(compiled) / sizeof(compiled[0]) };
 
-/* Those of modules. */
+/* The handlers that modules have brought. */
 static const struct handler **loaded;
 static size_t n_loaded;
 

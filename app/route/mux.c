@@ -176,7 +176,7 @@ add_first(struct mux *mux, struct json_object *list, const char *positions)
 	}
 }
 
-/* Those of a POST. */
+/* Adds the subscriptions that a POST asks for. */
 static void
 add_more(struct mux *mux, struct json_object *list)
 {

@@ -76,7 +76,7 @@ changes(struct json_object *control)
 	       (!has_remove || json_object_is_type(remove, json_type_array));
 }
 
-/* The body, with the user added; NULL: it is none. */
+/* Returns the body, with the user added; NULL: it is no object of this kind. */
 static char *
 make_control(const struct request *req, const char *body, size_t len, bool *is_fault)
 {

@@ -70,7 +70,10 @@ const char *request_carrier(const struct request *req, const char **route, size_
 
 bool request_is_get(const struct request *req); /* GET or HEAD */
 
-/* request_match - does the route's path match? Then the path's parameters are known from now on. */
+/*
+ * request_match - does the route's path match? If it does, the path's parameters are known from now
+ * on.
+ */
 bool request_match(struct request *req, struct route *rt);
 
 /*

@@ -31,7 +31,10 @@ int sessions_new(struct sessions **out, struct hub *hub, uv_loop_t *loop);
  */
 void sessions_set(struct sessions *sessions, const struct auth_settings *settings);
 
-/* Whose answer counts: that of who asks now, or also that which was given within a second. */
+/*
+ * Which answer is good enough: only one that Redis gives from now on, or also one that is at most a
+ * second old.
+ */
 enum session_age { SESSION_ANEW, SESSION_RECENT };
 
 /*

@@ -2,13 +2,12 @@
 #define SLUICE_SOURCE_KEYSPACE_H
 
 /*
- * keyspace - what became of keys, told to feeds; and, where the route wants it, what the keys hold
- * since.
- *
- * A key is read once for all feeds of a worker that were told of it, behind the last of the changes
- * that were told until then. So a value is never older than its change, though it may be newer; and
- * a key that changes while it is read is read once more, however often it does. A feed's events
- * keep the order in which Redis told of them: one whose value has come waits for those before it.
+ * keyspace - tells feeds what was done to keys; and, if the route wants it, what the keys hold
+ * afterwards. A key is read once for all feeds of a worker that were told of it, after the last
+ * change that was told until then. So a value is never older than its change, though it may be
+ * newer. A key that changes while it is being read is read once more, however often it changes. A
+ * feed's events keep the order in which Redis told of them: an event whose value has come waits for
+ * those before it.
  */
 struct feed;
 

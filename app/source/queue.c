@@ -32,7 +32,10 @@ on_growth(struct source *so, struct message *msg, const struct stream_id *id)
 	grew(so->feed);
 }
 
-/* Also if the stream began anew: the group knows what it has given out. */
+/*
+ * It makes no difference how it changed, not even if it began anew: the group knows what it has
+ * given out.
+ */
 static void
 on_changed(struct source *so, enum stream_change change)
 {
