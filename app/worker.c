@@ -333,6 +333,7 @@ begin(struct worker *w)
 	if (w->listener != NULL)
 		return server_new(&w->server, &w->loop, w->listener->fd, &limits, site_serve,
 				  w->site);
+	site_begins_with_request(w->site);
 	return cgi_serve(&w->cgi, &w->loop, &limits, CGI_LIFETIME_MS, site_serve, w->site);
 }
 

@@ -129,7 +129,8 @@ serving_await_redis(struct serving *sv)
 	const struct command *command = hub_command(sv->in->hub);
 	struct pending_request rq = serving_request(sv, sv->kept.patience);
 
-	if (command != NULL && command_is_up(command))
+	if (command != NULL && command_is_up(command) &&
+	    (!sv->in->began_with_request || hub_redis_is_up(sv->in->hub)))
 		return false;
 	if (rq.patience.redis_ms == 0)
 		rq.patience.redis_ms = clock_ms() + sv->req->route->stream.open_wait_ms;

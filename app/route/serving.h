@@ -30,6 +30,7 @@ struct serving_context {
 	const struct auth_settings *auth; /* borrowed */
 	char *const *trusted_proxies;     /* borrowed; NULL: none */
 	struct answer *out;               /* for a request that had to wait */
+	bool began_with_request; /* plain CGI: Redis has just been asked for a connection */
 	/*
 	 * Serves a request from the beginning: one that had to wait, or one that is part of a mux
 	 * connection. kept: NULL if it did not wait.

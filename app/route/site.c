@@ -63,6 +63,17 @@ read_query(struct serving *sv)
 }
 
 /*
+ * What is told at once says what Redis is like. A process that began with the request has not
+ * reached it yet, and would say that it is away.
+ */
+static bool
+needs_redis(const struct serving *sv)
+{
+	return sv->service->tells_redis ||
+	       (sv->in->began_with_request && sv->service == &service_short);
+}
+
+/*
  * The order is that of what each step may know. The query is read by the route's names, so the
  * route is found first; who may ask depends on the service (publishing has a list of its own), so
  * that is found before the credentials are looked at. A preflight has none, and is answered before.
@@ -91,7 +102,7 @@ dispatch(struct serving *sv)
 	if (sv->req->method != METHOD_POST)
 		sv->body_len = 0; /* a body of a GET has no meaning (RFC 9110, 9.3.1) */
 	if (!authorising_check(sv, sv->service->auth(rt)) || !carrying_may_read(sv) ||
-	    (sv->service->tells_redis && serving_await_redis(sv)))
+	    (needs_redis(sv) && serving_await_redis(sv)))
 		return;
 	sv->service->serve(sv);
 }
@@ -209,6 +220,12 @@ site_new(struct site **out, struct hub *hub, uv_loop_t *loop)
 	answer_init(&site->out);
 	*out = site;
 	return 0;
+}
+
+void
+site_begins_with_request(struct site *site)
+{
+	site->in.began_with_request = true;
 }
 
 int

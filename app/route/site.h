@@ -19,6 +19,9 @@ struct site;
  */
 int site_new(struct site **out, struct hub *hub, uv_loop_t *loop);
 
+/* site_begins_with_request - plain CGI: the process serves one request, from its beginning. */
+void site_begins_with_request(struct site *site);
+
 /*
  * site_set_routes - serves these routes from now on. base is the path prefix that is cut off first
  * ("" or "/x"), copied. Takes the routes over, also on failure. If a route exists already with the

@@ -14,6 +14,7 @@ from waiting import Timeout, left, patient, wait_for
 from webservers import Lighttpd
 
 ROUTES = {"x": {"path": "/x/{id}", "channels": "cgi:{id}", "heartbeat": "200ms"},
+          "health": {"path": "/health", "handler": "health"},
           "life": {"path": "/life", "channels": "cgi-life", "lifetime": "500ms"}}
 
 
@@ -64,6 +65,19 @@ def test_stream(sluice, redis):
         redis.publish("cgi:1", "a\nb")
         assert stream.next_event().data == "a\nb"
         assert stream.next_event(skip=()).type == "keep-alive"
+
+
+def test_health(sluice):
+    """The process has just begun, and says what Redis is like once it has reached it."""
+    with CgiResponse(sluice, "/health") as answer:
+        assert answer.status == 200 and answer.json()["status"] == "ok"
+
+
+def test_health_without_redis(launch, own_redis):
+    away = own_redis("away")
+    sluice = launch({"health": ROUTES["health"]}, away, start=False, defaults={"open_wait": "100ms"})
+    with CgiResponse(sluice, "/health") as answer:
+        assert answer.status == 503 and answer.json()["status"] == "down"
 
 
 def test_nothing_is_lost_behind_the_head(sluice, redis):
