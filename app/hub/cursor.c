@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "sse/event.h"
+
 void
 cursor_add(struct cursor *c, const char *name, bool is_of_user)
 {
@@ -15,8 +17,13 @@ cursor_add(struct cursor *c, const char *name, bool is_of_user)
 size_t
 cursor_print(char text[CURSOR_TEXT], const char *whose, const struct stream_id *ids, size_t n)
 {
+	size_t max = EVENT_ID_MAX - (*whose != '\0' ? 1 + DIGEST_TEXT : 0);
 	size_t len = stream_cursor_print(text, ids, n);
 
+	if (len > max)
+		len = stream_cursor_print_short(text, ids, n);
+	if (len > max)
+		return (size_t)(stpcpy(text, CURSOR_NONE) - text);
 	if (*whose == '\0')
 		return len;
 	text[len++] = '~';

@@ -38,7 +38,12 @@ enum cursor_said {
 /* cursor_add - adds a stream. is_of_user: its name becomes part of the digest. */
 void cursor_add(struct cursor *c, const char *name, bool is_of_user);
 
-/* cursor_print - writes n ids; whose is as in struct cursor. Returns the length. */
+/*
+ * cursor_print - writes n ids; whose is as in struct cursor. If they need more than EVENT_ID_MAX
+ * bytes, the text is CURSOR_NONE: who comes back with it is told that it may have missed something.
+ * Returns the length.
+ */
+#define CURSOR_NONE "~" /* cursor_parse() takes it for CURSOR_UNKNOWN */
 size_t
 cursor_print(char text[CURSOR_TEXT], const char *whose, const struct stream_id *ids, size_t n);
 

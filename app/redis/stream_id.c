@@ -71,6 +71,16 @@ stream_id_after(struct stream_id id)
 	return id.ms < UINT64_MAX ? (struct stream_id){id.ms + 1, 0} : id;
 }
 
+/* An ID, or "MS-*". */
+static bool
+parse_member(struct stream_id *id, const char *text, size_t len)
+{
+	if (len < 2 || text[len - 1] != '*')
+		return stream_id_parse(id, text, len);
+	id->seq = UINT64_MAX;
+	return text[len - 2] == '-' && parse_number(&id->ms, text, len - 2);
+}
+
 bool
 stream_cursor_parse(struct stream_id *ids, size_t n, const char *text)
 {
@@ -78,7 +88,7 @@ stream_cursor_parse(struct stream_id *ids, size_t n, const char *text)
 
 	for (i = 0; i < n; i++) {
 		len = strcspn(text, ",");
-		if (!stream_id_parse(&ids[i], text, len))
+		if (!parse_member(&ids[i], text, len))
 			return false;
 		text += len;
 		if (i + 1 < n && *text++ != ',')
@@ -87,8 +97,8 @@ stream_cursor_parse(struct stream_id *ids, size_t n, const char *text)
 	return *text == '\0';
 }
 
-size_t
-stream_cursor_print(char text[STREAM_CURSOR_TEXT], const struct stream_id *ids, size_t n)
+static size_t
+print_all(char *text, const struct stream_id *ids, size_t n, bool is_short)
 {
 	char *p = text;
 	size_t i;
@@ -96,8 +106,23 @@ stream_cursor_print(char text[STREAM_CURSOR_TEXT], const struct stream_id *ids, 
 	for (i = 0; i < n; i++) {
 		if (i > 0)
 			*p++ = ',';
-		stream_id_print(p, &ids[i]);
+		if (is_short && ids[i].seq == UINT64_MAX)
+			snprintf(p, STREAM_ID_TEXT, "%llu-*", (unsigned long long)ids[i].ms);
+		else
+			stream_id_print(p, &ids[i]);
 		p += strlen(p);
 	}
 	return (size_t)(p - text);
+}
+
+size_t
+stream_cursor_print(char text[STREAM_CURSOR_TEXT], const struct stream_id *ids, size_t n)
+{
+	return print_all(text, ids, n, false);
+}
+
+size_t
+stream_cursor_print_short(char text[STREAM_CURSOR_TEXT], const struct stream_id *ids, size_t n)
+{
+	return print_all(text, ids, n, true);
 }

@@ -27,8 +27,14 @@ bool stream_id_is_zero(const struct stream_id *id);     /* before all that there
 struct stream_id stream_id_before(struct stream_id id); /* the greatest below; of zero: zero */
 struct stream_id stream_id_after(struct stream_id id);  /* the least above; of the last: it */
 
-/* stream_cursor_parse - exactly n IDs. */
+/*
+ * stream_cursor_parse - exactly n IDs, in either form. stream_cursor_print_short writes the
+ * greatest sequence as "*", because the place before an entry has it: six of those are longer than
+ * an event's id may be.
+ */
 bool stream_cursor_parse(struct stream_id *ids, size_t n, const char *text);
 size_t stream_cursor_print(char text[STREAM_CURSOR_TEXT], const struct stream_id *ids, size_t n);
+size_t
+stream_cursor_print_short(char text[STREAM_CURSOR_TEXT], const struct stream_id *ids, size_t n);
 
 #endif

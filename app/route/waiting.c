@@ -38,7 +38,15 @@ on_wait_closed(struct waiter *w)
 	free(wg);
 }
 
-/* What is not JSON becomes a JSON string. The id is meant for the next "?after=". */
+/* The id is meant for the next "?after=". */
+static bool
+is_place(const struct event *ev)
+{
+	return ev->id != NULL && ev->id_len <= EVENT_ID_MAX &&
+	       (ev->id_len != strlen(CURSOR_NONE) || memcmp(ev->id, CURSOR_NONE, ev->id_len) != 0);
+}
+
+/* What is not JSON becomes a JSON string. */
 static void
 answer_event(struct deferred *deferred, const struct event *ev)
 {
@@ -46,7 +54,7 @@ answer_event(struct deferred *deferred, const struct event *ev)
 	struct answer *out = deferred->out;
 
 	deferred_begin(deferred, HTTP_OK, "application/json");
-	if (ev->id != NULL && ev->id_len <= EVENT_ID_MAX)
+	if (is_place(ev))
 		answer_field_printf(out, "Last-Event-ID", "%.*s", (int)ev->id_len, ev->id);
 	if (json_text_check(data, ev->data_len, NULL))
 		answer_put(out, data, ev->data_len);

@@ -93,6 +93,8 @@ replay_buffer_find(struct feed *fd, const struct stream_id *ids, uint64_t *at, u
 		return false;
 	base = live->replay_buffer_from;
 	s.len = cursor_print(s.id, c->whose, ids, c->n);
+	if (strcmp(s.id, CURSOR_NONE) == 0)
+		return false; /* so may be the ids of others */
 	if (log_gather(&fd->out.log, base, fd->out.log.end, pieces, &n) != fd->out.log.end - base)
 		return false; /* it is in more pieces than are searched */
 	for (i = 0; i < n; i++) {

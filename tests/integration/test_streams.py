@@ -17,6 +17,7 @@ ROUTES = {
               "transform": "{n = message.n, id = id}", "event": "{channel}", "start": "0"},
     "batch": {"path": "/batch/{name}", "streams": "s:{name}", "batch": "3/300ms", "start": "0"},
     "max": {"path": "/max/{name}", "streams": "s:{name}", "max_events": 3, "start": "0"},
+    "six": {"path": "/six", "streams": "s:1 s:2 s:3 s:4 s:5 s:{user}", "start": "last:1", "auth": "remote_user"},
     "mixed": {"path": "/mixed", "streams": "s:mixed", "channels": "c:mixed"},
 }
 
@@ -414,3 +415,46 @@ def test_a_name_that_is_no_utf8(launch, redis):
         event = channel.next_event()
         assert (event.type, event.last_event_id, event.data) == ("a\ufffdx", "\ufffdx", "\ufffdx")
         assert sluice.status()["utf8_replaced"] == 5
+
+
+def six(sluice, last=None):
+    stream = sluice.get("/six", headers={"Last-Event-ID": last} if last else {}, AUTH_TYPE="Basic", REMOTE_USER="6")
+    event = stream.next_event()
+    assert event.type == "stream-open" and len(event.last_event_id) <= 128
+    return stream, json.loads(event.data)
+
+
+def test_the_places_before_six_entries_fit_into_an_id(sluice, client):
+    keys = [f"s:{n}" for n in range(1, 7)]
+    for n, key in enumerate(keys):
+        for ms in (1, 2):
+            client.xadd(key, {"data": str(n)}, id=f"179591528183{ms}-0")
+    stream, said = six(sluice)
+    with stream:
+        assert [stream.next_message().data for _ in keys] == [str(n) for n in range(6)]
+    stream, again = six(sluice, said["from"])
+    with stream:
+        assert again == {"resumed": True, "from": said["from"]}
+        assert [stream.next_message().data for _ in keys] == [str(n) for n in range(6)]
+
+
+def test_ids_that_no_id_of_an_event_can_hold(sluice, client):
+    """As of nanoseconds: everything comes, and whoever comes back is told that it may have missed something."""
+    keys = [f"s:{n}" for n in range(1, 7)]
+    for key in keys:
+        client.xadd(key, {"data": "old"}, id="1795915281838000000-1")
+    stream, said = six(sluice)
+    with stream:
+        assert said == {"resumed": False, "from": "~"}
+        for _ in keys:
+            assert stream.next_message().data == "old"
+        client.xadd(keys[0], {"data": "new"}, id="1795915281838000001-1")
+        assert stream.next_message().data == "new"
+        assert stream.parser.last_event_id == "~"
+    stream, said = six(sluice, "~")
+    with stream:
+        assert said == {"resumed": False, "from": "~"}
+        event = stream.next_event()
+        assert (event.type, json.loads(event.data)) == ("stream-reset", {"reason": "unknown-id"})
+        client.xadd(keys[1], {"data": "live"}, id="1795915281838000001-1")
+        assert stream.next_message().data == "live"

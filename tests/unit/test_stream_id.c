@@ -68,6 +68,8 @@ order(void **state)
 static void
 cursors(void **state)
 {
+	static const char *const wrong[] = {"1-*,*", "1-*,-*", "1-2-*,1-1",
+					    "*,1-1", "1*,1-1", "01-*,1-1"};
 	struct stream_id ids[STREAM_CURSOR_MAX], all[STREAM_CURSOR_MAX];
 	char text[STREAM_CURSOR_TEXT];
 	size_t len;
@@ -77,6 +79,12 @@ cursors(void **state)
 	assert_true(stream_cursor_parse(ids, 3, "1-1,2-2,3-3"));
 	assert_int_equal(stream_cursor_print(text, ids, 3), 11);
 	assert_string_equal(text, "1-1,2-2,3-3");
+	assert_true(stream_cursor_parse(ids, 2, "1-*,2-3"));
+	assert_true(ids[0].ms == 1 && ids[0].seq == UINT64_MAX && ids[1].seq == 3);
+	assert_int_equal(stream_cursor_print_short(text, ids, 2), 7);
+	assert_string_equal(text, "1-*,2-3");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_false(stream_cursor_parse(ids, 2, wrong[i]));
 	assert_false(stream_cursor_parse(ids, 2, "1-1"));
 	assert_false(stream_cursor_parse(ids, 2, "1-1,"));
 	assert_false(stream_cursor_parse(ids, 2, "1-1,2-2,3-3"));
