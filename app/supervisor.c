@@ -18,11 +18,12 @@
 #include "base/logger.h"
 #include "base/poison.h"
 #include "base/quota.h"
+#include "base/strings.h"
 #include "notify.h"
 #include "reload.h"
-#include "worker_slot.h"
 #include "upgrade.h"
 #include "worker.h"
+#include "worker_slot.h"
 
 enum {
 	PATIENCE_MS = 1500, /* time after the drain, until SIGKILL */
@@ -179,22 +180,16 @@ any_alive(const struct supervisor *s)
 	return false;
 }
 
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
 /* These keys belong to the process as it was started. */
 static void
 warn_of_restart(const struct supervisor *s, const struct config *cfg)
 {
 	if (cfg->server.workers != s->cfg->server.workers)
 		logger_warn("[server] workers: another number takes effect at the next start");
-	if (!same_text(cfg->server.listen, s->cfg->server.listen))
+	if (!strings_are_same(cfg->server.listen, s->cfg->server.listen))
 		logger_warn("[server] listen: another address takes effect at the next start");
-	if (!same_text(cfg->server.user, s->cfg->server.user) ||
-	    !same_text(cfg->server.group, s->cfg->server.group))
+	if (!strings_are_same(cfg->server.user, s->cfg->server.user) ||
+	    !strings_are_same(cfg->server.group, s->cfg->server.group))
 		logger_warn("[server] user, group: others take effect at the next start");
 }
 

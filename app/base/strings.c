@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool
+strings_are_same(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
 void
 strings_free(char **list)
 {

@@ -1,11 +1,16 @@
 #ifndef SLUICE_BASE_STRINGS_H
 #define SLUICE_BASE_STRINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* strings - lists of texts on the heap that end with NULL; NULL itself is an empty one. */
 
 void strings_free(char **list);
+
+/* strings_are_same - have the two texts the same bytes? Each may be NULL, which equals NULL alone.
+ */
+bool strings_are_same(const char *a, const char *b);
 
 /* strings_copy - the caller's; NULL if out of memory. */
 char **strings_copy(char *const *list);

@@ -99,16 +99,6 @@ judge_role(struct target *t, const redisReply *reply)
 		say("is", "a primary");
 }
 
-static bool
-follows_streams(const struct config *cfg)
-{
-	for (size_t i = 0; i < cfg->n_routes; i++) {
-		if (route_can_resume(cfg->routes[i]))
-			return true;
-	}
-	return false;
-}
-
 static void
 judge_memory(struct target *t, const redisReply *reply)
 {
@@ -118,7 +108,7 @@ judge_memory(struct target *t, const redisReply *reply)
 	    !info_value(reply, "maxmemory", limit, sizeof(limit)))
 		return;
 	say("has", "maxmemory %s, maxmemory-policy %s", limit, policy);
-	if (follows_streams(t->cfg) && strncmp(policy, "allkeys-", 8) == 0)
+	if (config_can_resume(t->cfg) && strncmp(policy, "allkeys-", 8) == 0)
 		say("warning",
 		    "maxmemory-policy %s may evict a stream that a route follows, and "
 		    "what it held is lost: CONFIG SET maxmemory-policy noeviction",
@@ -472,7 +462,7 @@ check_tracking(struct target *t)
 {
 	redisReply *reply;
 
-	if (!follows_streams(t->cfg) ||
+	if (!config_can_resume(t->cfg) ||
 	    (reply = ask(t, RESP_WORDS("CLIENT", "TRACKING", "OFF"))) == NULL)
 		return;
 	if (reply->type == REDIS_REPLY_ERROR)

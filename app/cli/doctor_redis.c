@@ -75,16 +75,6 @@ doctor_key_left(struct doctor *d, const char *key)
 
 /* Does any route send a client that comes back what it has missed? */
 
-static bool
-sends_again(const struct config *cfg)
-{
-	for (size_t i = 0; i < cfg->n_routes; i++) {
-		if (route_can_resume(cfg->routes[i]))
-			return true;
-	}
-	return false;
-}
-
 /* Finds the value of NAME in the answer to INFO or CONFIG GET; false: it is not there. */
 static bool
 value_of(const redisReply *reply, const char *name, char *out, size_t len)
@@ -184,7 +174,7 @@ doctor_check_redis(struct doctor *d)
 	}
 	doctor_key_drop(d, key);
 	doctor_ok("redis", "reached, and a key can be put there");
-	if (!sends_again(d->cfg))
+	if (!config_can_resume(d->cfg))
 		return;
 	check_eviction(d);
 	check_memory_of(d);

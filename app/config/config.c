@@ -525,3 +525,13 @@ config_load(struct config **out, const char *path, FILE *faults)
 	free(ld.built);
 	return rc;
 }
+
+bool
+config_can_resume(const struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->n_routes; i++) {
+		if (route_can_resume(cfg->routes[i]))
+			return true;
+	}
+	return false;
+}

@@ -52,6 +52,9 @@ struct config {
 int config_load(struct config **out, const char *path, FILE *faults);
 void config_free(struct config *cfg); /* takes NULL; routes that were taken out are NULL in it */
 
+/* config_can_resume - can a client of any route be sent what it has missed? */
+bool config_can_resume(const struct config *cfg);
+
 /* config_path - the file that -c names, or $SLUICE_CONFIG, or /etc/sluice/sluice.ini. Borrowed. */
 const char *config_path(const char *option);
 

@@ -87,31 +87,35 @@ add(struct faults *fs, struct fault fault, const char *raw)
 	fs->v[fs->n++] = fault;
 }
 
+__attribute__((format(printf, 3, 0))) static void
+add_printed(struct faults *fs, struct fault fault, const char *fmt, va_list ap)
+{
+	char raw[TEXT_CAP];
+
+	(void)vsnprintf(raw, sizeof(raw), fmt, ap);
+	add(fs, fault, raw);
+}
+
 void
 faults_add(struct faults *fs, unsigned file, unsigned line, const char *fmt, ...)
 {
-	char raw[TEXT_CAP];
 	va_list ap;
 
 	va_start(ap, fmt);
-	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, by va_start() */
-	(void)vsnprintf(raw, sizeof(raw), fmt, ap);
+	add_printed(fs, (struct fault){.file = file, .line = line, .place = line}, fmt, ap);
 	va_end(ap);
-	add(fs, (struct fault){.file = file, .line = line, .place = line}, raw);
 }
 
 void
 faults_note(struct faults *fs, unsigned file, unsigned line, const char *fmt, ...)
 {
-	char raw[TEXT_CAP];
+	const struct fault note = {.file = file, .line = line, .place = line, .is_note = true};
 	va_list ap;
 
-	va_start(ap, fmt);
-	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, by va_start() */
-	(void)vsnprintf(raw, sizeof(raw), fmt, ap);
-	va_end(ap);
 	fs->n_notes++;
-	add(fs, (struct fault){.file = file, .line = line, .place = line, .is_note = true}, raw);
+	va_start(ap, fmt);
+	add_printed(fs, note, fmt, ap);
+	va_end(ap);
 }
 
 void

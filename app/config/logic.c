@@ -15,12 +15,6 @@
 #define ADD_PREFIX "add."
 #define WHY_LEN    512
 
-static bool
-is_set(const char *text)
-{
-	return text != NULL && *text != '\0';
-}
-
 /* Parameters */
 
 static int
@@ -150,7 +144,7 @@ compile(const struct config_source *src, struct route *rt, size_t section, const
 	char why[WHY_LEN];
 	int rc;
 
-	if (!is_set(text))
+	if (!config_is_set(text))
 		return 0;
 	if ((rc = need_sandbox(st)) < 0)
 		return rc;
@@ -230,7 +224,7 @@ compile_script(const struct config_source *src, struct route *rt, size_t section
 	char why[WHY_LEN], *path, *text;
 	int rc;
 
-	if (!is_set(rt->logic.script) || e == NULL)
+	if (!config_is_set(rt->logic.script) || e == NULL)
 		return 0;
 	if ((path = script_path(src, e)) == NULL)
 		return -ENOMEM;

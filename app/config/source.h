@@ -37,6 +37,13 @@ config_find_entry(const struct config_source *src, size_t section, const struct 
 const struct ini_entry *
 config_entry(const struct config_source *src, size_t section, const char *key);
 
+/* config_is_set - is there a text that is not empty? */
+static inline bool
+config_is_set(const char *text)
+{
+	return text != NULL && *text != '\0';
+}
+
 /* config_is_add - is it one of the keys add.NAME? */
 bool config_is_add(const struct ini_entry *e);
 

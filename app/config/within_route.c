@@ -15,12 +15,6 @@ enum {
 	NEAR_FROM = 3             /* a shorter name is similar to too many others */
 };
 
-static bool
-is_set(const char *text)
-{
-	return text != NULL && *text != '\0';
-}
-
 /* Refuses a key that stands in the route's own section. */
 static void
 refuse(const struct config_source *src, size_t section, const char *key, const char *why)
@@ -45,15 +39,15 @@ refuse_adds(const struct config_source *src, size_t section, const char *why)
 static void
 check_data(const struct config_source *src, const struct route *rt, size_t section)
 {
-	const char *maker = is_set(rt->logic.script) ? "script makes the data, so this has no use"
-			    : is_set(rt->logic.transform)
-				? "transform makes the data, so this has no "
-				  "use"
-				: NULL;
+	const char *maker =
+	    config_is_set(rt->logic.script)      ? "script makes the data, so this has no use"
+	    : config_is_set(rt->logic.transform) ? "transform makes the data, so this has no "
+						   "use"
+						 : NULL;
 
 	if (maker == NULL)
 		return;
-	if (is_set(rt->logic.script))
+	if (config_is_set(rt->logic.script))
 		refuse(src, section, "transform", maker);
 	refuse(src, section, "fields", maker);
 	refuse_adds(src, section, maker);

@@ -9,7 +9,6 @@
 
 enum {
 	KEYS_MAX = 128,               /* of one connection, because XREAD looks at each of them */
-	COUNT_MAX = 200,              /* entries of one stream in one reply */
 	REPLY_SIZE = 4 * 1024 * 1024, /* the most bytes that one reply should have */
 	/* after this time a reader that was not woken looks for changes by itself */
 	BLOCK_MS = 3000,
@@ -79,12 +78,6 @@ now_ms(const struct reader *rd)
 	return uv_now(rd->readers->loop);
 }
 
-static struct reader_stream *
-stream_of(struct list *node)
-{
-	return LIST_ENTRY(node, struct reader_stream, of_reader);
-}
-
 /* How long XREAD may wait before something must be looked at. */
 static unsigned
 block_ms(const struct reader *rd)
@@ -107,18 +100,6 @@ block_ms(const struct reader *rd)
 	return at > now ? (unsigned)(at - now) : 1;
 }
 
-/*
- * How many entries of each stream to ask for. All streams may have as many, if they were written
- * while the link was down.
- */
-static unsigned
-read_count(const struct reader *rd, unsigned n)
-{
-	size_t count = REPLY_SIZE / (rd->entry_size + 1) / n;
-
-	return count < 1 ? 1 : count > COUNT_MAX ? COUNT_MAX : (unsigned)count;
-}
-
 /* Adds the streams that Redis does not refuse. Returns how many. */
 static unsigned
 put_streams(struct reader *rd, const char **argv, char ids[][STREAM_ID_TEXT])
@@ -127,7 +108,7 @@ put_streams(struct reader *rd, const char **argv, char ids[][STREAM_ID_TEXT])
 	unsigned n = 0, i;
 
 	for (node = rd->streams.next; node != &rd->streams; node = node->next) {
-		struct reader_stream *st = stream_of(node);
+		struct reader_stream *st = reader_stream_of(node);
 
 		if (st->is_refused)
 			continue;
@@ -152,7 +133,8 @@ read_streams(struct reader *rd)
 		uv_timer_start(&rd->retry, on_retry, READER_REFUSED_MS, 0);
 		return;
 	}
-	snprintf(count, sizeof(count), "%u", read_count(rd, n));
+	/* The reply is divided among the streams: after an interruption all may have much. */
+	snprintf(count, sizeof(count), "%u", reader_count(REPLY_SIZE / n, rd->entry_size));
 	snprintf(block, sizeof(block), "%u", block_ms(rd));
 	argv[2] = count;
 	argv[4] = block;
@@ -174,7 +156,7 @@ mark_due(struct reader *rd)
 	struct list *node;
 
 	for (node = rd->streams.next; node != &rd->streams; node = node->next) {
-		struct reader_stream *st = stream_of(node);
+		struct reader_stream *st = reader_stream_of(node);
 
 		if (st->is_refused ? is_refused_due
 				   : may_look && now - st->seen_ms >= READER_QUIET_MS)
@@ -323,7 +305,7 @@ forget_looks(struct reader *rd)
 	struct list *node;
 
 	for (node = rd->streams.next; node != &rd->streams; node = node->next)
-		stream_of(node)->is_looked_at = false;
+		reader_stream_of(node)->is_looked_at = false;
 }
 
 /*
@@ -340,7 +322,7 @@ on_read_refused(struct reader *rd, const redisReply *reply)
 	if (stream_reply_is_passing(reply) || rd->n_refused_reads++ == 0)
 		return;
 	LIST_FOREACH (node, tmp, &rd->streams)
-		rd->readers->ops->on_refused(stream_of(node), reply->str);
+		rd->readers->ops->on_refused(reader_stream_of(node), reply->str);
 	uv_timer_start(&rd->retry, on_retry, READER_REFUSED_MS, 0);
 }
 
@@ -388,7 +370,7 @@ on_up(void *ctx)
 
 	forget_looks(rd);
 	LIST_FOREACH (node, tmp, &rd->streams)
-		stream_place_doubt(&stream_of(node)->place);
+		stream_place_doubt(&reader_stream_of(node)->place);
 	rd->state = READER_DOWN;
 	rd->is_id_asked = true;
 	if (link_send(rd->link, RESP_WORDS("CLIENT", "ID")) < 0)

@@ -48,6 +48,12 @@ reader_words(const struct reader_question *q)
 	return (struct resp_words){q->argc, q->argv, NULL};
 }
 
+static inline struct reader_stream *
+reader_stream_of(struct list *of_reader)
+{
+	return LIST_ENTRY(of_reader, struct reader_stream, of_reader);
+}
+
 enum reader_look { READER_LOOKED, READER_LOOK_ON, READER_PUT_OFF, READER_REFUSES };
 
 /*
@@ -56,6 +62,12 @@ enum reader_look { READER_LOOKED, READER_LOOK_ON, READER_PUT_OFF, READER_REFUSES
  */
 enum reader_look reader_looked(struct readers *rds, struct reader_stream *st,
 			       struct stream_info *info, const struct redisReply *reply);
+
+/*
+ * reader_count - how many entries of one stream to ask for, so that they come to no more than size
+ * bytes if each is as large as entry_size. At least one.
+ */
+unsigned reader_count(size_t size, size_t entry_size);
 
 /* reader_entry - hand it on, unless it was already. */
 void reader_entry(struct readers *rds, struct reader_stream *st, const struct stream_entry *entry);

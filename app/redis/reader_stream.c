@@ -2,6 +2,8 @@
 
 #include <hiredis.h>
 
+enum { COUNT_MAX = 200 }; /* entries of one stream in one reply */
+
 struct reader_stream *
 readers_find(const struct readers *rds, const char *key, size_t len)
 {
@@ -65,4 +67,12 @@ reader_entry(struct readers *rds, struct reader_stream *st, const struct stream_
 	stream_place_advance(&st->place, &entry->id);
 	st->seen_ms = uv_now(rds->loop);
 	rds->ops->on_entry(st, entry);
+}
+
+unsigned
+reader_count(size_t size, size_t entry_size)
+{
+	size_t count = size / (entry_size + 1);
+
+	return count < 1 ? 1 : count > COUNT_MAX ? COUNT_MAX : (unsigned)count;
 }

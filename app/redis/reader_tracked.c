@@ -11,7 +11,6 @@
 
 enum {
 	ASKED_MAX = 64,          /* how many streams are asked for at a time */
-	COUNT_MAX = 200,         /* entries in one reply */
 	REPLY_SIZE = 256 * 1024, /* the most bytes that one reply should have */
 	TICK_MS = 250,           /* how often streams are asked for whose changes no node reports */
 };
@@ -42,12 +41,6 @@ struct tracked_reading {
 	bool had_news;
 	bool is_stale; /* the stream was to be looked at anew since it was asked */
 };
-
-static struct reader_stream *
-stream_of(struct list *node)
-{
-	return LIST_ENTRY(node, struct reader_stream, of_reader);
-}
 
 static uint64_t
 now_ms(const struct tracked *t)
@@ -257,14 +250,6 @@ on_entries(void *arg, const redisReply *reply)
 
 /* Questions */
 
-static unsigned
-read_count(const struct tracked *t)
-{
-	size_t count = REPLY_SIZE / (t->entry_size + 1);
-
-	return count < 1 ? 1 : count > COUNT_MAX ? COUNT_MAX : (unsigned)count;
-}
-
 static int
 say(struct tracked *t, struct reader_stream *st, struct tracked_reading *rg)
 {
@@ -279,7 +264,7 @@ say(struct tracked *t, struct reader_stream *st, struct tracked_reading *rg)
 		reader_look(&look, st);
 		return command_send(command, on_info, rg, reader_words(&look));
 	}
-	rg->count = read_count(t);
+	rg->count = reader_count(REPLY_SIZE, t->entry_size);
 	snprintf(count, sizeof(count), "%u", rg->count);
 	stream_id_print(id, &st->place.last);
 	return command_read(command, on_entries, rg, &rg->node, RESP_ARRAY(read));
@@ -316,7 +301,7 @@ on_soon(uv_timer_t *timer)
 	struct tracked *t = timer->data;
 
 	while (t->n_asked < ASKED_MAX && !list_is_empty(&t->due))
-		ask(t, stream_of(t->due.next));
+		ask(t, reader_stream_of(t->due.next));
 }
 
 /*
@@ -332,9 +317,9 @@ look_at_quiet(struct tracked *t, uint64_t now)
 		return;
 	t->quiet_at_ms = now + READER_TOGETHER_MS;
 	LIST_FOREACH (node, tmp, &t->idle) {
-		if (now - stream_of(node)->seen_ms >= READER_QUIET_MS) {
-			stream_of(node)->is_looked_at = false;
-			make_due(t, stream_of(node));
+		if (now - reader_stream_of(node)->seen_ms >= READER_QUIET_MS) {
+			reader_stream_of(node)->is_looked_at = false;
+			make_due(t, reader_stream_of(node));
 		}
 	}
 }
@@ -348,7 +333,7 @@ on_tick(uv_timer_t *timer)
 	struct list *node, *tmp;
 
 	LIST_FOREACH (node, tmp, &t->late) {
-		struct reader_stream *st = stream_of(node);
+		struct reader_stream *st = reader_stream_of(node);
 
 		if (st->is_refused && !is_refused_due)
 			continue;

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include "base/percent.h"
+#include "base/strings.h"
 #include "redis/settings.h"
 
 enum { DEFAULT_PORT = 6379, DB_MAX = 1000000 };
@@ -12,12 +13,6 @@ enum { DEFAULT_PORT = 6379, DB_MAX = 1000000 };
 static const char forms[] =
     "a Redis URL is redis://[user[:password]@]host[:port][/db], rediss:// for TLS, or "
     "unix://[user[:password]@]/path[?db=N]";
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
 
 /* Copies and decodes len bytes. Returns 0, -EINVAL, -ENOMEM. */
 static int
@@ -237,16 +232,17 @@ redis_settings_fini(struct redis_settings *rs)
 static bool
 same_url(const struct redis_url *a, const struct redis_url *b)
 {
-	return same_text(a->host, b->host) && same_text(a->path, b->path) && a->port == b->port &&
-	       same_text(a->user, b->user) && same_text(a->password, b->password) &&
-	       a->db == b->db && a->is_tls == b->is_tls;
+	return strings_are_same(a->host, b->host) && strings_are_same(a->path, b->path) &&
+	       a->port == b->port && strings_are_same(a->user, b->user) &&
+	       strings_are_same(a->password, b->password) && a->db == b->db &&
+	       a->is_tls == b->is_tls;
 }
 
 static bool
 same_tls(const struct tls_settings *a, const struct tls_settings *b)
 {
-	return same_text(a->ca, b->ca) && same_text(a->cert, b->cert) &&
-	       same_text(a->key, b->key) && same_text(a->server_name, b->server_name);
+	return strings_are_same(a->ca, b->ca) && strings_are_same(a->cert, b->cert) &&
+	       strings_are_same(a->key, b->key) && strings_are_same(a->server_name, b->server_name);
 }
 
 static const char *
@@ -356,10 +352,10 @@ redis_settings_equal(const struct redis_settings *a, const struct redis_settings
 {
 	size_t i;
 
-	if (a->n_urls != b->n_urls || !same_text(a->prefix, b->prefix) ||
-	    !same_text(a->password_file, b->password_file) ||
-	    !same_text(a->sentinel_master, b->sentinel_master) ||
-	    !same_text(a->sentinel_password_file, b->sentinel_password_file) ||
+	if (a->n_urls != b->n_urls || !strings_are_same(a->prefix, b->prefix) ||
+	    !strings_are_same(a->password_file, b->password_file) ||
+	    !strings_are_same(a->sentinel_master, b->sentinel_master) ||
+	    !strings_are_same(a->sentinel_password_file, b->sentinel_password_file) ||
 	    a->is_cluster != b->is_cluster || a->is_sharded != b->is_sharded ||
 	    !same_tls(&a->tls, &b->tls) || a->connect_timeout_ms != b->connect_timeout_ms)
 		return false;

@@ -56,7 +56,7 @@ send_command(struct queue *q, enum queue_command which, command_fn fn, struct re
 }
 
 static bool
-begins_with(const redisReply *reply, const char *word)
+is_error(const redisReply *reply, const char *word)
 {
 	return reply != NULL && reply->type == REDIS_REPLY_ERROR &&
 	       strncmp(reply->str, word, strlen(word)) == 0;
@@ -66,7 +66,7 @@ static void
 see_refusal(struct queue *q, const redisReply *reply)
 {
 	bool is_refused = reply != NULL && reply->type == REDIS_REPLY_ERROR &&
-			  !stream_reply_is_passing(reply) && !begins_with(reply, "NOGROUP");
+			  !stream_reply_is_passing(reply) && !is_error(reply, "NOGROUP");
 
 	if (reply != NULL)
 		q->is_refused = is_refused;
@@ -158,7 +158,7 @@ on_entries(void *arg, const redisReply *reply)
 	if (!is_answered(q, QUEUE_READ))
 		return;
 	q->n_coming -= q->n_asked;
-	if (begins_with(reply, "NOGROUP"))
+	if (is_error(reply, "NOGROUP"))
 		q->is_known = false; /* somebody has deleted the group, or the stream */
 	else
 		see_vital_refusal(q, reply);
@@ -239,8 +239,7 @@ on_created(void *arg, const redisReply *reply)
 
 	if (!is_answered(q, QUEUE_CREATE))
 		return;
-	if (reply == NULL ||
-	    (reply->type == REDIS_REPLY_ERROR && !begins_with(reply, "BUSYGROUP"))) {
+	if (reply == NULL || (reply->type == REDIS_REPLY_ERROR && !is_error(reply, "BUSYGROUP"))) {
 		see_vital_refusal(q, reply);
 		return; /* at the next tick */
 	}

@@ -158,7 +158,7 @@ on_info(struct past_reading *reading, const struct past_answer *answer)
 }
 
 static bool
-begins_with(const redisReply *reply, const struct stream_id *id)
+begins_at(const redisReply *reply, const struct stream_id *id)
 {
 	struct stream_entry first;
 
@@ -193,8 +193,8 @@ on_page(struct past_reading *reading, const struct past_answer *answer)
 	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) {
 		fail(part, reply);
 	} else {
-		if (part->has_next ? !begins_with(reply, &part->next)
-				   : part->is_entry && !begins_with(reply, &part->from))
+		if (part->has_next ? !begins_at(reply, &part->next)
+				   : part->is_entry && !begins_at(reply, &part->from))
 			part->rp->is_trimmed = true;
 		replay_keep_page(part, reply, PAST_OLDEST_FIRST);
 		part->has_reached = answer->is_whole || (part->n_v == 0 && !pass_page(part, reply));
