@@ -2,8 +2,11 @@
 """Two builds of Sluice in turn: what an event, a stream opened and an idle subscriber cost.
 
 Processor time is what the kernel accounts to the worker, each time of a fresh one, the builds in turn and first by
-turns; a ratio is the median of the pairs' ratios. Instructions are counted by callgrind, in bursts that are waited for,
-so they hardly depend on what else the machine does. Exits 1 if the new build is dearer by more than the limit.
+turns; a ratio is the median of the pairs' ratios. The worker has one processor for itself, and Redis and the clients
+have the others. Where each stream is sent little, the clients are stopped meanwhile: to wake one that sleeps costs the
+worker more than what it does for it, and whether they sleep is chance. Instructions are counted by callgrind, in bursts
+that are waited for, so they hardly depend on what else the machine does. Exits 1 if the new build is dearer by more
+than the limit.
 """
 
 import argparse
@@ -12,6 +15,7 @@ import os
 import pathlib
 import re
 import resource
+import signal
 import socket
 import statistics
 import subprocess
@@ -62,35 +66,112 @@ streams = stream
 """
 FLOOD = Scenario("flood, 1,000 streams", 1000, 1500)
 FEW = Scenario("flood, 10 streams", 10, 30000)
-MANY = Scenario("2,000 channels, 2,000 msg/s", 2000, 6000, 2000, each=True)
+MANY = Scenario("2,000 channels, flood", 2000, 80000, each=True)
+PACED = Scenario("2,000 channels, 2,000 msg/s", 2000, 8000, 2000, each=True)
 OPEN = Scenario("5,000 streams, one channel", 5000)
 OPEN_EACH = Scenario("5,000 streams, one channel each", 5000, each=True)
-BEATING, BEATS_S = Scenario("2,000 idle streams, heartbeats", 2000), 4
-BURST, CLIENTS = 100, 10
-FEWER, MORE = 1000, 3000  # events, or streams opened: the difference is what these cost without the start
-SEPARATE_FEWER, SEPARATE_MORE = 100, 400
+BEATING, BEATINGS, TRIES = Scenario("8,000 idle streams, heartbeats", 8000), 5, 4
+OPENINGS = 4  # with the same worker, one after the other
+# What instructions are counted of
+CLIENTS, BURST, BURSTS = 10, 100, 20
+TURNS = 400
+IDLE, BEATS = 400, 5
+WARM, OPENED = 100, 300
+TEXT = b'{"seq":%d,"text":"' + b"x" * 100 + b'"}'
+
+
+
+@contextlib.contextmanager
+def stopped(load):
+    load.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        load.process.send_signal(signal.SIGCONT)
+
+
+def share_processors():
+    """Leaves one processor to the worker, if there are several. Returns those of the worker."""
+    all_of_them = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, all_of_them[:-1] or all_of_them)
+    return all_of_them[-1:]
 
 
 class Pairs(run.Bench):
     def __init__(self, folder, build, programs):
         super().__init__(folder, build)
         self.programs = programs
+        self.processors = share_processors()
         pathlib.Path(folder, "pairs.ini").write_text(INI.format(folder=folder))
 
     def command_of(self, contender, listen):
         return [self.programs[contender], "serve", "-c", f"{self.folder}/pairs.ini", "-l", f"unix:{listen}", "-w", "1"]
 
+    @contextlib.contextmanager
+    def serving(self, contender, front=False):
+        with super().serving(contender, front) as (pids, target):
+            for pid in pids:
+                os.sched_setaffinity(pid, self.processors)
+            yield pids, target
+
+    def deliver_each(self, scenario, contender):
+        """As deliver(), but the clients read when all is sent."""
+        per_stream = scenario.messages // scenario.streams
+        with self.serving(contender) as (pids, target):
+            with Load(self, target, "/many/%d", scenario.streams, per_stream) as load:
+                load.report("open")
+                run.wait_until_quiet(pids)
+                before = run.cpu_ns(pids)
+                with stopped(load):
+                    self.publish(scenario)
+                    run.wait_until_quiet(pids)
+                    used_ns = run.cpu_ns(pids) - before
+                report = load.report("done")
+                load.release()
+        self.check(f"{scenario.name}, {contender}", report)
+        return used_ns / 1e3 / max(report["events"], 1)
+
+    def open(self, scenario, contender):
+        """Opens the streams several times; the memory is that of the first time."""
+        path, used_ns, kb = "/many/%d" if scenario.each else "/bench", 0, 0
+        with self.serving(contender) as (pids, target):
+            for number in range(OPENINGS):
+                run.wait_until_quiet(pids)
+                cpu, pss = run.cpu_ns(pids), run.pss_kb(pids)
+                with Load(self, target, path, scenario.streams) as load:
+                    report = load.report("open")
+                    run.wait_until_quiet(pids)
+                    used_ns += run.cpu_ns(pids) - cpu
+                    kb = run.pss_kb(pids) - pss if number == 0 else kb
+                    load.release()
+                self.check(f"{scenario.name}, {contender}", report)
+        return used_ns / 1e3 / OPENINGS / scenario.streams, kb / scenario.streams
+
     def beat(self, contender):
         """Processor time, µs, for each heartbeat of a stream to which nothing else comes."""
+        for _ in range(TRIES):
+            used_ns, n = self.beat_once(contender)
+            if n == BEATING.streams * BEATINGS:
+                return used_ns / 1e3 / n
+        raise BenchError("the machine is too busy to tell one second's heartbeats from the next's")
+
+    def beat_once(self, contender):
         with self.serving(contender) as (pids, target):
             with Load(self, target, "/beating", BEATING.streams) as load:
                 load.report("open")
+                end = time.monotonic() + BEATINGS + 0.25  # between two heartbeats
                 run.wait_until_quiet(pids, 0.5)
                 before = run.cpu_ns(pids)
-                time.sleep(BEATS_S)
-                used_ns = run.cpu_ns(pids) - before
+                with stopped(load):
+                    time.sleep(end - time.monotonic())
+                    used_ns = run.cpu_ns(pids) - before
+                time.sleep(0.2)
+                load.process.stdin.write("\n")
+                load.process.stdin.flush()
+                report = load.report("done")
                 load.release()
-        return used_ns / 1e3 / BEATING.streams / BEATS_S
+        self.check(f"{BEATING.name}, {contender}", report)
+        return used_ns, report["heartbeats"]
 
 
 def rows_of(pairs):
@@ -101,10 +182,14 @@ def rows_of(pairs):
     def delivered(scenario):
         return lambda who: (pairs.deliver(scenario, who),)
 
+    def delivered_each(scenario):
+        return lambda who: (pairs.deliver_each(scenario, who),)
+
     return [
         ([(FLOOD.name, "µs/event")], delivered(FLOOD)),
         ([(FEW.name, "µs/event")], delivered(FEW)),
-        ([(MANY.name, "µs/event")], delivered(MANY)),
+        ([(MANY.name, "µs/event")], delivered_each(MANY)),
+        ([(PACED.name, "µs/event")], delivered_each(PACED)),
         ([("open " + OPEN.name, "µs/stream"), ("idle " + OPEN.name, "kB/stream")], opened(OPEN)),
         ([("open " + OPEN_EACH.name, "µs/stream"), ("idle " + OPEN_EACH.name, "kB/stream")], opened(OPEN_EACH)),
         ([(BEATING.name, "µs/heartbeat")], lambda who: (pairs.beat(who),)),
@@ -130,6 +215,22 @@ def command(*words):
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
 
+def take(stream, wanted, n=1):
+    """Reads until the text has come n times. Returns how often it has."""
+    text, times = b"", 0
+    while times < n:
+        text += (got := stream.recv(1 << 20))
+        if not got:
+            raise ConnectionResetError
+        times = text.count(wanted)
+    return times
+
+
+def take_rest(stream):
+    with contextlib.suppress(BlockingIOError):
+        stream.recv(1 << 20, socket.MSG_DONTWAIT)
+
+
 class Counted:
     """A worker under callgrind, and Redis to send it something."""
 
@@ -150,6 +251,7 @@ class Counted:
                 if server.poll() is not None or time.monotonic() > end:
                     raise BenchError("sluice under callgrind does not answer")
                 time.sleep(0.1)
+            [self.pid] = run.workers_of(server.pid)
             yield
             server.terminate()
             server.wait(120)
@@ -160,67 +262,107 @@ class Counted:
             return True
         return False
 
+    def control(self, what):
+        done = subprocess.run(["callgrind_control", what, str(self.pid)], capture_output=True, check=False, timeout=60)
+        if done.returncode or b"Error" in done.stdout:
+            raise BenchError(f"callgrind_control: {(done.stdout + done.stderr).decode()}")
+
+    @contextlib.contextmanager
+    def counting(self):
+        """What the worker does meanwhile is self.total, in instructions."""
+        self.control("-z")
+        yield
+        self.control("-d")
+        [file] = self.out.glob(f"{self.pid}.*")
+        self.total = int(re.search(r"^(?:summary|totals): (\d+)", file.read_text(), re.M).group(1))
+
     def opened(self, path):
         stream = socket.socket(socket.AF_UNIX)
         stream.settimeout(60)
         stream.connect(self.listen)
         stream.sendall(fcgi.request(path))
-        text = b""
-        while b"stream-open" not in text:
-            text += (got := stream.recv(65536))
-            if not got:
-                raise ConnectionResetError
+        take(stream, b"stream-open")
         return stream
 
-    def burst(self, is_stream):
-        words = [(b"XADD", b"stream", b"*", b"data") if is_stream else (b"PUBLISH", b"bench")] * BURST
-        text = b'{"seq":%d,"text":"' + b"x" * 100 + b'"}'
-        self.redis.sendall(b"".join(command(*head, text % i) for i, head in enumerate(words)))
+    # Each of these returns of how many events, streams or heartbeats the instructions are.
 
-    def deliver(self, path, n):
+    def deliver(self, path):
         streams = [self.opened(path) for _ in range(CLIENTS)]
-        for _ in range(n // BURST):
-            self.burst(path == "/stream")
-            for stream in streams:
-                got = 0
-                while got < BURST:
-                    got += stream.recv(1 << 20).count(b"data: ")
-            self.redis.recv(1 << 16)
+        words = [(b"XADD", b"stream", b"*", b"data") if path == "/stream" else (b"PUBLISH", b"bench")] * BURST
+        burst = b"".join(command(*head, TEXT % i) for i, head in enumerate(words))
+        self.publish(burst, streams)
+        with self.counting():
+            for _ in range(BURSTS):
+                self.publish(burst, streams)
+        return BURSTS * BURST
+
+    def publish(self, burst, streams, n=BURST):
+        """Each stream has n of them."""
+        self.redis.sendall(burst)
         for stream in streams:
-            stream.close()
+            take(stream, b"data: ", n)
+        self.redis.recv(1 << 16)
 
-    def open_each(self, n):
-        for i in range(n):
-            self.opened(f"/many/{i}").close()
+    def deliver_each(self):
+        """A message to each of many channels, of which each has one stream."""
+        streams = [self.opened(f"/many/{i}") for i in range(BURST)]
+        burst = b"".join(command(b"PUBLISH", b"many:%d" % i, TEXT % 0) for i in range(BURST))
+        self.publish(burst, streams, 1)
+        with self.counting():
+            for _ in range(BURSTS):
+                self.publish(burst, streams, 1)
+        return BURSTS * BURST
 
-    def total(self):
-        """Of the worker: it has done more than its supervisor."""
-        return max(int(re.search(r"^(?:summary|totals): (\d+)", file.read_text(), re.M).group(1))
-                   for file in self.out.iterdir())
+    def deliver_alone(self):
+        """As deliver_each(), but each message is waited for, so it has the loop's turn for itself."""
+        streams = [self.opened(f"/many/{i}") for i in range(BURST)]
+        with self.counting():
+            for _ in range(TURNS // BURST):
+                for i, stream in enumerate(streams):
+                    self.publish(command(b"PUBLISH", b"many:%d" % i, TEXT % 0), [stream], 1)
+        return TURNS
+
+    def beat(self):
+        streams = [self.opened("/beating") for _ in range(IDLE)]
+        for stream in streams:
+            take_rest(stream)  # what came while others were opened
+        for stream in streams:
+            take(stream, b"keep-alive")  # the next one comes a second later
+        with self.counting():
+            return sum(take(stream, b"keep-alive", BEATS) for stream in streams)
+
+    def open_each(self, path):
+        """The streams are closed as well."""
+        for i in range(WARM):
+            self.opened(path.format(n=i)).close()
+        with self.counting():
+            for i in range(WARM, WARM + OPENED):
+                self.opened(path.format(n=i)).close()
+        return OPENED
 
 
-def count_once(pairs, who, work, n):
-    counted = Counted(pairs, who)
-    with counted.serving():
-        work(counted, n)
-    counted.redis.close()
-    return counted.total()
-
-
-def count(pairs, name, work, fewer, more):
+def count(pairs, name, work):
     result = {}
     for who in (OLD, NEW):
         progress(f"{name}: instructions, {who}")
-        result[who] = [(count_once(pairs, who, work, more) - count_once(pairs, who, work, fewer)) / (more - fewer)]
+        counted = Counted(pairs, who)
+        with counted.serving():
+            n = work(counted)
+        counted.redis.close()
+        result[who] = [counted.total / n]
     progress("")
     return result
 
 
 COUNTED = [
-    ("an event, 10 streams", lambda c, n: c.deliver("/bench", n), FEWER, MORE),
-    ("an event, 10 streams, filter", lambda c, n: c.deliver("/filter", n), FEWER, MORE),
-    ("an event of a stream, 10 streams", lambda c, n: c.deliver("/stream", n), FEWER, MORE),
-    ("a stream opened and closed", lambda c, n: c.open_each(n), SEPARATE_FEWER, SEPARATE_MORE),
+    ("an event, 10 streams", lambda c: c.deliver("/bench")),
+    ("an event, 10 streams, filter", lambda c: c.deliver("/filter")),
+    ("an event of a stream, 10 streams", lambda c: c.deliver("/stream")),
+    ("an event, a channel for each stream", lambda c: c.deliver_each()),
+    ("an event, a channel each, one at a time", lambda c: c.deliver_alone()),
+    (f"a heartbeat, {IDLE} idle streams", lambda c: c.beat()),
+    ("a stream opened and closed, one channel", lambda c: c.open_each("/bench")),
+    ("a stream opened and closed, one channel each", lambda c: c.open_each("/many/{n}")),
 ]
 
 
@@ -259,9 +401,9 @@ def measure(pairs, args, table):
             values = measure_time(pairs, names, how, args.pairs)
             for name, unit in names:
                 table.add(name, unit, values[name])
-    for name, work, fewer, more in COUNTED:
+    for name, work in COUNTED:
         if not args.no_instructions and args.only in name:
-            table.add(name, "instructions", count(pairs, name, work, fewer, more))
+            table.add(name, "instructions", count(pairs, name, work))
 
 
 def main():
