@@ -67,6 +67,16 @@ watch_lag(struct subscriber *sub)
 		heap_add(&sub->outlet->blocked, &sub->blocked, sub->cursor);
 }
 
+/* It has come to this place in the log: one that lags stands in the heap by its place. */
+static void
+move_on(struct subscriber *sub, uint64_t at)
+{
+	log_move(&sub->outlet->log, sub->cursor, at);
+	sub->cursor = at;
+	if (sub->is_lagging)
+		watch_lag(sub);
+}
+
 /* It has ended, and has read the log up to there. */
 static bool
 has_read_all(const struct subscriber *sub)
@@ -200,8 +210,7 @@ subscriber_sent(struct subscriber *sub, size_t len)
 		buf_consume(&sub->own, take_up_to(&len, sub->own.len));
 	if (len == 0)
 		return;
-	log_move(&sub->outlet->log, sub->cursor, sub->cursor + len);
-	sub->cursor += len;
+	move_on(sub, sub->cursor + len);
 	if (has_read_all(sub))
 		finish(sub);
 }
@@ -250,8 +259,6 @@ subscriber_flushed(struct subscriber *sub, enum send_result result)
 	if (sub->state != SUBSCRIBER_OPEN)
 		return;
 	list_move_tail(&o->caught_up, &sub->node);
-	if (o->class->tells_flushed)
-		o->class->ops->flushed(o, sub);
 	if (sub->n_seen != o->n_events) {
 		count(sub, COUNTER_DELIVERIES, o->n_events - sub->n_seen);
 		count_time(o);
@@ -259,6 +266,9 @@ subscriber_flushed(struct subscriber *sub, enum send_result result)
 		if (settings_of(sub)->idle_ms > 0)
 			fifo_add(&o->class->idles, &sub->quiet);
 	}
+	/* This comes last, because the owner may end it. */
+	if (o->class->tells_flushed)
+		o->class->ops->flushed(o, sub);
 }
 
 void
@@ -428,8 +438,7 @@ subscriber_own_all(struct subscriber *sub)
 		buf_truncate(&sub->own, before);
 		return rc;
 	}
-	log_move(lg, sub->cursor, at);
-	sub->cursor = at;
+	move_on(sub, at);
 	return 0;
 }
 
@@ -490,8 +499,7 @@ keep_rest_of_frame(struct subscriber *sub)
 		return;
 	assert(sub->rest.len == 0 && sub->own.len == 0);
 	log_take(lg, sub->cursor, end, &sub->rest);
-	log_move(lg, sub->cursor, end);
-	sub->cursor = end;
+	move_on(sub, end);
 }
 
 int

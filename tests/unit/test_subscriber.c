@@ -7,6 +7,7 @@
 
 #include "source/kinds.h"
 
+#include "hub/feed_life.h"
 #include "hub/feed_within.h"
 #include "hub/silence.h"
 
@@ -379,8 +380,8 @@ on_class_closed(struct feed_class *fc)
 	hub_free(fc->hub);
 }
 
-static void
-try(enum overflow overflow)
+static struct stage *
+stage_new(enum overflow overflow)
 {
 	struct stage *s = calloc(1, sizeof(*s));
 
@@ -396,13 +397,27 @@ try(enum overflow overflow)
 	assert_int_equal(hub_new(&s->hub, &s->loop, s->topology), 0);
 	feed_class_init(&s->class, s->hub, &handler, &s->settings,
 			feed_kind_of(&handler, &s->settings));
-	all_orders(s);
-	random_orders(s);
+	return s;
+}
+
+static void
+stage_free(struct stage *s)
+{
 	feed_class_close(&s->class, END_DRAIN, on_class_closed);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&s->loop), 0);
 	topology_free(s->topology);
 	free(s);
+}
+
+static void
+try(enum overflow overflow)
+{
+	struct stage *s = stage_new(overflow);
+
+	all_orders(s);
+	random_orders(s);
+	stage_free(s);
 }
 
 static void
@@ -426,6 +441,69 @@ who_is_slow_gets_the_latest(void **state)
 	try(OVERFLOW_LATEST);
 }
 
+/* A client that is there, and has read what there was. */
+static void
+begin(struct stage *s)
+{
+	subscriber_init(&s->c.sub, &client_ops);
+	s->c.room = sizeof(s->c.got) - 1;
+	s->n = 1;
+	join(s);
+	redis_confirms(s);
+	assert_int_equal(s->c.sub.state, SUBSCRIBER_OPEN);
+	turn(s);
+}
+
+/* A descriptor may take some bytes before it says that it does. */
+static void
+who_reads_while_it_is_blocked_has_less_waiting(void **state)
+{
+	struct stage *s = stage_new(OVERFLOW_DISCONNECT);
+
+	(void)state;
+	begin(s);
+	for (int i = 0; i < 4; i++)
+		publish_small(s);
+	client_lags(s);
+	s->c.room = 3 * SMALL;
+	assert_int_equal(client_send(&s->c.sub), SEND_BLOCKED);
+	publish_small(s);
+	publish_small(s);
+	assert_int_equal(s->c.sub.state, SUBSCRIBER_OPEN);
+	client_reads(s);
+	assert_true(is_right(s));
+	subscriber_close(&s->c.sub);
+	stage_free(s);
+}
+
+static struct stage *flushed; /* whose client is given one event more, and ended */
+
+static void
+on_flushed(struct outlet *o, struct subscriber *sub)
+{
+	(void)o;
+	publish_small(flushed);
+	subscriber_end(sub, END_LIFETIME);
+}
+
+static void
+who_has_read_all_may_be_ended_at_once(void **state)
+{
+	struct outlet_ops ops = feed_outlet_ops;
+	struct stage *s = flushed = stage_new(OVERFLOW_DISCONNECT);
+
+	(void)state;
+	ops.flushed = on_flushed;
+	s->class.out.ops = &ops;
+	s->class.out.tells_flushed = true;
+	begin(s);
+	turn(s);
+	assert_true(s->c.is_closed);
+	assert_true(is_right(s));
+	assert_int_equal(s->n_owed, 1);
+	stage_free(s);
+}
+
 int
 main(void)
 {
@@ -433,6 +511,8 @@ main(void)
 	    cmocka_unit_test(who_is_slow_is_disconnected),
 	    cmocka_unit_test(who_is_slow_loses_the_oldest),
 	    cmocka_unit_test(who_is_slow_gets_the_latest),
+	    cmocka_unit_test(who_reads_while_it_is_blocked_has_less_waiting),
+	    cmocka_unit_test(who_has_read_all_may_be_ended_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
