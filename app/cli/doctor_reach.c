@@ -16,6 +16,7 @@
 
 #include "cli/client.h"
 #include "cli/doctor.h"
+#include "cli/explain.h"
 
 enum { GROUPS_MAX = 64, TEXT_LEN = 256 };
 
@@ -313,7 +314,10 @@ doctor_check_reached(struct doctor *d)
 	char longer[2048];
 
 	snprintf(longer, sizeof(longer), "%s%s", path, base);
-	d->is_reached = try_prefix(d, path);
+	/* The URL may be that of a route. */
+	d->is_reached = explain_is_served(d->cfg, path) && try_prefix(d, base);
+	if (!d->is_reached)
+		d->is_reached = try_prefix(d, path);
 	/* The URL may be that of the site, without Sluice's base. */
 	if (!d->is_reached && d->first.x.failure == HTTP_FAILURE_NONE && *base != '\0' &&
 	    strcmp(path, base) != 0 && !d->first.is_sent_away && d->first.x.status < 500)

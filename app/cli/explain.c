@@ -118,23 +118,52 @@ print(struct explained *ex, const char *path)
 	free(auth);
 }
 
+static struct route *
+match(struct request *req, const struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->n_routes; i++) {
+		if (request_match(req, cfg->routes[i]))
+			return cfg->routes[i];
+	}
+	return NULL;
+}
+
+bool
+explain_is_served(const struct config *cfg, const char *path)
+{
+	static const struct identity nobody;
+	struct explained *ex = calloc(1, sizeof(*ex));
+	const char *why;
+	bool is = false;
+
+	if (ex != NULL && asprintf(&ex->vars[1], "REQUEST_URI=%s", path) >= 0) {
+		ex->vars[0] = (char *)"REQUEST_METHOD=GET";
+		ex->params.envp = ex->vars;
+		ex->req.identity = &nobody;
+		is = request_read(&ex->req, &ex->params, cfg->server.base, &why) == 0 &&
+		     match(&ex->req, cfg) != NULL;
+		free(ex->vars[1]);
+	}
+	free(ex);
+	return is;
+}
+
 /* Returns the route that serves the request. If there is none it prints why, and returns NULL. */
 static struct route *
 find(struct explained *ex, const struct config *cfg, const char *path)
 {
 	const char *why = NULL;
+	struct route *rt;
 
 	if (request_read(&ex->req, &ex->params, cfg->server.base, &why) != 0) {
 		fprintf(stderr, "sluice check: %s: %s\n", path,
 			why != NULL ? why : "it does not begin with the base");
 		return NULL;
 	}
-	for (size_t i = 0; i < cfg->n_routes; i++) {
-		if (request_match(&ex->req, cfg->routes[i]))
-			return cfg->routes[i];
-	}
-	fprintf(stderr, "sluice check: no route serves %s; \"sluice routes\" lists them\n", path);
-	return NULL;
+	if ((rt = match(&ex->req, cfg)) == NULL)
+		fprintf(stderr, "sluice check: no route serves %s; \"sluice routes\" lists them\n",
+			path);
+	return rt;
 }
 
 int

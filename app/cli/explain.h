@@ -10,4 +10,7 @@
  */
 int explain_path(const struct config *cfg, const char *path);
 
+/* explain_is_served - is the path, which begins with the base, one of a route? */
+bool explain_is_served(const struct config *cfg, const char *path);
+
 #endif

@@ -181,6 +181,7 @@ def looked(launch_shared):
     proxy = start(type("Proxy", (NginxProxy,), {"behind": jobs["lighttpd", "fine"][1].port}), "proxy", right.path)
     jobs["proxy", "held back"] = right, proxy, "/events", ["--quick"]
     jobs["lighttpd", "of the site"] = right, jobs["lighttpd", "fine"][1], "/", ["--quick"]
+    jobs["lighttpd", "of a route"] = right, jobs["lighttpd", "fine"][1], "/events/hello?x=1", ["--quick"]
 
     def look(job):
         sluice, server, url_path, args = job
@@ -243,8 +244,9 @@ def test_proxy_before_it(looked):
 
 
 def test_url_of_the_site(looked):
-    """The base may be missing in the URL."""
+    """The base may be missing in the URL, and a route may stand behind it."""
     check_fine(looked["lighttpd", "of the site"])
+    check_fine(looked["lighttpd", "of a route"])
 
 
 if IS_ROOT:
