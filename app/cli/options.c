@@ -14,47 +14,51 @@ enum option_kind { KIND_TEXT, KIND_FLAG, KIND_LIST };
 
 #define FIELD(field) offsetof(struct options, field)
 
-/* A letter in capitals, or behind the first four, has no short form. */
 static const struct known_option {
 	const char *name, *argument;
-	char letter;
+	char letter;   /* by which a subcommand names it */
+	bool is_short; /* a user may write it as -c, too */
 	enum option_kind kind;
 	size_t offset;
 	const char *help;
 } table[] = {
-    {"config", "FILE", 'c', KIND_TEXT, FIELD(config),
+    {"config", "FILE", 'c', true, KIND_TEXT, FIELD(config),
      "the configuration: by default $SLUICE_CONFIG, or /etc/sluice/sluice.ini"},
-    {"listen", "ADDRESS", 'l', KIND_TEXT, FIELD(address),
+    {"listen", "ADDRESS", 'l', true, KIND_TEXT, FIELD(address),
      "unix:PATH, HOST:PORT or inherit: by default the \"listen\" of the configuration"},
-    {"workers", "N", 'w', KIND_TEXT, FIELD(workers), "how many processes serve, from 1 to 256"},
-    {"explain", "PATH", 'e', KIND_TEXT, FIELD(explain),
+    {"workers", "N", 'w', true, KIND_TEXT, FIELD(workers),
+     "how many processes serve, from 1 to 256"},
+    {"explain", "PATH", 'e', false, KIND_TEXT, FIELD(explain),
      "which route serves the path, and how: parameters, channels, stages, limits"},
-    {"connect", NULL, 'o', KIND_FLAG, FIELD(is_connect),
+    {"connect", NULL, 'o', false, KIND_FLAG, FIELD(is_connect),
      "try every Redis server that is named, and what the routes need of it"},
-    {"json", NULL, 'j', KIND_FLAG, FIELD(is_json), "one JSON object for each event"},
-    {"stream", NULL, 's', KIND_FLAG, FIELD(is_stream), "add to a stream, instead of a channel"},
-    {"timeout", "MS", 't', KIND_TEXT, FIELD(timeout), "how long to wait, in milliseconds"},
-    {"user", "ID", 'u', KIND_TEXT, FIELD(user), "who asks, by a token that [auth] can sign"},
-    {"token", "TOKEN", 'k', KIND_TEXT, FIELD(token), "who asks, by this token"},
-    {"cookie", "NAME=VALUE", 'K', KIND_TEXT, FIELD(cookie), "who asks, by a cookie"},
-    {"link", "PATH", 'L', KIND_TEXT, FIELD(link), "sign a link to the path, instead of a token"},
-    {"ttl", "TIME", 'T', KIND_TEXT, FIELD(ttl), "how long it is good for, as in 30m: 1h"},
-    {"claim", "NAME=JSON", 'C', KIND_LIST, FIELD(claims),
+    {"json", NULL, 'j', false, KIND_FLAG, FIELD(is_json), "one JSON object for each event"},
+    {"stream", NULL, 's', false, KIND_FLAG, FIELD(is_stream),
+     "add to a stream, instead of a channel"},
+    {"timeout", "MS", 't', false, KIND_TEXT, FIELD(timeout), "how long to wait, in milliseconds"},
+    {"user", "ID", 'u', false, KIND_TEXT, FIELD(user), "who asks, by a token that [auth] can sign"},
+    {"token", "TOKEN", 'k', false, KIND_TEXT, FIELD(token), "who asks, by this token"},
+    {"cookie", "NAME=VALUE", 'K', false, KIND_TEXT, FIELD(cookie), "who asks, by a cookie"},
+    {"link", "PATH", 'L', false, KIND_TEXT, FIELD(link),
+     "sign a link to the path, instead of a token"},
+    {"ttl", "TIME", 'T', false, KIND_TEXT, FIELD(ttl), "how long it is good for, as in 30m: 1h"},
+    {"claim", "NAME=JSON", 'C', false, KIND_LIST, FIELD(claims),
      "a claim of the token; several may stand"},
-    {"quick", NULL, 'q', KIND_FLAG, FIELD(is_quick), "do not wait for a silent stream to be cut"},
-    {"for", "TIME", 'f', KIND_TEXT, FIELD(silence),
+    {"quick", NULL, 'q', false, KIND_FLAG, FIELD(is_quick),
+     "do not wait for a silent stream to be cut"},
+    {"for", "TIME", 'f', false, KIND_TEXT, FIELD(silence),
      "how long a stream is silent, as in 70s: by default a quarter more than the longest "
      "heartbeat"},
-    {"streams", "N", 'n', KIND_TEXT, FIELD(streams), "how many are opened at once: 50"},
-    {"insecure", NULL, 'i', KIND_FLAG, FIELD(is_insecure), "take any certificate"},
-    {"may", "publish", 'M', KIND_TEXT, FIELD(may), "the link permits to publish, too"},
-    {"upstream", "URL", 'U', KIND_TEXT, FIELD(upstream),
+    {"streams", "N", 'n', false, KIND_TEXT, FIELD(streams), "how many are opened at once: 50"},
+    {"insecure", NULL, 'i', false, KIND_FLAG, FIELD(is_insecure), "take any certificate"},
+    {"may", "publish", 'M', false, KIND_TEXT, FIELD(may), "the link permits to publish, too"},
+    {"upstream", "URL", 'U', false, KIND_TEXT, FIELD(upstream),
      "the site's own development server, as http://127.0.0.1:8000"},
-    {"front", "SERVER", 'F', KIND_TEXT, FIELD(front),
+    {"front", "SERVER", 'F', false, KIND_TEXT, FIELD(front),
      "the web server: lighttpd or nginx; by default the first that is installed"},
-    {"redis", NULL, 'R', KIND_FLAG, FIELD(is_redis),
+    {"redis", NULL, 'R', false, KIND_FLAG, FIELD(is_redis),
      "start a private Redis where \"url\" says, if none answers there"},
-    {"events", NULL, 'E', KIND_FLAG, FIELD(prints_events),
+    {"events", NULL, 'E', false, KIND_FLAG, FIELD(prints_events),
      "print each event on standard output when it is sent"},
 };
 
@@ -81,15 +85,14 @@ options_print(const char *takes, FILE *to)
 {
 	for (size_t i = 0; i < N_OPTIONS; i++) {
 		const struct known_option *one = &table[i];
-		char text[64];
+		char text[64], letter[] = {'-', one->letter, ',', '\0'};
 
 		if (!is_taken(takes, one->letter))
 			continue;
 		snprintf(text, sizeof(text), "--%s%s%s", one->name,
 			 one->argument != NULL ? " " : "",
 			 one->argument != NULL ? one->argument : "");
-		fprintf(to, "  %c%c%s %-20s %s\n", i < 3 ? '-' : ' ', i < 3 ? one->letter : ' ',
-			i < 3 ? "," : " ", text, one->help);
+		fprintf(to, "  %3s %-20s %s\n", one->is_short ? letter : "", text, one->help);
 	}
 }
 
@@ -222,19 +225,38 @@ refuse_option(const struct options *opt, int c, const char *word)
 	return command_refuse(opt, why);
 }
 
+/* The two forms of the table for getopt_long(). shorts has room for three bytes an option. */
+static void
+fill_forms(struct option longs[N_OPTIONS + 2], char *shorts)
+{
+	memcpy(shorts, ":h", 2);
+	shorts += 2;
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		const struct known_option *one = &table[i];
+
+		longs[i] = (struct option){one->name, one->argument != NULL, NULL, one->letter};
+		if (!one->is_short)
+			continue;
+		*shorts++ = one->letter;
+		if (one->argument != NULL)
+			*shorts++ = ':';
+	}
+	*shorts = '\0';
+	longs[N_OPTIONS] = (struct option){"help", no_argument, NULL, 'h'};
+	longs[N_OPTIONS + 1] = (struct option){0};
+}
+
 /* Returns -1 to go on, with the arguments from optind on; else the exit status. */
 static int
 parse(struct options *opt, int argc, char **argv)
 {
-	struct option longs[N_OPTIONS + 2] = {[N_OPTIONS] = {"help", no_argument, NULL, 'h'}};
-	char letter[3];
+	struct option longs[N_OPTIONS + 2];
+	char shorts[3 * N_OPTIONS + 3], letter[3];
 	int c;
 
-	for (size_t i = 0; i < N_OPTIONS; i++)
-		longs[i] = (struct option){table[i].name, table[i].argument != NULL, NULL,
-					   table[i].letter};
+	fill_forms(longs, shorts);
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":hc:l:w:", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		const struct known_option *one = find((char)c);
 
 		if (c == 'h') {

@@ -13,7 +13,7 @@
 
 /* One request is served at a time, so what is read of it is the site's. */
 struct site {
-	struct serving_context in; /* first: services hand it back */
+	struct serving_context in; /* services hand it back */
 	struct table table;
 	char *base;
 	struct request request;
@@ -111,7 +111,7 @@ static void
 serve_request(struct serving_context *in, struct subscriber *sub, const struct params *vars,
 	      const char *body, size_t len, const struct kept_answer *kept)
 {
-	struct site *site = (struct site *)(void *)in;
+	struct site *site = LIST_ENTRY(in, struct site, in);
 	struct serving sv = {.sub = sub,
 			     .req = &site->request,
 			     .who = &site->who,
@@ -151,7 +151,7 @@ site_serve(void *ctx, struct subscriber *sub, const struct params *params, const
 static const struct route *
 nth_route(const struct serving_context *in, size_t n)
 {
-	const struct site *site = (const struct site *)(const void *)in;
+	const struct site *site = LIST_ENTRY(in, struct site, in);
 
 	return n < site->table.n ? site->table.routes[n] : NULL;
 }
