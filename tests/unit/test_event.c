@@ -97,8 +97,8 @@ static void
 assert_bytes(const struct buf *b, const char *want, size_t len)
 {
 	if (b->len != len || (len > 0 && memcmp(b->p, want, len) != 0))
-		fail_msg("wanted %zu bytes \"%s\", got %u \"%.*s\"", len, want, b->len,
-			 (int)b->len, b->p != NULL ? b->p : "");
+		fail_msg("wanted %zu bytes \"%s\", got %u \"%.*s\"", len, want, b->len, (int)b->len,
+			 b->p != NULL ? b->p : "");
 }
 
 /* Exact bytes, behind what was there before, into a cap that just holds them and into one that does
