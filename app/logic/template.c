@@ -58,10 +58,21 @@ template_is_reserved(const char *name)
 	return false;
 }
 
+/* A template that is being compiled. */
+struct template_text {
+	struct template *t;
+	unsigned allow; /* TEMPLATE_…: the names that may stand in braces */
+	char *why;
+	size_t why_len;
+};
+
 static int
-complain(char *why, size_t why_len, unsigned allow, const char *what, const char *name, size_t len)
+refuse_name(const struct template_text *tt, const char *name, size_t len)
 {
-	snprintf(why, why_len, "%s {%.*s}; allowed here: %s%s%s%s%s%s", what, (int)len, name,
+	const unsigned allow = tt->allow;
+
+	snprintf(tt->why, tt->why_len,
+		 "no such name may stand here: {%.*s}; allowed here: %s%s%s%s%s%s", (int)len, name,
 		 allow & TEMPLATE_PARAMS ? "{parameter}" : "no name at all",
 		 allow & TEMPLATE_CHANNEL ? " {channel}" : "", allow & TEMPLATE_NOW ? " {now}" : "",
 		 allow & TEMPLATE_UNIQUE ? " {unique}" : "", allow & TEMPLATE_TEXT ? " {text}" : "",
@@ -121,58 +132,56 @@ add_field(struct template *t, const char *p, size_t len)
 }
 
 static int
-add_name(struct template *t, const char *p, size_t len, unsigned allow, char *why, size_t why_len)
+add_name(const struct template_text *tt, const char *p, size_t len)
 {
 	const size_t claim = strlen(CLAIM);
 	size_t i;
 	int rc;
 
 	if (len > 1 && p[0] == '.') {
-		if ((allow & TEMPLATE_FIELD) == 0 || (rc = add_field(t, p, len)) == -EINVAL)
-			return complain(why, why_len, allow, "no such name may stand here:", p,
-					len);
+		if ((tt->allow & TEMPLATE_FIELD) == 0 || (rc = add_field(tt->t, p, len)) == -EINVAL)
+			return refuse_name(tt, p, len);
 		return rc;
 	}
 	for (i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
 		if (strlen(reserved[i].name) != len || memcmp(reserved[i].name, p, len) != 0)
 			continue;
-		if ((allow & reserved[i].allow) == 0)
-			return complain(why, why_len, allow, "no such name may stand here:", p,
-					len);
-		return add_part(t, reserved[i].kind, p, len);
+		if ((tt->allow & reserved[i].allow) == 0)
+			return refuse_name(tt, p, len);
+		return add_part(tt->t, reserved[i].kind, p, len);
 	}
-	if ((allow & TEMPLATE_PARAMS) == 0 ||
+	if ((tt->allow & TEMPLATE_PARAMS) == 0 ||
 	    (!is_name(p, len) &&
 	     (len <= claim || memcmp(p, CLAIM, claim) != 0 || !is_name(p + claim, len - claim))))
-		return complain(why, why_len, allow, "no such name may stand here:", p, len);
-	return add_part(t, PART_PARAM, p, len);
+		return refuse_name(tt, p, len);
+	return add_part(tt->t, PART_PARAM, p, len);
 }
 
 /* Reads a brace at p: "{{" and "}}" are a brace, "{name}" is a name. *next is where to go on. */
 static int
-add_brace(struct template *t, const char *p, const char **next, unsigned allow, char *why,
-	  size_t why_len)
+add_brace(const struct template_text *tt, const char *p, const char **next)
 {
 	const char *close;
 
 	if (p[1] == p[0]) {
 		*next = p + 2;
-		return add_part(t, PART_LITERAL, p, 1);
+		return add_part(tt->t, PART_LITERAL, p, 1);
 	}
 	if (p[0] == '}' || (close = strchr(p, '}')) == NULL) {
-		snprintf(why, why_len,
+		snprintf(tt->why, tt->why_len,
 			 "a lone %c; a name stands in {braces}, and %c%c is one brace", p[0], p[0],
 			 p[0]);
 		return -EINVAL;
 	}
 	*next = close + 1;
-	return add_name(t, p + 1, (size_t)(close - p - 1), allow, why, why_len);
+	return add_name(tt, p + 1, (size_t)(close - p - 1));
 }
 
 int
 template_compile(struct template **out, const char *text, unsigned allow, char *why, size_t why_len)
 {
 	struct template *t = calloc(1, sizeof(*t));
+	const struct template_text tt = {t, allow, why, why_len};
 	int rc = 0;
 
 	snprintf(why, why_len, "out of memory");
@@ -185,7 +194,7 @@ template_compile(struct template **out, const char *text, unsigned allow, char *
 			rc = add_part(t, PART_LITERAL, text, len);
 			text += len;
 		} else {
-			rc = add_brace(t, text, &text, allow, why, why_len);
+			rc = add_brace(&tt, text, &text);
 		}
 	}
 	if (rc == 0) {

@@ -101,6 +101,8 @@ read_timeout(struct serving *sv, uint64_t *ms)
 	return 0;
 }
 
+static const struct waiter_ops waiter_ops = {.on_event = on_waited, .on_closed = on_wait_closed};
+
 /*
  * Lets the client wait for the feed's next event. Returns 0; or what wait_begin() returned, and
  * then nothing has begun.
@@ -117,8 +119,8 @@ wait_for(struct serving *sv, struct feed *fd, uint64_t ms, struct grant *grant)
 	}
 	wg->grant = grant;
 	if ((rc = deferred_init(&wg->deferred, sv)) < 0 ||
-	    (rc = wait_begin(&wg->waiter, fd, ms, request_raw_param(sv->req, "after"), on_waited,
-			     on_wait_closed)) != 0) {
+	    (rc = wait_begin(&wg->waiter, fd, ms, request_raw_param(sv->req, "after"),
+			     &waiter_ops)) != 0) {
 		on_wait_closed(&wg->waiter);
 		return rc;
 	}

@@ -16,7 +16,7 @@ on_timer_closed(uv_handle_t *timer)
 {
 	struct waiter *w = timer->data;
 
-	w->on_closed(w);
+	w->ops->on_closed(w);
 }
 
 /* It does not need anything any more. */
@@ -34,7 +34,7 @@ static void
 tell(struct waiter *w, const struct event *ev)
 {
 	leave(w);
-	w->on_event(w, ev);
+	w->ops->on_event(w, ev);
 }
 
 void
@@ -307,8 +307,7 @@ read_after(struct waiter *w, struct feed *fd, const char *after)
 
 int
 wait_begin(struct waiter *w, struct feed *fd, uint64_t ms, const char *after,
-	   void (*on_event)(struct waiter *w, const struct event *ev),
-	   void (*on_closed)(struct waiter *w))
+	   const struct waiter_ops *ops)
 {
 	int rc;
 
@@ -316,8 +315,7 @@ wait_begin(struct waiter *w, struct feed *fd, uint64_t ms, const char *after,
 	w->state = WAITER_LIVE;
 	if (after != NULL && *after != '\0' && (rc = read_after(w, fd, after)) < 0)
 		return rc;
-	w->on_event = on_event;
-	w->on_closed = on_closed;
+	w->ops = ops;
 	uv_timer_init(fd->class->hub->loop, &w->timer);
 	w->timer.data = w;
 	w->until_ms = uv_now(w->timer.loop) + ms;

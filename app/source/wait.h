@@ -27,6 +27,15 @@ enum waiter_state {
 	WAITER_LIVE     /* what comes next counts */
 };
 
+struct waiter_ops {
+	/*
+	 * Called once: with the first event, which is borrowed; or with NULL when the time is over,
+	 * or if the feed's route goes.
+	 */
+	void (*on_event)(struct waiter *w, const struct event *ev);
+	void (*on_closed)(struct waiter *w); /* then w may be freed */
+};
+
 /* Embedded by whatever answers the client. The fields belong to wait.c. */
 struct waiter {
 	struct feed_listener listener; /* of its feed, until it has been told */
@@ -36,19 +45,16 @@ struct waiter {
 	unsigned n_pending; /* answers about the past */
 	bool has_failed;    /* one of the answers was of no use */
 	struct waiter_part parts[STREAM_CURSOR_MAX];
-	void (*on_event)(struct waiter *w, const struct event *ev);
-	void (*on_closed)(struct waiter *w);
+	const struct waiter_ops *ops;
 };
 
 /*
- * wait_begin - on_event is called once, and not before this returns: with the first event, which is
- * borrowed; or with NULL after ms, or if the feed's route goes. Later on_closed is called: then w
- * may be freed. after: what came behind this id counts, on a feed that can resume; NULL: only what
+ * wait_begin - calls on_event() and then on_closed(), neither before this returns. ms: how long it
+ * waits. after: what came behind this id counts, on a feed that can resume; NULL: only what
  * comes from now on. Returns 0; -EINVAL if it is no id, -ENOMEM: then nothing has begun.
  */
 int wait_begin(struct waiter *w, struct feed *fd, uint64_t ms, const char *after,
-	       void (*on_event)(struct waiter *w, const struct event *ev),
-	       void (*on_closed)(struct waiter *w));
+	       const struct waiter_ops *ops);
 
 /* wait_cancel - nobody needs the event any more: on_event is not called; on_closed is, later. */
 void wait_cancel(struct waiter *w);

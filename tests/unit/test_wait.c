@@ -62,13 +62,15 @@ on_closed(struct waiter *w)
 	LIST_ENTRY(w, struct patient, waiter)->is_closed = true;
 }
 
+static const struct waiter_ops waiter_ops = {.on_event = on_event, .on_closed = on_closed};
+
 static struct patient *
 wait_for(struct stage *s, size_t n, const char *after)
 {
 	struct patient *p = &patients[n];
 
 	memset(p, 0, sizeof(*p));
-	assert_int_equal(wait_begin(&p->waiter, get_feed(s), 1000, after, on_event, on_closed), 0);
+	assert_int_equal(wait_begin(&p->waiter, get_feed(s), 1000, after, &waiter_ops), 0);
 	assert_int_equal(p->n_told, 0);
 	return p;
 }
@@ -215,9 +217,8 @@ an_id_that_is_none_is_refused(void **state)
 
 	begin(s, &of_stream);
 	memset(patients, 0, sizeof(patients));
-	assert_int_equal(
-	    wait_begin(&patients[0].waiter, get_feed(s), 1000, "hello", on_event, on_closed),
-	    -EINVAL);
+	assert_int_equal(wait_begin(&patients[0].waiter, get_feed(s), 1000, "hello", &waiter_ops),
+			 -EINVAL);
 }
 
 /* In each state: nothing is told, and nothing asked stays. The feed lingers, and goes. */
