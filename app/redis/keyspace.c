@@ -16,8 +16,8 @@ keyspace_is_pattern(const char *key)
 	return strpbrk(key, GLOB) != NULL;
 }
 
-static int
-put_escaped(struct buf *b, const char *text)
+int
+keyspace_put_escaped(struct buf *b, const char *text)
 {
 	int rc = 0;
 
@@ -39,7 +39,7 @@ keyspace_name(struct buf *b, int db, const char *prefix, const char *key, size_t
 	if ((rc = buf_printf(b, "__keyspace@%d__:", db)) < 0)
 		return rc;
 	*head = b->len - begin + strlen(prefix);
-	rc = keyspace_is_pattern(key) ? put_escaped(b, prefix) : buf_puts(b, prefix);
+	rc = keyspace_is_pattern(key) ? keyspace_put_escaped(b, prefix) : buf_puts(b, prefix);
 	if (rc < 0 || (rc = buf_puts(b, key)) < 0)
 		return rc;
 	return buf_putc(b, '\0');

@@ -14,6 +14,10 @@
 /* keyspace_is_pattern - may the name match several keys? */
 bool keyspace_is_pattern(const char *key);
 
+/* keyspace_put_escaped - appends text as a pattern that matches it alone. Returns 0, -EMSGSIZE,
+ * -ENOMEM. */
+int keyspace_put_escaped(struct buf *b, const char *text);
+
 /*
  * keyspace_name - appends the name to subscribe to for a key, or a pattern of keys, and a NUL.
  * *head is how many bytes stand before the key in the channels that arrive; in a pattern the

@@ -7,6 +7,18 @@
 
 enum { NAME_MAX_LEN = UINT16_MAX };
 
+/* The prefix matches itself: a "*" in it is no pattern's. */
+static int
+name_of_pattern(struct subject_name *out, const struct redis_settings *rs, const char *name)
+{
+	int rc;
+
+	if ((rc = keyspace_put_escaped(&out->text, rs->prefix)) < 0 ||
+	    (rc = buf_puts(&out->text, name)) < 0)
+		return rc;
+	return buf_putc(&out->text, '\0');
+}
+
 /* Redis reports changes of keys on channels, one for each key. */
 static int
 name_of_keys(struct subject_name *out, const struct redis_settings *rs, const char *name)
@@ -28,6 +40,7 @@ const struct subject_traits subject_traits[N_SUBJECT_KINDS] = {
 	    .title = "pattern",
 	    .is_pattern = true,
 	    .following = (const char *const[]){"PSUBSCRIBE", NULL},
+	    .name = name_of_pattern,
 	},
     [SUBJECT_STREAM] =
 	{

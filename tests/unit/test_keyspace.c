@@ -103,7 +103,7 @@ names_of_subjects(void **state)
 		size_t head;
 	} cases[] = {
 	    {SUBJECT_CHANNEL, "a*", "p*:a*", SUBJECT_CHANNEL, 3},
-	    {SUBJECT_PATTERN, "a*", "p*:a*", SUBJECT_PATTERN, 3},
+	    {SUBJECT_PATTERN, "a*", "p\\*:a*", SUBJECT_PATTERN, 3},
 	    {SUBJECT_STREAM, "a", "p*:a", SUBJECT_STREAM, 3},
 	    {SUBJECT_KEYSPACE, "a", "__keyspace@4__:p*:a", SUBJECT_CHANNEL, 18},
 	    {SUBJECT_KEYSPACE, "a*", "__keyspace@4__:p\\*:a*", SUBJECT_PATTERN, 18},
