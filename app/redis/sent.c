@@ -8,8 +8,9 @@ int
 sent_init(struct sent *sent, enum sent_kind kind, struct pubsub_subject *subject)
 {
 	*sent = (struct sent){.kind = (unsigned char)kind};
-	if (subject != NULL)
-		sent->verb = subject->verb;
+	if (subject == NULL)
+		return 0;
+	sent->verb = subject->verb;
 	if (kind == SENT_SUBSCRIBE)
 		sent->subject = subject;
 	if (kind != SENT_UNSUBSCRIBE)
