@@ -268,6 +268,7 @@ mux_open(struct feed *feed, const struct request *req)
 {
 	const char *text = query_get(&req->query, "s");
 	struct mux *mux;
+	size_t n;
 
 	if ((mux = calloc(1, sizeof(*mux))) == NULL)
 		return HTTP_INTERNAL_ERROR;
@@ -288,11 +289,9 @@ mux_open(struct feed *feed, const struct request *req)
 	mux->wanted = text != NULL ? json_tokener_parse(text) : json_object_new_array();
 	if (!json_object_is_type(mux->wanted, json_type_array))
 		return HTTP_BAD_REQUEST;
-	mux->legs.say.n_slots = json_object_array_length(mux->wanted);
-	if (mux->legs.say.n_slots > LEGS_MAX)
+	if ((n = json_object_array_length(mux->wanted)) > LEGS_MAX)
 		return HTTP_BAD_REQUEST;
-	if ((mux->legs.say.slots =
-		 calloc(mux->legs.say.n_slots + 1, sizeof(*mux->legs.say.slots))) == NULL ||
+	if (mux_say_make_slots(&mux->legs.say, n) < 0 ||
 	    (req->last_event_id != NULL && (mux->last_id = strdup(req->last_event_id)) == NULL))
 		return HTTP_INTERNAL_ERROR;
 	if (feed_timer(feed, SOON_MS) != 0 || feed_on_flushed(feed, on_flushed) < 0)

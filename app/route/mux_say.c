@@ -1,5 +1,6 @@
 #include "route/mux_say.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,15 @@ mux_say_init(struct mux_say *say, struct feed *feed)
 	*say = (struct mux_say){.feed = feed};
 	buf_init(&say->text, MUX_TEXT_MAX + HEADER_MAX);
 	buf_init(&say->id, POSITION_MAX);
+}
+
+int
+mux_say_make_slots(struct mux_say *say, size_t n)
+{
+	if ((say->slots = calloc(n + 1, sizeof(*say->slots))) == NULL)
+		return -ENOMEM;
+	say->n_slots = n;
+	return 0;
 }
 
 void

@@ -37,6 +37,9 @@ struct mux_say {
 void mux_say_init(struct mux_say *say, struct feed *feed);
 void mux_say_fini(struct mux_say *say);
 
+/* mux_say_make_slots - the address asks for n subscriptions. Returns 0, -ENOMEM. */
+int mux_say_make_slots(struct mux_say *say, size_t n);
+
 /*
  * mux_say - sends one event; if memory is short it is lost, and that is logged. id: of the
  * subscription; "": none. mux_say_text: without an id. mux_say_refused: a problem document.

@@ -216,9 +216,13 @@ def test_thirty_subscriptions(sluice, redis):
     assert all(v == [f"{r}.{m}" for r in range(8) for m in range(2)] for v in seen.values())
 
 
-@pytest.mark.parametrize("query", ["?s=x", "?s=%7B%7D", "?s=1", "?s=%5B"])
+@pytest.mark.parametrize("query", ["?s=x", "?s=%7B%7D", "?s=1", "?s=%5B", pytest.param(f"?s=[{'1,' * 500}1]", id="501")])
 def test_what_is_no_list(sluice, query):
-    assert sluice.get("/mux" + query).status == 400
+    """Nor is one of more subscriptions than a connection has; and nobody else loses by it."""
+    workers = sluice.workers()
+    for _ in workers:
+        assert sluice.get("/mux" + query).status == 400
+    assert sluice.workers() == workers
 
 
 def last_id(mux):
