@@ -14,6 +14,7 @@
 #include "base/suggest.h"
 #include "config/keys.h"
 #include "config/route_values.h"
+#include "logic/names.h"
 #include "logic/library.h"
 #include "route/origin.h"
 
@@ -224,15 +225,35 @@ CONFIG_SETTER(config_set_session_secret_file)
 	return rc;
 }
 
+/* Nobody is known yet, and there is no request's message: what could be asked for is nil. */
+static int
+on_not_there(void *ctx, const char *name, size_t len, unsigned line)
+{
+	static const char *const names[] = {"user", "claims", "params", "channel", "id", "text"};
+
+	(void)line;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) != len || strncmp(names[i], name, len) != 0)
+			continue;
+		snprintf(ctx, WHY_LEN,
+			 "there is no \"%s\" when it is asked; the session is message", names[i]);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 CONFIG_SETTER(config_set_session_user)
 {
+	static const struct names_ops ops = {.on_free = on_not_there};
 	struct auth_settings *auth = field;
-	char *wrapped;
+	char *wrapped, reason[WHY_LEN];
 	int rc;
 
 	(void)key;
 	if (*text == '\0')
 		return 0;
+	if (names_walk(text, strlen(text), &ops, reason) == -EINVAL)
+		return CONFIG_REFUSE("%s", reason);
 	if ((rc = sandbox_new(&auth->sandbox, library_open)) < 0)
 		return rc;
 	/*

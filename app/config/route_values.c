@@ -285,10 +285,10 @@ CONFIG_SETTER(config_set_names)
 	char **list;
 
 	(void)key;
-	(void)why;
-	(void)why_len;
 	if (n == 0)
-		return 0;
+		return *text == '\0'
+			   ? 0
+			   : CONFIG_REFUSE("it is empty: nothing stands between the commas");
 	if ((list = calloc(n + 1, sizeof(*list))) == NULL)
 		return -ENOMEM;
 	*(char ***)field = list; /* the route's from here on */

@@ -118,6 +118,8 @@ FAULTS = [
     ("redis", "password_file = /dev/null", "/dev/null"),
     ("redis", "url = redis://sluice@127.0.0.1", "names a user"),
     ("auth", "jwt_query = last_event_id", "meaning of its own"),
+    ("auth", "session_user = user", "the session is message"),
+    ("auth", "session_user = message.id or claims.id", "the session is message"),
     ("auth", "jwt_cookie = a b", "no cookie's name"),
     ("auth", "session_cookie = a=b", "no cookie's name"),
     ("defaults", "path = /y", "path"),
@@ -129,6 +131,9 @@ FAULTS = [
     ("route x", "param.id = [", ""),
     ("route x", r"param.id = \d+", "[0-9]"),
     ("route x", "param.other = [a-z]+", "other"),
+    ("route x", "fields = ,", "it is empty"),
+    ("route x", "cors_origins = ,", "it is empty"),
+    ("server", "trusted_proxies = ,", "it is empty"),
     ("route x", "heartbeat = 15", ""),
     ("route x", "heartbeat = soon", ""),
     ("route x", "heartbeat_event = stream-end", "stream-"),
@@ -210,6 +215,8 @@ def test_fault_of_the_whole(sluice, name, text):
     "comments": "# a\n; b\n[route x]\npath = /x ; d\nchannels = a # e\n",
     "quoted": '[route x]\npath = "/x"\nchannels = "a#b;c"\n',
     "upper case keys": "[route x]\nPATH = /x\nChannels = a\n",
+    "data that is JSON": '[route x]\npath = /x\nchannels = a\nheartbeat_data = {}\n',
+    "data that is a template": '[route x]\npath = /x\nchannels = a\nheartbeat_data = {{"t":{now}}}\n',
     "no line end": "[route x]\npath = /x\nchannels = a",
 }.items())
 def test_good_text(sluice, name, text):
