@@ -103,10 +103,12 @@ replay_plan(struct feed *fd, struct subscriber *sub, const char *from)
 		return 0;
 	if (live_need(fd) == NULL || (rp = replay_new(fd, sub)) == NULL)
 		return -ENOMEM;
-	rp->is_resumed = has_streams && from != NULL;
-	rp->is_past_wanted =
-	    has_streams && from == NULL && (fs->start.is_beginning || fs->start.last > 0);
-	rp->unknown = rp->is_resumed ? replay_parse_client(rp, from) : NULL;
+	if (has_streams && from != NULL) {
+		rp->begins = REPLAY_FROM_CLIENT;
+		rp->unknown = replay_parse_client(rp, from);
+	} else if (has_streams && (fs->start.is_beginning || fs->start.last > 0)) {
+		rp->begins = REPLAY_FROM_START;
+	}
 	sub->backlog = &rp->backlog;
 	return 0;
 }
@@ -270,8 +272,8 @@ recall(struct replay *rp)
 static bool
 is_to_be_asked(const struct replay *rp)
 {
-	return rp->feed->class->settings->snapshot_from != NULL && rp->n > 0 && !rp->has_snapshot &&
-	       !replay_is_known(rp);
+	return rp->feed->class->settings->snapshot_from != NULL && rp->n > 0 &&
+	       rp->snapshot_state == SNAPSHOT_UNREAD && !replay_is_known(rp);
 }
 
 static void
@@ -295,7 +297,7 @@ look(struct replay *rp)
 	rp->is_trimmed = false;
 	replay_expect(rp);
 	replay_take_place(rp);
-	if (replay_is_known(rp) || rp->is_past_wanted)
+	if (replay_has_past(rp))
 		replay_ask_info(rp);
 	replay_answered(rp);
 }

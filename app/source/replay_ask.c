@@ -149,9 +149,9 @@ on_info(struct past_reading *reading, const struct past_answer *answer)
 	} else {
 		part->length = info.length;
 		part->entry_size = info.entry_size;
-		if (rp->is_resumed && stream_id_compare(&part->said, &info.newest) > 0)
+		if (replay_is_resumed(rp) && stream_id_compare(&part->said, &info.newest) > 0)
 			rp->unknown = REPLAY_UNKNOWN_ID;
-		else if (rp->is_resumed && stream_info_lacks(&info, &part->said))
+		else if (replay_is_resumed(rp) && stream_info_lacks(&info, &part->said))
 			rp->is_trimmed = true;
 	}
 	replay_answered(rp);
@@ -232,7 +232,8 @@ is_last(const struct replay *rp)
 {
 	const struct feed_settings *fs = rp->feed->class->settings;
 
-	return rp->is_past_wanted && fs->start.last > 0 && fs->start.last <= fs->history;
+	return rp->begins == REPLAY_FROM_START && fs->start.last > 0 &&
+	       fs->start.last <= fs->history;
 }
 
 static unsigned

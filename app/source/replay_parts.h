@@ -51,6 +51,21 @@ struct replay_part {
 	size_t n_v, at;
 };
 
+/* Who says where the past begins. */
+enum replay_from {
+	REPLAY_FROM_NOW,      /* nobody: the client is sent nothing of it */
+	REPLAY_FROM_CLIENT,   /* by its Last-Event-ID */
+	REPLAY_FROM_SNAPSHOT, /* which says it in the client's place */
+	REPLAY_FROM_START     /* the route's "start" */
+};
+
+enum snapshot_state {
+	SNAPSHOT_UNREAD,
+	SNAPSHOT_READ,
+	SNAPSHOT_MISSING, /* the key does not exist */
+	SNAPSHOT_REFUSED  /* Redis will not give it, so the stream goes on without */
+};
+
 struct replay {
 	struct backlog backlog; /* its subscriber's */
 	struct list of_feed;
@@ -58,16 +73,14 @@ struct replay {
 	struct feed *feed;
 	struct subscriber *sub;
 	enum replay_state state;
-	bool is_resumed;       /* the client says where it stands */
-	bool is_from;          /* the snapshot says it in the client's place */
-	bool is_past_wanted;   /* nobody says it, so the past begins where "start" says */
-	const char *unknown;   /* why the client's id is none of ours; NULL: it is one */
-	const char *overruled; /* that, if the snapshot says in its place where it stands */
-	bool is_trimmed;       /* and it is to be told so */
-	bool has_begun;        /* the client has been told where it stands */
+	enum replay_from begins; /* where the past begins */
+	const char *unknown;     /* why the client's id is none of ours; NULL: it is one */
+	const char *overruled;   /* that, if the snapshot says in its place where it stands */
+	bool is_trimmed;         /* and it is to be told so */
+	bool has_begun;          /* the client has been told where it stands */
 	bool has_place;
 	bool has_failed, is_refused; /* one of the current answers */
-	bool has_snapshot, is_snapshot_refused, is_snapshot_missing;
+	enum snapshot_state snapshot_state;
 	bool ends; /* the stream ends for good: with the snapshot, or with what the client had last
 		    */
 	uint64_t place; /* in the feed's log */
@@ -121,10 +134,24 @@ void replay_set_round(struct replay *rp);
 void replay_set_first_round(struct replay *rp);
 bool replay_is_ahead(const struct replay *rp); /* the client, of the feed */
 
+/* Does an id, of the client or in its place, say where the past begins? */
+static inline bool
+replay_is_resumed(const struct replay *rp)
+{
+	return rp->begins == REPLAY_FROM_CLIENT || rp->begins == REPLAY_FROM_SNAPSHOT;
+}
+
 static inline bool
 replay_is_known(const struct replay *rp)
 {
-	return rp->is_resumed && rp->unknown == NULL;
+	return replay_is_resumed(rp) && rp->unknown == NULL;
+}
+
+/* Is the client to be sent anything of the past? */
+static inline bool
+replay_has_past(const struct replay *rp)
+{
+	return replay_is_known(rp) || rp->begins == REPLAY_FROM_START;
 }
 
 static inline const struct source *

@@ -122,7 +122,7 @@ replay_set_first_round(struct replay *rp)
 		struct replay_part *part = &rp->parts[i];
 
 		replay_forget_entries(part);
-		part->from = replay_is_known(rp) || rp->is_past_wanted ? part->said : part->to;
+		part->from = replay_has_past(rp) ? part->said : part->to;
 		part->is_entry = false;
 		part->n_counted = 0;
 	}

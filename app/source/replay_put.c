@@ -73,7 +73,7 @@ put_snapshot(struct replay *rp)
 			   .data_len = rp->snapshot_len};
 	int rc;
 
-	if (rp->is_snapshot_refused)
+	if (rp->snapshot_state == SNAPSHOT_REFUSED)
 		return replay_put_reset(rp, "{\"reason\":\"snapshot\"}");
 	if (rp->snapshot == NULL)
 		return 0;
@@ -90,7 +90,8 @@ replay_put_beginning(struct replay *rp)
 	int rc;
 
 	replay_print_beginning(text, rp);
-	if ((rc = subscriber_put_open(rp->sub, replay_is_known(rp) && !rp->is_from,
+	if ((rc = subscriber_put_open(rp->sub,
+				      replay_is_known(rp) && rp->begins == REPLAY_FROM_CLIENT,
 				      rp->n > 0 ? text : NULL)) < 0 ||
 	    (reset != NULL && (rc = replay_put_reset(rp, reset)) < 0) ||
 	    (rc = tell_trimmed(rp)) < 0)

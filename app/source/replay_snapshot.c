@@ -52,23 +52,22 @@ is_of_no_key(const struct feed *fd, const char *bytes, size_t len)
 	return is_of_none;
 }
 
-static int
+/* Returns SNAPSHOT_UNREAD if memory is short. */
+static enum snapshot_state
 keep_snapshot(struct replay *rp, struct message *reply)
 {
 	const char *bytes;
 	size_t len;
 
 	bytes = message_bytes(reply, &len);
-	if (is_of_no_key(rp->feed, bytes, len)) {
-		rp->is_snapshot_missing = true;
-		return keep_missing(rp);
-	}
+	if (is_of_no_key(rp->feed, bytes, len))
+		return keep_missing(rp) == 0 ? SNAPSHOT_MISSING : SNAPSHOT_UNREAD;
 	if ((rp->snapshot = malloc(len + 1)) == NULL)
-		return -ENOMEM;
+		return SNAPSHOT_UNREAD;
 	memcpy(rp->snapshot, bytes, len);
 	rp->snapshot[len] = '\0';
 	rp->snapshot_len = len;
-	return 0;
+	return SNAPSHOT_READ;
 }
 
 static void ask_snapshot(struct feed *fd);
@@ -87,9 +86,11 @@ on_snapshot(struct feed *fd, struct message *reply)
 		    LIST_ENTRY(live_of(fd)->snapshot_asked.next, struct replay, of_snapshot);
 
 		list_del(&rp->of_snapshot);
-		rp->is_snapshot_refused = is_refused;
-		rp->has_snapshot = reply != NULL ? keep_snapshot(rp, reply) == 0 : is_refused;
-		if (!rp->has_snapshot)
+		if (reply != NULL)
+			rp->snapshot_state = keep_snapshot(rp, reply);
+		else
+			rp->snapshot_state = is_refused ? SNAPSHOT_REFUSED : SNAPSHOT_UNREAD;
+		if (rp->snapshot_state == SNAPSHOT_UNREAD)
 			rp->has_failed = true;
 		replay_answered(rp);
 	}
@@ -115,7 +116,8 @@ ask_snapshot(struct feed *fd)
 void
 replay_want_snapshot(struct replay *rp)
 {
-	if (rp->has_snapshot || rp->feed->class->settings->snapshot == NULL || replay_is_known(rp))
+	if (rp->snapshot_state != SNAPSHOT_UNREAD || rp->feed->class->settings->snapshot == NULL ||
+	    replay_is_known(rp))
 		return;
 	rp->n_pending++;
 	list_move_tail(&live_of(rp->feed)->snapshot_wanted, &rp->of_snapshot);
@@ -155,10 +157,9 @@ replay_begin_where_it_says(struct replay *rp)
 	int rc;
 
 	if (rp->snapshot == NULL ||
-	    ((rc = read_where(rp, &is_ours)) == -ENOENT && rp->is_snapshot_missing))
+	    ((rc = read_where(rp, &is_ours)) == -ENOENT && rp->snapshot_state == SNAPSHOT_MISSING))
 		return;
-	rp->is_past_wanted = false;
-	rp->is_resumed = rp->is_from = true;
+	rp->begins = REPLAY_FROM_SNAPSHOT;
 	rp->overruled = rp->unknown;
 	rp->unknown = rc == 0 && is_ours ? NULL : REPLAY_UNKNOWN_ID;
 }
