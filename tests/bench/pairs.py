@@ -125,8 +125,8 @@ class Pairs(run.Bench):
                 with stopped(load):
                     self.publish(scenario)
                     run.wait_until_quiet(pids)
-                    used_ns = run.cpu_ns(pids) - before
                 report = load.report("done")
+                used_ns = run.cpu_ns(pids) - before  # here, for it may have been quiet too early
                 load.release()
         self.check(f"{scenario.name}, {contender}", report)
         return used_ns / 1e3 / max(report["events"], 1)
