@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sluice/http.h>
+
 #include "auth/identity.h"
 #include "auth/settings.h"
 

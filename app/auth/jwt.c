@@ -36,7 +36,8 @@ find_text(const struct auth_settings *as, const struct asked *a, char *cookie, c
 		found = cookie_find(a->variable(a, "HTTP_COOKIE"), as->jwt_cookie, cookie,
 				    TOKEN_LEN_MAX);
 	if (found < 0)
-		return credential_refuse(no, 401, "there are two cookies, or it is too long");
+		return credential_refuse(no, HTTP_UNAUTHORIZED,
+					 "there are two cookies, or it is too long");
 	if (found > 0)
 		*text = cookie;
 	else if (as->jwt_query != NULL)
@@ -57,7 +58,8 @@ find(const struct auth_settings *as, const struct asked *a, struct identity *who
 	if ((found = find_text(as, a, cookie, &text, no)) != FOUND_RIGHT)
 		return found;
 	if ((rc = token_read(&token, &as->jwt, text, strlen(text), a->now, &why)) < 0)
-		return credential_refuse(no, rc == -EPERM ? 403 : 401, why);
+		return credential_refuse(no, rc == -EPERM ? HTTP_FORBIDDEN : HTTP_UNAUTHORIZED,
+					 why);
 	*who = (struct identity){.user = strdup(token.user),
 				 .claims = json_object_get(token.claims),
 				 .expires = token.expires > 0 ? token.expires + TOKEN_GRACE_S : 0,

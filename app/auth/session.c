@@ -39,7 +39,7 @@ open_cookie(const struct auth_settings *as, const char *cookie, int64_t now, cha
 		*name = format->is_whole ? strdup(cookie) : strndup(text.p, text.len);
 	buf_fini(&text);
 	if (rc == -EINVAL)
-		return credential_refuse(no, 401, why);
+		return credential_refuse(no, HTTP_UNAUTHORIZED, why);
 	return *name != NULL ? FOUND_LATER : FOUND_AWAY;
 }
 
@@ -56,12 +56,13 @@ find(const struct auth_settings *as, const struct asked *a, struct identity *who
 	if (found == 0)
 		return FOUND_NONE;
 	if (found < 0 || *cookie == '\0')
-		return credential_refuse(no, 401,
+		return credential_refuse(no, HTTP_UNAUTHORIZED,
 					 "there are two cookies, or it is empty or too long");
 	if ((finding = open_cookie(as, cookie, a->now, &who->session, no)) != FOUND_LATER)
 		return finding;
 	if (!as->session_format->is_whole && !a->keeps_rule(a, "cookie", who->session))
-		return credential_refuse(no, 403, "the cookie breaks its rule, param.cookie");
+		return credential_refuse(no, HTTP_FORBIDDEN,
+					 "the cookie breaks its rule, param.cookie");
 	if (a->session == NULL)
 		return FOUND_LATER;
 	identity_fini(who);

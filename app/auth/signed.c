@@ -72,11 +72,11 @@ take(const struct auth_settings *as, const struct asked *a, struct signed_link *
      struct identity *who, struct refusal *no)
 {
 	if (!may_all_be_added(as, a, link->behind))
-		return credential_refuse(no, 401,
+		return credential_refuse(no, HTTP_UNAUTHORIZED,
 					 "what follows the signature is for the site to sign");
 	if (a->is_publishing && !link->may_publish)
 		return credential_refuse(
-		    no, 403,
+		    no, HTTP_FORBIDDEN,
 		    "it is signed to read; who publishes needs may=publish in what is signed");
 	who->user = link->user;
 	who->expires = link->expires;
@@ -111,7 +111,7 @@ find(const struct auth_settings *as, const struct asked *a, struct identity *who
 	else if (rc == -ENOENT)
 		found = FOUND_NONE;
 	else if (rc == -EINVAL)
-		found = credential_refuse(no, 401, why);
+		found = credential_refuse(no, HTTP_UNAUTHORIZED, why);
 	signed_link_fini(&link);
 	return found;
 }

@@ -9,6 +9,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <sluice/http.h>
+
 #include "base/closing.h"
 #include "base/counters.h"
 #include "base/list.h"
@@ -188,14 +190,14 @@ read_body(struct cgi *cgi)
 	ssize_t n;
 
 	if (buf_reserve(&cgi->body, left) < 0) {
-		end_body(cgi, 500);
+		end_body(cgi, HTTP_INTERNAL_ERROR);
 		return false;
 	}
 	n = read(STDIN_FILENO, cgi->body.p + cgi->body.len, left);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
 	if (n <= 0) {
-		end_body(cgi, 400);
+		end_body(cgi, HTTP_BAD_REQUEST);
 		return false;
 	}
 	buf_grow(&cgi->body, (size_t)n);
@@ -212,7 +214,7 @@ on_in(uv_poll_t *poll, int status, int events)
 
 	(void)events;
 	if (status < 0)
-		end_body(cgi, 400);
+		end_body(cgi, HTTP_BAD_REQUEST);
 	else
 		read_body(cgi);
 }
@@ -220,7 +222,7 @@ on_in(uv_poll_t *poll, int status, int events)
 static void
 on_body_late(uv_timer_t *timer)
 {
-	end_body(LIST_ENTRY(timer, struct cgi, timer), 408);
+	end_body(LIST_ENTRY(timer, struct cgi, timer), HTTP_REQUEST_TIMEOUT);
 }
 
 static void
@@ -259,7 +261,7 @@ check_environment(const struct server_limits *limits, size_t *body_len)
 				       strlen(equals + 1));
 	}
 	if (rc == -EMSGSIZE)
-		rc = 431;
+		rc = HTTP_HEAD_TOO_LARGE;
 	else if (rc == 0)
 		rc = pairs_check(pairs.p, pairs.len, limits->body_max, body_len);
 	buf_fini(&pairs);

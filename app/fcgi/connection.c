@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <sluice/http.h>
+
 #include "base/counters.h"
 #include "fcgi/outgoing.h"
 
@@ -293,7 +295,7 @@ hand_on(struct connection *conn)
 
 	if (decode_request(srv->decoder, conn->request, &params, &body, &body_len) < 0) {
 		logger_error("libfcgi could not decode a request");
-		refuse(conn, 500);
+		refuse(conn, HTTP_INTERNAL_ERROR);
 		return;
 	}
 	begin_response(conn);
@@ -520,7 +522,7 @@ connection_on_waiting_due(struct fifo *fifo, struct fifo_node *node)
 	}
 	/* Otherwise the rest of the body would be read as a request. */
 	conn->walk.phase = RECORD_BROKEN;
-	refuse(conn, 408);
+	refuse(conn, HTTP_REQUEST_TIMEOUT);
 }
 
 void

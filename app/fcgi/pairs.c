@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <sluice/http.h>
+
 /* A power of two, greater than PAIRS_MAX, so that a slot is always empty. */
 enum { N_SLOTS = 1024 };
 
@@ -128,13 +130,13 @@ parse_content_length(const struct pair *pr, size_t max, size_t *out)
 
 	for (i = 0; i < pr->value_len; i++) {
 		if (pr->value[i] < '0' || pr->value[i] > '9')
-			return 400;
+			return HTTP_BAD_REQUEST;
 		if (!is_over)
 			n = n * 10 + (size_t)(pr->value[i] - '0');
 		is_over = is_over || n > max;
 	}
 	if (is_over)
-		return 413;
+		return HTTP_CONTENT_TOO_LARGE;
 	*out = n;
 	return 0;
 }
@@ -169,9 +171,9 @@ pairs_check(const char *p, size_t len, size_t body_max, size_t *content_length)
 	names.n = 0;
 	while ((rc = pairs_next(&pr, &at, end)) > 0) {
 		if (++n > PAIRS_MAX || pr.name_len > PAIRS_NAME_MAX)
-			status = worse_of(status, 431);
+			status = worse_of(status, HTTP_HEAD_TOO_LARGE);
 		else if (memchr(pr.value, '\0', pr.value_len) != NULL || !add_name(&names, &pr))
-			status = worse_of(status, 400);
+			status = worse_of(status, HTTP_BAD_REQUEST);
 		else if (is_content_length(&pr))
 			status =
 			    worse_of(status, parse_content_length(&pr, body_max, content_length));

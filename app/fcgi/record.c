@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <sluice/http.h>
+
 #include "fcgi/pairs.h"
 
 enum { CONTENT_MAX = FCGI_MAX_LENGTH };
@@ -261,7 +263,7 @@ begin_record(struct record_walk *w, const struct record_request *rq,
 		return broken(w, RECORD_FAULT);
 	if (type == FCGI_PARAMS && is_ours(w) &&
 	    rq->params.len + w->content_left > limits->params_max)
-		return refuse(w, 431, RECORD_BROKEN);
+		return refuse(w, HTTP_HEAD_TOO_LARGE, RECORD_BROKEN);
 	if (type == FCGI_STDIN && is_ours(w))
 		return count_excess(w, rq, limits->body_max);
 	return RECORD_MORE;
@@ -339,7 +341,7 @@ end_stdin(struct record_walk *w, const struct record_request *rq)
 	if (!is_ours(w) || content_length_of(&w->head) > 0 || w->phase != RECORD_STDIN)
 		return RECORD_MORE;
 	if (rq->body.len < w->body_len)
-		return refuse(w, 400, RECORD_WHOLE);
+		return refuse(w, HTTP_BAD_REQUEST, RECORD_WHOLE);
 	w->phase = RECORD_WHOLE;
 	return RECORD_REQUEST;
 }

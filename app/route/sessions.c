@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sluice/http.h>
+
 #include "base/clock.h"
 #include "base/logger.h"
 #include "base/map.h"
@@ -141,11 +143,12 @@ name_user(struct cookie_session *e)
 	buf_init(&text, TEXT_MAX);
 	evaluate_user(settings, e->id.claims, &text);
 	if (text.len == 0 || (text.len == 1 && *text.p == '='))
-		refuse(e, 401, "it names no user");
+		refuse(e, HTTP_UNAUTHORIZED, "it names no user");
 	else if (*text.p != '=')
-		refuse(e, 403, "what session_user gives is neither a text nor an integer");
+		refuse(e, HTTP_FORBIDDEN,
+		       "what session_user gives is neither a text nor an integer");
 	else if (memchr(text.p, '\0', text.len) != NULL)
-		refuse(e, 403, "its user's name holds a NUL");
+		refuse(e, HTTP_FORBIDDEN, "its user's name holds a NUL");
 	else
 		e->id.user = strndup(text.p + 1, text.len - 1);
 	buf_fini(&text);
@@ -177,7 +180,7 @@ understand(struct cookie_session *e, const redisReply *reply)
 	if (session != NULL)
 		accept_session(e, session);
 	else
-		refuse(e, 401,
+		refuse(e, HTTP_UNAUTHORIZED,
 		       reply->type == REDIS_REPLY_NIL ||
 			       (reply->type == REDIS_REPLY_ARRAY && reply->elements == 0)
 			   ? "there is no such session"
@@ -202,14 +205,14 @@ understand_cookie(struct cookie_session *e)
 	    &(struct session_cookie){settings->session_cookie, e->cookie, clock_unix()}, &text,
 	    &why);
 	if (rc == -EINVAL) {
-		refuse(e, 401, why);
+		refuse(e, HTTP_UNAUTHORIZED, why);
 	} else if (rc == 0 && buf_putc(&text, '\0') == 0) {
 		session = format->read(text.p, text.len - 1);
 		if (json_object_is_type(session, json_type_object)) {
 			accept_session(e, session);
 		} else {
 			json_object_put(session);
-			refuse(e, 401, format->unread);
+			refuse(e, HTTP_UNAUTHORIZED, format->unread);
 		}
 	}
 	buf_fini(&text);
@@ -247,7 +250,8 @@ on_hash(void *arg, const redisReply *reply)
 	if (is_no_answer(e, reply))
 		e->answer = (struct session_answer){.state = SESSION_AWAY};
 	else if (reply->type == REDIS_REPLY_ERROR)
-		refuse(e, 401, "its key in Redis is of another type than a text or a hash");
+		refuse(e, HTTP_UNAUTHORIZED,
+		       "its key in Redis is of another type than a text or a hash");
 	else
 		understand(e, reply);
 	finish(e);
@@ -279,7 +283,8 @@ on_string(void *arg, const redisReply *reply)
 	e->answer = (struct session_answer){.state = SESSION_AWAY};
 	if (!is_no_answer(e, reply)) {
 		if (is_of_another_type(reply) && !sessions->settings->session_format->is_hash)
-			refuse(e, 401, "its key in Redis is of another type than a text");
+			refuse(e, HTTP_UNAUTHORIZED,
+			       "its key in Redis is of another type than a text");
 		else if (is_of_another_type(reply) && ask(e, "HGETALL", on_hash))
 			return;
 		else if (reply->type == REDIS_REPLY_ERROR)
