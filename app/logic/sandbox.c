@@ -8,6 +8,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
+#include "base/logger.h"
+
 enum {
 	HOOK_STEPS = 256,
 	GROWTH_MAX = 16 * 1024 * 1024, /* memory of one call, beyond what the state held before */
@@ -39,6 +42,7 @@ struct sandbox {
 	uint64_t pause_until_us;
 	const struct template_scope *scope;
 	uint64_t turn;
+	struct logger_pause told;
 };
 
 static uint64_t
@@ -233,6 +237,12 @@ sandbox_load(struct sandbox *sb, const char *text, size_t len, const char *name,
 		return 0;
 	tell(L, why, why_len);
 	return -EINVAL;
+}
+
+bool
+sandbox_may_tell(struct sandbox *sb)
+{
+	return logger_may(&sb->told, clock_ms(), LOGGER_PERIOD_MS);
 }
 
 bool

@@ -58,6 +58,12 @@ int sandbox_call(struct sandbox *sb, const struct template_scope *scope, int n_a
 bool sandbox_is_paused(const struct sandbox *sb);
 
 /*
+ * sandbox_may_tell - may a failed call be told in the log? Once a minute for each sandbox, so what
+ * fails on one route does not hide what fails on another.
+ */
+bool sandbox_may_tell(struct sandbox *sb);
+
+/*
  * sandbox_is_full - was the last call stopped because what is kept between calls takes the memory?
  * Every other call would be stopped as well, until some of that is freed.
  */

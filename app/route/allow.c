@@ -14,12 +14,11 @@ enum allowed
 allow_judge(const struct route *rt, const struct template_value *params)
 {
 	struct template_scope scope = {.params = params, .channel = "", .now = clock_unix()};
-	static struct logger_pause pause;
 	char why[WHY_LEN];
 	bool is_true = false;
 
 	if (expression_is_true(rt->allow, &scope, &is_true, why, sizeof(why)) < 0 &&
-	    logger_may(&pause, clock_ms(), LOGGER_PERIOD_MS))
+	    sandbox_may_tell(rt->stream.stages.sandbox))
 		logger_warn("[route %s] allow: %s", rt->name, why);
 	if (is_true)
 		return ALLOWED;

@@ -158,9 +158,7 @@ check_rate(struct publication *pub, const struct route *rt)
 static void
 log_failure(const struct request *req, const char *key, const char *why)
 {
-	static struct logger_pause pause;
-
-	if (logger_may(&pause, clock_ms(), LOGGER_PERIOD_MS))
+	if (sandbox_may_tell(req->route->stream.stages.sandbox))
 		logger_warn("[route %s] %s: %s", req->route->name, key, why);
 }
 

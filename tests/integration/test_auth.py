@@ -216,6 +216,16 @@ def test_allow(sluice):
     problem(sluice, "/fails", 403, headers=bearer())
 
 
+def test_each_route_whose_allow_fails_is_told(launch):
+    fails = {**JWT, "allow": "claims.nothing.there"}
+    sluice = launch({"one": {**fails, "path": "/one"}, "other": {**fails, "path": "/other"}}, auth=AUTH)
+    for path in ("/one", "/one", "/other"):
+        problem(sluice, path, 403, headers=bearer())
+    for route in ("one", "other"):
+        sluice.wait_log(f"warn [route {route}] allow: ")
+    assert sluice.log().count("warn [route one] allow: ") == 1
+
+
 def test_channels_that_the_token_lists(sluice):
     sluice.open("/any/x", headers=bearer(channels=["b", "a:any:*"])).close()
     sluice.open("/any/x", headers=bearer(channels="a:any:x")).close()
