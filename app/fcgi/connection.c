@@ -537,9 +537,13 @@ static void
 begin_polling(struct connection *conn)
 {
 	unsigned events = conn->events != 0 ? conn->events : EPOLLIN;
+	struct server *srv = conn->srv;
+	int rc;
 
-	if (poller_add(&conn->srv->poller, conn->out.fd, events, conn) < 0) {
-		logger_error("out of memory: a connection is closed");
+	if ((rc = poller_add(&srv->poller, conn->out.fd, events, conn)) < 0) {
+		if (logger_may(&srv->log_accept, uv_now(srv->loop), 1000))
+			logger_error("cannot wait for what a connection sends, with %zu open: %s",
+				     srv->n_connections, strerror(-rc));
 		close_now(conn);
 		return;
 	}

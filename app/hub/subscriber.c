@@ -99,9 +99,8 @@ stop_reading(struct subscriber *sub)
 {
 	if (subscriber_reads_log(sub))
 		log_leave(&sub->outlet->log, sub->cursor);
-	if (subscriber_is_before_log(sub)) {
+	if (subscriber_is_before_log(sub))
 		stop_waiting(sub);
-	}
 	subscriber_set_state(sub, SUBSCRIBER_LAST);
 	watch_lag(sub);
 }

@@ -21,8 +21,8 @@
 #include "base/buf.h"
 #include "base/heap.h"
 #include "base/list.h"
-#include "http/answer.h"
 #include "base/map.h"
+#include "http/answer.h"
 #include "hub/fifo.h"
 #include "hub/log.h"
 

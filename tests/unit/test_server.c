@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -76,6 +77,19 @@ sendmsg(int fd, const struct msghdr *msg, int flags)
 			bytes[n++] = ((char *)msg->msg_iov[i].iov_base)[k];
 	}
 	return send(fd, bytes, n, flags);
+}
+
+/* A user may wait for so many descriptors (max_user_watches); the loop's own are there already. */
+static bool is_poller_full;
+
+int
+epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
+{
+	if (is_poller_full && op == EPOLL_CTL_ADD && epfd != uv_backend_fd(&fx.loop)) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return (int)syscall(SYS_epoll_ctl, epfd, op, fd, ev);
 }
 
 static char
@@ -380,10 +394,10 @@ every_split_of_a_response(void **state)
 	}
 }
 
-/* As when a slow client is moved forward in its log: the record at hand is filled up. */
 /*
- * What a record promised and does not have becomes lines that say nothing, each of them whole: the
- * last may end in a record of its own.
+ * A slow client was moved forward in its log, so the record at hand is filled up. What a record
+ * promised and does not have becomes lines that say nothing, each of them whole: the last may end
+ * in a record of its own.
  */
 static void
 check_filler(size_t left, size_t behind)
@@ -559,6 +573,30 @@ a_peer_that_goes_before_its_request_is_whole(void **state)
 	assert_int_equal(fx.n_requests, 0);
 }
 
+/* What has its answer at once has it all the same. */
+static void
+a_connection_that_cannot_be_waited_for(void **state)
+{
+	(void)state;
+	is_poller_full = true;
+	dial(0);
+	tell(get, sizeof(get) - 1);
+	hear_all(1000);
+	assert_int_equal(fx.n_out, 0);
+	fx.answer_len = 13;
+	dial(0);
+	tell(get, sizeof(get) - 1);
+	hear_all(1000);
+	assert_int_equal(parse().stdout_len, 13);
+	assert_int_equal(server_n_connections(fx.server), 0);
+	is_poller_full = false;
+	dial(0);
+	turn();
+	tell(get, sizeof(get) - 1);
+	hear_all(1000);
+	assert_int_equal(parse().stdout_len, 13);
+}
+
 int
 main(void)
 {
@@ -577,6 +615,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(abort_ends_it_once, begin, end),
 	    cmocka_unit_test_setup_teardown(a_closed_half_ends_it, begin, end),
 	    cmocka_unit_test_setup_teardown(a_peer_that_goes, begin, end),
+	    cmocka_unit_test_setup_teardown(a_connection_that_cannot_be_waited_for, begin, end),
 	    cmocka_unit_test_setup_teardown(a_peer_that_goes_before_its_request_is_whole, begin,
 					    end),
 	};
