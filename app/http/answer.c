@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* So much has room at once; most heads are no longer. */
-enum { HEAD_USUAL = 400 };
+enum { HEAD_USUAL = 400, BODY_KEPT_MAX = 1024 * 1024 };
 
 static const struct known_status {
 	int status;
@@ -83,6 +83,8 @@ begin(struct answer *a, int status, const char *type, const char *fields)
 {
 	buf_truncate(&a->head, 0);
 	buf_truncate(&a->body, 0);
+	if (a->body.alloc > BODY_KEPT_MAX)
+		buf_fini(&a->body); /* the heap of a long answer is not kept for short ones */
 	a->is_broken = false;
 	a->has_type = type != NULL;
 	answer_check(a, buf_reserve(&a->head, HEAD_USUAL));

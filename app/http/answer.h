@@ -16,7 +16,7 @@
 
 #include "base/buf.h"
 
-enum { ANSWER_HEAD_MAX = 16 * 1024, ANSWER_BODY_MAX = 1024 * 1024 };
+enum { ANSWER_HEAD_MAX = 16 * 1024, ANSWER_BODY_MAX = 64 * 1024 * 1024 };
 
 struct answer {
 	struct buf head, body;

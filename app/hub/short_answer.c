@@ -13,6 +13,8 @@ subscriber_answer(struct subscriber *sub, const struct answer *a, bool with_body
 	int rc;
 
 	subscriber_set_state(sub, SUBSCRIBER_LAST);
+	if (sub->own.cap < a->head.len + body_len) /* a long message, of which there is no more */
+		buf_set_cap(&sub->own, a->head.len + body_len);
 	if ((rc = buf_reserve(&sub->own, a->head.len + body_len)) < 0 ||
 	    (rc = buf_put(&sub->own, a->head.p, a->head.len)) < 0)
 		return rc;

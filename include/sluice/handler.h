@@ -321,7 +321,7 @@ void section_fault(struct handler_section *section, const char *key, const char 
 
 /*
  * reply: of answer(). reply_type sets the media type (text/plain otherwise). reply_printf adds to
- * the body, up to 1 MiB; if more is added, the answer becomes a 500.
+ * the body, up to 64 MiB; if more is added, the answer becomes a 500.
  */
 void reply_type(struct reply *reply, const char *type);
 void reply_printf(struct reply *reply, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -125,6 +125,21 @@ def test_before_the_request(sluice):
     assert answer(ask(sluice, "/recorded/a?after=&timeout=100"))[0] == 504  # the first of many, which has no ID yet
 
 
+def test_a_long_message(sluice, redis):
+    """As a stream would bring it; and who asks for one after the other gets on."""
+    connection = ask(sluice, "/wait/job/long")
+    redis.wait_subscribed("w:job:long")
+    redis.publish("w:job:long", "x" * 3_000_000)
+    status, body, _ = answer(connection)
+    assert status == 200 and body == "x" * 3_000_000
+    redis.client().delete("w:stream")
+    first = redis.client().xadd("w:stream", {"data": "y" * 3_000_000}).decode()
+    redis.client().xadd("w:stream", {"data": "2"})
+    status, body, headers = answer(ask(sluice, "/stream?after=0-0"))
+    assert (status, len(body), headers["last-event-id"]) == (200, 3_000_000, first)
+    assert answer(ask(sluice, f"/stream?after={first}"))[1] == 2
+
+
 def test_a_script_sees_the_past_too(launch, redis):
     sluice = launch({"w": {**ROUTES["stream"], "streams": "w:script", "script": "s.lua"}}, start=False)
     (sluice.folder / "s.lua").write_text("return function(channel, message) return {got = message} end")
