@@ -91,6 +91,21 @@ buf_put_growing(struct buf *b, const void *p, size_t len)
 }
 
 int
+buf_put_first(struct buf *b, const void *p, size_t len)
+{
+	int rc;
+
+	if (len == 0)
+		return 0;
+	if ((rc = buf_reserve(b, len)) < 0)
+		return rc;
+	memmove(b->p + len, b->p, b->len);
+	memcpy(b->p, p, len);
+	buf_grow(b, len);
+	return 0;
+}
+
+int
 buf_put_number(struct buf *b, uint64_t n)
 {
 	char digits[20], *p = digits + sizeof(digits);

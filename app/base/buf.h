@@ -26,10 +26,11 @@ void buf_set_cap(struct buf *b, size_t cap); /* it may be less than what b holds
 void buf_fini(struct buf *b);                /* frees the heap; the buffer may be used again */
 
 /*
- * All of these append, and leave b as it was on failure.
+ * All of these append, if they do not say otherwise, and leave b as it was on failure.
  * Return 0, -EMSGSIZE past the cap, -ENOMEM.
  */
 int buf_put_growing(struct buf *b, const void *p, size_t len); /* what buf_put() calls */
+int buf_put_first(struct buf *b, const void *p, size_t len);   /* before what it holds */
 int buf_put_number(struct buf *b, uint64_t n);                 /* its decimal digits */
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));

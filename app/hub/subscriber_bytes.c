@@ -69,7 +69,9 @@ subscriber_filler(const struct subscriber *sub)
 int
 subscriber_end_filler(struct subscriber *sub)
 {
-	return buf_putc(&sub->own, '\n');
+	/* Its own bytes may be younger than the filler: it may have ended with what was before it.
+	 */
+	return buf_put_first(&sub->own, "\n", 1);
 }
 
 bool

@@ -61,6 +61,15 @@ appends(void **state)
 	assert_int_equal(buf_putc(&b, 'd'), 0);
 	assert_int_equal(buf_printf(&b, "%d-%s", 7, "x"), 0);
 	assert_bytes(&b, "abcd7-x");
+	assert_int_equal(buf_put_first(&b, "<>", 2), 0);
+	assert_bytes(&b, "<>abcd7-x");
+	assert_int_equal(buf_put_first(&b, "", 0), 0);
+	buf_consume(&b, 3);
+	assert_int_equal(buf_put_first(&b, ">", 1), 0);
+	assert_bytes(&b, ">bcd7-x");
+	buf_fini(&b);
+	assert_int_equal(buf_put_first(&b, "x", 1), 0);
+	assert_bytes(&b, "x");
 	buf_fini(&b);
 }
 

@@ -504,6 +504,32 @@ who_has_read_all_may_be_ended_at_once(void **state)
 	stage_free(s);
 }
 
+/*
+ * A record of which a part was lost is filled up, behind the last that waits; if the last of the
+ * filler was sent in part, its line ends before stream-end, which is younger.
+ */
+static void
+a_line_of_filler_ends_before_the_end(void **state)
+{
+	struct stage *s = stage_new(OVERFLOW_LATEST);
+	struct subscriber *sub = &s->c.sub;
+	struct iovec iov;
+	int n = 1;
+
+	(void)state;
+	begin(s);
+	publish_small(s);
+	subscriber_end(sub, END_LIFETIME);
+	assert_int_equal(sub->state, SUBSCRIBER_ENDING);
+	subscriber_sent(sub, subscriber_n_unsent(sub));
+	assert_int_equal(sub->state, SUBSCRIBER_LAST);
+	assert_int_equal(subscriber_end_filler(sub), 0);
+	assert_int_equal(subscriber_gather(sub, &iov, &n, SIZE_MAX), sub->own.len);
+	assert_memory_equal(iov.iov_base, "\nevent: stream-end\n", 19);
+	subscriber_close(sub);
+	stage_free(s);
+}
+
 int
 main(void)
 {
@@ -513,6 +539,7 @@ main(void)
 	    cmocka_unit_test(who_is_slow_gets_the_latest),
 	    cmocka_unit_test(who_reads_while_it_is_blocked_has_less_waiting),
 	    cmocka_unit_test(who_has_read_all_may_be_ended_at_once),
+	    cmocka_unit_test(a_line_of_filler_ends_before_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
