@@ -102,6 +102,8 @@ class Program:
     def numbers(self):
         return [json.loads(m).get("n") if m else None for m in self.messages()]
 
+    heard = numbers
+
     def close(self):
         self.process.kill()
         self.process.wait()
@@ -132,6 +134,9 @@ class Page:
 
     def numbers(self):
         return self.run("return [...document.querySelectorAll('#list i')].map(one => +one.textContent)")
+
+    def heard(self):
+        return self.run("return heard")
 
     def is_closed(self):
         return self.run("return window.source.readyState") == 2
@@ -195,7 +200,7 @@ def results(sluice, web, redis, browser):
         kind = "html" if client in PAGES else "cl"
         one = follow(client, f"/{kind}/{client}")
         numbers = five_cuts(one, redis, f"cl:html:{client}" if client in PAGES else f"cl:{client}")
-        return {"numbers": numbers, "errors": one.of("error"), "more": stops(one), "n_cut": one.cutter.n_cut}
+        return {"numbers": numbers, "heard": one.heard(), "errors": one.of("error"), "more": stops(one), "n_cut": one.cutter.n_cut}
 
     def silence(client):
         one = follow(client, f"/silent/{client}")
@@ -252,7 +257,10 @@ def test_all_events_over_five_cuts(results, client):
     result = result_of(results, "cuts", client)
     assert result["errors"] == []
     assert result["n_cut"] >= len(CUTS)
-    assert result["numbers"] == list(range(N)), f"{len(set(result['numbers']) & set(range(N)))} of {N}"
+    assert result["heard"] == list(range(N)), f"{len(set(result['heard']) & set(range(N)))} of {N}"
+    # Turbo draws with the next frame in a tab that is seen, and without waiting in one that is not: in another order, if that changes.
+    numbers = sorted(result["numbers"]) if client == "turbo" else result["numbers"]
+    assert numbers == list(range(N))
     assert result["more"] <= 1, "it comes again and again after the end"
 
 

@@ -1,5 +1,6 @@
 """What keeps serving while processes hang, die, are replaced or make room for a new program."""
 
+import contextlib
 import json
 import os
 import re
@@ -347,8 +348,13 @@ def test_workers_that_die_again_and_again_are_told(launch, redis):
 
 def accepted(sluice):
     """How many connections each worker has open."""
-    return [sum(os.readlink(f"/proc/{w}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{w}/fd"))
-            for w in sluice.workers()]
+    return [sum(is_socket(f"/proc/{w}/fd/{fd}") for fd in os.listdir(f"/proc/{w}/fd")) for w in sluice.workers()]
+
+
+def is_socket(descriptor):
+    with contextlib.suppress(FileNotFoundError):  # it was closed since it was listed
+        return os.readlink(descriptor).startswith("socket:")
+    return False
 
 
 def test_long_connections_are_spread_evenly(launch):

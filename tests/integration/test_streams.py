@@ -18,6 +18,7 @@ ROUTES = {
     "batch": {"path": "/batch/{name}", "streams": "s:{name}", "batch": "3/300ms", "start": "0"},
     "max": {"path": "/max/{name}", "streams": "s:{name}", "max_events": 3, "start": "0"},
     "six": {"path": "/six", "streams": "s:1 s:2 s:3 s:4 s:5 s:{user}", "start": "last:1", "auth": "remote_user"},
+    "long": {"path": "/long", "streams": "n:1 n:2 n:3 n:4 n:5 n:{user}", "start": "last:1", "auth": "remote_user"},
     "mixed": {"path": "/mixed", "streams": "s:mixed", "channels": "c:mixed"},
 }
 
@@ -417,8 +418,8 @@ def test_a_name_that_is_no_utf8(launch, redis):
         assert sluice.status()["utf8_replaced"] == 5
 
 
-def six(sluice, last=None):
-    stream = sluice.get("/six", headers={"Last-Event-ID": last} if last else {}, AUTH_TYPE="Basic", REMOTE_USER="6")
+def six(sluice, last=None, path="/six"):
+    stream = sluice.get(path, headers={"Last-Event-ID": last} if last else {}, AUTH_TYPE="Basic", REMOTE_USER="6")
     event = stream.next_event()
     assert event.type == "stream-open" and len(event.last_event_id) <= 128
     return stream, json.loads(event.data)
@@ -440,10 +441,10 @@ def test_the_places_before_six_entries_fit_into_an_id(sluice, client):
 
 def test_ids_that_no_id_of_an_event_can_hold(sluice, client):
     """As of nanoseconds: everything comes, and whoever comes back is told that it may have missed something."""
-    keys = [f"s:{n}" for n in range(1, 7)]
+    keys = [f"n:{n}" for n in range(1, 7)]  # which nobody has followed, so their places are those of these entries
     for key in keys:
         client.xadd(key, {"data": "old"}, id="1795915281838000000-1")
-    stream, said = six(sluice)
+    stream, said = six(sluice, path="/long")
     with stream:
         assert said == {"resumed": False, "from": "~"}
         for _ in keys:
@@ -451,7 +452,7 @@ def test_ids_that_no_id_of_an_event_can_hold(sluice, client):
         client.xadd(keys[0], {"data": "new"}, id="1795915281838000001-1")
         assert stream.next_message().data == "new"
         assert stream.parser.last_event_id == "~"
-    stream, said = six(sluice, "~")
+    stream, said = six(sluice, "~", "/long")
     with stream:
         assert said == {"resumed": False, "from": "~"}
         event = stream.next_event()
