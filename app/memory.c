@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "fcgi/server.h"
 #include "hub/hub.h"
 
 enum {
@@ -29,20 +30,32 @@ own_memory(void)
 					   : 0;
 }
 
-/* Above the limit the clients with the most unsent bytes are ended, and new streams are refused. */
-static void
-keep_below(struct memory *m, struct hub *hub, size_t max, uint64_t now_ms)
+/* Memory that is free already is no reason to end anybody. */
+static size_t
+needed_memory(void)
 {
-	size_t used = max > 0 ? own_memory() : 0, n;
+	malloc_trim(0);
+	return own_memory();
+}
 
-	if (used > max) {
-		malloc_trim(0); /* memory that is free already is no reason to end anybody */
-		used = own_memory();
-	}
+/*
+ * Above the limit new streams are refused, and clients are ended: first those who do not read a
+ * short answer, then the streams with the most unsent bytes. server NULL: there is none.
+ */
+static void
+keep_below(struct memory *m, struct hub *hub, struct server *server, size_t max, uint64_t now_ms)
+{
+	size_t used = max > 0 ? own_memory() : 0, left, n = 0;
+
+	if (used > max)
+		used = needed_memory();
 	hub_refuse_new(hub, used > max);
 	if (used <= max)
 		return;
-	n = hub_shed(hub, used - max);
+	if (server != NULL)
+		n = server_shed(server, used - max);
+	if ((left = n > 0 ? needed_memory() : used) > max)
+		n += hub_shed(hub, left - max);
 	if (logger_may(&m->log, now_ms, LOG_MS))
 		logger_warn("%zu MiB are in use, more than max_memory: the %zu slowest clients "
 			    "are ended, new ones are told to come back",
@@ -65,8 +78,8 @@ tidy(struct memory *m, uint64_t now_ms)
 }
 
 void
-memory_look(struct memory *m, struct hub *hub, size_t max, uint64_t now_ms)
+memory_look(struct memory *m, struct hub *hub, struct server *server, size_t max, uint64_t now_ms)
 {
-	keep_below(m, hub, max, now_ms);
+	keep_below(m, hub, server, max, now_ms);
 	tidy(m, now_ms);
 }

@@ -173,7 +173,7 @@ on_beat(uv_timer_t *timer)
 	board_beat();
 	board_redis(worker_redis_is_up());
 	hub_count_lags(w->hub);
-	memory_look(&w->memory, w->hub, w->cfg->server.max_memory, uv_now(&w->loop));
+	memory_look(&w->memory, w->hub, w->server, w->cfg->server.max_memory, uv_now(&w->loop));
 	quarantine_look(&w->quarantine, w->command);
 	notifications_look(&w->notifications, w->command, follows_keys(w));
 }

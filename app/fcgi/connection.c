@@ -525,6 +525,18 @@ connection_on_waiting_due(struct fifo *fifo, struct fifo_node *node)
 	refuse(conn, HTTP_REQUEST_TIMEOUT);
 }
 
+size_t
+connection_shed(struct fifo_node *node)
+{
+	struct connection *conn = LIST_ENTRY(node, struct connection, due);
+	size_t unsent = subscriber_n_unsent(&conn->sub);
+
+	if (conn->state != CONNECTION_RUNNING)
+		return 0;
+	close_now(conn);
+	return unsent;
+}
+
 void
 connection_on_lingering_due(struct fifo *fifo, struct fifo_node *node)
 {

@@ -64,6 +64,12 @@ void connection_new(struct server *srv, int fd);
 void connection_close_node(struct list *node);
 void connection_close_idle(struct list *node);
 
+/*
+ * connection_shed - takes a node of srv->waiting. If a short answer waits for its peer there, the
+ * connection is closed. Returns how many bytes that gives back, or 0.
+ */
+size_t connection_shed(struct fifo_node *node);
+
 void connection_on_reading_due(struct fifo *fifo, struct fifo_node *node);
 void connection_on_waiting_due(struct fifo *fifo, struct fifo_node *node);
 void connection_on_lingering_due(struct fifo *fifo, struct fifo_node *node);

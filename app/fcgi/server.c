@@ -332,6 +332,22 @@ server_take_rest(struct server *srv)
 }
 
 size_t
+server_shed(struct server *srv, size_t bytes)
+{
+	struct list *node, *tmp;
+	size_t n = 0, freed = 0, one;
+
+	LIST_FOREACH (node, tmp, &srv->waiting.nodes) {
+		if (freed >= bytes)
+			break;
+		one = connection_shed(LIST_ENTRY(node, struct fifo_node, node));
+		freed += one;
+		n += one > 0;
+	}
+	return n;
+}
+
+size_t
 server_n_connections(const struct server *srv)
 {
 	return srv->n_connections;

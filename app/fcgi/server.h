@@ -53,6 +53,13 @@ void server_stop_accepting(struct server *srv);
 void server_take_rest(struct server *srv);
 size_t server_n_connections(const struct server *srv);
 
+/*
+ * server_shed - memory is short: closes connections whose peer does not read its short answer,
+ * those that have waited longest first, until so many bytes are given back. Returns how many
+ * connections.
+ */
+size_t server_shed(struct server *srv, size_t bytes);
+
 /* server_free - closes every connection at once, without an end record. Takes NULL. */
 void server_free(struct server *srv, void (*on_freed)(void *arg), void *arg);
 

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import fcgi
 from processes import Child, free_port, is_alive
 from program import IS_INSTRUMENTED, IS_ROOT, IS_VALGRIND, ROOT
 from waiting import SLOW, patient, soon, wait_for
@@ -463,6 +464,27 @@ def test_beyond_max_memory_the_slowest_are_ended_first(launch, redis):
             pass
         ended += event.type == "stream-end"
     assert ended >= 1, "as many as needed, no more"
+
+
+def test_beyond_max_memory_answers_that_nobody_reads_are_cut_off(launch, redis):
+    sluice = launch({"w": {"path": "/w", "handler": "wait", "channels": "mw", "timeout": "20s"}, "m": {"path": "/m", "channels": "mm"}},
+                    server={"max_memory": "32m", "workers": 1}, start=False)
+    sluice.binary = str(ROOT / "build" / "sluice")  # instrumented memory is no measure
+    sluice.start()
+    waiting = [sluice.connect() for _ in range(20)]
+    for one in waiting:
+        one.send(fcgi.request("/w"))
+    redis.wait_subscribed("mw")
+    wait_for(lambda: sluice.status()["connections"] >= 20, "all wait")
+    redis.publish("mw", "x" * 5_000_000)
+
+    def has_room():
+        with sluice.get("/m") as response:
+            return response.next_event(5).type == "stream-open"
+    wait_for(lambda: re.search(r"more than max_memory: the [1-9]\d* slowest", sluice.log()), "they are cut off", 20)
+    wait_for(has_room, "there is room again", 5)
+    for one in waiting:
+        one.close()
 
 
 def test_a_new_stream_beyond_max_memory(launch, redis):
