@@ -160,13 +160,14 @@ static bool
 is_of_unknown_curve(struct json_object *jwk)
 {
 	static const char *const known[] = {"P-256", "P-384", "P-521", "Ed25519"};
+	const size_t n = sizeof(known) / sizeof(known[0]);
 	size_t i = 0;
 
 	if (json_text(jwk, "crv") == NULL)
 		return false;
-	while (i < 4 && !json_is(jwk, "crv", known[i]))
+	while (i < n && !json_is(jwk, "crv", known[i]))
 		i++;
-	return i == 4;
+	return i == n;
 }
 
 /* 1: it is passed over. */

@@ -297,6 +297,8 @@ client_check(const struct options *opt)
 		return command_refuse(opt, "one of --user and --token");
 	if (opt->user != NULL && *opt->user == '\0')
 		return command_refuse(opt, "--user is empty");
+	if (opt->token != NULL && *opt->token == '\0')
+		return command_refuse(opt, "--token is empty");
 	if (opt->cookie != NULL && (*opt->cookie == '=' || strchr(opt->cookie, '=') == NULL))
 		return command_refuse(opt, "--cookie takes NAME=VALUE");
 	return 0;

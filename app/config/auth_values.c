@@ -225,7 +225,7 @@ CONFIG_SETTER(config_set_session_secret_file)
 	return rc;
 }
 
-/* Nobody is known yet, and there is no request's message: what could be asked for is nil. */
+/* Nobody is known yet, and there is no request's message: these would be nil, or hold nothing. */
 static int
 on_not_there(void *ctx, const char *name, size_t len, unsigned line)
 {
@@ -236,7 +236,7 @@ on_not_there(void *ctx, const char *name, size_t len, unsigned line)
 		if (strlen(names[i]) != len || strncmp(names[i], name, len) != 0)
 			continue;
 		snprintf(ctx, WHY_LEN,
-			 "there is no \"%s\" when it is asked; the session is message", names[i]);
+			 "\"%s\" says nothing when it is asked; the session is message", names[i]);
 		return -EINVAL;
 	}
 	return 0;

@@ -294,6 +294,22 @@ is_host_port(const char *text)
 	return strcmp(host, "localhost") == 0 || inet_pton(AF_INET, host, &addr) == 1;
 }
 
+/* Does another address stand behind the first word? A path may hold anything else. */
+static bool
+is_several(const char *text)
+{
+	char address[128];
+	const char *one;
+	size_t len;
+
+	for (unsigned n = 0; (one = strings_next(&text, &len)) != NULL; n++) {
+		snprintf(address, sizeof(address), "%.*s", (int)len, one);
+		if (n > 0 && (strncmp(address, "unix:", 5) == 0 || is_host_port(address)))
+			return true;
+	}
+	return false;
+}
+
 CONFIG_SETTER(config_set_listen)
 {
 	const size_t path_max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
@@ -308,7 +324,7 @@ CONFIG_SETTER(config_set_listen)
 		if (text[5] == '\0')
 			return CONFIG_REFUSE(
 			    "unix: needs a path, as in unix:/run/sluice/sluice.sock");
-		if (strstr(text + 5, "unix:") != NULL)
+		if (is_several(text))
 			return CONFIG_REFUSE("it is one address, not several");
 		if (strlen(text + 5) > path_max)
 			return CONFIG_REFUSE("the path of a Unix socket has at most %zu bytes; "

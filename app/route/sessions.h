@@ -3,8 +3,8 @@
 
 /*
  * sessions - asks Redis for the session of a cookie. Those who ask at the same time share one
- * answer. Nobody is given an older one, for a session may begin and end at any moment: whoever has
- * just logged in is let in, and whoever has just logged out is not.
+ * answer; a new request is given no answer that had come before it, for a session may begin and end
+ * at any moment.
  */
 #include <uv.h>
 
